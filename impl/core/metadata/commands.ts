@@ -1,0 +1,178 @@
+/**
+ * What may be asked of the metadata log. Every command names what it expects (segment, epoch, cursor) and changes
+ * nothing if it finds something else, so any command may be proposed twice, late, or by a node that is wrong.
+ */
+import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
+import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../ids.ts';
+
+export type Command =
+  /** A process says that it lives. Grants made to an earlier boot of the same node are void from here on. */
+  | {
+      readonly kind: 'RegisterNode';
+      readonly node: NodeId;
+      readonly boot: BootId;
+      readonly incarnation: Incarnation;
+      readonly raftAddress: string;
+      readonly clientAddress: string;
+    }
+  /** Opens segment 1 of a new topic under `owner`. */
+  | {
+      readonly kind: 'CreateTopic';
+      readonly topic: string;
+      readonly owner: NodeId;
+      readonly replicas: readonly NodeId[];
+    }
+  /** Ends the segment at `count` records and opens the next under `nextOwner`. Expects `epoch`. */
+  | {
+      readonly kind: 'SealSegment';
+      readonly topic: string;
+      readonly segment: SegmentId;
+      readonly epoch: Epoch;
+      readonly count: number;
+      readonly nextOwner: NodeId;
+      readonly nextReplicas: readonly NodeId[];
+    }
+  /** Takes the segment from its owner and gives it to `recoverer` to end it. Expects `expectedEpoch`. */
+  | {
+      readonly kind: 'FenceSegment';
+      readonly topic: string;
+      readonly segment: SegmentId;
+      readonly expectedEpoch: Epoch;
+      readonly recoverer: NodeId;
+    }
+  /** Moves a group's cursor from `expected` to `next`. */
+  | {
+      readonly kind: 'AdvanceCursor';
+      readonly topic: string;
+      readonly group: string;
+      readonly expected: Offset;
+      readonly next: Offset;
+    }
+  /** A replica of a sealed segment whose disk was replaced holds the whole segment again. */
+  | {
+      readonly kind: 'RestoreReplica';
+      readonly topic: string;
+      readonly segment: SegmentId;
+      readonly node: NodeId;
+      readonly incarnation: Incarnation;
+    };
+
+/** Who proposed, so that the proposer knows its own command when the log brings it back. */
+export interface Origin {
+  readonly node: NodeId;
+  readonly boot: BootId;
+  readonly sequence: number;
+}
+
+export interface Proposal {
+  readonly origin: Origin;
+  readonly command: Command;
+}
+
+const KINDS = [
+  'RegisterNode',
+  'CreateTopic',
+  'SealSegment',
+  'FenceSegment',
+  'AdvanceCursor',
+  'RestoreReplica',
+] as const satisfies readonly Command['kind'][];
+
+export function encodeProposal({ origin, command }: Proposal): Uint8Array {
+  const out = new ByteWriter();
+  out.whole(origin.node).whole(origin.boot).whole(origin.sequence).byte(KINDS.indexOf(command.kind));
+  switch (command.kind) {
+    case 'RegisterNode':
+      out.whole(command.node).whole(command.boot).whole(command.incarnation);
+      out.text(command.raftAddress).text(command.clientAddress);
+      break;
+    case 'CreateTopic':
+      out.text(command.topic).whole(command.owner).list(command.replicas, (id) => out.whole(id));
+      break;
+    case 'SealSegment':
+      out.text(command.topic).whole(command.segment).whole(command.epoch).whole(command.count);
+      out.whole(command.nextOwner).list(command.nextReplicas, (id) => out.whole(id));
+      break;
+    case 'FenceSegment':
+      out.text(command.topic).whole(command.segment).whole(command.expectedEpoch).whole(command.recoverer);
+      break;
+    case 'AdvanceCursor':
+      out.text(command.topic).text(command.group).whole(command.expected).whole(command.next);
+      break;
+    case 'RestoreReplica':
+      out.text(command.topic).whole(command.segment).whole(command.node).whole(command.incarnation);
+      break;
+  }
+  return out.finish();
+}
+
+/** Throws `MalformedError` for bytes that `encodeProposal` does not write. */
+export function decodeProposal(bytes: Uint8Array): Proposal {
+  const input = new ByteReader(bytes);
+  const origin = {
+    node: input.whole() as NodeId,
+    boot: input.whole() as BootId,
+    sequence: input.whole(),
+  };
+  const command = decodeCommand(input);
+  input.end();
+  return { origin, command };
+}
+
+function decodeCommand(input: ByteReader): Command {
+  const kind = KINDS[input.byte()];
+  switch (kind) {
+    case 'RegisterNode':
+      return {
+        kind,
+        node: input.whole() as NodeId,
+        boot: input.whole() as BootId,
+        incarnation: input.whole() as Incarnation,
+        raftAddress: input.text(),
+        clientAddress: input.text(),
+      };
+    case 'CreateTopic':
+      return {
+        kind,
+        topic: input.text(),
+        owner: input.whole() as NodeId,
+        replicas: input.list(() => input.whole() as NodeId),
+      };
+    case 'SealSegment':
+      return {
+        kind,
+        topic: input.text(),
+        segment: input.whole() as SegmentId,
+        epoch: input.whole() as Epoch,
+        count: input.whole(),
+        nextOwner: input.whole() as NodeId,
+        nextReplicas: input.list(() => input.whole() as NodeId),
+      };
+    case 'FenceSegment':
+      return {
+        kind,
+        topic: input.text(),
+        segment: input.whole() as SegmentId,
+        expectedEpoch: input.whole() as Epoch,
+        recoverer: input.whole() as NodeId,
+      };
+    case 'AdvanceCursor':
+      return {
+        kind,
+        topic: input.text(),
+        group: input.text(),
+        expected: input.whole() as Offset,
+        next: input.whole() as Offset,
+      };
+    case 'RestoreReplica':
+      return {
+        kind,
+        topic: input.text(),
+        segment: input.whole() as SegmentId,
+        node: input.whole() as NodeId,
+        incarnation: input.whole() as Incarnation,
+      };
+    case undefined:
+      throw new MalformedError('no such command');
+  }
+}

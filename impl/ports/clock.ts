@@ -1,0 +1,7 @@
+/** Time as one node sees it. Each node has its own clock; clocks of two nodes never agree. */
+export interface Clock {
+  /** Milliseconds since an arbitrary start. Never goes back while the process lives; survives no restart. */
+  monotonicMs(): number;
+  /** Milliseconds since the Unix epoch. May jump either way: for display only, never for a decision. */
+  wallMs(): number;
+}
