@@ -1,6 +1,6 @@
 /** What a client may ask of any node, and what it hears. The wire protocol is one dress of these. */
-import type { ErrorCode } from '../core/errors.ts';
-import type { Epoch, NodeId, Offset, SegmentId } from '../core/ids.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Epoch, NodeId, Offset, SegmentId } from '../ids.ts';
 
 export type Operation =
   | { readonly kind: 'register'; readonly topic: string }

@@ -1,0 +1,36 @@
+/** What writers, recoverers and replicas of a segment say to each other. Values are immutable. */
+import type { Epoch, SegmentId } from '../ids.ts';
+
+interface OfSegment {
+  readonly topic: string;
+  readonly segment: SegmentId;
+  readonly epoch: Epoch;
+}
+
+export type DataMessage =
+  /** Writer (owner or recoverer) to replica: records `[from, from + records.length)`, maybe none. */
+  | (OfSegment & {
+      readonly kind: 'Replicate';
+      readonly from: number;
+      readonly records: readonly Uint8Array[];
+      readonly highWatermark: number;
+    })
+  /** Replica to writer: what it has (`end`) and has durably (`durableEnd`), under a durable promise of `epoch`. */
+  | (OfSegment & {
+      readonly kind: 'ReplicateAck';
+      readonly end: number;
+      readonly durableEnd: number;
+    })
+  /** Replica to writer or recoverer: it has promised `promised`, which is higher. */
+  | (OfSegment & { readonly kind: 'Refuse'; readonly promised: Epoch })
+  /** Recoverer to replica: take nothing from lower epochs any more. */
+  | (OfSegment & { readonly kind: 'PromiseRequest' })
+  /** Replica to recoverer: promised, durably; so are the records before `durableEnd`. */
+  | (OfSegment & { readonly kind: 'Promise'; readonly durableEnd: number })
+  /** Asks a replica for records; `epoch` is 0 when the segment is sealed. */
+  | (OfSegment & { readonly kind: 'CopyRequest'; readonly from: number })
+  | (OfSegment & {
+      readonly kind: 'Copy';
+      readonly from: number;
+      readonly records: readonly Uint8Array[];
+    });

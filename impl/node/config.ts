@@ -1,0 +1,37 @@
+/** What one node is told at its start. Durations in milliseconds of its own monotonic clock. */
+import type { NodeId } from '../core/ids.ts';
+
+export interface NodeConfig {
+  readonly id: NodeId;
+  /** Found a new cluster if the disk is empty. Exactly one node of a cluster is ever started so. */
+  readonly found: boolean;
+  /** Raft addresses to ask for admission while this node is in no cluster. */
+  readonly join: readonly string[];
+  /** The operator's word that an earlier disk of this id is gone for good. */
+  readonly replace: boolean;
+  /** Where other nodes reach this one. */
+  readonly raftAddress: string;
+  /** Where clients reach this one. */
+  readonly clientAddress: string;
+  /** Copies of each segment; the cluster's size if that is smaller. */
+  readonly replicationFactor: number;
+  /** A segment that holds so many records is sealed, and the next one opens elsewhere. */
+  readonly maxSegmentEntries: number;
+  /** How often full segments are looked for besides on append. */
+  readonly monitorCheckMs: number;
+  /** How long an owner trusts its grant after it last heard the Raft leader. */
+  readonly leaseMs: number;
+  /** Silence after which the Raft leader takes a node's segments from it. */
+  readonly failoverMs: number;
+  /** Raft's; drawn anew from [t, 2t) for each wait. */
+  readonly electionTimeoutMs: number;
+  readonly heartbeatMs: number;
+  /** A client's operation is answered by then, if only with `Timeout`. */
+  readonly operationTimeoutMs: number;
+  /** The metadata log is compacted each time it has grown by so many entries. */
+  readonly snapshotEveryEntries: number;
+  /** Sizes of the store; see `StoreOptions`. */
+  readonly fileBytes: number;
+  readonly batchBytes: number;
+  readonly checkpointBytes: number;
+}
