@@ -42,7 +42,7 @@ export const ERRORS = {
   Locked: { retriable: true, committed: 'no' },
   Closed: { retriable: false, committed: 'no' },
   Aborted: { retriable: true, committed: 'unknown' },
-} as const satisfies Record<string, { retriable: boolean; committed: 'yes' | 'no' | 'unknown' }>;
+} as const;
 
 export type ErrorCode = keyof typeof ERRORS;
 
