@@ -1,6 +1,6 @@
 /**
  * What the checks read of a node: its variables under the spec's names, as plain reads without effect. `Node`
- * satisfies `NodeView` by its shape; nothing here is implemented for the sake of a test.
+ * satisfies `NodeView` by its shape; nothing in it is there for the sake of a test.
  *
  * Every read costs a few loads: the checks run after every event. What changed is learned from the trace events, so
  * nothing here needs to be watched or counted.
@@ -13,8 +13,8 @@ import type {
   NodeId,
   Offset,
   SegmentId,
-  Term,
 } from '../impl/core/ids.ts';
+import type { Raft } from '../impl/core/raft/raft.ts';
 
 export interface NodeView {
   readonly id: NodeId;
@@ -24,7 +24,7 @@ export interface NodeView {
   readonly incarnation: Incarnation | 0;
   readonly status: 'starting' | 'running' | 'stopped';
   /** Absent until the store is open. */
-  readonly raft: RaftView | undefined;
+  readonly raft: Raft | undefined;
   /** The metadata as applied here. Absent until the store is open. */
   readonly clusterState: ClusterStateView | undefined;
   /** What this node holds of a segment; `undefined` if it holds nothing and promised nothing. */
@@ -33,15 +33,6 @@ export interface NodeView {
   replicas(): Iterable<ReplicaView>;
   /** The grant under which this node writes to the segment now, as its owner or its recoverer. */
   writer(topic: string, segment: SegmentId): WriterView | undefined;
-  writers(): Iterable<WriterView>;
-}
-
-/** The part of Raft that the data plane's checks look at; Raft's own are in `raft-invariants.ts`. */
-export interface RaftView {
-  readonly role: 'follower' | 'precandidate' | 'candidate' | 'leader' | 'learner';
-  readonly term: Term;
-  readonly leader: NodeId | 0;
-  readonly commitIndex: LogIndex;
 }
 
 /** One node's copy of one segment. Indexes count within the segment from 0. */
@@ -55,35 +46,23 @@ export interface ReplicaView {
   /** The highest epoch promised, written but maybe not yet durable. */
   readonly promised: Epoch;
   /** The highest epoch promised that survives power loss; at most `promised`. */
-  readonly durablePromised: Epoch;
-  /** The record at `index` if it still is in memory. */
-  record(index: number): Uint8Array | undefined;
+  readonly durablePromise: Epoch;
 }
 
-/** A node's right to write: valid for one boot. */
+/** A node's right to write to a segment: valid for one boot. */
 export interface WriterView {
-  readonly topic: string;
-  readonly segment: SegmentId;
   readonly epoch: Epoch;
-  /** The owner appends; a recoverer only spreads what is there and seals. */
-  readonly role: 'owner' | 'recoverer';
   /** Records before it are durable on a majority, as far as this writer knows. */
   readonly highWatermark: number;
-  /** Appends no more: rolling over, or fenced. */
+  /** Appends no more: rolling over, recovering, or fenced. */
   readonly stopped: boolean;
 }
 
-/** The metadata state machine after `appliedIndex`. */
+/** The metadata state machine after `appliedIndex`. `ClusterState` is one. */
 export interface ClusterStateView {
   readonly appliedIndex: LogIndex;
-  /** In code-unit order. */
-  topicNames(): readonly string[];
-  topic(name: string): TopicView | undefined;
-  node(id: NodeId): RegisteredNodeView | undefined;
-  /** 0 if the group never read. */
-  cursor(topic: string, group: string): Offset;
-  /** Every cursor that was ever moved, by topic, then group. */
-  cursors(): Iterable<CursorView>;
+  readonly nodes: ReadonlyMap<NodeId, RegisteredNodeView>;
+  readonly topics: ReadonlyMap<string, TopicView>;
 }
 
 export interface RegisteredNodeView {
@@ -92,16 +71,11 @@ export interface RegisteredNodeView {
   readonly incarnation: Incarnation;
 }
 
-export interface CursorView {
-  readonly topic: string;
-  readonly group: string;
-  readonly offset: Offset;
-}
-
 export interface TopicView {
   readonly name: string;
   /** Segment `id` is at `id - 1`; only the last is not sealed. */
   readonly segments: readonly SegmentView[];
+  readonly cursors: ReadonlyMap<string, Offset>;
 }
 
 export interface SegmentView {
@@ -116,8 +90,8 @@ export interface SegmentView {
   readonly replicas: readonly SegmentReplicaView[];
   /** Offset in the topic of the segment's first record. */
   readonly baseOffset: Offset;
-  /** Number of records; of a sealed segment only. */
-  readonly count: number | undefined;
+  /** Number of records of a sealed segment; 0 before. */
+  readonly count: number;
 }
 
 /** A place for a copy. It counts in a quorum only while the node's disk is of this incarnation. */
