@@ -1,0 +1,283 @@
+/**
+ * The disk port over `node:fs`: works wherever Node.js and Unix sockets do, needs nothing compiled.
+ *
+ * Requests run on libuv's thread pool (four threads unless `UV_THREADPOOL_SIZE` says otherwise); what has
+ * completed by the end of a turn of the event loop is delivered in one call. The bytes go through the page
+ * cache, and each request costs a hop to the pool and back.
+ */
+import { close, constants, fdatasync, fstat, open, read, write } from 'node:fs';
+import { mkdir, open as openHandle, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { assert, unreachable } from '../core/assert.ts';
+import type {
+  Disk,
+  DiskCompletion,
+  DiskCompletions,
+  DiskError,
+  DiskFile,
+  DiskRequest,
+  FileHandle,
+} from '../ports/disk.ts';
+import { DirectoryLock, DirectoryLockedError } from './directory-lock.ts';
+
+type Request<Op extends DiskRequest['op']> = Extract<DiskRequest, { op: Op }>;
+type FileRequest = Extract<DiskRequest, { file: FileHandle }>;
+type SystemError = NodeJS.ErrnoException;
+/** What a successful completion carries beside its id. */
+type DiskResult = Pick<DiskCompletion, 'file' | 'lengthBytes' | 'files'>;
+
+/** One system call takes at most this much; Linux stops at 2 GiB less a page, Node.js at 2 GiB less a byte. */
+const CALL_BYTES_MAX = 2 ** 30;
+const ZEROS_BYTES = 2 ** 20;
+
+interface OpenFile {
+  readonly fd: number;
+  /** Requests that came while the file is being allocated: zeros must not land on top of a later write. */
+  waiting: FileRequest[] | undefined;
+  /** A failed sync may have dropped dirty pages and forgotten it, so a later one proves nothing. */
+  syncFailed: boolean;
+}
+
+export class PortableDisk implements Disk {
+  readonly alignmentBytes = 1;
+  readonly #directory: string;
+  readonly #deliver: DiskCompletions;
+  readonly #files = new Map<FileHandle, OpenFile>();
+  #nextHandle: FileHandle = 1;
+  #lock: DirectoryLock | undefined;
+  #completed: DiskCompletion[] = [];
+
+  /** Touches nothing before `lock` is submitted. */
+  constructor(directory: string, deliver: DiskCompletions) {
+    this.#directory = resolve(directory);
+    this.#deliver = deliver;
+  }
+
+  submit(request: DiskRequest): void {
+    assert(request.op === 'lock' || this.#lock !== undefined, `${request.op} before lock`);
+    switch (request.op) {
+      case 'lock':
+        this.#settle(request.id, this.#takeDirectory());
+        break;
+      case 'list':
+        this.#settle(request.id, this.#list(), (files) => ({ files }));
+        break;
+      case 'open':
+        this.#open(request);
+        break;
+      case 'rename':
+        this.#settle(request.id, rename(this.#path(request.from), this.#path(request.to)));
+        break;
+      case 'unlink':
+        this.#settle(request.id, unlink(this.#path(request.name)));
+        break;
+      case 'syncDirectory':
+        this.#settle(request.id, syncDirectory(this.#directory));
+        break;
+      default:
+        this.#submitToFile(request);
+        break;
+    }
+  }
+
+  /** Closes what is still open and gives the directory back. Nothing may be in flight, nothing may follow. */
+  async close(): Promise<void> {
+    for (const { fd } of this.#files.values()) {
+      await new Promise<void>((done) => close(fd, () => done()));
+    }
+    this.#files.clear();
+    await this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  async #takeDirectory(): Promise<void> {
+    const topmost = await mkdir(this.#directory, { recursive: true });
+    if (topmost !== undefined) {
+      // Each directory that was made is an entry in the one above it.
+      for (let at = this.#directory; at !== dirname(topmost); at = dirname(at)) {
+        await syncDirectory(dirname(at));
+      }
+    }
+    const lock = await DirectoryLock.acquire(this.#directory);
+    assert(this.#lock === undefined, 'locked twice');
+    this.#lock = lock;
+  }
+
+  async #list(): Promise<DiskFile[]> {
+    const files: DiskFile[] = [];
+    for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const { size } = await stat(join(this.#directory, entry.name));
+      files.push({ name: entry.name, sizeBytes: size });
+    }
+    return files.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #open(request: Request<'open'>): void {
+    const flags = constants.O_RDWR | (request.create ? constants.O_CREAT | constants.O_EXCL : 0);
+    open(this.#path(request.name), flags, 0o644, (error, fd) => {
+      if (error) {
+        this.#complete(request.id, error);
+        return;
+      }
+      fstat(fd, (statError, stats) => {
+        if (statError) {
+          close(fd, () => this.#complete(request.id, statError));
+          return;
+        }
+        const file = this.#nextHandle++;
+        this.#files.set(file, { fd, waiting: undefined, syncFailed: false });
+        this.#complete(request.id, null, { file, lengthBytes: stats.size });
+      });
+    });
+  }
+
+  #submitToFile(request: FileRequest): void {
+    const file = this.#files.get(request.file);
+    assert(file !== undefined, `${request.op} on a file that is not open`);
+    if (file.waiting !== undefined) {
+      file.waiting.push(request);
+      return;
+    }
+    switch (request.op) {
+      case 'allocate':
+        this.#allocate(request, file);
+        break;
+      case 'write':
+        writeAll(file.fd, request.bytes, request.offsetBytes, (error) =>
+          this.#complete(request.id, error),
+        );
+        break;
+      case 'read':
+        this.#read(request, file, 0);
+        break;
+      case 'sync':
+        this.#sync(request, file);
+        break;
+      case 'close':
+        this.#files.delete(request.file);
+        close(file.fd, (error) => this.#complete(request.id, error));
+        break;
+      default:
+        unreachable(request);
+    }
+  }
+
+  #read(request: Request<'read'>, file: OpenFile, filled: number): void {
+    const { into, offsetBytes, id } = request;
+    const length = Math.min(into.length - filled, CALL_BYTES_MAX);
+    read(file.fd, into, filled, length, offsetBytes + filled, (error, count = 0) => {
+      if (error && error.code !== 'EINTR') {
+        this.#complete(id, error);
+        return;
+      }
+      const total = filled + count;
+      if (total < into.length && (error || count > 0)) this.#read(request, file, total);
+      else this.#complete(id, null, { lengthBytes: total });
+    });
+  }
+
+  #sync(request: Request<'sync'>, file: OpenFile): void {
+    if (file.syncFailed) {
+      this.#complete(request.id, new Error('an earlier sync of this file failed'));
+      return;
+    }
+    fdatasync(file.fd, (error) => {
+      if (error) file.syncFailed = true;
+      this.#complete(request.id, error);
+    });
+  }
+
+  /** Writes zeros, since Node.js has no call that reserves blocks; later writes to them sync faster, too. */
+  #allocate(request: Request<'allocate'>, file: OpenFile): void {
+    const waiting: FileRequest[] = [];
+    file.waiting = waiting;
+    const finish = (error: SystemError | null): void => {
+      file.waiting = undefined;
+      this.#complete(request.id, error);
+      for (const next of waiting) this.#submitToFile(next);
+    };
+    const zeros = new Uint8Array(ZEROS_BYTES);
+    const extend = (from: number): void => {
+      const bytes = zeros.subarray(0, Math.max(0, request.sizeBytes - from));
+      if (bytes.length === 0) finish(null);
+      else {
+        writeAll(file.fd, bytes, from, (error) =>
+          error ? finish(error) : extend(from + bytes.length),
+        );
+      }
+    };
+    fstat(file.fd, (error, stats) => (error ? finish(error) : extend(stats.size)));
+  }
+
+  #settle<Value>(
+    id: number,
+    work: Promise<Value>,
+    result: (value: Value) => DiskResult = () => ({}),
+  ): void {
+    work.then(
+      (value) => this.#complete(id, null, result(value)),
+      (error: SystemError) => this.#complete(id, error),
+    );
+  }
+
+  #complete(id: number, error: SystemError | null, result: DiskResult = {}): void {
+    this.#completed.push(
+      error ? { id, error: errorName(error), detail: error.message } : { id, ...result },
+    );
+    if (this.#completed.length === 1) {
+      // Immediates run after all of this turn's system calls have reported.
+      setImmediate(() => {
+        const completions = this.#completed;
+        this.#completed = [];
+        this.#deliver(completions);
+      });
+    }
+  }
+
+  #path(name: string): string {
+    assert(/^[\w.-]+$/.test(name) && !/^\.+$/.test(name), `not a plain file name: ${name}`);
+    return join(this.#directory, name);
+  }
+}
+
+function writeAll(
+  fd: number,
+  bytes: Uint8Array,
+  offsetBytes: number,
+  done: (error: SystemError | null) => void,
+  written = 0,
+): void {
+  const length = Math.min(bytes.length - written, CALL_BYTES_MAX);
+  write(fd, bytes, written, length, offsetBytes + written, (error, count) => {
+    if (error) return done(error);
+    const total = written + count;
+    if (total === bytes.length) return done(null);
+    if (count === 0) return done(new Error('the system wrote nothing'));
+    writeAll(fd, bytes, offsetBytes, done, total);
+  });
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await openHandle(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function errorName(error: SystemError): DiskError {
+  if (error instanceof DirectoryLockedError) return 'Locked';
+  switch (error.code) {
+    case 'EEXIST':
+      return 'Exists';
+    case 'ENOENT':
+      return 'NotFound';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'NoSpace';
+    default:
+      return 'Io';
+  }
+}

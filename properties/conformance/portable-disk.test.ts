@@ -1,0 +1,27 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { PortableDisk } from '../../impl/runtime/portable-disk.ts';
+import { diskConformance } from './disk.ts';
+
+diskConformance('portable', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'walrus-disk-'));
+  const disks = new Set<PortableDisk>();
+  return {
+    start(deliver) {
+      const disk = new PortableDisk(join(parent, 'new', 'directory'), deliver);
+      disks.add(disk);
+      return disk;
+    },
+    async stop(disk) {
+      disks.delete(disk as PortableDisk);
+      await (disk as PortableDisk).close();
+    },
+    turn,
+    async dispose() {
+      for (const disk of disks) await disk.close();
+      await rm(parent, { recursive: true });
+    },
+  };
+});
