@@ -3,8 +3,8 @@
  * names here, the actions there and the `@spec` tags on functions are the same words; a test holds them together.
  * Raft's own events are in `raft/trace.ts`.
  */
-import type { BootId, Epoch, LogIndex, NodeId, Offset, SegmentId } from './ids.ts';
-import type { Command } from './metadata/commands.ts';
+import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from './ids.ts';
+import type { Proposal } from './metadata/commands.ts';
 import type { RaftEvent } from './raft/trace.ts';
 
 interface At {
@@ -18,9 +18,13 @@ interface AtSegment extends At {
 
 export type DataEvent =
   // Metadata
-  | (At & { readonly name: 'ProposeCommand'; readonly command: Command })
-  | (At & { readonly name: 'CommitCommand'; readonly index: LogIndex; readonly command: Command | null })
+  | (At & { readonly name: 'ProposeCommand'; readonly proposal: Proposal })
+  /** Each node tells it of each index; a reader keeps the first. `null`: Raft's own entries (noop, membership). */
+  | (At & { readonly name: 'CommitCommand'; readonly index: LogIndex; readonly proposal: Proposal | null })
+  /** `applied` is false for a command that found something else than it expected, and for `null`. */
   | (At & { readonly name: 'ApplyCommand'; readonly index: LogIndex; readonly applied: boolean })
+  /** The node takes the metadata as of `index` from a snapshot, instead of applying what leads to it. */
+  | (At & { readonly name: 'RestoreMetadata'; readonly index: LogIndex })
   // Leases
   | (At & { readonly name: 'RenewLease' })
   | (At & { readonly name: 'ExpireLease' })
@@ -28,12 +32,15 @@ export type DataEvent =
   | (AtSegment & { readonly name: 'AppendRecord'; readonly index: number; readonly record: number })
   | (At & { readonly name: 'SyncCompleted'; readonly durable: readonly DurableChange[] })
   | (AtSegment & { readonly name: 'SendReplicate'; readonly to: NodeId; readonly from: number; readonly count: number; readonly highWatermark: number })
-  | (AtSegment & { readonly name: 'HandleReplicate'; readonly sender: NodeId; readonly from: number; readonly count: number; readonly end: number; readonly promised: Epoch })
+  | (AtSegment & { readonly name: 'HandleReplicate'; readonly sender: NodeId; readonly from: number; readonly count: number; readonly highWatermark: number; readonly end: number; readonly promised: Epoch })
   | (AtSegment & { readonly name: 'SendReplicateAck'; readonly to: NodeId; readonly durableEnd: number })
   | (AtSegment & { readonly name: 'HandleReplicateAck'; readonly sender: NodeId; readonly durableEnd: number })
   | (AtSegment & { readonly name: 'AdvanceHighWatermark'; readonly highWatermark: number })
+  /** The client gets its OK (ack level quorum or all) for the record at `index`. */
+  | (AtSegment & { readonly name: 'AcknowledgeRecord'; readonly index: number })
   | (AtSegment & { readonly name: 'StopAppending'; readonly end: number })
-  // Failover
+  // Failover. The recoverer is one of the replicas it asks: to itself it emits HandlePromiseRequest and, once its
+  // promise is durable, HandlePromise, both with itself as sender and without a Send.
   | (AtSegment & { readonly name: 'SendPromiseRequest'; readonly to: NodeId })
   | (AtSegment & { readonly name: 'HandlePromiseRequest'; readonly sender: NodeId })
   | (AtSegment & { readonly name: 'SendPromise'; readonly to: NodeId; readonly durableEnd: number })
@@ -46,7 +53,15 @@ export type DataEvent =
   | (At & { readonly name: 'ReadRecord'; readonly topic: string; readonly offset: Offset })
   // Process and disk; the simulator emits these for the node, a live node emits Restart for itself
   | (At & { readonly name: 'Crash' })
-  | (At & { readonly name: 'Restart'; readonly boot: BootId; readonly ends: readonly DurableChange[] })
+  | (At & {
+      readonly name: 'Restart';
+      readonly boot: BootId;
+      readonly incarnation: Incarnation;
+      /** Index of the metadata that it starts from; what follows comes as ApplyCommand or RestoreMetadata. */
+      readonly applied: LogIndex;
+      /** Everything that survived, by segment. */
+      readonly ends: readonly DurableChange[];
+    })
   | (At & { readonly name: 'ReplaceDisk' });
 
 /** What of one segment is durable now: records before `end`, and the promise of `promised`. */
