@@ -1,0 +1,20 @@
+/** Where a node listens. */
+export interface Address {
+  readonly host: string;
+  /** 1 to 65535. */
+  readonly port: number;
+}
+
+/** Reads `host:port` or `[ipv6]:port`; undefined for anything else. Names are not resolved. */
+export function parseAddress(text: string): Address | undefined {
+  const parts = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
+  if (parts === null) return undefined;
+  const port = Number(parts[3]);
+  if (port < 1 || port > 65535) return undefined;
+  return { host: (parts[1] ?? parts[2])!, port };
+}
+
+export function formatAddress(address: Address): string {
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+/** Upstream's command line client, with its flags and its output. */
+import { Command } from 'commander';
+import { addClientCommands } from './commands.ts';
+
+const program = new Command('walrus-cli')
+  .description('talk to a Walrus node')
+  .version('0.1.0')
+  .showHelpAfterError();
+addClientCommands(program, true);
+await program.parseAsync();
