@@ -21,7 +21,7 @@ export type DataEvent =
   | (At & { readonly name: 'ProposeCommand'; readonly proposal: Proposal })
   /** Each node tells it of each index; a reader keeps the first. `null`: Raft's own entries (noop, membership). */
   | (At & { readonly name: 'CommitCommand'; readonly index: LogIndex; readonly proposal: Proposal | null })
-  /** `applied` is false for a command that found something else than it expected, and for `null`. */
+  /** `applied` is false for a command that found something else than it expected. */
   | (At & { readonly name: 'ApplyCommand'; readonly index: LogIndex; readonly applied: boolean })
   /** The node takes the metadata as of `index` from a snapshot, instead of applying what leads to it. */
   | (At & { readonly name: 'RestoreMetadata'; readonly index: LogIndex })
