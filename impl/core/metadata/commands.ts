@@ -172,7 +172,7 @@ function decodeCommand(input: ByteReader): Command {
         node: input.whole() as NodeId,
         incarnation: input.whole() as Incarnation,
       };
-    case undefined:
+    default:
       throw new MalformedError('no such command');
   }
 }

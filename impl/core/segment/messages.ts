@@ -20,6 +20,8 @@ export type DataMessage =
       readonly kind: 'ReplicateAck';
       readonly end: number;
       readonly durableEnd: number;
+      /** The records that came did not join on to `end`: send again from there. */
+      readonly gap: boolean;
     })
   /** Replica to writer or recoverer: it has promised `promised`, which is higher. */
   | (OfSegment & { readonly kind: 'Refuse'; readonly promised: Epoch })

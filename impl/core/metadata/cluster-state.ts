@@ -1,0 +1,345 @@
+/**
+ * The metadata state machine: what all nodes agree on once they have applied the same prefix of the log.
+ *
+ * It knows who may write which segment, not what is in it. It never fails: a command that does not find what it
+ * expects is a no-op with a reason, so one bad proposal cannot stop the log. Values in it are replaced, never
+ * changed, so a reader may keep one.
+ */
+import { assert, unreachable } from '../assert.ts';
+import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
+import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from '../ids.ts';
+import type { Command } from './commands.ts';
+
+export interface NodeRecord {
+  readonly id: NodeId;
+  readonly boot: BootId;
+  readonly incarnation: Incarnation;
+  readonly raftAddress: string;
+  readonly clientAddress: string;
+}
+
+/** A copy of a segment is promised by one disk, not by whoever comes to bear the node's number. */
+export interface ReplicaRecord {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+}
+
+export type SegmentState = 'open' | 'fenced' | 'sealed';
+
+export interface SegmentRecord {
+  readonly id: SegmentId;
+  readonly state: SegmentState;
+  /** Raft index of the latest grant: to the owner while open, to the recoverer while fenced. */
+  readonly epoch: Epoch;
+  /** Who holds that grant; of a sealed segment, who held the last one. */
+  readonly owner: NodeId;
+  /** The life of the owner's process to which the grant was made. Any other life has no right from it. */
+  readonly boot: BootId;
+  /** Sorted by node. */
+  readonly replicas: readonly ReplicaRecord[];
+  /** Offset in the topic of the segment's first record. */
+  readonly baseOffset: Offset;
+  /** Records in it, for ever; only of a sealed segment. */
+  readonly count: number | undefined;
+}
+
+export interface TopicRecord {
+  readonly name: string;
+  /** Segment `i + 1` at `i`; all but the last are sealed. */
+  readonly segments: readonly SegmentRecord[];
+  readonly cursors: ReadonlyMap<string, Offset>;
+}
+
+export type Outcome =
+  | { readonly applied: true }
+  | {
+      readonly applied: false;
+      readonly reason: 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale';
+    };
+
+const APPLIED: Outcome = { applied: true };
+const refused = (reason: 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale'): Outcome => ({
+  applied: false,
+  reason,
+});
+
+export class ClusterState {
+  private readonly nodeRecords = new Map<NodeId, NodeRecord>();
+  private readonly topicRecords = new Map<string, TopicRecord>();
+  private sortedNames: readonly string[] | undefined;
+  private lastApplied = 0 as LogIndex;
+
+  /** Index of the last log entry that this state contains. */
+  get appliedIndex(): LogIndex {
+    return this.lastApplied;
+  }
+
+  /** What a new cluster begins with: nothing, as of its first log entry, which is the founding itself. */
+  static founding(): ClusterState {
+    const state = new ClusterState();
+    state.lastApplied = 1 as LogIndex;
+    return state;
+  }
+
+  node(id: NodeId): NodeRecord | undefined {
+    return this.nodeRecords.get(id);
+  }
+
+  /** Sorted. */
+  nodeIds(): readonly NodeId[] {
+    return [...this.nodeRecords.keys()].sort((a, b) => a - b);
+  }
+
+  topic(name: string): TopicRecord | undefined {
+    return this.topicRecords.get(name);
+  }
+
+  /** In code-unit order. */
+  topicNames(): readonly string[] {
+    this.sortedNames ??= [...this.topicRecords.keys()].sort();
+    return this.sortedNames;
+  }
+
+  /** The segment that takes records, or waits to be recovered. */
+  currentSegment(topic: string): SegmentRecord | undefined {
+    return this.topicRecords.get(topic)?.segments.at(-1);
+  }
+
+  segment(topic: string, id: SegmentId): SegmentRecord | undefined {
+    return this.topicRecords.get(topic)?.segments[id - 1];
+  }
+
+  /** The segment that holds, or will hold, the record at `offset`. */
+  segmentAt(topic: string, offset: Offset): SegmentRecord | undefined {
+    const segments = this.topicRecords.get(topic)?.segments;
+    if (segments === undefined) return undefined;
+    let low = 0;
+    let high = segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (segments[middle]!.baseOffset <= offset) low = middle;
+      else high = middle - 1;
+    }
+    // Empty segments share a base offset; the last of them is the one that can hold the record.
+    return segments[low];
+  }
+
+  /** The next offset that the group has not been given; 0 if it never read. */
+  cursor(topic: string, group: string): Offset {
+    return this.topicRecords.get(topic)?.cursors.get(group) ?? (0 as Offset);
+  }
+
+  /** Every cursor that was ever moved, by topic, then group. */
+  *cursors(): Iterable<{ readonly topic: string; readonly group: string; readonly offset: Offset }> {
+    for (const topic of this.topicNames()) {
+      const { cursors } = this.topicRecords.get(topic)!;
+      for (const group of [...cursors.keys()].sort()) {
+        yield { topic, group, offset: cursors.get(group)! };
+      }
+    }
+  }
+
+  /**
+   * Applies the log entry at `index`; `command` is null for Raft's own entries.
+   * Grants in it take `index` as their epoch, so epochs are unique and rise.
+   * @spec DistributedLog!ApplyCommand
+   */
+  applyCommand(index: LogIndex, command: Command | null): Outcome {
+    assert(index === this.lastApplied + 1, 'log entries are applied one after another');
+    this.lastApplied = index;
+    if (command === null) return APPLIED;
+    switch (command.kind) {
+      case 'RegisterNode': {
+        const { kind: _, node, ...record } = command;
+        this.nodeRecords.set(node, { id: node, ...record });
+        return APPLIED;
+      }
+      case 'CreateTopic': {
+        if (this.topicRecords.has(command.topic)) return refused('Exists');
+        const grant = this.grant(index, command.owner, command.replicas);
+        if (grant === undefined) return refused('UnknownNode');
+        const first = opened(1 as SegmentId, grant, 0 as Offset);
+        this.topicRecords.set(command.topic, {
+          name: command.topic,
+          segments: [first],
+          cursors: new Map(),
+        });
+        this.sortedNames = undefined;
+        return APPLIED;
+      }
+      case 'SealSegment': {
+        const topic = this.topicRecords.get(command.topic);
+        if (topic === undefined) return refused('UnknownTopic');
+        const current = topic.segments.at(-1)!;
+        if (current.id !== command.segment || current.epoch !== command.epoch) {
+          return refused('Stale');
+        }
+        const grant = this.grant(index, command.nextOwner, command.nextReplicas);
+        if (grant === undefined) return refused('UnknownNode');
+        const sealed: SegmentRecord = { ...current, state: 'sealed', count: command.count };
+        const next = opened(
+          (current.id + 1) as SegmentId,
+          grant,
+          (current.baseOffset + command.count) as Offset,
+        );
+        this.replaceSegments(topic, [...topic.segments.slice(0, -1), sealed, next]);
+        return APPLIED;
+      }
+      case 'FenceSegment': {
+        const topic = this.topicRecords.get(command.topic);
+        if (topic === undefined) return refused('UnknownTopic');
+        const current = topic.segments.at(-1)!;
+        if (current.id !== command.segment || current.epoch !== command.expectedEpoch) {
+          return refused('Stale');
+        }
+        const recoverer = this.nodeRecords.get(command.recoverer);
+        if (recoverer === undefined) return refused('UnknownNode');
+        const fenced: SegmentRecord = {
+          ...current,
+          state: 'fenced',
+          epoch: index as number as Epoch,
+          owner: recoverer.id,
+          boot: recoverer.boot,
+        };
+        this.replaceSegments(topic, [...topic.segments.slice(0, -1), fenced]);
+        return APPLIED;
+      }
+      case 'AdvanceCursor': {
+        const topic = this.topicRecords.get(command.topic);
+        if (topic === undefined) return refused('UnknownTopic');
+        if (this.cursor(command.topic, command.group) !== command.expected) return refused('Stale');
+        const cursors = new Map(topic.cursors).set(command.group, command.next);
+        this.topicRecords.set(command.topic, { ...topic, cursors });
+        return APPLIED;
+      }
+      case 'RestoreReplica': {
+        const topic = this.topicRecords.get(command.topic);
+        if (topic === undefined) return refused('UnknownTopic');
+        const segment = topic.segments[command.segment - 1];
+        const replica = segment?.replicas.find((each) => each.node === command.node);
+        if (segment?.state !== 'sealed' || replica === undefined) return refused('Stale');
+        const restored: SegmentRecord = {
+          ...segment,
+          replicas: segment.replicas.map((each) =>
+            each === replica ? { node: each.node, incarnation: command.incarnation } : each,
+          ),
+        };
+        this.replaceSegments(
+          topic,
+          topic.segments.map((each) => (each === segment ? restored : each)),
+        );
+        return APPLIED;
+      }
+      default:
+        return unreachable(command);
+    }
+  }
+
+  /** All of the state as bytes; equal states give equal bytes. */
+  snapshot(): Uint8Array {
+    const out = new ByteWriter();
+    out.whole(this.lastApplied);
+    out.list(sortedBy([...this.nodeRecords.values()], (each) => each.id), (each) => {
+      out.whole(each.id).whole(each.boot).whole(each.incarnation);
+      out.text(each.raftAddress).text(each.clientAddress);
+    });
+    out.list(this.topicNames(), (name) => {
+      const topic = this.topicRecords.get(name)!;
+      out.text(name);
+      out.list(topic.segments, (segment) => writeSegment(out, segment));
+      out.list([...topic.cursors.keys()].sort(), (group) => {
+        out.text(group).whole(topic.cursors.get(group)!);
+      });
+    });
+    return out.finish();
+  }
+
+  /** The state that `snapshot` wrote. Throws `MalformedError` for anything else. */
+  static restore(snapshot: Uint8Array): ClusterState {
+    const state = new ClusterState();
+    const input = new ByteReader(snapshot);
+    state.lastApplied = input.whole() as LogIndex;
+    input.list(() => {
+      const id = input.whole() as NodeId;
+      state.nodeRecords.set(id, {
+        id,
+        boot: input.whole() as BootId,
+        incarnation: input.whole() as Incarnation,
+        raftAddress: input.text(),
+        clientAddress: input.text(),
+      });
+    });
+    input.list(() => {
+      const name = input.text();
+      const segments = input.list(() => readSegment(input));
+      const cursors = new Map(input.list(() => [input.text(), input.whole() as Offset] as const));
+      state.topicRecords.set(name, { name, segments, cursors });
+    });
+    input.end();
+    return state;
+  }
+
+  /** What a grant at `index` says; undefined if somebody in it never registered. */
+  private grant(index: LogIndex, owner: NodeId, replicas: readonly NodeId[]): Grant | undefined {
+    const holder = this.nodeRecords.get(owner);
+    const records = replicas.map((node) => this.nodeRecords.get(node));
+    if (holder === undefined || records.some((record) => record === undefined)) return undefined;
+    return {
+      epoch: index as number as Epoch,
+      owner,
+      boot: holder.boot,
+      replicas: sortedBy(
+        records.map((record) => ({ node: record!.id, incarnation: record!.incarnation })),
+        (each) => each.node,
+      ),
+    };
+  }
+
+  private replaceSegments(topic: TopicRecord, segments: readonly SegmentRecord[]): void {
+    this.topicRecords.set(topic.name, { ...topic, segments });
+  }
+}
+
+type Grant = Pick<SegmentRecord, 'epoch' | 'owner' | 'boot' | 'replicas'>;
+
+function opened(id: SegmentId, grant: Grant, baseOffset: Offset): SegmentRecord {
+  return { id, state: 'open', ...grant, baseOffset, count: undefined };
+}
+
+function sortedBy<Item>(items: readonly Item[], key: (item: Item) => number): Item[] {
+  return [...items].sort((a, b) => key(a) - key(b));
+}
+
+const STATES: readonly SegmentState[] = ['open', 'fenced', 'sealed'];
+
+function writeSegment(out: ByteWriter, segment: SegmentRecord): void {
+  out.whole(segment.id).byte(STATES.indexOf(segment.state)).whole(segment.epoch);
+  out.whole(segment.owner).whole(segment.boot).whole(segment.baseOffset).whole(segment.count ?? 0);
+  out.list(segment.replicas, (each) => {
+    out.whole(each.node).whole(each.incarnation);
+  });
+}
+
+function readSegment(input: ByteReader): SegmentRecord {
+  const id = input.whole() as SegmentId;
+  const state = STATES[input.byte()];
+  if (state === undefined) throw new MalformedError('no such segment state');
+  const epoch = input.whole() as Epoch;
+  const owner = input.whole() as NodeId;
+  const boot = input.whole() as BootId;
+  const baseOffset = input.whole() as Offset;
+  const count = input.whole();
+  return {
+    id,
+    state,
+    epoch,
+    owner,
+    boot,
+    baseOffset,
+    count: state === 'sealed' ? count : undefined,
+    replicas: input.list(() => ({
+      node: input.whole() as NodeId,
+      incarnation: input.whole() as Incarnation,
+    })),
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * Everything that this node does with records: as a replica, as an owner, as a recoverer. Follows the metadata as it
+ * is applied, hands messages to whom they concern, and passes on what has become durable.
+ */
+import type { WalrusError } from '../errors.ts';
+import type { SegmentId } from '../ids.ts';
+import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { Lsn } from '../storage/store.ts';
+import type { DataMessage } from './messages.ts';
+import { Failover } from './failover.ts';
+import { Owner } from './owner.ts';
+import type { SegmentPorts } from './ports.ts';
+import { Replicas } from './replicas.ts';
+
+export class DataPlane {
+  readonly replicas: Replicas;
+  readonly owner: Owner;
+  readonly failover: Failover;
+  private readonly ports: SegmentPorts;
+
+  constructor(ports: SegmentPorts) {
+    this.ports = ports;
+    this.replicas = new Replicas(ports);
+    this.owner = new Owner(ports, this.replicas);
+    this.failover = new Failover(ports, this.replicas);
+  }
+
+  handle(sender: ReplicaRecord, message: DataMessage): void {
+    switch (message.kind) {
+      case 'Replicate':
+        return this.replicas.handleReplicate(sender, message);
+      case 'ReplicateAck':
+        this.owner.handleReplicateAck(sender, message);
+        return this.failover.handleReplicateAck(sender, message);
+      case 'Refuse':
+        return this.owner.handleRefuse(message);
+      case 'PromiseRequest':
+        return this.replicas.handlePromiseRequest(sender, message);
+      case 'Promise':
+        return this.failover.handlePromise(sender, message);
+      case 'CopyRequest':
+        return this.replicas.sendCopy(sender, message);
+      case 'Copy':
+        this.replicas.handleCopy(sender, message);
+        return this.failover.copied(message.topic);
+    }
+  }
+
+  /** The metadata of one topic has changed: what was sealed ends here, and what was granted begins. */
+  topicChanged(topic: string): void {
+    const segments = this.ports.cluster().topic(topic)!.segments;
+    const previous = segments.at(-2);
+    if (previous !== undefined) this.replicas.seal(topic, previous);
+    this.endOutdated(topic, segments.at(-1)!);
+    this.beginGranted(topic, segments.at(-1)!);
+  }
+
+  /** All of the metadata has changed: at the start, or because a snapshot of it arrived. */
+  everythingChanged(): void {
+    const cluster = this.ports.cluster();
+    for (const topic of cluster.topicNames()) {
+      for (const segment of cluster.topic(topic)!.segments) {
+        if (segment.state === 'sealed') this.replicas.seal(topic, segment);
+      }
+      this.topicChanged(topic);
+    }
+  }
+
+  /** Everything staged in the store so far is in its commit `lsn`. */
+  committed(lsn: Lsn): void {
+    this.replicas.committed(lsn);
+  }
+
+  durable(lsn: Lsn): void {
+    for (const replica of this.replicas.syncCompleted(lsn)) {
+      this.owner.synced(replica);
+      this.failover.synced(replica);
+    }
+  }
+
+  /**
+   * Records `[from, ...)` of a segment from this node's copy, as far as they may be read and no more than `limit`.
+   * Gives `undefined` if this copy cannot tell.
+   */
+  read(
+    topic: string,
+    segment: SegmentRecord,
+    from: number,
+    limit: { readonly records: number; readonly bytes: number },
+    done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
+  ): void {
+    const readable = this.readableEnd(topic, segment.id);
+    if (from >= readable) {
+      done(undefined, []);
+      return;
+    }
+    const stream = this.replicas.find(topic, segment.id)!.stream;
+    const records = Math.min(limit.records, readable - from);
+    this.ports.store.read(stream, from, { records, bytes: limit.bytes }, done);
+  }
+
+  /** Records below it are here and may be read. */
+  readableEnd(topic: string, segment: SegmentId): number {
+    return this.replicas.find(topic, segment)?.highWatermark ?? 0;
+  }
+
+  /** The end of an input: whatever was appended goes out to the replicas. */
+  flush(): void {
+    this.owner.replicate();
+  }
+
+  tick(nowMs: number): void {
+    this.owner.tick(nowMs);
+    this.failover.tick(nowMs);
+    this.replicas.tick(nowMs);
+  }
+
+  deadlineMs(): number {
+    return Math.min(
+      this.owner.deadlineMs(),
+      this.failover.deadlineMs(),
+      this.replicas.deadlineMs(),
+    );
+  }
+
+  private endOutdated(topic: string, current: SegmentRecord): void {
+    const recovery = this.failover.recovery(topic);
+    if (recovery !== undefined && recovery.epoch !== current.epoch) this.failover.end(topic);
+    const writer = this.owner.writer(topic);
+    if (writer === undefined || writer.epoch === current.epoch) return;
+    const now = this.ports.cluster().segment(topic, writer.replica.segment)!;
+    if (now.count === undefined) this.owner.fenced(writer);
+    else this.owner.sealed(topic, writer, now.count);
+  }
+
+  private beginGranted(topic: string, current: SegmentRecord): void {
+    const { self, boot } = this.ports;
+    if (current.owner !== self.node || current.boot !== boot) return;
+    if (current.state === 'open' && this.owner.writer(topic)?.epoch !== current.epoch) {
+      this.owner.take(topic, current);
+    }
+    if (current.state === 'fenced' && this.failover.recovery(topic)?.epoch !== current.epoch) {
+      this.failover.begin(topic, current);
+    }
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The fenced segments that this node is to end. Each runs through the steps of `recovery.ts`; every step is asked
+ * for again until it is answered or the metadata gives the segment to somebody else.
+ */
+import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { DataMessage } from './messages.ts';
+import { RETRY_MS, type SegmentPorts } from './ports.ts';
+import { Recovery } from './recovery.ts';
+import type { Replica } from './replica.ts';
+import type { Replicas } from './replicas.ts';
+import { handleReplicateAck, repeat, replicateTo } from './replication.ts';
+
+export class Failover {
+  private readonly ports: SegmentPorts;
+  private readonly replicas: Replicas;
+  /** By topic: only the last segment of a topic can be fenced. */
+  private readonly recoveries = new Map<string, Recovery>();
+  private wakeAtMs = Infinity;
+
+  constructor(ports: SegmentPorts, replicas: Replicas) {
+    this.ports = ports;
+    this.replicas = replicas;
+  }
+
+  recovery(topic: string): Recovery | undefined {
+    return this.recoveries.get(topic);
+  }
+
+  all(): Iterable<Recovery> {
+    return this.recoveries.values();
+  }
+
+  /** The metadata named this process the segment's recoverer. */
+  begin(topic: string, segment: SegmentRecord): void {
+    const replica = this.replicas.open(topic, segment.id);
+    this.replicas.promise(replica, segment.epoch);
+    this.recoveries.set(topic, new Recovery(replica, segment, this.ports.self.node));
+    this.wakeAtMs = this.ports.nowMs();
+    this.ports.trace?.emit({
+      name: 'HandlePromiseRequest',
+      node: this.ports.self.node,
+      topic,
+      segment: segment.id,
+      epoch: segment.epoch,
+      sender: this.ports.self.node,
+    });
+  }
+
+  /** The metadata has moved on: sealed, or given to another recoverer. */
+  end(topic: string): void {
+    this.recoveries.delete(topic);
+  }
+
+  /**
+   * A replica promised; its records before `durableEnd` are durable.
+   * @spec DistributedLog!HandlePromise
+   */
+  handlePromise(sender: ReplicaRecord, message: Extract<DataMessage, { kind: 'Promise' }>): void {
+    const { topic, segment, epoch, durableEnd } = message;
+    const recovery = this.recoveries.get(topic);
+    if (recovery?.segment.id !== segment || recovery.epoch !== epoch) return;
+    this.promised(recovery, sender, durableEnd);
+    this.advance(recovery, this.ports.nowMs());
+  }
+
+  handleReplicateAck(
+    sender: ReplicaRecord,
+    message: Extract<DataMessage, { kind: 'ReplicateAck' }>,
+  ): void {
+    const recovery = this.recoveries.get(message.topic);
+    if (recovery?.segment.id !== message.segment || recovery.epoch !== message.epoch) return;
+    const follower = recovery.writer.follower(sender);
+    if (follower === undefined) return;
+    handleReplicateAck(this.ports, recovery.writer, follower, message);
+    this.advance(recovery, this.ports.nowMs());
+  }
+
+  /** More of this node's own copy is durable: its promise counts from then, and so do its records. */
+  synced(replica: Replica): void {
+    const recovery = this.recoveries.get(replica.topic);
+    if (recovery?.replica === replica) this.advance(recovery, this.ports.nowMs());
+  }
+
+  /** A copy arrived; ask for the rest at once. */
+  copied(topic: string): void {
+    const recovery = this.recoveries.get(topic);
+    if (recovery === undefined) return;
+    recovery.copyAgainAtMs = this.ports.nowMs();
+    this.advance(recovery, this.ports.nowMs());
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.wakeAtMs) return;
+    this.wakeAtMs = Infinity;
+    for (const recovery of this.recoveries.values()) {
+      if (recovery.count !== undefined && recovery.replica.end >= recovery.count) {
+        repeat(this.ports, recovery.writer, recovery.count, nowMs);
+      }
+      this.advance(recovery, nowMs);
+      this.wakeAtMs = nowMs + RETRY_MS;
+    }
+  }
+
+  deadlineMs(): number {
+    return this.wakeAtMs;
+  }
+
+  /** Takes every step that can be taken now. */
+  private advance(recovery: Recovery, nowMs: number): void {
+    const { replica, epoch, writer } = recovery;
+    if (replica.promised !== epoch) return; // a later recoverer has taken over
+    if (replica.durablePromised === epoch && !recovery.promises.has(this.ports.self.node)) {
+      this.promised(recovery, this.ports.self, replica.durableEnd);
+    }
+    if (nowMs >= recovery.askAgainAtMs) this.requestPromises(recovery, nowMs);
+    if (recovery.count === undefined || !recovery.promises.has(this.ports.self.node)) return;
+    if (replica.end < recovery.count) {
+      this.forgetReplacedDisks(recovery);
+      if (nowMs >= recovery.copyAgainAtMs) this.requestCopy(recovery, nowMs);
+      return;
+    }
+    replicateTo(this.ports, writer, recovery.count);
+    if (writer.majorityEnd() >= recovery.count) this.proposeSeal(recovery, recovery.count);
+  }
+
+  /** Notes a promise, this node's own included. */
+  private promised(recovery: Recovery, sender: ReplicaRecord, durableEnd: number): void {
+    const { topic, segment } = recovery.replica;
+    recovery.promise(sender, durableEnd);
+    this.ports.trace?.emit({
+      name: 'HandlePromise',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch: recovery.epoch,
+      sender: sender.node,
+      durableEnd,
+    });
+  }
+
+  private forgetReplacedDisks(recovery: Recovery): void {
+    for (const record of recovery.segment.replicas) {
+      const now = this.ports.cluster().node(record.node)?.incarnation;
+      if (now !== record.incarnation && recovery.promises.has(record.node)) recovery.forget(record);
+    }
+  }
+
+  private requestPromises(recovery: Recovery, nowMs: number): void {
+    recovery.askAgainAtMs = nowMs + RETRY_MS;
+    for (const { record } of recovery.writer.followers) {
+      if (!recovery.promises.has(record.node)) this.sendPromiseRequest(recovery, record);
+    }
+  }
+
+  /** @spec DistributedLog!SendPromiseRequest */
+  private sendPromiseRequest(recovery: Recovery, to: ReplicaRecord): void {
+    const { topic, segment } = recovery.replica;
+    const { epoch } = recovery;
+    this.ports.send(to, { kind: 'PromiseRequest', topic, segment, epoch });
+    this.ports.trace?.emit({
+      name: 'SendPromiseRequest',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      to: to.node,
+    });
+  }
+
+  /** @spec DistributedLog!SendCopyRequest */
+  private requestCopy(recovery: Recovery, nowMs: number): void {
+    recovery.copyAgainAtMs = nowMs + RETRY_MS;
+    const to = recovery.longest();
+    if (to === undefined) return;
+    const { topic, segment, end: from } = recovery.replica;
+    const { epoch } = recovery;
+    this.ports.send(to, { kind: 'CopyRequest', topic, segment, epoch, from });
+    this.ports.trace?.emit({
+      name: 'SendCopyRequest',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      to: to.node,
+      from,
+    });
+  }
+
+  private proposeSeal(recovery: Recovery, count: number): void {
+    const { topic, segment } = recovery.replica;
+    const next = this.ports.place(recovery.segment.owner);
+    this.ports.propose({
+      kind: 'SealSegment',
+      topic,
+      segment,
+      epoch: recovery.epoch,
+      count,
+      nextOwner: next.owner,
+      nextReplicas: next.replicas,
+    });
+  }
+}

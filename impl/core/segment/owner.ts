@@ -1,0 +1,215 @@
+/**
+ * The open segments that this node owns: takes records, brings them to a majority, and rolls over when full.
+ * A right to append comes from the metadata and names this life of this process; it ends when the metadata says
+ * so or a replica has promised a higher epoch, whichever is heard first.
+ */
+import type { ErrorCode } from '../errors.ts';
+import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { DataMessage } from './messages.ts';
+import { RETRY_MS, type SegmentPorts } from './ports.ts';
+import type { Replica } from './replica.ts';
+import type { Replicas } from './replicas.ts';
+import { handleReplicateAck, outstanding, repeat, replicateTo } from './replication.ts';
+import { type Settle, Writer } from './writer.ts';
+
+/** Appends that may wait for their majority, a topic. */
+const WAITING_MAX = 65_536;
+
+export class Owner {
+  private readonly ports: SegmentPorts;
+  private readonly replicas: Replicas;
+  /** By topic: a topic has one open segment. */
+  private readonly writers = new Map<string, Writer>();
+  /** Took records since the last `replicate`. */
+  private readonly fresh = new Set<Writer>();
+  private wakeAtMs = Infinity;
+
+  constructor(ports: SegmentPorts, replicas: Replicas) {
+    this.ports = ports;
+    this.replicas = replicas;
+  }
+
+  writer(topic: string): Writer | undefined {
+    return this.writers.get(topic);
+  }
+
+  all(): Iterable<Writer> {
+    return this.writers.values();
+  }
+
+  /** The metadata granted this open segment to this process. */
+  take(topic: string, segment: SegmentRecord): void {
+    const replica = this.replicas.open(topic, segment.id);
+    this.replicas.promise(replica, segment.epoch);
+    this.writers.set(topic, new Writer(replica, segment, this.ports.self.node));
+  }
+
+  /** The metadata gave the segment to a recoverer. Records that wait will hear what became of them at the seal. */
+  fenced(writer: Writer): void {
+    writer.stopped = true;
+  }
+
+  /** The metadata says that the segment ended at `count`. */
+  sealed(topic: string, writer: Writer, count: number): void {
+    this.writers.delete(topic);
+    writer.settleSealed(count);
+  }
+
+  /**
+   * Puts a record at the end of the topic and returns its index in the segment. It counts once `settle` hears
+   * `committed`, which is when a majority of the replicas hold it durably. Errors by name: `NotOwner`,
+   * `SegmentSealing`, `LeaseExpired`, `Fenced`, `Overloaded`; nothing was taken then.
+   * @spec DistributedLog!AppendRecord
+   */
+  appendRecord(topic: string, record: Uint8Array, settle: Settle): number | ErrorCode {
+    const writer = this.writers.get(topic);
+    if (writer === undefined) return 'NotOwner';
+    if (writer.stopped) return 'SegmentSealing';
+    if (!this.ports.leaseValid()) return 'LeaseExpired';
+    const { replica, epoch } = writer;
+    if (replica.promised > epoch) return 'Fenced';
+    if (writer.waitingCount >= WAITING_MAX) return 'Overloaded';
+    const index = this.replicas.append(replica, epoch, record);
+    writer.await(index, settle);
+    this.fresh.add(writer);
+    this.ports.trace?.emit({
+      name: 'AppendRecord',
+      node: this.ports.self.node,
+      topic,
+      segment: replica.segment,
+      epoch,
+      index,
+      record: this.ports.digest(record),
+    });
+    if (replica.end >= this.ports.maxSegmentEntries) this.stopAppending(writer);
+    return index;
+  }
+
+  /** Sends what was appended since the last call. Called once at the end of each input. */
+  replicate(): void {
+    for (const writer of this.fresh) {
+      if (writer.replica.promised === writer.epoch) {
+        replicateTo(this.ports, writer, writer.replica.end);
+      }
+      this.wakeWithin(RETRY_MS);
+    }
+    this.fresh.clear();
+  }
+
+  handleReplicateAck(
+    sender: ReplicaRecord,
+    message: Extract<DataMessage, { kind: 'ReplicateAck' }>,
+  ): void {
+    const writer = this.writers.get(message.topic);
+    if (writer?.replica.segment !== message.segment || writer.epoch !== message.epoch) return;
+    const follower = writer.follower(sender);
+    if (follower === undefined) return;
+    handleReplicateAck(this.ports, writer, follower, message);
+    this.advanceHighWatermark(writer);
+    if (writer.replica.promised === writer.epoch) {
+      replicateTo(this.ports, writer, writer.replica.end);
+    }
+  }
+
+  /** A replica has promised a higher epoch: this writer can finish nothing more. */
+  handleRefuse(message: Extract<DataMessage, { kind: 'Refuse' }>): void {
+    const writer = this.writers.get(message.topic);
+    if (writer?.replica.segment === message.segment && writer.epoch === message.epoch) {
+      writer.stopped = true;
+    }
+  }
+
+  /** More of this node's own copy is durable. */
+  synced(replica: Replica): void {
+    const writer = this.writers.get(replica.topic);
+    if (writer?.replica === replica) this.advanceHighWatermark(writer);
+  }
+
+  /** Begins to roll over every segment that is full; with `all`, every segment that this node owns. */
+  rollOver(all: boolean): void {
+    for (const writer of this.writers.values()) {
+      if (all || writer.replica.end >= this.ports.maxSegmentEntries) this.stopAppending(writer);
+    }
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.wakeAtMs) return;
+    this.wakeAtMs = Infinity;
+    for (const writer of this.writers.values()) {
+      const { end } = writer.replica;
+      if (writer.replica.promised === writer.epoch) repeat(this.ports, writer, end, nowMs);
+      this.proposeSeal(writer);
+      if (writer.stopped || outstanding(writer, end)) this.wakeWithin(RETRY_MS);
+    }
+  }
+
+  deadlineMs(): number {
+    return this.wakeAtMs;
+  }
+
+  /**
+   * Takes no more records, so that the segment's end stands still while it is sealed.
+   * @spec DistributedLog!StopAppending
+   */
+  private stopAppending(writer: Writer): void {
+    if (writer.stopped) return;
+    writer.stopped = true;
+    const { topic, segment, end } = writer.replica;
+    const { epoch } = writer;
+    this.ports.trace?.emit({
+      name: 'StopAppending',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      end,
+    });
+    this.proposeSeal(writer);
+    this.wakeWithin(RETRY_MS);
+  }
+
+  /** Proposes to end a segment that is stopped, once all of it is safe. */
+  private proposeSeal(writer: Writer): void {
+    const { topic, segment, end, promised } = writer.replica;
+    if (!writer.stopped || promised !== writer.epoch || writer.highWatermark !== end) return;
+    const current = this.ports.cluster().currentSegment(topic);
+    if (current?.id !== segment || current.epoch !== writer.epoch) return;
+    const next = this.ports.place(this.ports.self.node);
+    this.ports.propose({
+      kind: 'SealSegment',
+      topic,
+      segment,
+      epoch: writer.epoch,
+      count: end,
+      nextOwner: next.owner,
+      nextReplicas: next.replicas,
+    });
+  }
+
+  /**
+   * Counts what a majority holds durably, and answers those who waited for it.
+   * @spec DistributedLog!AdvanceHighWatermark
+   */
+  private advanceHighWatermark(writer: Writer): void {
+    const end = writer.majorityEnd();
+    if (end <= writer.highWatermark) return;
+    writer.highWatermark = end;
+    writer.replica.highWatermark = end;
+    const { topic, segment } = writer.replica;
+    this.ports.trace?.emit({
+      name: 'AdvanceHighWatermark',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch: writer.epoch,
+      highWatermark: end,
+    });
+    writer.settleBelow(end);
+    this.proposeSeal(writer);
+    this.wakeWithin(RETRY_MS);
+  }
+
+  private wakeWithin(ms: number): void {
+    this.wakeAtMs = Math.min(this.wakeAtMs, this.ports.nowMs() + ms);
+  }
+}

@@ -1,0 +1,39 @@
+/** What the segments of one node need of the rest of it. */
+import type { TraceSink } from '../../ports/trace-sink.ts';
+import type { WalrusError } from '../errors.ts';
+import type { BootId, NodeId } from '../ids.ts';
+import type { ClusterState, ReplicaRecord } from '../metadata/cluster-state.ts';
+import type { Command } from '../metadata/commands.ts';
+import type { Store } from '../storage/store.ts';
+import type { DataEvent } from '../trace.ts';
+import type { DataMessage } from './messages.ts';
+
+export interface SegmentPorts {
+  /** This node's disk, as grants name it. */
+  readonly self: ReplicaRecord;
+  readonly boot: BootId;
+  readonly store: Store;
+  readonly trace: TraceSink<DataEvent> | undefined;
+  /** Identifies a record in the trace. */
+  readonly digest: (record: Uint8Array) => number;
+  readonly maxSegmentEntries: number;
+  /** The metadata as applied here, so maybe behind. */
+  cluster(): ClusterState;
+  nowMs(): number;
+  leaseValid(): boolean;
+  send(to: ReplicaRecord, message: DataMessage): void;
+  /** May be lost; whoever needs it proposes again. */
+  propose(command: Command): void;
+  /** Who is to own and to hold the next segment of a topic after `owner` had the last. */
+  place(owner: NodeId): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
+  /** This node's own records cannot be read back: it must not go on. */
+  failed(error: WalrusError): void;
+}
+
+/** Pause before a question that got no answer is asked again, in milliseconds. */
+export const RETRY_MS = 100;
+/** One message carries at most so many records, and no more once it has so many bytes. */
+export const MESSAGE_LIMIT: { readonly records: number; readonly bytes: number } = {
+  records: 4096,
+  bytes: 256 * 1024,
+};

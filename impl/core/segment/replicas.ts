@@ -1,0 +1,385 @@
+/**
+ * All segments of which this node has a copy, and the passive side of replication: take records, promise epochs, and
+ * answer once that is durable. Knows nothing of ownership; whoever comes with a high enough epoch is obeyed.
+ */
+import { assert } from '../assert.ts';
+import type { Epoch, SegmentId } from '../ids.ts';
+import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { Lsn } from '../storage/store.ts';
+import type { DataMessage } from './messages.ts';
+import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
+import { encodeEpoch, parseStreamName, promiseKey, Replica } from './replica.ts';
+
+type Replicate = Extract<DataMessage, { kind: 'Replicate' }>;
+type PromiseRequest = Extract<DataMessage, { kind: 'PromiseRequest' }>;
+type CopyRequest = Extract<DataMessage, { kind: 'CopyRequest' }>;
+type Copy = Extract<DataMessage, { kind: 'Copy' }>;
+
+export class Replicas {
+  private readonly ports: SegmentPorts;
+  private readonly byTopic = new Map<string, Map<SegmentId, Replica>>();
+  /** Changed since the last commit. */
+  private readonly staged = new Set<Replica>();
+  /** Committed to the store and not yet durable, oldest first. */
+  private readonly unsynced: Unsynced[] = [];
+  /** Sealed segments of which records are missing here. */
+  private readonly lagging = new Set<Replica>();
+  private lastPeer = 0;
+  private copyAgainAtMs = Infinity;
+
+  constructor(ports: SegmentPorts) {
+    this.ports = ports;
+    for (const name of ports.store.streams()) {
+      const parsed = parseStreamName(name);
+      if (parsed !== undefined) this.open(parsed.topic, parsed.segment);
+    }
+    for (const key of ports.store.keys('promise/')) {
+      const parsed = parseStreamName(key.replace('promise/', 'segment/'));
+      if (parsed !== undefined) this.open(parsed.topic, parsed.segment);
+    }
+  }
+
+  find(topic: string, segment: SegmentId): Replica | undefined {
+    return this.byTopic.get(topic)?.get(segment);
+  }
+
+  /** The copy of this segment, empty if there was none. */
+  open(topic: string, segment: SegmentId): Replica {
+    let ofTopic = this.byTopic.get(topic);
+    if (ofTopic === undefined) this.byTopic.set(topic, (ofTopic = new Map()));
+    let replica = ofTopic.get(segment);
+    if (replica === undefined) {
+      replica = new Replica(this.ports.store, topic, segment);
+      ofTopic.set(segment, replica);
+    }
+    return replica;
+  }
+
+  *all(): Iterable<Replica> {
+    for (const ofTopic of this.byTopic.values()) yield* ofTopic.values();
+  }
+
+  /** Adds a record at the replica's end. Durable when a later `synced` says so. */
+  append(replica: Replica, epoch: Epoch, record: Uint8Array): number {
+    const index = this.ports.store.append(replica.stream, epoch, record);
+    assert(index === replica.end, 'the store and the replica agree on the end');
+    replica.end = index + 1;
+    this.staged.add(replica);
+    return index;
+  }
+
+  /** From here on nothing is taken from epochs lower than `epoch`. */
+  promise(replica: Replica, epoch: Epoch): void {
+    if (epoch <= replica.promised) return;
+    replica.promised = epoch;
+    // An older writer must not count what this replica told a recoverer it may do without.
+    replica.owesAck = undefined;
+    this.ports.store.put(promiseKey(replica.topic, replica.segment), encodeEpoch(epoch));
+    this.staged.add(replica);
+  }
+
+  /**
+   * Records from a writer. Taken if the epoch is not lower than the promised one and they join on to what is here;
+   * records that are here already are skipped, and none is taken beyond the end of a sealed segment.
+   * @spec DistributedLog!HandleReplicate
+   */
+  handleReplicate(sender: ReplicaRecord, message: Replicate): void {
+    const { topic, segment, epoch } = message;
+    const replica = this.open(topic, segment);
+    if (epoch < replica.promised) {
+      this.refuse(sender, message, replica.promised);
+      return;
+    }
+    this.promise(replica, epoch);
+    const gap = message.from > replica.end;
+    if (!gap) this.take(replica, epoch, message.from, message.records);
+    replica.highWatermark = Math.max(
+      replica.highWatermark,
+      Math.min(message.highWatermark, replica.end),
+    );
+    this.ports.trace?.emit({
+      name: 'HandleReplicate',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      sender: sender.node,
+      from: message.from,
+      count: message.records.length,
+      highWatermark: message.highWatermark,
+      end: replica.end,
+      promised: replica.promised,
+    });
+    if (gap && replica.durablePromised === epoch) {
+      this.sendReplicateAck(replica, sender, epoch, true);
+    } else {
+      replica.owesAck = { to: sender, epoch };
+      this.answer(replica);
+    }
+  }
+
+  /**
+   * A recoverer asks for a promise. The answer leaves when promise and records are durable.
+   * @spec DistributedLog!HandlePromiseRequest
+   */
+  handlePromiseRequest(sender: ReplicaRecord, message: PromiseRequest): void {
+    const { topic, segment, epoch } = message;
+    const replica = this.open(topic, segment);
+    if (epoch < replica.promised) {
+      this.refuse(sender, message, replica.promised);
+      return;
+    }
+    this.promise(replica, epoch);
+    replica.owesPromise = { to: sender, epoch };
+    this.ports.trace?.emit({
+      name: 'HandlePromiseRequest',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      sender: sender.node,
+    });
+    this.answer(replica);
+  }
+
+  /**
+   * Hands out records: to a recoverer under the epoch promised to it, or of a sealed segment to anybody.
+   * @spec DistributedLog!SendCopy
+   */
+  sendCopy(sender: ReplicaRecord, message: CopyRequest): void {
+    const { topic, segment, epoch, from } = message;
+    const replica = this.find(topic, segment);
+    if (replica === undefined || from >= replica.end) return;
+    const sealed = this.ports.cluster().segment(topic, segment)?.state === 'sealed';
+    if (epoch === 0 ? !sealed : epoch !== replica.promised) return;
+    this.ports.store.read(replica.stream, from, MESSAGE_LIMIT, (error, records) => {
+      // A copy that cannot be read is a copy that this node does not have: another one must serve.
+      if (error !== undefined || records.length === 0) return;
+      this.ports.send(sender, { kind: 'Copy', topic, segment, epoch, from, records });
+      this.ports.trace?.emit({
+        name: 'SendCopy',
+        node: this.ports.self.node,
+        topic,
+        segment,
+        epoch,
+        to: sender.node,
+        from,
+        count: records.length,
+      });
+    });
+  }
+
+  /**
+   * Records that this node asked for. `epoch` was checked by the recovery it belongs to, or is 0.
+   * @spec DistributedLog!HandleCopy
+   */
+  handleCopy(sender: ReplicaRecord, message: Copy): void {
+    const { topic, segment, epoch } = message;
+    const replica = this.find(topic, segment);
+    if (replica === undefined || message.from > replica.end) return;
+    if (epoch === 0 && !this.lagging.has(replica)) return;
+    if (epoch !== 0 && epoch !== replica.promised) return;
+    this.take(replica, replica.promised, message.from, message.records);
+    this.ports.trace?.emit({
+      name: 'HandleCopy',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      sender: sender.node,
+      from: message.from,
+      count: message.records.length,
+      end: replica.end,
+    });
+    if (epoch === 0) this.copyAgainAtMs = this.ports.nowMs();
+  }
+
+  /**
+   * The metadata says that the segment ended at `count`. What lies beyond was never acknowledged and is cut;
+   * what is missing is fetched in the background.
+   */
+  seal(topic: string, segment: SegmentRecord): void {
+    const count = segment.count!;
+    const listed = segment.replicas.find((each) => each.node === this.ports.self.node);
+    const replica =
+      listed === undefined ? this.find(topic, segment.id) : this.open(topic, segment.id);
+    if (replica === undefined) return;
+    if (replica.end > count) {
+      this.ports.store.truncate(replica.stream, count);
+      replica.end = count;
+      replica.durableEnd = Math.min(replica.durableEnd, count);
+      this.staged.add(replica);
+    }
+    replica.highWatermark = Math.min(count, replica.end);
+    if (listed === undefined) return;
+    const restored = listed.incarnation === this.ports.self.incarnation;
+    if (replica.end < count || !restored) {
+      this.lagging.add(replica);
+      this.copyAgainAtMs = Math.min(this.copyAgainAtMs, this.ports.nowMs());
+    } else {
+      this.lagging.delete(replica);
+    }
+  }
+
+  /** Everything staged so far becomes durable when the store's durable end reaches `lsn`. */
+  committed(lsn: Lsn): void {
+    for (const replica of this.staged) {
+      this.unsynced.push({ lsn, replica, end: replica.end, promised: replica.promised });
+    }
+    this.staged.clear();
+  }
+
+  /**
+   * The store is durable up to `lsn`. Returns the replicas of which more is durable now, each once; answers
+   * that waited for it have left.
+   * @spec DistributedLog!SyncCompleted
+   */
+  syncCompleted(lsn: Lsn): readonly Replica[] {
+    let count = 0;
+    const changed = new Set<Replica>();
+    for (const { lsn: at, replica, end, promised } of this.unsynced) {
+      if (at > lsn) break;
+      count++;
+      // A cut may have come after: what was cut is not durable, it is gone.
+      replica.durableEnd = Math.max(replica.durableEnd, Math.min(end, replica.end));
+      replica.durablePromised = promised;
+      changed.add(replica);
+    }
+    if (count === 0) return [];
+    this.unsynced.splice(0, count);
+    const replicas = [...changed];
+    this.ports.trace?.emit({
+      name: 'SyncCompleted',
+      node: this.ports.self.node,
+      durable: replicas.map(({ topic, segment, durableEnd, durablePromised }) => ({
+        topic,
+        segment,
+        end: durableEnd,
+        promised: durablePromised,
+      })),
+    });
+    for (const replica of replicas) this.answer(replica);
+    return replicas;
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.copyAgainAtMs) return;
+    this.copyAgainAtMs = this.lagging.size === 0 ? Infinity : nowMs + RETRY_MS;
+    let budget = 16;
+    for (const replica of this.lagging) {
+      if (budget-- === 0) break;
+      this.catchUp(replica);
+    }
+  }
+
+  deadlineMs(): number {
+    return this.copyAgainAtMs;
+  }
+
+  /** Fetches what a sealed segment lacks here, or says that nothing is lacking any more. */
+  private catchUp(replica: Replica): void {
+    const { topic, segment } = replica;
+    const record = this.ports.cluster().segment(topic, segment)!;
+    if (replica.durableEnd >= record.count!) {
+      const listed = record.replicas.find((each) => each.node === this.ports.self.node);
+      if (listed?.incarnation === this.ports.self.incarnation) this.lagging.delete(replica);
+      else this.ports.propose({ kind: 'RestoreReplica', topic, segment, ...this.ports.self });
+      return;
+    }
+    if (replica.end >= record.count!) return;
+    const others = record.replicas.filter((each) => each.node !== this.ports.self.node);
+    if (others.length === 0) return;
+    const to = others[this.lastPeer++ % others.length]!;
+    const epoch = 0 as Epoch;
+    const from = replica.end;
+    this.ports.send(to, { kind: 'CopyRequest', topic, segment, epoch, from });
+    this.ports.trace?.emit({
+      name: 'SendCopyRequest',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      to: to.node,
+      from,
+    });
+  }
+
+  /** Appends those of `records`, the first of which has index `from`, that are new and inside the segment. */
+  private take(
+    replica: Replica,
+    epoch: Epoch,
+    from: number,
+    records: readonly Uint8Array[],
+  ): void {
+    const record = this.ports.cluster().segment(replica.topic, replica.segment);
+    const limit = record?.count ?? Infinity;
+    for (let i = replica.end - from; i < records.length && from + i < limit; i++) {
+      this.append(replica, epoch, records[i]!);
+    }
+  }
+
+  /** Sends the answers that this replica owes, if what they say is durable. */
+  private answer(replica: Replica): void {
+    const { owesAck, owesPromise } = replica;
+    if (replica.durablePromised !== replica.promised) return;
+    const settled = replica.durableEnd === replica.end;
+    if (owesAck !== undefined) {
+      if (settled) replica.owesAck = undefined;
+      this.sendReplicateAck(replica, owesAck.to, owesAck.epoch, false);
+    }
+    if (owesPromise !== undefined && settled) {
+      replica.owesPromise = undefined;
+      if (owesPromise.epoch === replica.promised) this.sendPromise(replica, owesPromise.to);
+    }
+  }
+
+  /** @spec DistributedLog!SendReplicateAck */
+  private sendReplicateAck(
+    replica: Replica,
+    to: ReplicaRecord,
+    epoch: Epoch,
+    gap: boolean,
+  ): void {
+    const { topic, segment, end, durableEnd } = replica;
+    this.ports.send(to, { kind: 'ReplicateAck', topic, segment, epoch, end, durableEnd, gap });
+    this.ports.trace?.emit({
+      name: 'SendReplicateAck',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      to: to.node,
+      durableEnd,
+    });
+  }
+
+  /** @spec DistributedLog!SendPromise */
+  private sendPromise(replica: Replica, to: ReplicaRecord): void {
+    const { topic, segment, promised: epoch, durableEnd } = replica;
+    this.ports.send(to, { kind: 'Promise', topic, segment, epoch, durableEnd });
+    this.ports.trace?.emit({
+      name: 'SendPromise',
+      node: this.ports.self.node,
+      topic,
+      segment,
+      epoch,
+      to: to.node,
+      durableEnd,
+    });
+  }
+
+  private refuse(
+    to: ReplicaRecord,
+    { topic, segment, epoch }: Replicate | PromiseRequest,
+    promised: Epoch,
+  ): void {
+    this.ports.send(to, { kind: 'Refuse', topic, segment, epoch, promised });
+  }
+}
+
+interface Unsynced {
+  readonly lsn: Lsn;
+  readonly replica: Replica;
+  readonly end: number;
+  readonly promised: Epoch;
+}

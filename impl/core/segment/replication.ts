@@ -1,0 +1,124 @@
+/**
+ * The active side of replication, the same for an owner and for a recoverer: keeps each follower supplied, several
+ * messages ahead of its answers, and starts over from what it surely has when it falls silent.
+ */
+import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
+import type { DataMessage } from './messages.ts';
+import type { Follower, Writer } from './writer.ts';
+
+type ReplicateAck = Extract<DataMessage, { kind: 'ReplicateAck' }>;
+
+/** Messages on their way to one follower at a time. */
+const INFLIGHT_MAX = 8;
+
+/** Sends what each follower lacks of the records below `end`. */
+export function replicateTo(ports: SegmentPorts, writer: Writer, end: number): void {
+  for (const follower of writer.followers) supply(ports, writer, follower, end);
+}
+
+/** Repeats, to followers that have not answered in time, from what they are known to have. */
+export function repeat(ports: SegmentPorts, writer: Writer, end: number, nowMs: number): void {
+  for (const follower of writer.followers) {
+    const behind = follower.match < end || follower.toldHighWatermark < writer.highWatermark;
+    if (!behind || nowMs < follower.resendAtMs || follower.reading) continue;
+    const waited = follower.inflight > 0;
+    follower.inflight = 0;
+    follower.next = follower.match;
+    follower.probing = waited;
+    if (follower.next < end) supply(ports, writer, follower, end);
+    else sendReplicate(ports, writer, follower, follower.next, []);
+  }
+}
+
+/** True while some follower has something to hear. */
+export function outstanding(writer: Writer, end: number): boolean {
+  return writer.followers.some(
+    (each) => each.match < end || each.toldHighWatermark < writer.highWatermark,
+  );
+}
+
+/**
+ * A follower says what it has durably.
+ * @spec DistributedLog!HandleReplicateAck
+ */
+export function handleReplicateAck(
+  ports: SegmentPorts,
+  writer: Writer,
+  follower: Follower,
+  message: ReplicateAck,
+): void {
+  follower.match = Math.max(follower.match, Math.min(message.durableEnd, writer.replica.end));
+  follower.next = Math.max(follower.next, follower.match);
+  follower.inflight = Math.max(0, follower.inflight - 1);
+  follower.probing = false;
+  follower.resendAtMs = ports.nowMs() + RETRY_MS;
+  if (message.gap && message.end < follower.next) {
+    follower.next = Math.max(message.end, follower.match);
+    follower.inflight = 0;
+  }
+  ports.trace?.emit({
+    name: 'HandleReplicateAck',
+    node: ports.self.node,
+    topic: message.topic,
+    segment: message.segment,
+    epoch: message.epoch,
+    sender: follower.record.node,
+    durableEnd: message.durableEnd,
+  });
+}
+
+function supply(ports: SegmentPorts, writer: Writer, follower: Follower, end: number): void {
+  const window = follower.probing ? 1 : INFLIGHT_MAX;
+  while (!follower.reading && follower.next < end && follower.inflight < window) {
+    const from = follower.next;
+    const limit = { ...MESSAGE_LIMIT, records: Math.min(MESSAGE_LIMIT.records, end - from) };
+    follower.reading = true;
+    let returned = false;
+    ports.store.read(writer.replica.stream, from, limit, (error, records) => {
+      follower.reading = false;
+      if (error !== undefined) {
+        ports.failed(error);
+        return;
+      }
+      if (follower.next === from) sendReplicate(ports, writer, follower, from, records);
+      if (returned) supply(ports, writer, follower, end);
+    });
+    returned = true;
+  }
+}
+
+/** @spec DistributedLog!SendReplicate */
+function sendReplicate(
+  ports: SegmentPorts,
+  writer: Writer,
+  follower: Follower,
+  from: number,
+  records: readonly Uint8Array[],
+): void {
+  const { topic, segment } = writer.replica;
+  const { epoch, highWatermark } = writer;
+  ports.send(follower.record, {
+    kind: 'Replicate',
+    topic,
+    segment,
+    epoch,
+    from,
+    records,
+    highWatermark,
+  });
+  follower.next = from + records.length;
+  follower.inflight++;
+  follower.resendAtMs = ports.nowMs() + RETRY_MS;
+  follower.toldHighWatermark = highWatermark;
+  ports.trace?.emit({
+    name: 'SendReplicate',
+    node: ports.self.node,
+    topic,
+    segment,
+    epoch,
+    to: follower.record.node,
+    from,
+    count: records.length,
+    highWatermark,
+  });
+}

@@ -1,0 +1,113 @@
+/**
+ * Brings a segment's records to its replicas under one epoch, and knows how many are safe. The owner of an open
+ * segment writes new records through one; the recoverer of a fenced one uses it to copy what was lost.
+ */
+import type { Epoch, NodeId } from '../ids.ts';
+import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { Replica } from './replica.ts';
+
+/** What the writer knows of one other replica. */
+export interface Follower {
+  readonly record: ReplicaRecord;
+  /** It has records `[0, match)` durably. */
+  match: number;
+  /** The next record to send. */
+  next: number;
+  /** Messages sent and not answered. */
+  inflight: number;
+  /** When to send again from `match` if nothing is heard. */
+  resendAtMs: number;
+  /** Nothing was heard for a while: one message at a time until it answers. */
+  probing: boolean;
+  /** A read of records for it is under way. */
+  reading: boolean;
+  toldHighWatermark: number;
+}
+
+/** Told once what became of a record: its place is below the high watermark, or it will never be. */
+export type Settle = (outcome: 'committed' | 'lost' | 'unknown') => void;
+
+export class Writer {
+  readonly replica: Replica;
+  readonly epoch: Epoch;
+  readonly segment: SegmentRecord;
+  readonly followers: readonly Follower[];
+  /** Records below it are durable on a majority of the replicas. Never falls. */
+  highWatermark = 0;
+  /** No record is taken any more; see `StopAppending`. */
+  stopped = false;
+  private readonly waiting: { readonly index: number; readonly settle: Settle }[] = [];
+  private firstWaiting = 0;
+
+  constructor(replica: Replica, segment: SegmentRecord, self: NodeId) {
+    this.replica = replica;
+    this.epoch = segment.epoch;
+    this.segment = segment;
+    this.followers = segment.replicas
+      .filter((record) => record.node !== self)
+      .map((record) => ({
+        record,
+        match: 0,
+        next: 0,
+        inflight: 0,
+        resendAtMs: 0,
+        probing: false,
+        reading: false,
+        toldHighWatermark: 0,
+      }));
+  }
+
+  /** The follower with this very disk; a disk that replaced it is nobody. */
+  follower(sender: ReplicaRecord): Follower | undefined {
+    return this.followers.find(
+      ({ record }) => record.node === sender.node && record.incarnation === sender.incarnation,
+    );
+  }
+
+  /** Waits for the record at `index` to become safe. Indexes rise from call to call. */
+  await(index: number, settle: Settle): void {
+    this.waiting.push({ index, settle });
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length - this.firstWaiting;
+  }
+
+  /**
+   * The largest `k` such that a majority of the replicas hold records `[0, k)` durably. This replica counts by
+   * its own durable end, not by what it has merely written.
+   */
+  majorityEnd(): number {
+    const ends = this.followers.map((each) => each.match);
+    ends.push(this.replica.durableEnd);
+    ends.sort((a, b) => b - a);
+    return ends[ends.length >> 1]!;
+  }
+
+  /** Tells those who wait for records below `end` that they are safe. */
+  settleBelow(end: number): void {
+    while (this.firstWaiting < this.waiting.length) {
+      const each = this.waiting[this.firstWaiting]!;
+      if (each.index >= end) break;
+      this.firstWaiting++;
+      each.settle('committed');
+    }
+    if (this.firstWaiting > 1024 && this.firstWaiting * 2 > this.waiting.length) {
+      this.waiting.splice(0, this.firstWaiting);
+      this.firstWaiting = 0;
+    }
+  }
+
+  /** The segment ended at `count`: what lies below it is safe, what lies beyond will never be read. */
+  settleSealed(count: number): void {
+    this.settleBelow(count);
+    this.settleAll('lost');
+  }
+
+  settleAll(outcome: 'lost' | 'unknown'): void {
+    const rest = this.waiting.splice(this.firstWaiting);
+    this.waiting.length = 0;
+    this.firstWaiting = 0;
+    for (const each of rest) each.settle(outcome);
+  }
+}
