@@ -1,0 +1,25 @@
+{
+  "variables": {
+    "liburing": "<!(node build.mjs --liburing)"
+  },
+  "targets": [
+    {
+      "target_name": "walrus",
+      "sources": [
+        "src/addon.cc",
+        "src/checksum.cc",
+        "src/directory.cc",
+        "src/disk.cc",
+        "src/failure.cc",
+        "src/file.cc",
+        "src/pwrite_way.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"],
+      "cflags": ["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fvisibility=hidden"],
+      "cflags_cc": ["-std=c++20"],
+      "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
+      "libraries": ["<(liburing)"]
+    }
+  ]
+}

@@ -1,0 +1,286 @@
+/**
+ * The native disk as the disk port sees it. What it is made of is C++ (see README.md); here it gets its types, and
+ * numbers become requests and completions.
+ */
+import { createRequire } from 'node:module';
+import process from 'node:process';
+import type {
+  Checksum,
+  Disk,
+  DiskCompletion,
+  DiskCompletions,
+  DiskError,
+  DiskFile,
+  DiskRequest,
+  FileHandle,
+} from '../impl/ports/disk.ts';
+
+export interface NativeOptions {
+  readonly directory: string;
+  /** The way to the disk. `auto`, the default, takes the one that measured faster; the others are taken or it throws. */
+  readonly engine?: 'auto' | 'io_uring' | 'pwrite';
+  /** Whether aligned writes go past the page cache. `auto`, the default, if the file system takes them. */
+  readonly direct?: 'auto' | boolean;
+}
+
+/** What was chosen and why, and what happened since the disk was opened. */
+export interface NativeStats {
+  readonly engine: 'io_uring' | 'pwrite';
+  readonly engineReason: string;
+  readonly direct: boolean;
+  readonly directReason: string;
+  readonly checksum: 'hardware' | 'table';
+  readonly directWrites: number;
+  /** Those that were not aligned, all if `direct` is false. */
+  readonly bufferedWrites: number;
+  readonly writtenBytes: number;
+  readonly reads: number;
+  readonly readBytes: number;
+  readonly syncs: number;
+  readonly failures: number;
+  readonly completions: number;
+  /** How often JavaScript was called for those completions. */
+  readonly deliveries: number;
+  readonly inFlightMax: number;
+  readonly shortTransfers: number;
+  readonly interruptions: number;
+}
+
+/** What the addon exports. */
+export interface Native {
+  readonly Disk: new (
+    options: { directory: string; engine: number; direct: number; ringForbidden: string },
+    completions: Float64Array,
+    lent: unknown[],
+    onCompletions: (count: number, extras: readonly unknown[] | undefined) => void,
+    onClosed: () => void,
+  ) => NativeHandle;
+  readonly checksum: Checksum;
+  readonly bytesToAlignment: (bytes: Uint8Array) => number;
+  readonly directAlignment: number;
+}
+
+interface NativeHandle {
+  submit(
+    op: number,
+    slot: number,
+    file: FileHandle,
+    offset: number,
+    argument: Uint8Array | string | undefined,
+    newName: string | undefined,
+  ): void;
+  close(): void;
+  stats(): NativeStats;
+}
+
+// As the enums in disk.h and failure.h.
+const OPS: readonly DiskRequest['op'][] = [
+  'lock',
+  'list',
+  'open',
+  'allocate',
+  'write',
+  'read',
+  'sync',
+  'close',
+  'rename',
+  'unlink',
+  'syncDirectory',
+];
+const OP_CODES: ReadonlyMap<DiskRequest['op'], number> = new Map(OPS.map((op, code) => [op, code]));
+const ERRORS: readonly (DiskError | undefined)[] = [
+  undefined,
+  'Locked',
+  'Exists',
+  'NotFound',
+  'NoSpace',
+  'Io',
+];
+const ENGINES = { auto: 0, io_uring: 1, pwrite: 2 } as const;
+
+/** Numbers of one completion in the array that the addon fills: slot, error, file, length. */
+const COMPLETION_FIELDS = 4;
+/** Completions in one call; more come in further calls. */
+const COMPLETIONS_MAX = 256;
+
+/** Where the addon lies, seen from the sources and from what `tsc -b` makes of them. */
+const ADDON_PATHS = ['./build/Release/walrus.node', '../../native/build/Release/walrus.node'];
+
+let loaded: Native | { readonly unavailable: string } | undefined;
+
+/** Loads the addon once, or says why there is none: it was not built, or not for this system. */
+export function loadNative(): Native | { readonly unavailable: string } {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Native | { readonly unavailable: string } {
+  const require = createRequire(import.meta.url);
+  for (const path of ADDON_PATHS) {
+    try {
+      return require(path) as Native;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') continue;
+      return { unavailable: `the native disk does not load: ${(error as Error).message}` };
+    }
+  }
+  return { unavailable: 'the native disk is not built (make native)' };
+}
+
+/**
+ * A directory on a disk, reached by a thread of its own through io_uring or plain system calls.
+ * Completions arrive between turns of the event loop, all that are ready in one call. While a
+ * request is under way the process stays alive.
+ */
+export class NativeDisk implements Disk {
+  /** 4096 where aligned writes from aligned memory (`alignedArena`) go past the page cache, else 1. */
+  readonly alignmentBytes: number;
+  readonly checksum: Checksum;
+  readonly #native: Native;
+  readonly #handle: NativeHandle;
+  readonly #onCompletions: DiskCompletions;
+  // A request under way has a slot: its id and operation here, and what it lends to the addon there.
+  readonly #ids: number[] = [];
+  readonly #ops: DiskRequest['op'][] = [];
+  readonly #lent: unknown[] = [];
+  readonly #freeSlots: number[] = [];
+  readonly #records: Float64Array = new Float64Array(COMPLETION_FIELDS * COMPLETIONS_MAX);
+  #closing: Promise<void> | undefined;
+  #closed: () => void = () => {};
+
+  /** Throws if there is no addon, or if an engine or direct writes are demanded that cannot be had. */
+  constructor(options: NativeOptions, onCompletions: DiskCompletions) {
+    const native = loadNative();
+    if ('unavailable' in native) throw new Error(native.unavailable);
+    const { engine = 'auto', direct = 'auto' } = options;
+    this.#native = native;
+    this.#onCompletions = onCompletions;
+    this.#handle = new native.Disk(
+      {
+        directory: options.directory,
+        engine: ENGINES[engine],
+        direct: direct === 'auto' ? 0 : direct ? 1 : 2,
+        ringForbidden: isSet(process.env.WALRUS_DISABLE_IO_URING)
+          ? 'WALRUS_DISABLE_IO_URING is set'
+          : '',
+      },
+      this.#records,
+      this.#lent,
+      (count, extras) => this.#complete(count, extras),
+      () => this.#closed(),
+    );
+    this.alignmentBytes = this.#handle.stats().direct ? native.directAlignment : 1;
+    this.checksum = native.checksum;
+  }
+
+  submit(request: DiskRequest): void {
+    if (this.#closing !== undefined) throw new Error('the disk is closed');
+    const slot = this.#freeSlots.pop() ?? this.#ids.length;
+    const { op } = request;
+    let file: FileHandle = 0;
+    let offset = 0;
+    let argument: Uint8Array | string | undefined;
+    let newName: string | undefined;
+    switch (op) {
+      case 'write':
+        ({ file, offsetBytes: offset, bytes: argument } = request);
+        break;
+      case 'read':
+        ({ file, offsetBytes: offset, into: argument } = request);
+        break;
+      case 'sync':
+      case 'close':
+        ({ file } = request);
+        break;
+      case 'allocate':
+        ({ file, sizeBytes: offset } = request);
+        break;
+      case 'open':
+        argument = request.name;
+        offset = request.create ? 1 : 0;
+        break;
+      case 'rename':
+        argument = request.from;
+        newName = request.to;
+        break;
+      case 'unlink':
+        argument = request.name;
+        break;
+      case 'lock':
+      case 'list':
+      case 'syncDirectory':
+        break;
+    }
+    this.#ids[slot] = request.id;
+    this.#ops[slot] = op;
+    this.#lent[slot] = argument;
+    this.#handle.submit(OP_CODES.get(op)!, slot, file, offset, argument, newName);
+  }
+
+  /**
+   * Memory that direct writes take as it is: begins at a multiple of `alignmentBytes`. Writes from other memory are
+   * right as well, and go through the page cache.
+   */
+  alignedArena(sizeBytes: number): Uint8Array {
+    const room = new Uint8Array(sizeBytes + this.#native.directAlignment);
+    const from = this.#native.bytesToAlignment(room);
+    return room.subarray(from, from + sizeBytes);
+  }
+
+  stats(): NativeStats {
+    return this.#handle.stats();
+  }
+
+  /**
+   * Carries out what was submitted, delivers the completions, then releases the directory. Nothing may be submitted
+   * after it. A worker that ends, or a process, does without: its disks stop as soon as the kernel is
+   * done with what it has begun.
+   */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      this.#closed = resolve;
+      this.#handle.close();
+    });
+    return this.#closing;
+  }
+
+  #complete(count: number, extras: readonly unknown[] | undefined): void {
+    const completions: DiskCompletion[] = [];
+    let extrasTaken = 0;
+    for (let i = 0; i < count; i++) {
+      const at = i * COMPLETION_FIELDS;
+      const slot = this.#records[at]!;
+      const error = ERRORS[this.#records[at + 1]!];
+      const id = this.#ids[slot]!;
+      const op = this.#ops[slot]!;
+      this.#lent[slot] = undefined;
+      this.#freeSlots.push(slot);
+      if (error !== undefined) {
+        completions.push({ id, error, detail: extras![extrasTaken++] as string });
+      } else if (op === 'read') {
+        completions.push({ id, lengthBytes: this.#records[at + 3]! });
+      } else if (op === 'open') {
+        const file = this.#records[at + 2]!;
+        completions.push({ id, file, lengthBytes: this.#records[at + 3]! });
+      } else if (op === 'list') {
+        completions.push({ id, files: filesOf(extras![extrasTaken++] as (string | number)[]) });
+      } else {
+        completions.push({ id });
+      }
+    }
+    this.#onCompletions(completions);
+  }
+}
+
+function isSet(variable: string | undefined): boolean {
+  return variable !== undefined && variable !== '' && variable !== '0' && variable !== 'false';
+}
+
+/** From name, size, name, size, … in any order to files in code-unit order. */
+function filesOf(flat: readonly (string | number)[]): DiskFile[] {
+  const files: DiskFile[] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    files.push({ name: flat[i] as string, sizeBytes: flat[i + 1] as number });
+  }
+  return files.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}

@@ -1,0 +1,357 @@
+#include "disk.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <deque>
+#include <future>
+#include <stdexcept>
+
+#include "pwrite_way.h"
+
+namespace walrus {
+
+// An open file, what of it is under way, and what waits for that.
+struct Disk::OpenFile {
+  std::string name;
+  Descriptor buffered;
+  Descriptor direct;  // none if the disk or the file system does not do that
+  std::size_t directWrites = 0;
+  std::size_t bufferedWrites = 0;
+  std::size_t readsAndSyncs = 0;
+  // A failed sync loses the pages that it could not write, and the next one would say that all is well.
+  bool syncFailed = false;
+  std::deque<Request> waiting;
+
+  bool isIdle() const { return directWrites == 0 && bufferedWrites == 0 && readsAndSyncs == 0; }
+};
+
+// A transfer under way, and the request that it carries out.
+struct Disk::Flight : Transfer {
+  Request request;
+  OpenFile* file = nullptr;
+  bool isDirect = false;
+};
+
+namespace {
+
+void raise(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
+  counter.fetch_add(by, std::memory_order_relaxed);
+}
+
+std::string deedOf(const Request& request, const std::string& fileName) {
+  switch (request.op) {
+    case Op::lock: return "lock";
+    case Op::list: return "list";
+    case Op::open: return (request.create ? "create " : "open ") + request.name;
+    case Op::allocate: return "allocate " + std::to_string(request.offset) + " bytes for " + fileName;
+    case Op::write: return "write " + fileName + " at " + std::to_string(request.offset);
+    case Op::read: return "read " + fileName + " at " + std::to_string(request.offset);
+    case Op::sync: return "sync " + fileName;
+    case Op::close: return "close " + fileName;
+    case Op::rename: return "rename " + request.name + " to " + request.newName;
+    case Op::unlink: return "unlink " + request.name;
+    case Op::syncDirectory: return "sync directory";
+  }
+  return "?";
+}
+
+Transfer::Kind kindOf(Op op) {
+  if (op == Op::write) return Transfer::Kind::write;
+  return op == Op::read ? Transfer::Kind::read : Transfer::Kind::sync;
+}
+
+void chooseDirect(const Options& options, Choice& choice) {
+  if (options.direct == Direct::no) {
+    choice.directReason = "not asked for";
+    return;
+  }
+  const int refusal = probeDirect(options.directory);
+  choice.direct = refusal == 0;
+  choice.directReason = refusal == 0 ? "the file system takes direct writes"
+                                     : describeFailure("the file system refuses direct writes", refusal);
+  if (options.direct == Direct::yes && refusal != 0) throw std::runtime_error(choice.directReason);
+}
+
+std::unique_ptr<Way> chooseWay(const Options& options, Choice& choice) {
+  if (options.engine == Engine::ioUring) throw std::runtime_error("io_uring: not built");
+  choice.engine = Engine::pwrite;
+  choice.engineReason = options.engine == Engine::pwrite ? "asked for" : "faster wherever a sync follows";
+  return std::make_unique<PwriteWay>();
+}
+
+}  // namespace
+
+Disk::Disk(Options options)
+    : onCompletions_(std::move(options.onCompletions)), directory_(options.directory) {
+  chooseDirect(options, choice_);
+  // A ring belongs to the thread that opened it, so the way is opened over there, and waited for here.
+  std::promise<void> opened;
+  thread_ = std::thread([this, &options, &opened] {
+    try {
+      way_ = chooseWay(options, choice_);
+    } catch (...) {
+      opened.set_exception(std::current_exception());
+      return;
+    }
+    opened.set_value();
+    run();
+  });
+  try {
+    opened.get_future().get();
+  } catch (...) {
+    thread_.join();
+    throw;
+  }
+}
+
+Disk::~Disk() { stop(); }
+
+void Disk::submit(Request request) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(request));
+    wake = std::exchange(asleep_, false);
+  }
+  if (wake) way_->wake();
+}
+
+void Disk::takeCompletions(std::vector<Completion>& completions) {
+  const std::lock_guard lock(mutex_);
+  completions.swap(outbox_);
+  outbox_.clear();
+  announced_ = false;
+}
+
+void Disk::drain() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_ == Ending::no) ending_ = Ending::drain;
+  }
+  way_->wake();
+}
+
+void Disk::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = Ending::stop;
+  }
+  way_->wake();
+  thread_.join();
+}
+
+void Disk::run() {
+  std::vector<Request> requests;
+  std::vector<Transfer*> finished;
+  while (true) {
+    bool wait = false;
+    Ending ending = Ending::no;
+    {
+      const std::lock_guard lock(mutex_);
+      ending = ending_;
+      requests.swap(inbox_);
+      wait = requests.empty() && (ending == Ending::no || inFlight_ > 0);
+      asleep_ = wait;
+    }
+    if (ending == Ending::stop) requests.clear();
+    for (Request& request : requests) begin(std::move(request));
+    requests.clear();
+    publish();
+    if (ending != Ending::no && inFlight_ == 0) break;
+    way_->reap(finished, wait);
+    for (Transfer* transfer : finished) {
+      std::unique_ptr<Flight> flight(static_cast<Flight*>(transfer));
+      OpenFile& file = *flight->file;
+      finish(std::move(flight));
+      if (ending != Ending::stop) beginWaiting(file);
+    }
+    finished.clear();
+    publish();
+  }
+  files_.clear();
+  directory_ = Directory("");
+  drained_.store(true, std::memory_order_release);
+  onCompletions_();
+}
+
+
+void Disk::begin(Request request) {
+  if (request.op != Op::lock && !directory_.isLocked()) return fail(request, "", ENOLCK);
+  switch (request.op) {
+    case Op::lock: return conclude(request, directory_.lock());
+    case Op::list: {
+      Completion completion;
+      completion.slot = request.slot;
+      completion.isList = true;
+      if (const int failure = directory_.list(completion.files); failure != 0) {
+        return fail(request, "", failure);
+      }
+      return complete(std::move(completion));
+    }
+    case Op::open: return openFile(request);
+    case Op::rename: return conclude(request, directory_.rename(request.name, request.newName));
+    case Op::unlink: return conclude(request, directory_.unlink(request.name));
+    case Op::syncDirectory: return conclude(request, directory_.sync());
+    case Op::allocate:
+    case Op::write:
+    case Op::read:
+    case Op::sync:
+    case Op::close: return beginOnFile(std::move(request));
+  }
+}
+
+void Disk::openFile(const Request& request) {
+  auto file = std::make_unique<OpenFile>();
+  const int flags = request.create ? O_CREAT | O_EXCL : 0;
+  int failure = directory_.openFile(request.name, flags, file->buffered);
+  struct stat status {};
+  if (failure == 0 && ::fstat(file->buffered.get(), &status) != 0) failure = errno;
+  if (failure != 0) return fail(request, "", failure);
+  if (choice_.direct) directory_.openFile(request.name, O_DIRECT, file->direct);  // else it is buffered
+  file->name = request.name;
+  files_.push_back(std::move(file));
+  Completion completion;
+  completion.slot = request.slot;
+  completion.file = static_cast<FileHandle>(files_.size());
+  completion.length = static_cast<std::uint64_t>(status.st_size);
+  complete(std::move(completion));
+}
+
+void Disk::beginOnFile(Request request) {
+  const bool isOpen = request.file >= 1 && request.file <= files_.size() && files_[request.file - 1] != nullptr;
+  if (!isOpen) return fail(request, "file " + std::to_string(request.file), EBADF);
+  OpenFile& file = *files_[request.file - 1];
+  file.waiting.push_back(std::move(request));
+  beginWaiting(file);
+}
+
+// Requests on one file begin in the order in which they came.
+void Disk::beginWaiting(OpenFile& file) {
+  while (!file.waiting.empty() && mayBegin(file, file.waiting.front())) {
+    const Request request = std::move(file.waiting.front());
+    file.waiting.pop_front();
+    if (request.op == Op::close) {
+      for (const Request& late : file.waiting) fail(late, file.name, EBADF);
+      conclude(request, 0);
+      files_[request.file - 1] = nullptr;
+      return;
+    }
+    if (request.op == Op::allocate) {
+      conclude(request, allocateFile(file.buffered.get(), request.offset), file.name);
+    } else if (request.op == Op::sync && file.syncFailed) {
+      fail(request, file.name + " again after a failure", EIO);
+    } else {
+      beginTransfer(file, request);
+    }
+  }
+}
+
+// A close waits for all that uses the file. Buffered and direct writes of one file keep out of each other's way: the
+// kernel throws cached pages away after a direct write, and reports an I/O error if one of them is dirty again.
+bool Disk::mayBegin(const OpenFile& file, const Request& request) const {
+  if (request.op == Op::close) return file.isIdle();
+  if (request.op != Op::write) return true;
+  return goesDirect(file, request) ? file.bufferedWrites == 0 : file.directWrites == 0;
+}
+
+bool Disk::goesDirect(const OpenFile& file, const Request& request) const {
+  return file.direct && isDirectAligned(request.data, request.length, request.offset);
+}
+
+void Disk::beginTransfer(OpenFile& file, const Request& request) {
+  std::unique_ptr<Flight> flight = std::make_unique<Flight>();
+  flight->isDirect = request.op == Op::write && goesDirect(file, request);
+  flight->kind = kindOf(request.op);
+  flight->fd = flight->isDirect ? file.direct.get() : file.buffered.get();
+  flight->data = request.data;
+  flight->length = request.length;
+  flight->offset = request.offset;
+  flight->finished = flight->kind != Transfer::Kind::sync && flight->length == 0;
+  flight->request = request;
+  flight->file = &file;
+  if (flight->finished) return conclude(request, 0);
+  switch (flight->kind) {
+    case Transfer::Kind::write:
+      (flight->isDirect ? file.directWrites : file.bufferedWrites)++;
+      raise(flight->isDirect ? counters_.directWrites : counters_.bufferedWrites);
+      break;
+    case Transfer::Kind::read:
+      file.readsAndSyncs++;
+      raise(counters_.reads);
+      break;
+    case Transfer::Kind::sync:
+      file.readsAndSyncs++;
+      raise(counters_.syncs);
+      break;
+  }
+  inFlight_++;
+  if (inFlight_ > counters_.inFlightMax.load(std::memory_order_relaxed)) {
+    counters_.inFlightMax.store(inFlight_, std::memory_order_relaxed);
+  }
+  way_->start(*flight.release());
+}
+
+void Disk::finish(std::unique_ptr<Flight> flight) {
+  OpenFile& file = *flight->file;
+  inFlight_--;
+  Completion completion;
+  completion.slot = flight->request.slot;
+  switch (flight->kind) {
+    case Transfer::Kind::write:
+      (flight->isDirect ? file.directWrites : file.bufferedWrites)--;
+      raise(counters_.bytesWritten, flight->done);
+      break;
+    case Transfer::Kind::read:
+      file.readsAndSyncs--;
+      raise(counters_.bytesRead, flight->done);
+      completion.length = flight->done;
+      break;
+    case Transfer::Kind::sync:
+      file.readsAndSyncs--;
+      file.syncFailed = file.syncFailed || flight->failure != 0;
+      break;
+  }
+  if (flight->failure != 0) fail(flight->request, file.name, flight->failure);
+  else complete(std::move(completion));
+}
+
+void Disk::conclude(const Request& request, int failure, const std::string& fileName) {
+  if (failure != 0) return fail(request, fileName, failure);
+  Completion completion;
+  completion.slot = request.slot;
+  complete(std::move(completion));
+}
+
+void Disk::fail(const Request& request, const std::string& fileName, int failure) {
+  raise(counters_.failures);
+  Completion completion;
+  completion.slot = request.slot;
+  completion.error = diskErrorOf(failure);
+  completion.detail = describeFailure(deedOf(request, fileName), failure);
+  complete(std::move(completion));
+}
+
+void Disk::complete(Completion completion) { ready_.push_back(std::move(completion)); }
+
+// Hands over what is ready. The owner is told once, however much becomes ready until it looks.
+void Disk::publish() {
+  counters_.shortTransfers.store(way_->hiccups.shortTransfers, std::memory_order_relaxed);
+  counters_.interruptions.store(way_->hiccups.interruptions, std::memory_order_relaxed);
+  if (ready_.empty()) return;
+  raise(counters_.completions, ready_.size());
+  bool tell = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Completion& completion : ready_) outbox_.push_back(std::move(completion));
+    tell = !std::exchange(announced_, true);
+  }
+  ready_.clear();
+  if (!tell) return;
+  raise(counters_.deliveries);
+  onCompletions_();
+}
+
+}  // namespace walrus

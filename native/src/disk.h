@@ -1,0 +1,152 @@
+// The disk port in C++: requests in, completions out, and one thread of its own between them. Knows files and the
+// order that requests must keep; neither Node nor what the bytes mean.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "directory.h"
+#include "failure.h"
+#include "way.h"
+
+namespace walrus {
+
+enum class Op : std::uint8_t {
+  lock, list, open, allocate, write, read, sync, close, rename, unlink, syncDirectory,
+};
+
+using FileHandle = std::uint32_t;
+
+struct Request {
+  Op op = Op::lock;
+  bool create = false;             // of open
+  std::uint32_t slot = 0;          // the caller's; comes back in the completion
+  FileHandle file = 0;
+  std::uint64_t offset = 0;        // of write and read; of allocate the size
+  std::uint8_t* data = nullptr;    // of write and read: the disk's until the completion
+  std::size_t length = 0;
+  std::string name;
+  std::string newName;             // of rename
+};
+
+struct Completion {
+  std::uint32_t slot = 0;
+  DiskError error = DiskError::none;
+  FileHandle file = 0;             // of open
+  std::uint64_t length = 0;        // of open the size, of read the bytes filled
+  std::string detail;              // of an error
+  bool isList = false;
+  std::vector<FileEntry> files;    // of list, in no order
+};
+
+enum class Engine { automatic, ioUring, pwrite };
+enum class Direct { automatic, yes, no };
+
+struct Options {
+  std::string directory;
+  Engine engine = Engine::automatic;
+  Direct direct = Direct::automatic;
+  // Why io_uring must not be tried; empty if it may.
+  std::string ringForbidden;
+  // Called by the disk's thread, never twice without a takeCompletions() in between.
+  std::function<void()> onCompletions;
+};
+
+// What was chosen, and why.
+struct Choice {
+  Engine engine = Engine::pwrite;
+  std::string engineReason;
+  bool direct = false;
+  std::string directReason;
+};
+
+// Counted since the disk was opened. Written by the disk's thread, read by any.
+struct Counters {
+  std::atomic<std::uint64_t> directWrites = 0;
+  std::atomic<std::uint64_t> bufferedWrites = 0;
+  std::atomic<std::uint64_t> bytesWritten = 0;
+  std::atomic<std::uint64_t> reads = 0;
+  std::atomic<std::uint64_t> bytesRead = 0;
+  std::atomic<std::uint64_t> syncs = 0;
+  std::atomic<std::uint64_t> failures = 0;
+  std::atomic<std::uint64_t> completions = 0;
+  std::atomic<std::uint64_t> deliveries = 0;
+  std::atomic<std::uint64_t> inFlightMax = 0;
+  std::atomic<std::uint64_t> shortTransfers = 0;
+  std::atomic<std::uint64_t> interruptions = 0;
+};
+
+class Disk {
+ public:
+  // Throws std::runtime_error if what the options demand cannot be had.
+  explicit Disk(Options options);
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+  ~Disk();
+
+  // Starts one request. Its completion comes exactly once, unless `stop` comes first.
+  void submit(Request request);
+
+  // Moves what has completed since the last call into `completions`.
+  void takeCompletions(std::vector<Completion>& completions);
+
+  // Carries out all that was submitted, then ends the thread. `onCompletions` is called once more, after
+  // which `isDrained` is true.
+  void drain();
+  bool isDrained() const { return drained_.load(std::memory_order_acquire); }
+
+  // Returns once no memory of a request is in use any more: waits for what has begun, drops what has not.
+  void stop();
+
+  const Choice& choice() const { return choice_; }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct OpenFile;
+  struct Flight;
+  enum class Ending : std::uint8_t { no, drain, stop };
+
+  void run();
+  void begin(Request request);
+  void openFile(const Request& request);
+  void beginOnFile(Request request);
+  void beginWaiting(OpenFile& file);
+  bool mayBegin(const OpenFile& file, const Request& request) const;
+  bool goesDirect(const OpenFile& file, const Request& request) const;
+  void beginTransfer(OpenFile& file, const Request& request);
+  void finish(std::unique_ptr<Flight> flight);
+  void conclude(const Request& request, int failure, const std::string& fileName = "");
+  void fail(const Request& request, const std::string& fileName, int failure);
+  void complete(Completion completion);
+  void publish();
+
+  const std::function<void()> onCompletions_;
+  Directory directory_;
+  Choice choice_;
+  Counters counters_;
+  std::unique_ptr<Way> way_;
+
+  // The disk's thread alone.
+  std::vector<std::unique_ptr<OpenFile>> files_;  // by handle - 1; closed ones are null
+  std::size_t inFlight_ = 0;
+  std::vector<Completion> ready_;
+
+  // Shared, under the mutex.
+  std::mutex mutex_;
+  std::vector<Request> inbox_;
+  std::vector<Completion> outbox_;
+  bool asleep_ = false;
+  bool announced_ = false;
+  Ending ending_ = Ending::no;
+
+  std::atomic<bool> drained_ = false;
+  std::thread thread_;
+};
+
+}  // namespace walrus

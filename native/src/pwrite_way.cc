@@ -1,0 +1,42 @@
+#include "pwrite_way.h"
+
+namespace walrus {
+
+namespace {
+
+// A group ends here: small transfers are told of together, and a large one is not kept waiting for the next.
+constexpr std::size_t groupBytes = 64 << 10;
+
+}  // namespace
+
+void PwriteWay::start(Transfer& transfer) { started_.push_back(&transfer); }
+
+void PwriteWay::reap(std::vector<Transfer*>& finished, bool wait) {
+  if (wait && started_.empty()) {
+    std::unique_lock lock(mutex_);
+    condition_.wait(lock, [this] { return woken_; });
+    woken_ = false;
+  }
+  std::size_t bytes = 0;
+  while (!started_.empty() && bytes < groupBytes) {
+    Transfer& transfer = *started_.front();
+    const bool isSync = transfer.kind == Transfer::Kind::sync;
+    // A sync takes as long as many writes. Those that are done are told of first.
+    if (isSync && !finished.empty()) return;
+    runToEnd(transfer, hiccups);
+    started_.pop_front();
+    finished.push_back(&transfer);
+    if (isSync) return;
+    bytes += transfer.done;
+  }
+}
+
+void PwriteWay::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  condition_.notify_one();
+}
+
+}  // namespace walrus

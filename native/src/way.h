@@ -1,0 +1,33 @@
+// A way to the disk: moves bytes between memory and open files. There are two, pwrite_way and ring_way; the disk
+// above them does not know which one it has.
+#pragma once
+
+#include <vector>
+
+#include "file.h"
+
+namespace walrus {
+
+// All calls but `wake` belong to one thread.
+class Way {
+ public:
+  Way() = default;
+  Way(const Way&) = delete;
+  Way& operator=(const Way&) = delete;
+  virtual ~Way() = default;
+
+  // Begins a transfer, which stays where it is, as does its memory, until `reap` hands it back. A way
+  // may as well run it to its end here.
+  virtual void start(Transfer& transfer) = 0;
+
+  // Hands back the transfers that are finished since the last call. With `wait`, returns only once there is one,
+  // or `wake` was called since the last `reap`.
+  virtual void reap(std::vector<Transfer*>& finished, bool wait) = 0;
+
+  // Ends a waiting `reap`, or the next one. May be called by any thread.
+  virtual void wake() = 0;
+
+  Hiccups hiccups;
+};
+
+}  // namespace walrus
