@@ -1,0 +1,437 @@
+/**
+ * Watches a cluster through its trace events and the nodes' variables, remembers what has happened, and evaluates
+ * after every input of a node each property that speaks of something this input may have changed.
+ *
+ * It sees all events of all nodes in the order in which they happen, and nothing else: it could watch live nodes.
+ */
+import type { LogIndex, NodeId, Offset, SegmentId } from '../impl/core/ids.ts';
+import type { Proposal } from '../impl/core/metadata/commands.ts';
+import type { DataMessage } from '../impl/core/segment/messages.ts';
+import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
+import type { Checksum } from '../impl/ports/disk.ts';
+import type { TraceSink } from '../impl/ports/trace-sink.ts';
+import {
+  AckedIsDurableInv,
+  CursorBoundsInv,
+  DomainConsistencyInv,
+  NoWritesPastOpenInv,
+  named,
+  SealedExactInv,
+  SequentialOrderInv,
+  SingleWriterInv,
+} from './invariants.ts';
+import { type Copy, Record, type SegmentRecord } from './record.ts';
+import {
+  ApplyCommandProp,
+  DurableSurvivesProp,
+  FencedEpochProp,
+  MonotonicCursorProp,
+  MonotonicHighWatermarkProp,
+  MonotonicPromiseProp,
+  PersistThenSpeakProp,
+  SealedCutProp,
+} from './transitions.ts';
+import type { NodeView } from './views.ts';
+import { demand } from './violation.ts';
+
+type Named<Name extends DataEvent['name']> = Extract<DataEvent, { readonly name: Name }>;
+
+export class Checker implements TraceSink<TraceEvent> {
+  readonly record: Record = new Record();
+  /** How often each property was evaluated. */
+  readonly evaluations: Map<string, number> = new Map();
+  /** How often each rare thing was seen to happen. */
+  readonly probes: Map<string, number> = new Map();
+  private readonly checksum: Checksum;
+  private readonly events: TraceEvent[] = [];
+  /** Committed commands, from the first node that tells of each; [index] is absent for what came before. */
+  private readonly commands: (Proposal | null)[] = [];
+  /** Whether the command at [index] changed anything. */
+  private readonly outcomes: boolean[] = [];
+  /** Index up to which each node has applied. */
+  private readonly applied = new Map<NodeId, LogIndex>();
+  private readonly touchedSegments: SegmentRecord[] = [];
+  private readonly touchedTopics: string[] = [];
+
+  constructor(checksum: Checksum) {
+    this.checksum = checksum;
+  }
+
+  emit(event: TraceEvent): void {
+    this.events.push(event);
+  }
+
+  /**
+   * Call when a node has handled an input to its end. `message` is what it was given, if that was one of the data
+   * plane: what a replica takes from it is compared with what the owner appended.
+   */
+  afterInput(node: NodeView, message: DataMessage | undefined): void {
+    if (this.events.length === 0) return;
+    for (const event of this.events) this.observe(event, node, message);
+    this.events.length = 0;
+    for (const segment of this.touchedSegments) this.compareReplica(segment, node);
+    this.touchedSegments.length = 0;
+    if (this.touchedTopics.length > 0) this.compareMetadata(node);
+    this.touchedTopics.length = 0;
+  }
+
+  /** The process of a node ended; its disk keeps what was durable. */
+  crashed(node: NodeId): void {
+    for (const segment of this.record.segments()) {
+      const copy = segment.copies.get(node);
+      if (copy === undefined) continue;
+      copy.end = copy.durableEnd;
+      copy.promised = copy.durablePromise;
+    }
+  }
+
+  /** The disk of a node is gone, with everything on it. */
+  diskReplaced(node: NodeId): void {
+    this.record.incarnations.set(node, 0);
+    for (const segment of this.record.segments()) {
+      if (segment.copies.delete(node)) this.ackedIsDurable(segment);
+    }
+  }
+
+  /** A client holds a record that it read or consumed. */
+  wasRead(topic: string, offset: Offset, bytes: Uint8Array): void {
+    const segment = this.segmentAt(topic, offset);
+    const index = offset - this.record.model(segment)!.baseOffset;
+    this.count('SequentialOrderInv');
+    demand(
+      index < segment.highWatermark,
+      'SequentialOrderInv',
+      () => `record ${index} of ${named(segment)} was read, but is not known to be safe`,
+    );
+    const checksums = [this.checksum(bytes, 0, bytes.length, 0)];
+    SequentialOrderInv(segment, index, checksums, () => 'a reader');
+  }
+
+  /** A client was told that its record is at this offset. */
+  wasAppended(topic: string, offset: Offset, bytes: Uint8Array): void {
+    const segment = this.segmentAt(topic, offset);
+    const index = offset - this.record.model(segment)!.baseOffset;
+    this.count('SequentialOrderInv');
+    const checksums = [this.checksum(bytes, 0, bytes.length, 0)];
+    SequentialOrderInv(segment, index, checksums, () => 'a writer');
+    segment.ackedEnd = Math.max(segment.ackedEnd, index + 1);
+    this.ackedIsDurable(segment);
+    this.sealedExact(segment);
+  }
+
+  private observe(event: TraceEvent, node: NodeView, message: DataMessage | undefined): void {
+    switch (event.name) {
+      case 'AppendRecord':
+        this.appendRecord(event, node);
+        break;
+      case 'HandleReplicate':
+      case 'HandleCopy':
+        this.takeRecords(event, node, message);
+        break;
+      case 'SyncCompleted':
+        this.syncCompleted(event);
+        break;
+      case 'SendReplicateAck':
+      case 'SendPromise': {
+        const segment = this.touch(event);
+        const copy = this.record.copy(segment, event.node);
+        this.count('PersistThenSpeakProp');
+        PersistThenSpeakProp(segment, event.node, copy, event.durableEnd, event.epoch);
+        break;
+      }
+      case 'HandlePromiseRequest':
+        this.touch(event);
+        break;
+      case 'AdvanceHighWatermark':
+        this.advanceHighWatermark(event, node);
+        break;
+      case 'AcknowledgeRecord':
+        this.acknowledgeRecord(event, node);
+        break;
+      case 'CommitCommand':
+        this.commands[event.index] ??= event.proposal;
+        break;
+      case 'ApplyCommand':
+        this.applyCommand(event, node);
+        break;
+      case 'RestoreMetadata':
+        this.applied.set(event.node, event.index);
+        this.probe('snapshot installed');
+        this.touchAll(node);
+        break;
+      case 'Restart':
+        this.restart(event, node);
+        break;
+    }
+  }
+
+  private appendRecord(event: Named<'AppendRecord'>, node: NodeView): void {
+    const segment = this.touch(event);
+    this.count('SingleWriterInv');
+    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot, true);
+    this.count('NoWritesPastOpenInv');
+    NoWritesPastOpenInv(this.record, segment);
+    this.count('SequentialOrderInv');
+    demand(
+      event.index === segment.records.length,
+      'SequentialOrderInv',
+      () =>
+        `node ${event.node} appends record ${event.index} to ${named(segment)}, which has ${segment.records.length}`,
+    );
+    segment.records.push(event.record);
+    this.record.copy(segment, event.node).end = event.index + 1;
+  }
+
+  private takeRecords(
+    event: Named<'HandleReplicate' | 'HandleCopy'>,
+    node: NodeView,
+    message: DataMessage | undefined,
+  ): void {
+    const segment = this.touch(event);
+    const copy = this.record.copy(segment, event.node);
+    if (event.name === 'HandleReplicate') {
+      this.count('FencedEpochProp');
+      FencedEpochProp(segment, event.node, copy, event.epoch);
+      copy.promised = event.promised;
+    }
+    if (event.end <= copy.end) return;
+    this.count('NoWritesPastOpenInv');
+    NoWritesPastOpenInv(this.record, segment);
+    if (message !== undefined && 'records' in message) {
+      const taken = message.records.slice(copy.end - message.from, event.end - message.from);
+      const checksums = taken.map((each) => this.checksum(each, 0, each.length, 0));
+      this.count('SequentialOrderInv');
+      SequentialOrderInv(segment, copy.end, checksums, () => `node ${node.id}`);
+    }
+    copy.end = event.end;
+  }
+
+  private syncCompleted(event: Named<'SyncCompleted'>): void {
+    for (const change of event.durable) {
+      const copy = this.record.copy(this.touch(change), event.node);
+      copy.durableEnd = change.end;
+      copy.durablePromise = change.promised;
+      copy.promised = Math.max(copy.promised, change.promised) as Copy['promised'];
+    }
+  }
+
+  private advanceHighWatermark(event: Named<'AdvanceHighWatermark'>, node: NodeView): void {
+    const segment = this.touch(event);
+    this.count('SingleWriterInv');
+    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot, false);
+    const writer = node.writer(event.topic, event.segment);
+    if (writer?.epoch === event.epoch) {
+      this.count('MonotonicHighWatermarkProp');
+      MonotonicHighWatermarkProp(segment, event.highWatermark, writer.highWatermark);
+    }
+    segment.highWatermark = Math.max(segment.highWatermark, event.highWatermark);
+    this.sealedExact(segment);
+  }
+
+  private acknowledgeRecord(event: Named<'AcknowledgeRecord'>, node: NodeView): void {
+    const segment = this.touch(event);
+    this.count('SingleWriterInv');
+    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot, false);
+    segment.ackedEnd = Math.max(segment.ackedEnd, event.index + 1);
+    this.ackedIsDurable(segment);
+    this.sealedExact(segment);
+  }
+
+  private applyCommand(event: Named<'ApplyCommand'>, node: NodeView): void {
+    const { index } = event;
+    this.count('ApplyCommandProp');
+    const before = this.applied.get(event.node);
+    demand(
+      before === index - 1,
+      'ApplyCommandProp',
+      () => `node ${event.node} applies command ${index} after ${before}`,
+    );
+    this.applied.set(event.node, index);
+    const command = this.commands[index]?.command ?? null;
+    if (index === this.record.metadata.index + 1) {
+      this.outcomes[index] = this.record.metadata.apply(index, command) && command !== null;
+      if (this.outcomes[index]) this.commandApplied(command!);
+      else if (command !== null) this.probe(`${command.kind} refused`);
+    }
+    ApplyCommandProp(index, event.node, event.applied, this.outcomes[index] ?? event.applied);
+    if (command === null || command.kind === 'RegisterNode' || !event.applied) return;
+    if (!this.touchedTopics.includes(command.topic)) this.touchedTopics.push(command.topic);
+    if ('segment' in command) {
+      this.touch(command);
+      if (command.kind === 'SealSegment') this.touchSealed(command, node);
+    }
+  }
+
+  /** The specification's `ApplyCommand`: once for each command, when the first node comes to it. */
+  private commandApplied(command: Proposal['command']): void {
+    this.probe(command.kind);
+    if (command.kind === 'AdvanceCursor') {
+      const { topic, expected, next } = command;
+      this.count('MonotonicCursorProp');
+      MonotonicCursorProp(topic, expected, next);
+      this.count('CursorBoundsInv');
+      CursorBoundsInv(this.record, topic, this.record.metadata.topics.get(topic)!, next);
+    } else if (command.kind === 'SealSegment') {
+      const segment = this.record.segment(command.topic, command.segment);
+      const grant = this.record.model(segment)!.grants.get(command.epoch);
+      this.probe(grant?.role === 'owner' ? 'rollover' : 'failover');
+      segment.highWatermark = Math.max(segment.highWatermark, command.count);
+      this.sealedExact(segment);
+    } else if (command.kind === 'FenceSegment') {
+      const grants = this.record.model(this.record.segment(command.topic, command.segment))!.grants;
+      if (grants.size > 2) this.probe('recoverers raced');
+    } else if (command.kind === 'RestoreReplica') {
+      this.ackedIsDurable(this.record.segment(command.topic, command.segment));
+    }
+  }
+
+  /** Whoever applies the seal cuts off what lies beyond it. */
+  private touchSealed(
+    command: { topic: string; segment: SegmentId; count: number },
+    node: NodeView,
+  ): void {
+    const replica = node.replica(command.topic, command.segment);
+    if (replica === undefined) return;
+    demand(
+      replica.end <= command.count,
+      'SealedExactInv',
+      () =>
+        `node ${node.id} holds ${replica.end} records of ${named(command)}, sealed at ${command.count}`,
+    );
+  }
+
+  private restart(event: Named<'Restart'>, node: NodeView): void {
+    this.record.incarnations.set(event.node, event.incarnation);
+    this.applied.set(event.node, event.applied);
+    if (this.record.metadata.index === 0) this.found(node, event.applied);
+    const ends = new Map(event.ends.map((each) => [named(each), each]));
+    for (const segment of this.record.segments()) {
+      const copy = segment.copies.get(event.node);
+      const found = ends.get(named(segment));
+      if (copy !== undefined) {
+        const model = this.record.model(segment);
+        if (model?.state === 'sealed') copy.durableEnd = Math.min(copy.durableEnd, model.count);
+        this.count('DurableSurvivesProp');
+        const { end = 0, promised = 0 as Copy['promised'] } = found ?? {};
+        DurableSurvivesProp(segment, event.node, copy, end, promised);
+      }
+    }
+    for (const found of event.ends) {
+      const segment = this.record.segment(found.topic, found.segment);
+      demand(
+        found.end <= segment.records.length,
+        'SequentialOrderInv',
+        () =>
+          `node ${event.node} restarts with ${found.end} records of ${named(segment)}, which has ${segment.records.length}`,
+      );
+      segment.copies.set(event.node, {
+        end: found.end,
+        durableEnd: found.end,
+        promised: found.promised,
+        durablePromise: found.promised,
+      });
+      this.ackedIsDurable(segment);
+    }
+    this.touchAll(node);
+  }
+
+  /** The cluster begins with what its founder began with. */
+  private found(node: NodeView, index: LogIndex): void {
+    const { metadata } = this.record;
+    metadata.index = index;
+    for (const { id, boot, incarnation } of node.clusterState?.nodes.values() ?? []) {
+      metadata.nodes.set(id, { boot, incarnation });
+    }
+  }
+
+  /** What the node holds now, against what it held when it was last looked at. */
+  private compareReplica(segment: SegmentRecord, node: NodeView): void {
+    const replica = node.replica(segment.topic, segment.segment);
+    if (replica === undefined) return;
+    const copy = this.record.copy(segment, node.id);
+    const model = this.record.model(segment);
+    this.count('SealedCutProp');
+    const sealedCount = model?.state === 'sealed' ? model.count : undefined;
+    SealedCutProp(segment, node.id, copy, replica.end, sealedCount);
+    this.count('MonotonicPromiseProp');
+    MonotonicPromiseProp(segment, node.id, copy, replica.promised);
+    copy.end = replica.end;
+    copy.promised = replica.promised;
+    if (replica.durableEnd < copy.durableEnd) {
+      copy.durableEnd = replica.durableEnd;
+      this.ackedIsDurable(segment);
+    }
+  }
+
+  /** A node that has applied as much as the specification has the same topics, wherever they were touched. */
+  private compareMetadata(node: NodeView): void {
+    const state = node.clusterState;
+    if (state === undefined || state.appliedIndex !== this.record.metadata.index) return;
+    for (const name of this.touchedTopics) {
+      const topic = state.topics.get(name);
+      const model = this.record.metadata.topics.get(name);
+      this.count('DomainConsistencyInv');
+      demand(
+        topic !== undefined && topic.segments.length === model?.segments.length,
+        'ApplyCommandProp',
+        () => `node ${node.id} has not the segments of ${name} that the specification has`,
+      );
+      DomainConsistencyInv(state, topic);
+      for (const id of [topic.segments.length - 1, topic.segments.length]) {
+        const mine = topic.segments[id - 1];
+        const its = model.segments[id - 1];
+        demand(
+          mine?.state === its?.state &&
+            mine?.epoch === its?.epoch &&
+            mine?.count === its?.count &&
+            mine?.baseOffset === its?.baseOffset,
+          'ApplyCommandProp',
+          () => `node ${node.id} has another segment ${id} of ${name} than the specification`,
+        );
+      }
+      for (const [group, offset] of model.cursors) {
+        demand(
+          topic.cursors.get(group) === offset,
+          'ApplyCommandProp',
+          () => `node ${node.id} has another cursor of ${group} in ${name} than the specification`,
+        );
+      }
+    }
+  }
+
+  private ackedIsDurable(segment: SegmentRecord): void {
+    this.count('AckedIsDurableInv');
+    AckedIsDurableInv(this.record, segment);
+  }
+
+  private sealedExact(segment: SegmentRecord): void {
+    this.count('SealedExactInv');
+    SealedExactInv(this.record, segment);
+  }
+
+  private touch(at: { topic: string; segment: SegmentId }): SegmentRecord {
+    const segment = this.record.segment(at.topic, at.segment);
+    if (!this.touchedSegments.includes(segment)) this.touchedSegments.push(segment);
+    return segment;
+  }
+
+  private touchAll(node: NodeView): void {
+    for (const replica of node.replicas()) this.touch(replica);
+  }
+
+  private segmentAt(topic: string, offset: Offset): SegmentRecord {
+    const segments = this.record.metadata.topics.get(topic)?.segments ?? [];
+    let id = segments.length;
+    while (id > 1 && segments[id - 1]!.baseOffset > offset) id--;
+    demand(id > 0, 'SequentialOrderInv', () => `topic ${topic} does not exist`);
+    return this.record.segment(topic, id as SegmentId);
+  }
+
+  private count(property: string): void {
+    this.evaluations.set(property, (this.evaluations.get(property) ?? 0) + 1);
+  }
+
+  private probe(name: string): void {
+    this.probes.set(name, (this.probes.get(name) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * What holds in every state: the data plane's invariants, one function each, named as in `spec/`. Raft's are in
+ * `raft-invariants.ts`; `checker.ts` calls each when something that it speaks of may have changed.
+ */
+import type { BootId, Epoch, NodeId, Offset } from '../impl/core/ids.ts';
+import type { ModelTopic } from './metadata-model.ts';
+import type { Record, SegmentRecord } from './record.ts';
+import type { ClusterStateView, TopicView } from './views.ts';
+import { demand } from './violation.ts';
+
+/**
+ * Every acknowledged record can be recovered. Of the segment's replicas whose disks are the right ones, at least one holds
+ * it durably, and those that lack it are too few to promise a new epoch among themselves.
+ */
+export function AckedIsDurableInv(record: Record, segment: SegmentRecord): void {
+  const end = segment.ackedEnd;
+  const model = record.model(segment);
+  if (end === 0 || model === undefined) return;
+  const { holding, lacking } = record.replicasWith(segment, end);
+  const quorum = (model.replicas.length >> 1) + 1;
+  demand(
+    holding > 0 && lacking < quorum,
+    'AckedIsDurableInv',
+    () =>
+      `record ${end - 1} of ${named(segment)} is acknowledged, ` +
+      `durable on ${holding} and missing on ${lacking} of ${model.replicas.length} replicas`,
+  );
+}
+
+/**
+ * A segment has one end, for ever. Its sealed count is the number of its records: the owner appended as many, every
+ * acknowledged record is among them, and a majority holds them all.
+ */
+export function SealedExactInv(record: Record, segment: SegmentRecord): void {
+  const model = record.model(segment);
+  if (model?.state !== 'sealed') return;
+  const { count } = model;
+  demand(
+    segment.ackedEnd <= count,
+    'SealedExactInv',
+    () => `${named(segment)} is sealed at ${count}, but ${segment.ackedEnd} are acknowledged`,
+  );
+  demand(
+    segment.highWatermark <= count,
+    'SealedExactInv',
+    () =>
+      `${named(segment)} is sealed at ${count}, below its high watermark ${segment.highWatermark}`,
+  );
+  demand(
+    count <= segment.records.length,
+    'SealedExactInv',
+    () =>
+      `${named(segment)} is sealed at ${count}, but only ${segment.records.length} were appended`,
+  );
+  const { holding, lacking } = record.replicasWith(segment, count);
+  demand(
+    count === 0 || (holding > 0 && lacking < (model.replicas.length >> 1) + 1),
+    'SealedExactInv',
+    () =>
+      `${named(segment)} is sealed at ${count}: ${holding} replicas hold that, ${lacking} do not`,
+  );
+}
+
+/**
+ * One writer per segment and epoch: who acts under an epoch is the very life of the process that it was
+ * granted to, and only an owner appends.
+ */
+export function SingleWriterInv(
+  record: Record,
+  segment: SegmentRecord,
+  epoch: Epoch,
+  node: NodeId,
+  boot: BootId,
+  appends: boolean,
+): void {
+  const grant = record.model(segment)?.grants.get(epoch);
+  demand(
+    grant !== undefined && grant.node === node && grant.boot === boot,
+    'SingleWriterInv',
+    () =>
+      `node ${node} (boot ${boot}) writes ${named(segment)} under epoch ${epoch}, ` +
+      (grant === undefined
+        ? 'which nobody was granted'
+        : `which was granted to node ${grant.node} (boot ${grant.boot})`),
+  );
+  demand(
+    !appends || grant.role === 'owner',
+    'SingleWriterInv',
+    () => `node ${node} appends to ${named(segment)} under epoch ${epoch}, granted for recovery`,
+  );
+}
+
+/** Segments after the open one are empty. */
+export function NoWritesPastOpenInv(record: Record, segment: SegmentRecord): void {
+  demand(
+    record.model(segment) !== undefined,
+    'NoWritesPastOpenInv',
+    () => `a record is in ${named(segment)}, which does not exist`,
+  );
+}
+
+/**
+ * Every copy of a segment is a prefix of one sequence, the one in which its owner appended. `checksums` are
+ * the records that somebody has from index `from` on.
+ */
+export function SequentialOrderInv(
+  segment: SegmentRecord,
+  from: number,
+  checksums: readonly number[],
+  who: () => string,
+): void {
+  for (let i = 0; i < checksums.length; i++) {
+    const index = from + i;
+    demand(
+      index < segment.records.length,
+      'SequentialOrderInv',
+      () => `${who()} has record ${index} of ${named(segment)}, which was never appended`,
+    );
+    demand(
+      segment.records[index] === checksums[i],
+      'SequentialOrderInv',
+      () => `${who()} has another record ${index} of ${named(segment)} than its owner appended`,
+    );
+  }
+}
+
+/** A group's cursor never passes the end of what is safe in its topic. */
+export function CursorBoundsInv(
+  record: Record,
+  topic: string,
+  model: ModelTopic,
+  cursor: Offset,
+): void {
+  const open = model.segments.at(-1)!;
+  const { highWatermark } = record.segment(
+    topic,
+    model.segments.length as SegmentRecord['segment'],
+  );
+  demand(
+    cursor <= open.baseOffset + highWatermark,
+    'CursorBoundsInv',
+    () => `a cursor of ${topic} is at ${cursor}; its end is ${open.baseOffset + highWatermark}`,
+  );
+}
+
+/**
+ * Topics, segments and cursors refer to each other: segments are numbered without a gap and each begins where the one
+ * before it ended, all but the last are sealed, and owners and replicas are registered nodes.
+ */
+export function DomainConsistencyInv(state: ClusterStateView, topic: TopicView): void {
+  const holds = (condition: boolean, message: () => string): void =>
+    demand(condition, 'DomainConsistencyInv', () => `${topic.name}: ${message()}`);
+  holds(topic.segments.length > 0, () => 'has no segment');
+  // What is sealed was checked when it was; only the last two segments can have changed.
+  const first = Math.max(0, topic.segments.length - 2);
+  for (let i = first; i < topic.segments.length; i++) {
+    const segment = topic.segments[i]!;
+    const last = i === topic.segments.length - 1;
+    holds(segment.id === i + 1, () => `segment ${i + 1} is numbered ${segment.id}`);
+    holds(
+      (segment.state !== 'sealed') === last,
+      () => `segment ${segment.id} of ${topic.segments.length} is ${segment.state}`,
+    );
+    holds(state.nodes.has(segment.owner), () => `owner ${segment.owner} is not registered`);
+    for (const { node } of segment.replicas) {
+      holds(state.nodes.has(node), () => `replica ${node} is not registered`);
+    }
+    const before = topic.segments[i - 1];
+    if (before !== undefined) {
+      holds(
+        segment.baseOffset === before.baseOffset + before.count,
+        () => `segment ${segment.id} begins at ${segment.baseOffset}`,
+      );
+      holds(segment.epoch > before.epoch, () => `the epoch of segment ${segment.id} fell`);
+    }
+  }
+}
+
+export function named({ topic, segment }: { topic: string; segment: number }): string {
+  return `${topic}/${segment}`;
+}

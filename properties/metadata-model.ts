@@ -1,0 +1,115 @@
+/**
+ * The metadata as the specification's `ApplyCommand` makes it: the committed commands, each applied once, at the
+ * moment when the first node applies it. Written for the checks alone and from the specification alone, so that it
+ * does not repeat a mistake of `ClusterState`.
+ */
+import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset } from '../impl/core/ids.ts';
+import type { Command } from '../impl/core/metadata/commands.ts';
+import type { SegmentReplicaView } from './views.ts';
+
+/** To whom a segment was given under an epoch. */
+export interface Grant {
+  readonly node: NodeId;
+  readonly boot: BootId;
+  readonly role: 'owner' | 'recoverer';
+}
+
+export interface ModelSegment {
+  state: 'open' | 'fenced' | 'sealed';
+  epoch: Epoch;
+  readonly baseOffset: Offset;
+  count: number;
+  replicas: SegmentReplicaView[];
+  /** Every grant that was ever made of it. Epochs rise in this order. */
+  readonly grants: Map<Epoch, Grant>;
+}
+
+export interface ModelTopic {
+  readonly segments: ModelSegment[];
+  readonly cursors: Map<string, Offset>;
+}
+
+export class MetadataModel {
+  index: LogIndex = 0 as LogIndex;
+  readonly nodes: Map<NodeId, { boot: BootId; incarnation: Incarnation }> = new Map();
+  readonly topics: Map<string, ModelTopic> = new Map();
+
+  /** Applies the entry at `index` and says whether it changed anything. Null is an entry of Raft's own. */
+  apply(index: LogIndex, command: Command | null): boolean {
+    this.index = index;
+    if (command === null) return true;
+    if (command.kind === 'RegisterNode') {
+      const { boot, incarnation } = command;
+      this.nodes.set(command.node, { boot, incarnation });
+      return true;
+    }
+    const topic = this.topics.get(command.topic);
+    if (command.kind === 'CreateTopic') {
+      if (topic !== undefined || !this.known([command.owner, ...command.replicas])) return false;
+      const first = this.opened(index, command.owner, command.replicas, 0 as Offset);
+      this.topics.set(command.topic, { segments: [first], cursors: new Map() });
+      return true;
+    }
+    if (topic === undefined) return false;
+    const open = topic.segments.at(-1)!;
+    switch (command.kind) {
+      case 'SealSegment': {
+        if (command.segment !== topic.segments.length || command.epoch !== open.epoch) return false;
+        if (!this.known([command.nextOwner, ...command.nextReplicas])) return false;
+        open.state = 'sealed';
+        open.count = command.count;
+        const base = (open.baseOffset + command.count) as Offset;
+        topic.segments.push(this.opened(index, command.nextOwner, command.nextReplicas, base));
+        return true;
+      }
+      case 'FenceSegment': {
+        if (command.segment !== topic.segments.length) return false;
+        if (command.expectedEpoch !== open.epoch || !this.known([command.recoverer])) return false;
+        open.state = 'fenced';
+        open.epoch = index as number as Epoch;
+        open.grants.set(open.epoch, this.grant(command.recoverer, 'recoverer'));
+        return true;
+      }
+      case 'AdvanceCursor': {
+        if ((topic.cursors.get(command.group) ?? 0) !== command.expected) return false;
+        topic.cursors.set(command.group, command.next);
+        return true;
+      }
+      case 'RestoreReplica': {
+        const segment = topic.segments[command.segment - 1];
+        const place = segment?.replicas.findIndex(({ node }) => node === command.node) ?? -1;
+        if (segment?.state !== 'sealed' || place === -1) return false;
+        const { node, incarnation } = command;
+        segment.replicas = segment.replicas.with(place, { node, incarnation });
+        return true;
+      }
+    }
+  }
+
+  private opened(
+    index: LogIndex,
+    owner: NodeId,
+    replicas: readonly NodeId[],
+    baseOffset: Offset,
+  ): ModelSegment {
+    const epoch = index as number as Epoch;
+    return {
+      state: 'open',
+      epoch,
+      baseOffset,
+      count: 0,
+      replicas: replicas
+        .map((node) => ({ node, incarnation: this.nodes.get(node)!.incarnation }))
+        .sort((a, b) => a.node - b.node),
+      grants: new Map([[epoch, this.grant(owner, 'owner')]]),
+    };
+  }
+
+  private grant(node: NodeId, role: Grant['role']): Grant {
+    return { node, boot: this.nodes.get(node)!.boot, role };
+  }
+
+  private known(nodes: readonly NodeId[]): boolean {
+    return nodes.every((node) => this.nodes.has(node));
+  }
+}

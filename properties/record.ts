@@ -1,0 +1,85 @@
+/**
+ * What has happened, remembered outside of the nodes: the specification's history variables. It knows each segment's
+ * one sequence of records, what of it was acknowledged, and what each disk is known to hold, whether its node lives or not.
+ */
+import type { Epoch, Incarnation, NodeId, SegmentId } from '../impl/core/ids.ts';
+import { MetadataModel, type ModelSegment } from './metadata-model.ts';
+
+/** What one disk holds of one segment. */
+export interface Copy {
+  end: number;
+  durableEnd: number;
+  promised: Epoch;
+  durablePromise: Epoch;
+}
+
+export interface SegmentRecord {
+  readonly topic: string;
+  readonly segment: SegmentId;
+  /** Checksums of the records, in the order in which the owner appended them. */
+  readonly records: number[];
+  /** A client was told of every record below that it is safe, or of one after it. */
+  ackedEnd: number;
+  /** The highest high watermark that any writer reached. */
+  highWatermark: number;
+  readonly copies: Map<NodeId, Copy>;
+}
+
+export class Record {
+  readonly metadata: MetadataModel = new MetadataModel();
+  /** The disk that each node has now. */
+  readonly incarnations: Map<NodeId, Incarnation | 0> = new Map();
+  private readonly topics = new Map<string, SegmentRecord[]>();
+
+  segment(topic: string, segment: SegmentId): SegmentRecord {
+    let segments = this.topics.get(topic);
+    if (segments === undefined) {
+      segments = [];
+      this.topics.set(topic, segments);
+    }
+    for (let id = segments.length + 1; id <= segment; id++) {
+      segments.push({
+        topic,
+        segment: id as SegmentId,
+        records: [],
+        ackedEnd: 0,
+        highWatermark: 0,
+        copies: new Map(),
+      });
+    }
+    return segments[segment - 1]!;
+  }
+
+  *segments(): Iterable<SegmentRecord> {
+    for (const segments of this.topics.values()) yield* segments;
+  }
+
+  model(of: SegmentRecord): ModelSegment | undefined {
+    return this.metadata.topics.get(of.topic)?.segments[of.segment - 1];
+  }
+
+  /** The copy on the node's present disk. */
+  copy(of: SegmentRecord, node: NodeId): Copy {
+    let copy = of.copies.get(node);
+    if (copy === undefined) {
+      copy = { end: 0, durableEnd: 0, promised: 0 as Epoch, durablePromise: 0 as Epoch };
+      of.copies.set(node, copy);
+    }
+    return copy;
+  }
+
+  /**
+   * How the replicas on their right disks stand to the records before `end`. Disks that were replaced count as neither:
+   * they can promise nothing.
+   */
+  replicasWith(of: SegmentRecord, end: number): { holding: number; lacking: number } {
+    let holding = 0;
+    let lacking = 0;
+    for (const { node, incarnation } of this.model(of)?.replicas ?? []) {
+      if (this.incarnations.get(node) !== incarnation) continue;
+      if ((of.copies.get(node)?.durableEnd ?? 0) >= end) holding++;
+      else lacking++;
+    }
+    return { holding, lacking };
+  }
+}
