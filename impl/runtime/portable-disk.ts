@@ -6,8 +6,8 @@
  * cache, and each request costs a hop to the pool and back.
  */
 import { close, constants, fdatasync, fstat, open, read, write } from 'node:fs';
-import { mkdir, open as openHandle, readdir, rename, stat, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { readdir, rename, stat, unlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { assert, unreachable } from '../core/assert.ts';
 import type {
   Disk,
@@ -18,6 +18,7 @@ import type {
   DiskRequest,
   FileHandle,
 } from '../ports/disk.ts';
+import { createDirectory, syncDirectory } from './directory.ts';
 import { DirectoryLock, DirectoryLockedError } from './directory-lock.ts';
 
 type Request<Op extends DiskRequest['op']> = Extract<DiskRequest, { op: Op }>;
@@ -28,6 +29,8 @@ type DiskResult = Pick<DiskCompletion, 'file' | 'lengthBytes' | 'files'>;
 
 /** One system call takes at most this much; Linux stops at 2 GiB less a page, Node.js at 2 GiB less a byte. */
 const CALL_BYTES_MAX = 2 ** 30;
+/** The file that the native disk locks lies in the directory and is none of its files. */
+const NATIVE_LOCK = 'LOCK';
 const ZEROS_BYTES = 2 ** 20;
 
 interface OpenFile {
@@ -91,13 +94,7 @@ export class PortableDisk implements Disk {
   }
 
   async #takeDirectory(): Promise<void> {
-    const topmost = await mkdir(this.#directory, { recursive: true });
-    if (topmost !== undefined) {
-      // Each directory that was made is an entry in the one above it.
-      for (let at = this.#directory; at !== dirname(topmost); at = dirname(at)) {
-        await syncDirectory(dirname(at));
-      }
-    }
+    await createDirectory(this.#directory);
     const lock = await DirectoryLock.acquire(this.#directory);
     assert(this.#lock === undefined, 'locked twice');
     this.#lock = lock;
@@ -106,7 +103,7 @@ export class PortableDisk implements Disk {
   async #list(): Promise<DiskFile[]> {
     const files: DiskFile[] = [];
     for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
-      if (!entry.isFile()) continue;
+      if (!entry.isFile() || entry.name === NATIVE_LOCK) continue;
       const { size } = await stat(join(this.#directory, entry.name));
       files.push({ name: entry.name, sizeBytes: size });
     }
@@ -236,6 +233,7 @@ export class PortableDisk implements Disk {
   }
 
   #path(name: string): string {
+    assert(name !== NATIVE_LOCK, 'a name of the native disk');
     assert(/^[\w.-]+$/.test(name) && !/^\.+$/.test(name), `not a plain file name: ${name}`);
     return join(this.#directory, name);
   }
@@ -256,15 +254,6 @@ function writeAll(
     if (count === 0) return done(new Error('the system wrote nothing'));
     writeAll(fd, bytes, offsetBytes, done, total);
   });
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await openHandle(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function errorName(error: SystemError): DiskError {

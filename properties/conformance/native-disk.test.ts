@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, test } from 'vitest';
+import { loadNative, NativeDisk, type NativeOptions } from '../../native/index.ts';
+import { type DiskWorld, diskConformance } from './disk.ts';
+
+async function makeWorld(options: Omit<NativeOptions, 'directory'>): Promise<DiskWorld> {
+  const parent = await mkdtemp(join(tmpdir(), 'walrus-disk-'));
+  const disks = new Set<NativeDisk>();
+  return {
+    start(deliver) {
+      const disk = new NativeDisk(
+        { ...options, directory: join(parent, 'new', 'directory') },
+        deliver,
+      );
+      disks.add(disk);
+      return disk;
+    },
+    async stop(disk) {
+      disks.delete(disk as NativeDisk);
+      await (disk as NativeDisk).close();
+    },
+    turn,
+    async dispose() {
+      for (const disk of disks) await disk.close();
+      await rm(parent, { recursive: true });
+    },
+  };
+}
+
+const native = loadNative();
+for (const engine of ['io_uring', 'pwrite'] as const) {
+  for (const direct of [true, false]) {
+    const name = `native ${engine}, ${direct ? 'direct' : 'buffered'},`;
+    const refusal = 'unavailable' in native ? native.unavailable : refused({ engine, direct });
+    if (refusal === undefined) diskConformance(name, () => makeWorld({ engine, direct }));
+    else describe(`${name} disk`, () => test(refusal, (context) => context.skip(refusal)));
+  }
+}
+
+/** Why this way cannot be had on this machine. */
+function refused(options: Omit<NativeOptions, 'directory'>): string | undefined {
+  try {
+    new NativeDisk({ ...options, directory: tmpdir() }, () => {}).close();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
