@@ -11,11 +11,11 @@ export interface Ready {
   /** One more than the last one. */
   readonly number: number;
   /** Present if term or vote changed. */
-  readonly hardState?: HardState;
+  readonly hardState: HardState | undefined;
   /** Replaces the whole log and the state machine. Comes before `truncateFrom` and `entries`, always. */
-  readonly snapshot?: Snapshot;
+  readonly snapshot: Snapshot | undefined;
   /** Forget entries at and after this index before appending `entries`. */
-  readonly truncateFrom?: LogIndex;
+  readonly truncateFrom: LogIndex | undefined;
   /** To be appended after what is left; contiguous. */
   readonly entries: readonly Entry[];
   /** May leave at once: nothing in them rests on this node's disk. */

@@ -4,8 +4,8 @@
  * its sender and again, equal, in the event of its receiver.
  */
 import type { LogIndex, NodeId, Term } from '../ids.ts';
-import type { EntryKind } from './entry.ts';
-import type { Membership, MembershipChange } from './membership.ts';
+import type { Entry, EntryKind } from './entry.ts';
+import { decodeMembership, type Membership, type MembershipChange } from './membership.ts';
 import type { RaftMessage } from './messages.ts';
 
 export type Role = 'follower' | 'precandidate' | 'candidate' | 'leader' | 'learner';
@@ -125,3 +125,27 @@ export type RaftEvent =
   | (At & { readonly name: 'Recover'; readonly members: TracedMembers })
   /** The message has no effect, for the reason given. */
   | (Handles & { readonly name: 'IgnoreMessage'; readonly reason: string });
+
+export function tracedMessage(message: RaftMessage): TracedMessage {
+  switch (message.kind) {
+    case 'AppendEntriesRequest':
+      return { ...message, entries: message.entries.map(tracedEntry) };
+    case 'InstallSnapshotRequest': {
+      const { membership, chunk } = message;
+      return { ...message, membership: tracedMembers(membership), chunk: chunk.length };
+    }
+    default:
+      return message;
+  }
+}
+
+export function tracedMembers(membership: Membership): TracedMembers {
+  const idsOf = (learner: boolean): NodeId[] =>
+    membership.filter((member) => member.learner === learner).map(({ id }) => id);
+  return { voters: idsOf(false), learners: idsOf(true) };
+}
+
+function tracedEntry({ index, term, kind, data }: Entry): TracedEntry {
+  if (kind !== 'membership') return { index, term, kind };
+  return { index, term, kind, members: tracedMembers(decodeMembership(data)) };
+}

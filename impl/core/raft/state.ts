@@ -1,0 +1,79 @@
+/** What all parts of one Raft node share: its term, vote, role and log, the time, and what it has to send. */
+import type { LogIndex, NodeId, Term } from '../ids.ts';
+import type { Restored } from './entry.ts';
+import { RaftLog } from './log.ts';
+import type { Outgoing, RaftMessage } from './messages.ts';
+import type { RaftOptions } from './options.ts';
+import { type Role, type TracedMessage, type TracedState, tracedMessage } from './trace.ts';
+
+export class RaftState {
+  readonly options: RaftOptions;
+  readonly log: RaftLog;
+  term: Term;
+  vote: NodeId | 0;
+  role: Role = 'learner';
+  leader: NodeId | 0 = 0;
+  nowMs: number;
+  messages: Outgoing[] = [];
+  messagesAfterPersist: Outgoing[] = [];
+
+  constructor(options: RaftOptions, restored: Restored, nowMs: number) {
+    this.options = options;
+    this.log = new RaftLog(restored);
+    this.term = restored.term;
+    this.vote = restored.vote;
+    this.nowMs = nowMs;
+  }
+
+  /** The message may leave at once: it promises nothing that rests on this node's disk. */
+  send(to: NodeId, message: RaftMessage): void {
+    this.messages.push({ to, message });
+  }
+
+  /** The message leaves when everything that this node has done so far is durable. */
+  sendAfterPersist(to: NodeId, message: RaftMessage): void {
+    this.messagesAfterPersist.push({ to, message });
+  }
+
+  /** The part that all trace events have. */
+  traced(): { node: NodeId; state: TracedState } {
+    const { term, vote, role, leader, log } = this;
+    const { snapshotIndex, snapshotTerm, lastIndex, lastTerm, commitIndex, durableIndex } = log;
+    return {
+      node: this.options.id,
+      state: {
+        term,
+        vote,
+        role,
+        leader,
+        snapshotIndex,
+        snapshotTerm,
+        lastIndex,
+        lastTerm,
+        commitIndex,
+        durableIndex,
+      },
+    };
+  }
+
+  /** The part of the events that send at once. */
+  tracedSend(
+    to: NodeId,
+    message: RaftMessage,
+  ): { node: NodeId; state: TracedState; to: NodeId; message: TracedMessage; afterPersist: false } {
+    return { ...this.traced(), to, message: tracedMessage(message), afterPersist: false };
+  }
+
+  tracedHandle(
+    from: NodeId,
+    message: RaftMessage,
+  ): { node: NodeId; state: TracedState; from: NodeId; message: TracedMessage } {
+    return { ...this.traced(), from, message: tracedMessage(message) };
+  }
+}
+
+/** Index and term of an entry: nobody but the leader of that term ever puts another one there. */
+export interface Position {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
