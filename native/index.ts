@@ -44,6 +44,8 @@ export interface NativeStats {
   readonly inFlightMax: number;
   readonly shortTransfers: number;
   readonly interruptions: number;
+  /** Of arenas, how much the ring has registered with the kernel; its limit of locked memory bounds it. */
+  readonly registeredBytes: number;
 }
 
 /** What the addon exports. */
@@ -69,6 +71,7 @@ interface NativeHandle {
     argument: Uint8Array | string | undefined,
     newName: string | undefined,
   ): void;
+  lend(memory: Uint8Array): void;
   close(): void;
   stats(): NativeStats;
 }
@@ -224,7 +227,12 @@ export class NativeDisk implements Disk {
   alignedArena(sizeBytes: number): Uint8Array {
     const room = new Uint8Array(sizeBytes + this.#native.directAlignment);
     const from = this.#native.bytesToAlignment(room);
-    return room.subarray(from, from + sizeBytes);
+    const arena = room.subarray(from, from + sizeBytes);
+    // In a slot that is never given back: the addon may use the arena until it has stopped.
+    const slot = this.#ids.push(-1) - 1;
+    this.#lent[slot] = arena;
+    this.#handle.lend(arena);
+    return arena;
   }
 
   stats(): NativeStats {

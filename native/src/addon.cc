@@ -27,6 +27,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
   static Napi::Function Class(Napi::Env env) {
     return DefineClass(env, "Disk",
                        {InstanceMethod<&DiskHandle::Submit>("submit"),
+                        InstanceMethod<&DiskHandle::Lend>("lend"),
                         InstanceMethod<&DiskHandle::Close>("close"),
                         InstanceMethod<&DiskHandle::Stats>("stats")});
   }
@@ -101,6 +102,12 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     // While something is under way, it keeps the process alive.
     if (underWay_++ == 0) tell_.Ref(info.Env());
     disk_->submit(std::move(request));
+  }
+
+  // (memory): the caller keeps it in `lent` from now on.
+  void Lend(const Napi::CallbackInfo& info) {
+    Napi::Uint8Array memory = info[0].As<Napi::Uint8Array>();
+    disk_->lend(memory.Data(), memory.ByteLength());
   }
 
   // Once all that was submitted has completed and been delivered, `onClosed` is called.
@@ -202,6 +209,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     count("inFlightMax", counters.inFlightMax);
     count("shortTransfers", counters.shortTransfers);
     count("interruptions", counters.interruptions);
+    count("registeredBytes", counters.registeredBytes);
     return stats;
   }
 

@@ -19,7 +19,7 @@ constexpr mode_t fileMode = 0644;
 
 // A plain name: what openat, renameat and unlinkat resolve inside the directory and nowhere else.
 bool isPlainName(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name != lockName &&
+  return !name.empty() && name != "." && name != ".." &&
          name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
 }
 
@@ -53,18 +53,24 @@ int createDirectories(const std::string& path) {
 }  // namespace
 
 int Directory::lock() {
-  if (lock_) return EWOULDBLOCK;
+  if (isLocked()) return EWOULDBLOCK;
   if (const int failure = createDirectories(path_); failure != 0) return failure;
   Descriptor directory;
   if (const int failure = openDirectory(path_, directory); failure != 0) return failure;
-  Descriptor lock(::openat(directory.get(), lockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, fileMode));
-  if (!lock) return errno;
-  // The lock belongs to this open file: it goes with the process, however that ends, and it also keeps out a
-  // second disk of the same process.
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return errno;
+  // Keeps out other native disks. It belongs to this open directory: it goes with the process, however that ends, and
+  // keeps out a second disk of the same process too.
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) return errno;
+  // Keeps out portable ones, which cannot lock.
+  auto claim = std::make_unique<Claim>();
+  if (const int failure = claim->take(directory.get()); failure != 0) return failure;
+  claim_ = std::move(claim);
   directory_ = std::move(directory);
-  lock_ = std::move(lock);
   return 0;
+}
+
+void Directory::unlock() {
+  claim_.reset();
+  directory_ = Descriptor();
 }
 
 int Directory::list(std::vector<FileEntry>& entries) const {

@@ -3,15 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "file.h"
+#include "claim.h"
 
 namespace walrus {
-
-// The lock's own file. It is neither listed nor can it be opened.
-constexpr const char* lockName = "LOCK";
 
 struct FileEntry {
   std::string name;
@@ -25,7 +23,8 @@ class Directory {
 
   // Creates the directory if need be and takes its lock. EWOULDBLOCK: another has it.
   int lock();
-  bool isLocked() const { return static_cast<bool>(lock_); }
+  bool isLocked() const { return static_cast<bool>(directory_); }
+  void unlock();
 
   int list(std::vector<FileEntry>& entries) const;
   // Opens for reading and writing; `flags` may add O_CREAT | O_EXCL or O_DIRECT.
@@ -37,7 +36,7 @@ class Directory {
  private:
   std::string path_;
   Descriptor directory_;
-  Descriptor lock_;
+  std::unique_ptr<Claim> claim_;
 };
 
 // Whether a file in this directory (or, if it does not exist yet, in the nearest one above it that does) takes

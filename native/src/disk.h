@@ -80,6 +80,7 @@ struct Counters {
   std::atomic<std::uint64_t> inFlightMax = 0;
   std::atomic<std::uint64_t> shortTransfers = 0;
   std::atomic<std::uint64_t> interruptions = 0;
+  std::atomic<std::uint64_t> registeredBytes = 0;
 };
 
 class Disk {
@@ -92,6 +93,9 @@ class Disk {
 
   // Starts one request. Its completion comes exactly once, unless `stop` comes first.
   void submit(Request request);
+
+  // Tells of memory that many requests will use, and that stays until `stop` has returned or `isDrained`.
+  void lend(std::uint8_t* data, std::size_t length);
 
   // Moves what has completed since the last call into `completions`.
   void takeCompletions(std::vector<Completion>& completions);
@@ -141,6 +145,7 @@ class Disk {
   std::mutex mutex_;
   std::vector<Request> inbox_;
   std::vector<Completion> outbox_;
+  std::vector<std::pair<std::uint8_t*, std::size_t>> lent_;
   bool asleep_ = false;
   bool announced_ = false;
   Ending ending_ = Ending::no;

@@ -27,6 +27,14 @@ class Way {
   // Ends a waiting `reap`, or the next one. May be called by any thread.
   virtual void wake() = 0;
 
+  // A descriptor that transfers will use; one that no transfer uses any more. Favours, see Ring.
+  virtual void fileOpened(int) {}
+  virtual void fileClosing(int) {}
+
+  // Memory that transfers will often use, and that stays until this way is gone. Returns how much of it is now known
+  // to the kernel.
+  virtual std::size_t lend(std::uint8_t*, std::size_t) { return 0; }
+
   Hiccups hiccups;
 };
 
