@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { readConfig } from './config.ts';
+
+test("without flags it is upstream's node 1, which founds a cluster", () => {
+  const config = readConfig({}, {});
+  expect(config).toMatchObject({
+    directory: 'data/node_1',
+    disk: 'auto',
+    raft: { host: '127.0.0.1', port: 6000 },
+    client: { host: '127.0.0.1', port: 8080 },
+    http: undefined,
+  });
+  expect(config.node).toMatchObject({
+    id: 1,
+    found: true,
+    join: [],
+    raftAddress: '127.0.0.1:6000',
+    clientAddress: '127.0.0.1:8080',
+    maxSegmentEntries: 1_000_000,
+    monitorCheckMs: 10_000,
+  });
+});
+
+test('any node with --join asks to be let in', () => {
+  const { node } = readConfig({ nodeId: '1', join: ['walrus-2:6002'] }, {});
+  expect(node).toMatchObject({ found: false, join: ['walrus-2:6002'] });
+});
+
+test('initial peers are more nodes to ask, except for the founder', () => {
+  const initialPeer = ['10.0.0.1:6001', '10.0.0.3:6003'];
+  expect(readConfig({ nodeId: 2, initialPeer }, {}).node.join).toEqual(initialPeer);
+  expect(readConfig({ nodeId: 1, initialPeer }, {}).node).toMatchObject({ found: true, join: [] });
+});
+
+test('addresses told to others may differ from those listened on', () => {
+  const given = {
+    raftHost: '0.0.0.0',
+    raftPort: '6001',
+    raftAdvertiseHost: 'walrus-1',
+    clientHost: '0.0.0.0',
+    clientPort: '9091',
+    clientAdvertiseHost: 'example.org',
+  };
+  const { node, raft } = readConfig(given, {});
+  expect(raft).toEqual({ host: '0.0.0.0', port: 6001 });
+  expect(node.raftAddress).toBe('walrus-1:6001');
+  expect(node.clientAddress).toBe('example.org:9091');
+});
+
+test('variables: too small is raised to the least', () => {
+  const variables = { WALRUS_MAX_SEGMENT_ENTRIES: '0', WALRUS_MONITOR_CHECK_MS: '3' };
+  const { node } = readConfig({}, variables);
+  expect(node).toMatchObject({ maxSegmentEntries: 1, monitorCheckMs: 10 });
+});
+
+test('WALRUS_DISABLE_IO_URING is heard by its mere presence', () => {
+  expect(readConfig({}, { WALRUS_DISABLE_IO_URING: '' }).disk).toBe('pwrite');
+  expect(readConfig({ disk: 'portable' }, { WALRUS_DISABLE_IO_URING: '1' }).disk).toBe('portable');
+});
+
+describe('what is refused', () => {
+  test.each<[Record<string, unknown>, RegExp]>([
+    [{ nodeId: '0' }, /--node-id/],
+    [{ nodeId: 'one' }, /--node-id/],
+    [{ raftPort: '70000' }, /--raft-port/],
+    [{ join: ['nowhere'] }, /--join/],
+    [{ disk: 'floppy' }, /--disk/],
+    [{ heartbeatMs: '400' }, /--heartbeat-ms: at most half of --election-timeout-ms/],
+    [{ raftPort: '9000', clientPort: '9000' }, /--client-port: the same/],
+  ])('%j', (given, message) => {
+    expect(() => readConfig(given, {})).toThrow(
+      expect.objectContaining({ code: 'InvalidArgument', message: expect.stringMatching(message) }),
+    );
+  });
+
+  test('all that is wrong is told at once', () => {
+    const wrong = { raftPort: 'x', clientPort: 'y' };
+    expect(() => readConfig(wrong, { WALRUS_MONITOR_CHECK_MS: 'often' })).toThrow(
+      /--raft-port.*\n--client-port.*\nWALRUS_MONITOR_CHECK_MS/,
+    );
+  });
+});

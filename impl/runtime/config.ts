@@ -1,0 +1,197 @@
+/**
+ * What `walrus node` is told: upstream's flags and variables, and ours. Everything is checked before anything
+ * starts, and all that is wrong is told at once.
+ */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseAddress } from '../client/address.ts';
+import { WalrusError } from '../core/errors.ts';
+import { nodeId } from '../core/ids.ts';
+import type { NodeConfig } from '../node/config.ts';
+
+export type DiskKind = 'auto' | 'io_uring' | 'pwrite' | 'portable';
+
+export interface ProcessConfig {
+  readonly node: NodeConfig;
+  /** This node's own directory; no other process may have it. */
+  readonly directory: string;
+  readonly disk: DiskKind;
+  readonly cluster: string;
+  readonly raft: { readonly host: string; readonly port: number };
+  readonly client: { readonly host: string; readonly port: number };
+  /** Prometheus metrics and health; absent unless asked for. */
+  readonly http: { readonly host: string; readonly port: number } | undefined;
+  /** Client connections at one time. */
+  readonly maxConnections: number;
+  readonly logFile: string | undefined;
+  readonly logLevel: string;
+  readonly traceFile: string | undefined;
+}
+
+const port = z.coerce.number().int().min(0).max(65535);
+const positive = z.coerce.number().int().min(1);
+const host = z.string().min(1).regex(/^\S+$/, 'no host name');
+const hostPort = z
+  .string()
+  .refine((text) => parseAddress(text) !== undefined, 'expected HOST:PORT');
+
+const FLAGS = z.object({
+  nodeId: positive.max(2 ** 31),
+  dataDir: z.string().min(1),
+  raftHost: host,
+  raftPort: port,
+  raftAdvertiseHost: host.optional(),
+  clientHost: host,
+  clientPort: port,
+  clientAdvertiseHost: host.optional(),
+  join: z.array(hostPort),
+  initialPeer: z.array(hostPort),
+  replace: z.boolean(),
+  cluster: z.string().min(1).max(64),
+  disk: z.enum(['auto', 'io_uring', 'pwrite', 'portable']),
+  replicationFactor: positive.max(7),
+  electionTimeoutMs: positive,
+  heartbeatMs: positive,
+  leaseMs: positive,
+  failoverMs: positive,
+  operationTimeoutMs: positive,
+  maxConnections: positive,
+  httpHost: host,
+  httpPort: port.optional(),
+  logFile: z.string().min(1).optional(),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']),
+  traceFile: z.string().min(1).optional(),
+});
+
+/** Flags as the command line gives them, by their names in camel case: not checked yet. */
+export type NodeFlags = Readonly<Record<string, unknown>>;
+
+/** As upstream's: too small is raised to the least; what is no number is an error, not the default. */
+const VARIABLES = z.object({
+  WALRUS_MAX_SEGMENT_ENTRIES: atLeast(1, 1_000_000),
+  WALRUS_MONITOR_CHECK_MS: atLeast(10, 10_000),
+  WALRUS_DISABLE_IO_URING: z.string().optional(),
+});
+
+function atLeast(least: number, otherwise: number): z.ZodType<number, string | undefined> {
+  return z
+    .string()
+    .regex(/^\d+$/, 'expected a whole number')
+    .optional()
+    .transform((text) => (text === undefined ? otherwise : Math.max(least, Number(text))));
+}
+
+/** Values of flags that are not given. */
+export const FLAG_DEFAULTS = {
+  nodeId: 1,
+  dataDir: './data',
+  raftHost: '127.0.0.1',
+  raftPort: 6000,
+  clientHost: '127.0.0.1',
+  clientPort: 8080,
+  join: [],
+  initialPeer: [],
+  replace: false,
+  cluster: 'walrus',
+  disk: 'auto',
+  replicationFactor: 3,
+  electionTimeoutMs: 500,
+  heartbeatMs: 100,
+  leaseMs: 600,
+  failoverMs: 700,
+  operationTimeoutMs: 10_000,
+  maxConnections: 10_000,
+  httpHost: '127.0.0.1',
+  logLevel: 'info',
+} as const;
+
+/** Throws `InvalidArgument` that names every flag and variable that is wrong. */
+export function readConfig(
+  given: NodeFlags,
+  environment: Readonly<Record<string, string | undefined>>,
+): ProcessConfig {
+  const parsedFlags = FLAGS.safeParse({ ...FLAG_DEFAULTS, ...given });
+  const parsedVariables = VARIABLES.safeParse(environment);
+  const wrong = [
+    ...describe(parsedFlags.error, flagName),
+    ...describe(parsedVariables.error, (name) => name),
+  ];
+  if (!parsedFlags.success || !parsedVariables.success) {
+    throw new WalrusError('InvalidArgument', wrong.join('\n'));
+  }
+  const flags = parsedFlags.data;
+  const variables = parsedVariables.data;
+  checkRelations(flags);
+
+  const raftHost = flags.raftAdvertiseHost ?? flags.raftHost;
+  const clientHost = flags.clientAdvertiseHost ?? flags.clientHost;
+  const noRing = variables.WALRUS_DISABLE_IO_URING !== undefined;
+  return {
+    node: {
+      id: nodeId(flags.nodeId),
+      ...foundOrJoin(flags),
+      replace: flags.replace,
+      raftAddress: `${raftHost}:${flags.raftPort}`,
+      clientAddress: `${clientHost}:${flags.clientPort}`,
+      replicationFactor: flags.replicationFactor,
+      maxSegmentEntries: variables.WALRUS_MAX_SEGMENT_ENTRIES,
+      monitorCheckMs: variables.WALRUS_MONITOR_CHECK_MS,
+      leaseMs: flags.leaseMs,
+      failoverMs: flags.failoverMs,
+      electionTimeoutMs: flags.electionTimeoutMs,
+      heartbeatMs: flags.heartbeatMs,
+      operationTimeoutMs: flags.operationTimeoutMs,
+      snapshotEveryEntries: 5_000,
+      fileBytes: 64 * 1024 * 1024,
+      batchBytes: 256 * 1024,
+      checkpointBytes: 64 * 1024 * 1024,
+    },
+    directory: join(flags.dataDir, `node_${flags.nodeId}`),
+    disk: flags.disk === 'auto' && noRing ? 'pwrite' : flags.disk,
+    cluster: flags.cluster,
+    raft: { host: flags.raftHost, port: flags.raftPort },
+    client: { host: flags.clientHost, port: flags.clientPort },
+    http: flags.httpPort === undefined ? undefined : { host: flags.httpHost, port: flags.httpPort },
+    maxConnections: flags.maxConnections,
+    logFile: flags.logFile,
+    logLevel: flags.logLevel,
+    traceFile: flags.traceFile,
+  };
+}
+
+type Flags = z.output<typeof FLAGS>;
+
+/**
+ * As upstream: node 1 without `--join` founds the cluster if its disk is empty. The others ask to be let in;
+ * `--initial-peer` names nodes to ask just as `--join` does.
+ */
+function foundOrJoin(flags: Flags): { found: boolean; join: readonly string[] } {
+  const found = flags.nodeId === 1 && flags.join.length === 0;
+  return { found, join: found ? [] : [...flags.join, ...flags.initialPeer] };
+}
+
+function checkRelations(flags: Flags): void {
+  const wrong: string[] = [];
+  if (flags.heartbeatMs * 2 > flags.electionTimeoutMs) {
+    wrong.push('--heartbeat-ms: at most half of --election-timeout-ms');
+  }
+  if (flags.heartbeatMs * 2 > flags.leaseMs) {
+    wrong.push('--heartbeat-ms: at most half of --lease-ms');
+  }
+  if (
+    flags.raftPort !== 0 &&
+    flags.raftPort === flags.clientPort &&
+    flags.raftHost === flags.clientHost
+  ) {
+    wrong.push('--client-port: the same as --raft-port');
+  }
+  if (wrong.length > 0) throw new WalrusError('InvalidArgument', wrong.join('\n'));
+}
+
+function describe(error: z.ZodError | undefined, nameOf: (key: string) => string): string[] {
+  return (error?.issues ?? []).map(({ path, message }) => `${nameOf(String(path[0]))}: ${message}`);
+}
+
+function flagName(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}

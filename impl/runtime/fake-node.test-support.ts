@@ -1,0 +1,94 @@
+/** A cluster member that is none: topics in memory, every operation answered at once, or when a test says. */
+import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { WalrusError } from '../core/errors.ts';
+import { epoch, nodeId, offset, segmentId } from '../core/ids.ts';
+import type { HostedNode } from './hosted-node.ts';
+
+export class FakeNode implements HostedNode<string> {
+  status: 'starting' | 'running' | 'stopped' = 'starting';
+  failure: WalrusError | undefined;
+  deadline = Infinity;
+  readonly received: string[] = [];
+  ticks = 0;
+  /** Answers held back; call them in any order. */
+  readonly held: (() => void)[] = [];
+  hold = false;
+  /** Thrown by the next input. */
+  poison: Error | undefined;
+  private readonly topics = new Map<string, { records: Uint8Array[]; cursor: number }>();
+
+  start(): void {
+    this.status = 'running';
+  }
+
+  receive(message: string): void {
+    if (this.poison !== undefined) throw this.poison;
+    this.received.push(message);
+  }
+
+  complete(): void {}
+
+  tick(): void {
+    this.ticks++;
+    this.deadline = Infinity;
+  }
+
+  deadlineMs(): number {
+    return this.deadline;
+  }
+
+  request(operation: Operation, reply: (reply: Reply) => void): void {
+    if (this.poison !== undefined) throw this.poison;
+    const answer = this.perform(operation);
+    if (this.hold) this.held.push(() => reply(answer));
+    else reply(answer);
+  }
+
+  topicState(topic: string): TopicState | undefined {
+    if (!this.topics.has(topic)) return undefined;
+    return {
+      currentSegment: 2,
+      owner: nodeId(1),
+      lastSealedOffset: 10,
+      sealedSegments: new Map([[1, 10]]),
+      segmentOwners: new Map([
+        [1, nodeId(3)],
+        [2, nodeId(1)],
+      ]),
+    };
+  }
+
+  metrics(): object {
+    return { id: 1, state: 'Leader' };
+  }
+
+  stop(): void {
+    this.status = 'stopped';
+  }
+
+  private perform(operation: Operation): Reply {
+    if (operation.kind === 'register') {
+      if (!this.topics.has(operation.topic)) {
+        this.topics.set(operation.topic, { records: [], cursor: 0 });
+      }
+      return { kind: 'registered' };
+    }
+    if (operation.topic === 'not-mine') return { kind: 'error', code: 'NotOwner', message: 'no' };
+    const topic = this.topics.get(operation.topic);
+    if (topic === undefined) return { kind: 'error', code: 'UnknownTopic', message: 'none' };
+    if (operation.kind === 'put') {
+      topic.records.push(operation.record.slice());
+      return {
+        kind: 'appended',
+        segment: segmentId(1),
+        epoch: epoch(1),
+        offset: offset(topic.records.length - 1),
+      };
+    }
+    const at = operation.kind === 'get' ? topic.cursor : operation.offset;
+    const record = topic.records[at];
+    if (record === undefined) return { kind: 'empty' };
+    if (operation.kind === 'get') topic.cursor++;
+    return { kind: 'record', offset: offset(at), record };
+  }
+}

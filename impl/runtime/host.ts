@@ -1,0 +1,111 @@
+import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { DiskCompletion } from '../ports/disk.ts';
+import type { HostedNode } from './hosted-node.ts';
+
+/** No timer of Node.js waits longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Drives one node: hands it every input, and wakes it at its deadline. The deadline is looked at once per turn of the
+ * event loop, after all inputs of that turn. A node that throws is dead, for its state is not to be trusted:
+ * nothing is handed to it any more, and `onEnd` is told once.
+ */
+export class Host<Message> {
+  private readonly clock: Clock;
+  private readonly onEnd: (reason: Error | undefined) => void;
+  private node: HostedNode<Message> | undefined;
+  private dead = false;
+  private arming = false;
+  private timer: NodeJS.Timeout | undefined;
+  private wakeMs = Infinity;
+
+  /** `onEnd` gets why the node died or failed; undefined if it was stopped. */
+  constructor(clock: Clock, onEnd: (reason: Error | undefined) => void) {
+    this.clock = clock;
+    this.onEnd = onEnd;
+  }
+
+  run(node: HostedNode<Message>): void {
+    this.node = node;
+    this.input((each) => each.start());
+  }
+
+  receive(message: Message): void {
+    this.input((node) => node.receive(message));
+  }
+
+  complete(completions: readonly DiskCompletion[]): void {
+    this.input((node) => node.complete(completions));
+  }
+
+  /** Calls `reply` once; with `Closed` if there is no living node. */
+  request(operation: Operation, reply: (reply: Reply) => void): void {
+    if (!this.input((node) => node.request(operation, reply))) {
+      reply({ kind: 'error', code: 'Closed', message: 'the node has stopped' });
+    }
+  }
+
+  topicState(topic: string): TopicState | undefined {
+    return this.node?.topicState(topic);
+  }
+
+  metrics(): object {
+    return this.node?.metrics() ?? {};
+  }
+
+  get status(): 'starting' | 'running' | 'stopped' {
+    if (this.dead) return 'stopped';
+    return this.node?.status ?? 'starting';
+  }
+
+  /** Asks the node to leave; `onEnd` tells when it has. */
+  stop(): void {
+    this.input((node) => node.stop());
+  }
+
+  /** Whether a living node took it. */
+  private input(work: (node: HostedNode<Message>) => void): boolean {
+    if (this.dead || this.node === undefined) return false;
+    try {
+      work(this.node);
+    } catch (error) {
+      this.end(error as Error);
+      return true;
+    }
+    if (!this.arming) {
+      this.arming = true;
+      setImmediate(() => this.endTurn(this.node!));
+    }
+    return true;
+  }
+
+  private endTurn(node: HostedNode<Message>): void {
+    this.arming = false;
+    if (this.dead) return;
+    if (node.status === 'stopped') this.end(node.failure);
+    else this.arm(node.deadlineMs());
+  }
+
+  /** A timer that is early is left alone: it finds the later deadline when it fires. */
+  private arm(deadlineMs: number): void {
+    if (deadlineMs >= this.wakeMs) return;
+    clearTimeout(this.timer);
+    this.wakeMs = deadlineMs;
+    const waitMs = Math.ceil(deadlineMs - this.clock.monotonicMs());
+    this.timer = setTimeout(() => this.wake(), Math.min(Math.max(waitMs, 0), LONGEST_TIMER_MS));
+  }
+
+  private wake(): void {
+    this.wakeMs = Infinity;
+    const deadlineMs = this.node?.deadlineMs() ?? Infinity;
+    if (deadlineMs <= this.clock.monotonicMs()) this.input((node) => node.tick());
+    else this.arm(deadlineMs);
+  }
+
+  private end(reason: Error | undefined): void {
+    this.dead = true;
+    clearTimeout(this.timer);
+    this.onEnd(reason);
+  }
+}

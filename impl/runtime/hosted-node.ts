@@ -1,0 +1,20 @@
+/** What the runtime asks of a cluster member; `impl/node/node.ts` is one. */
+import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { WalrusError } from '../core/errors.ts';
+import type { DiskCompletion } from '../ports/disk.ts';
+
+export interface HostedNode<Message> {
+  readonly status: 'starting' | 'running' | 'stopped';
+  /** Why it stopped by itself. */
+  readonly failure: WalrusError | undefined;
+  start(): void;
+  receive(message: Message): void;
+  complete(completions: readonly DiskCompletion[]): void;
+  tick(): void;
+  /** When to call `tick`, on the node's own clock; Infinity if never. */
+  deadlineMs(): number;
+  request(operation: Operation, reply: (reply: Reply) => void): void;
+  topicState(topic: string): TopicState | undefined;
+  metrics(): object;
+  stop(): void;
+}

@@ -1,0 +1,120 @@
+/** One node with everything around it: disk, links to the others, the client port, log, trace. */
+import { lookup } from 'node:dns/promises';
+import type { Logger } from 'pino';
+import { type Address, formatAddress, parseAddress } from '../client/address.ts';
+import { WalrusError } from '../core/errors.ts';
+import type { TraceEvent } from '../core/trace.ts';
+import type { NodeConfig } from '../node/config.ts';
+import type { Envelope } from '../node/messages.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Checksum, Disk } from '../ports/disk.ts';
+import type { Network } from '../ports/network.ts';
+import type { Random } from '../ports/random.ts';
+import type { TraceSink } from '../ports/trace-sink.ts';
+import type { ProcessConfig } from './config.ts';
+import { chooseDisk } from './disk-choice.ts';
+import { Host } from './host.ts';
+import type { HostedNode } from './hosted-node.ts';
+import { startHttp } from './http.ts';
+import { NdjsonTraceSink } from './ndjson-trace-sink.ts';
+import { ClientServer } from './server.ts';
+import { systemClock } from './system-clock.ts';
+import { systemRandom } from './system-random.ts';
+import { type MessageCodec, TcpNetwork } from './tcp-network.ts';
+
+export interface NodePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network<Envelope>;
+  readonly disk: Disk;
+  readonly checksum: Checksum;
+  readonly trace?: TraceSink<TraceEvent>;
+}
+
+export interface NodeFactory {
+  readonly codec: MessageCodec<Envelope>;
+  create(config: NodeConfig, ports: NodePorts): HostedNode<Envelope>;
+}
+
+export interface RunningNode {
+  readonly clientAddress: Address;
+  readonly raftAddress: Address;
+  /** Resolves when the node is no more: with why it died or failed, or undefined if it was stopped. */
+  readonly ended: Promise<Error | undefined>;
+  /** Leaves in good order: hands leases and leadership over, answers what is under way. */
+  stop(): void;
+}
+
+/** How long a node that leaves waits for its clients to read their answers. */
+const LAST_ANSWERS_MS = 2_000;
+
+/** Rejects if an address cannot be bound or resolved; nothing is left behind then but the process's end. */
+export async function startNode(
+  config: ProcessConfig,
+  log: Logger,
+  factory: NodeFactory,
+): Promise<RunningNode> {
+  await checkAdvertised(config.node.raftAddress);
+  let onEnd: (reason: Error | undefined) => void = () => {};
+  const nodeEnded = new Promise<Error | undefined>((resolve) => {
+    onEnd = resolve;
+  });
+  const host = new Host<Envelope>(systemClock, (reason) => onEnd(reason));
+  const network = new TcpNetwork<Envelope>({
+    node: config.node.id,
+    cluster: config.cluster,
+    codec: factory.codec,
+    onMessage: (_, envelope) => host.receive(envelope),
+    onEvent: ({ what, ...details }) => log.info(details, `link ${what}`),
+  });
+  const server = new ClientServer(host, {
+    maxConnections: config.maxConnections,
+    onTrouble: (reason) => log.warn({ reason }, 'client port'),
+  });
+  const chosen = chooseDisk(config.disk, config.directory, (completions) =>
+    host.complete(completions),
+  );
+  log.info({ disk: chosen.description, directory: config.directory }, 'disk');
+  const trace =
+    config.traceFile === undefined
+      ? undefined
+      : new NdjsonTraceSink<TraceEvent>(config.traceFile, (error) =>
+          log.error({ reason: error.message }, 'the trace has ended'),
+        );
+
+  const raftAddress = await network.listen(config.raft);
+  const clientAddress = await server.listen(config.client);
+  const http =
+    config.http === undefined
+      ? undefined
+      : await startHttp(config.http, () => ({
+          status: host.status,
+          metrics: host.metrics() as Record<string, unknown>,
+          counts: server.counts,
+        }));
+
+  const { disk, checksum } = chosen;
+  const ports = { clock: systemClock, random: systemRandom, network, disk, checksum };
+  host.run(factory.create(config.node, trace === undefined ? ports : { ...ports, trace }));
+  log.info({ raft: formatAddress(raftAddress), client: formatAddress(clientAddress) }, 'listening');
+
+  const ended = nodeEnded.then(async (reason) => {
+    http?.close();
+    const answered = server.close();
+    await Promise.race([answered, new Promise((done) => setTimeout(done, LAST_ANSWERS_MS))]);
+    server.destroy();
+    await network.close();
+    if (reason === undefined) await disk.close();
+    trace?.close();
+    return reason;
+  });
+  return { clientAddress, raftAddress, ended, stop: () => host.stop() };
+}
+
+/** A name that this machine itself cannot resolve is most likely a typing error. */
+async function checkAdvertised(address: string): Promise<void> {
+  const host = parseAddress(address)?.host ?? address;
+  await lookup(host).catch((error: Error) => {
+    throw new WalrusError('InvalidArgument', `--raft-advertise-host: ${error.message}`);
+  });
+}

@@ -1,0 +1,183 @@
+/**
+ * The port for clients: wire protocol v1 over TCP. Requests of one connection may overlap and are answered in
+ * order; all answers of one turn of the event loop leave in one write. A connection that does not read its
+ * answers is not read from either, so what it can hold is bounded.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Address } from '../client/address.ts';
+import { FrameWriter } from '../client/frames.ts';
+import { errorText, type Request, type Response, writeResponse } from '../client/protocol.ts';
+import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import { offset } from '../core/ids.ts';
+import { ClientConnection } from './client-connection.ts';
+
+/** What the server asks of the node behind it. */
+export interface Service {
+  request(operation: Operation, reply: (reply: Reply) => void): void;
+  topicState(topic: string): TopicState | undefined;
+  metrics(): object;
+}
+
+export interface ServerOptions {
+  readonly maxConnections: number;
+  /** An accept that failed, a connection turned away: for the log. */
+  onTrouble(reason: string): void;
+}
+
+/** v1 knows no groups: all its readers share this cursor. */
+const DEFAULT_GROUP = 'default';
+
+export class ClientServer {
+  readonly counts: { connections: number; requests: number; errors: number } = {
+    connections: 0,
+    requests: 0,
+    errors: 0,
+  };
+  private readonly service: Service;
+  private readonly options: ServerOptions;
+  private readonly server: Server;
+  private readonly connections = new Set<ClientConnection>();
+  private readonly dirty = new Set<ClientConnection>();
+
+  constructor(service: Service, options: ServerOptions) {
+    this.service = service;
+    this.options = options;
+    this.server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) =>
+      this.accept(socket),
+    );
+  }
+
+  /** Rejects if the address cannot be bound. Port 0 picks a free one. */
+  listen(address: { host: string; port: number }): Promise<Address> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(address.port, address.host, () => {
+        this.server.off('error', reject);
+        // An accept that fails (no descriptors left, say) costs that client, not the listener.
+        this.server.on('error', (error) => this.options.onTrouble(error.message));
+        const bound = this.server.address();
+        const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
+        resolve({ host: address.host, port });
+      });
+    });
+  }
+
+  /** Takes no more connections or requests, and ends when all that is under way is answered and sent. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.server.close(() => resolve());
+      for (const connection of this.connections) connection.finish();
+    });
+  }
+
+  /** Ends every connection at once. */
+  destroy(): void {
+    for (const connection of this.connections) connection.destroy();
+    this.server.close();
+  }
+
+  private accept(socket: Socket): void {
+    if (this.connections.size >= this.options.maxConnections) {
+      this.options.onTrouble(`more than ${this.options.maxConnections} connections`);
+      const writer = new FrameWriter();
+      writeResponse(writer, { kind: 'error', message: 'Overloaded: too many connections' });
+      socket.on('error', () => socket.destroy());
+      socket.end(writer.take(), () => socket.destroy());
+      return;
+    }
+    const connection = new ClientConnection(
+      socket,
+      (request, answer) => this.answer(request, answer),
+      () => this.markDirty(connection),
+    );
+    this.connections.add(connection);
+    this.counts.connections = this.connections.size;
+    socket.on('close', () => {
+      this.connections.delete(connection);
+      this.counts.connections = this.connections.size;
+    });
+  }
+
+  private markDirty(connection: ClientConnection): void {
+    if (this.dirty.size === 0) setImmediate(() => this.flush());
+    this.dirty.add(connection);
+  }
+
+  private flush(): void {
+    for (const connection of this.dirty) connection.flush();
+    this.dirty.clear();
+  }
+
+  private answer(request: Request, answer: (response: Response) => void): void {
+    this.counts.requests++;
+    const counted = (response: Response): void => {
+      if (response.kind === 'error') this.counts.errors++;
+      answer(response);
+    };
+    switch (request.kind) {
+      case 'malformed':
+        counted({ kind: 'error', message: request.message });
+        break;
+      case 'metrics':
+        counted({ kind: 'json', text: JSON.stringify(this.service.metrics(), null, 2) });
+        break;
+      case 'state':
+        counted(this.stateOf(request.topic));
+        break;
+      default:
+        this.service.request(operationOf(request), (reply) =>
+          counted(this.responseTo(request, reply)),
+        );
+    }
+  }
+
+  private stateOf(topic: string): Response {
+    const state = this.service.topicState(topic);
+    if (state === undefined) {
+      return { kind: 'error', message: errorText('UnknownTopic', '', topic, undefined) };
+    }
+    const text = JSON.stringify({
+      current_segment: state.currentSegment,
+      leader_node: state.owner,
+      last_sealed_entry_offset: state.lastSealedOffset,
+      sealed_segments: Object.fromEntries(state.sealedSegments),
+      segment_leaders: Object.fromEntries(state.segmentOwners),
+    });
+    return { kind: 'json', text };
+  }
+
+  private responseTo(request: TopicRequest, reply: Reply): Response {
+    switch (reply.kind) {
+      case 'registered':
+      case 'appended':
+        return { kind: 'ok' };
+      case 'record':
+        return request.kind === 'fetch'
+          ? { kind: 'fetched', next: reply.offset + 1, payload: reply.record }
+          : { kind: 'payload', payload: reply.record };
+      case 'empty':
+        return { kind: 'empty' };
+      case 'error': {
+        const { topic } = request;
+        const segment = this.service.topicState(topic)?.currentSegment;
+        return { kind: 'error', message: errorText(reply.code, reply.message, topic, segment) };
+      }
+    }
+  }
+}
+
+type TopicRequest = Exclude<Request, { kind: 'malformed' | 'metrics' | 'state' }>;
+
+function operationOf(request: TopicRequest): Operation {
+  const { topic } = request;
+  switch (request.kind) {
+    case 'register':
+      return { kind: 'register', topic };
+    case 'put':
+      return { kind: 'put', topic, record: request.payload };
+    case 'get':
+      return { kind: 'get', topic, group: DEFAULT_GROUP };
+    case 'fetch':
+      return { kind: 'fetch', topic, offset: offset(request.offset) };
+  }
+}

@@ -1,0 +1,7 @@
+import type { Clock } from '../ports/clock.ts';
+
+/** This process's clock. */
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+};
