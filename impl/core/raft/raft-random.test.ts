@@ -1,0 +1,222 @@
+/** Random schedules of everything that can happen to a few Rafts, with all invariants checked on each step. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  ELECTION_MS,
+  HEARTBEAT_MS,
+  member,
+  type Packet,
+  RaftCluster,
+} from '../../../properties/raft-cluster.ts';
+import { nodeId } from '../ids.ts';
+
+/** One thing that happens; `a`, `b` choose to whom, taken modulo whatever there is to choose from. */
+const STEPS = {
+  deliver: 30,
+  deliverAll: 3,
+  duplicate: 3,
+  drop: 3,
+  dropAll: 1,
+  keepForLater: 2,
+  bringBack: 3,
+  heartbeat: 8,
+  timeout: 4,
+  propose: 10,
+  slowDisk: 2,
+  sync: 12,
+  syncAll: 4,
+  crash: 2,
+  restart: 4,
+  compact: 3,
+  partition: 1,
+  heal: 3,
+  addLearner: 2,
+  promote: 3,
+  remove: 2,
+  transfer: 2,
+  read: 3,
+} as const;
+
+type Kind = keyof typeof STEPS;
+type Step = readonly [Kind, number, number];
+
+const weighted = (Object.keys(STEPS) as Kind[]).map((kind) => ({
+  arbitrary: fc.constant(kind),
+  weight: STEPS[kind],
+}));
+const step = fc.tuple(fc.oneof(...weighted), fc.nat(1000), fc.nat(1000));
+const FOUNDERS = [1, 2, 3];
+const IDS = [1, 2, 3, 4, 5];
+
+class Schedule {
+  readonly cluster: RaftCluster;
+  private kept: Packet[] = [];
+  private commands = 0;
+  private readsAsked = 0;
+  /** Per read: the highest index that any node had committed when it was asked for. */
+  private readonly reads = new Map<number, { at: number; committed: number }>();
+
+  constructor(seed: number) {
+    let state = seed;
+    const below = (bound: number): number => {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+      return Math.floor((state / 0x80000000) * bound);
+    };
+    this.cluster = new RaftCluster(FOUNDERS, { random: { below }, maxEntryBytesPerMessage: 8 });
+    for (const id of IDS) if (!FOUNDERS.includes(id)) this.cluster.join(id);
+  }
+
+  take([kind, a, b]: Step): void {
+    const { cluster } = this;
+    const id = IDS[a % IDS.length]!;
+    const up = cluster.isUp(id);
+    const other = IDS[b % IDS.length]!;
+    const { packets } = cluster;
+    const packet = packets.length === 0 ? undefined : packets[a % packets.length];
+    switch (kind) {
+      case 'deliver':
+        if (packet !== undefined) cluster.deliverAt(b % 2 === 0 ? 0 : a % packets.length);
+        break;
+      case 'deliverAll':
+        cluster.deliver();
+        break;
+      case 'duplicate':
+        if (packet !== undefined) packets.push(packet);
+        break;
+      case 'drop':
+        if (packet !== undefined) packets.splice(a % packets.length, 1);
+        break;
+      case 'dropAll':
+        cluster.drop(({ to }) => to === id);
+        break;
+      case 'keepForLater':
+        if (packet !== undefined) this.kept.push(packet);
+        break;
+      case 'bringBack':
+        if (this.kept.length > 0) cluster.hand(this.kept[a % this.kept.length]!);
+        break;
+      case 'heartbeat':
+        for (const each of IDS) if (this.isLeader(each)) cluster.advance(each, HEARTBEAT_MS);
+        break;
+      case 'timeout':
+        cluster.advance(id, ELECTION_MS + (b % ELECTION_MS));
+        break;
+      case 'propose':
+        for (const each of IDS) {
+          if (this.isLeader(each)) cluster.propose(each, `command ${this.commands++}`);
+        }
+        break;
+      case 'slowDisk':
+        if (up) cluster.slowDisk(id);
+        break;
+      case 'sync':
+        cluster.sync(id, 1);
+        break;
+      case 'syncAll':
+        for (const each of IDS) cluster.sync(each);
+        break;
+      case 'crash':
+        if (up) cluster.crash(id);
+        break;
+      case 'restart':
+        for (const each of IDS) if (!cluster.isUp(each)) cluster.restart(each);
+        break;
+      case 'compact':
+        if (up) cluster.compact(id);
+        break;
+      case 'partition':
+        cluster.partition(
+          IDS.filter((each) => (b >> each) % 2 === 0),
+          IDS.filter((each) => (b >> each) % 2 === 1),
+        );
+        break;
+      case 'heal':
+        cluster.heal();
+        break;
+      case 'addLearner': {
+        const { incarnation, address } = member(id);
+        this.asLeader((raft) =>
+          raft.proposeMembership({ kind: 'addLearner', id: nodeId(id), incarnation, address }),
+        );
+        break;
+      }
+      case 'promote':
+      case 'remove':
+        this.asLeader((raft) => raft.proposeMembership({ kind, id: nodeId(id) }));
+        break;
+      case 'transfer':
+        if (up) cluster.with(id, (raft) => raft.transferLeadership(nodeId(other)));
+        break;
+      case 'read':
+        this.asLeader((raft, at) => {
+          const read = this.readsAsked++;
+          this.reads.set(read, { at, committed: cluster.checker.committedIndex });
+          raft.readIndex(read);
+        });
+        break;
+    }
+  }
+
+  /** Every read that was confirmed sees everything that was committed before it was asked for. */
+  checkReads(): void {
+    for (const [read, { at, committed }] of this.reads) {
+      const index = this.cluster.readState(at, read);
+      if (index !== undefined) expect(index).toBeGreaterThanOrEqual(committed);
+    }
+  }
+
+  /** Faults end: within a bounded time there is one leader that commits, and all who belong to it have it all. */
+  demandProgress(): void {
+    const { cluster } = this;
+    cluster.heal();
+    for (const id of IDS) {
+      if (!cluster.isUp(id)) cluster.restart(id);
+      cluster.fastDisk(id);
+    }
+    const quiet = (rounds: number): void => {
+      for (let round = 0; round < rounds; round++) {
+        cluster.advanceAll(HEARTBEAT_MS);
+        cluster.deliver();
+      }
+    };
+    quiet(300);
+    const leaders = IDS.filter((id) => this.isLeader(id));
+    expect(leaders).toHaveLength(1);
+    const [leader] = leaders;
+    cluster.propose(leader!, 'last');
+    quiet(5);
+    const expected = cluster.applied(leader!);
+    expect(expected.at(-1)).toBe('last');
+    for (const { id } of cluster.raft(leader!).membership) {
+      expect(cluster.applied(id), `node ${id}`).toEqual(expected);
+    }
+  }
+
+  private isLeader(id: number): boolean {
+    return this.cluster.isUp(id) && this.cluster.raft(id).role === 'leader';
+  }
+
+  private asLeader(act: (raft: ReturnType<RaftCluster['raft']>, id: number) => void): void {
+    for (const id of IDS) if (this.isLeader(id)) this.cluster.with(id, (raft) => act(raft, id));
+  }
+}
+
+const SCHEDULES = Number(process.env['SCHEDULES'] ?? 300);
+
+test('no schedule breaks an invariant, and progress resumes when faults end', () => {
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.array(step, { minLength: 50, maxLength: 1000, size: 'max' }),
+      (seed, steps) => {
+        const schedule = new Schedule(seed);
+        for (const each of steps) {
+          schedule.take(each);
+          schedule.checkReads();
+        }
+        schedule.demandProgress();
+      },
+    ),
+    { numRuns: SCHEDULES },
+  );
+});
