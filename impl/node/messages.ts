@@ -17,11 +17,24 @@ export interface Envelope {
   readonly body: Message;
 }
 
-export type Message = RaftMessage | DataMessage | ForwardMessage | JoinMessage;
+export type Message = RaftMessage | DataMessage | ForwardMessage | JoinMessage | Ping;
+
+/** Says no more than every other message does: its sender lives. Sent where nothing else was said for a while. */
+export interface Ping {
+  readonly kind: 'Ping';
+}
 
 export type ForwardMessage =
-  /** Handed on once, to the node that can do it; `request` is the sender's. */
-  | { readonly kind: 'Forward'; readonly request: number; readonly operation: Operation }
+  /**
+   * Handed on once, to the node that can do it. `request` is the sender's, and rises. Meant for one life of the
+   * receiver's process, so that a copy of it that the network kept is not taken for a new one after a restart.
+   */
+  | {
+      readonly kind: 'Forward';
+      readonly request: number;
+      readonly toBoot: BootId;
+      readonly operation: Operation;
+    }
   | { readonly kind: 'ForwardReply'; readonly request: number; readonly reply: Reply }
   /** A metadata command on its way to the Raft leader. What became of it comes back through the log. */
   | { readonly kind: 'Propose'; readonly proposal: Uint8Array };

@@ -17,6 +17,10 @@ export type Reply =
   | { readonly kind: 'empty' }
   | { readonly kind: 'error'; readonly code: ErrorCode; readonly message: string };
 
+export function errorReply(code: ErrorCode, message: string): Reply {
+  return { kind: 'error', code, message };
+}
+
 /** What `STATE` shows: this node's view, which may be behind. */
 export interface TopicState {
   readonly currentSegment: number;

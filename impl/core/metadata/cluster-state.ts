@@ -39,8 +39,8 @@ export interface SegmentRecord {
   readonly replicas: readonly ReplicaRecord[];
   /** Offset in the topic of the segment's first record. */
   readonly baseOffset: Offset;
-  /** Records in it, for ever; only of a sealed segment. */
-  readonly count: number | undefined;
+  /** Records in it, for ever, once sealed; 0 before. */
+  readonly count: number;
 }
 
 export interface TopicRecord {
@@ -81,13 +81,17 @@ export class ClusterState {
     return state;
   }
 
-  node(id: NodeId): NodeRecord | undefined {
-    return this.nodeRecords.get(id);
+  get nodes(): ReadonlyMap<NodeId, NodeRecord> {
+    return this.nodeRecords;
   }
 
-  /** Sorted. */
-  nodeIds(): readonly NodeId[] {
-    return [...this.nodeRecords.keys()].sort((a, b) => a - b);
+  /** In no order; `topicNames` has one. */
+  get topics(): ReadonlyMap<string, TopicRecord> {
+    return this.topicRecords;
+  }
+
+  node(id: NodeId): NodeRecord | undefined {
+    return this.nodeRecords.get(id);
   }
 
   topic(name: string): TopicRecord | undefined {
@@ -127,16 +131,6 @@ export class ClusterState {
   /** The next offset that the group has not been given; 0 if it never read. */
   cursor(topic: string, group: string): Offset {
     return this.topicRecords.get(topic)?.cursors.get(group) ?? (0 as Offset);
-  }
-
-  /** Every cursor that was ever moved, by topic, then group. */
-  *cursors(): Iterable<{ readonly topic: string; readonly group: string; readonly offset: Offset }> {
-    for (const topic of this.topicNames()) {
-      const { cursors } = this.topicRecords.get(topic)!;
-      for (const group of [...cursors.keys()].sort()) {
-        yield { topic, group, offset: cursors.get(group)! };
-      }
-    }
   }
 
   /**
@@ -303,7 +297,7 @@ export class ClusterState {
 type Grant = Pick<SegmentRecord, 'epoch' | 'owner' | 'boot' | 'replicas'>;
 
 function opened(id: SegmentId, grant: Grant, baseOffset: Offset): SegmentRecord {
-  return { id, state: 'open', ...grant, baseOffset, count: undefined };
+  return { id, state: 'open', ...grant, baseOffset, count: 0 };
 }
 
 function sortedBy<Item>(items: readonly Item[], key: (item: Item) => number): Item[] {
@@ -314,7 +308,7 @@ const STATES: readonly SegmentState[] = ['open', 'fenced', 'sealed'];
 
 function writeSegment(out: ByteWriter, segment: SegmentRecord): void {
   out.whole(segment.id).byte(STATES.indexOf(segment.state)).whole(segment.epoch);
-  out.whole(segment.owner).whole(segment.boot).whole(segment.baseOffset).whole(segment.count ?? 0);
+  out.whole(segment.owner).whole(segment.boot).whole(segment.baseOffset).whole(segment.count);
   out.list(segment.replicas, (each) => {
     out.whole(each.node).whole(each.incarnation);
   });
@@ -328,7 +322,6 @@ function readSegment(input: ByteReader): SegmentRecord {
   const owner = input.whole() as NodeId;
   const boot = input.whole() as BootId;
   const baseOffset = input.whole() as Offset;
-  const count = input.whole();
   return {
     id,
     state,
@@ -336,7 +329,7 @@ function readSegment(input: ByteReader): SegmentRecord {
     owner,
     boot,
     baseOffset,
-    count: state === 'sealed' ? count : undefined,
+    count: input.whole(),
     replicas: input.list(() => ({
       node: input.whole() as NodeId,
       incarnation: input.whole() as Incarnation,

@@ -110,6 +110,10 @@ export class Leadership {
     return this.member(id)?.heardMs ?? Number.NEGATIVE_INFINITY;
   }
 
+  matchIndex(id: NodeId): LogIndex {
+    return this.member(id)?.matchIndex ?? (0 as LogIndex);
+  }
+
   isCaughtUp(id: NodeId): boolean {
     const member = this.member(id);
     return member !== undefined && member.matchIndex >= this.commitIndexAtHeartbeat;

@@ -8,7 +8,9 @@ import {
   type Packet,
   RaftCluster,
 } from '../../../properties/raft-cluster.ts';
+import type { TraceSink } from '../../ports/trace-sink.ts';
 import { nodeId } from '../ids.ts';
+import type { RaftEvent } from './trace.ts';
 
 /** One thing that happens; `a`, `b` choose to whom, taken modulo whatever there is to choose from. */
 const STEPS = {
@@ -48,6 +50,42 @@ const step = fc.tuple(fc.oneof(...weighted), fc.nat(1000), fc.nat(1000));
 const FOUNDERS = [1, 2, 3];
 const IDS = [1, 2, 3, 4, 5];
 
+/** All of them: the compiler refuses a list that lacks one. */
+const ACTIONS = Object.keys({
+  StartPreVote: true,
+  RequestPreVote: true,
+  HandlePreVoteRequest: true,
+  HandlePreVoteResponse: true,
+  Timeout: true,
+  RequestVote: true,
+  HandleRequestVoteRequest: true,
+  HandleRequestVoteResponse: true,
+  BecomeLeader: true,
+  UpdateTerm: true,
+  CheckQuorum: true,
+  LeaveLeadership: true,
+  TransferLeadership: true,
+  AbortTransfer: true,
+  TimeoutNow: true,
+  HandleTimeoutNow: true,
+  ClientRequest: true,
+  ProposeMembership: true,
+  AppendEntries: true,
+  HandleAppendEntriesRequest: true,
+  HandleAppendEntriesResponse: true,
+  AdvanceCommitIndex: true,
+  Compact: true,
+  InstallSnapshot: true,
+  HandleInstallSnapshotRequest: true,
+  HandleInstallSnapshotResponse: true,
+  RequestReadIndex: true,
+  ConfirmReadIndex: true,
+  Persist: true,
+  PersistCompleted: true,
+  Recover: true,
+  IgnoreMessage: true,
+} satisfies Record<RaftEvent['name'], true>);
+
 class Schedule {
   readonly cluster: RaftCluster;
   private kept: Packet[] = [];
@@ -56,13 +94,17 @@ class Schedule {
   /** Per read: the highest index that any node had committed when it was asked for. */
   private readonly reads = new Map<number, { at: number; committed: number }>();
 
-  constructor(seed: number) {
+  constructor(seed: number, trace?: TraceSink<RaftEvent>) {
     let state = seed;
     const below = (bound: number): number => {
       state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
       return Math.floor((state / 0x80000000) * bound);
     };
-    this.cluster = new RaftCluster(FOUNDERS, { random: { below }, maxEntryBytesPerMessage: 8 });
+    this.cluster = new RaftCluster(FOUNDERS, {
+      random: { below },
+      maxEntryBytesPerMessage: 8,
+      trace,
+    });
     for (const id of IDS) if (!FOUNDERS.includes(id)) this.cluster.join(id);
   }
 
@@ -201,22 +243,37 @@ class Schedule {
   }
 }
 
-const SCHEDULES = Number(process.env['SCHEDULES'] ?? 300);
+const SCHEDULES = Number(process.env.SCHEDULES ?? 300);
+const steps = fc.array(step, { minLength: 50, maxLength: 1000, size: 'max' });
 
 test('no schedule breaks an invariant, and progress resumes when faults end', () => {
   fc.assert(
-    fc.property(
-      fc.nat(),
-      fc.array(step, { minLength: 50, maxLength: 1000, size: 'max' }),
-      (seed, steps) => {
-        const schedule = new Schedule(seed);
-        for (const each of steps) {
-          schedule.take(each);
-          schedule.checkReads();
-        }
-        schedule.demandProgress();
-      },
-    ),
+    fc.property(fc.nat(), steps, (seed, schedule) => {
+      const run = new Schedule(seed);
+      for (const each of schedule) {
+        run.take(each);
+        run.checkReads();
+      }
+      run.demandProgress();
+    }),
     { numRuns: SCHEDULES },
   );
+});
+
+test('the schedules reach every action', () => {
+  const counts = new Map<string, number>();
+  const trace = {
+    emit: ({ name }: RaftEvent): void => {
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    },
+  };
+  fc.assert(
+    fc.property(fc.nat(), steps, (seed, schedule) => {
+      const run = new Schedule(seed, trace);
+      for (const each of schedule) run.take(each);
+    }),
+    { numRuns: 100, seed: 1 },
+  );
+  expect([...counts.keys()].sort()).toEqual([...ACTIONS].sort());
+  if (process.env.VERBOSE) console.log([...counts].sort());
 });

@@ -128,6 +128,12 @@ export class Raft {
     return this.leadership?.lastHeardMs(member) ?? Number.NEGATIVE_INFINITY;
   }
 
+  /** Leader: up to where `member`'s log is known to be equal and durable. Else, and for strangers, 0. */
+  matchIndex(member: NodeId): LogIndex {
+    if (member === this.options.id) return this.log.durableIndex;
+    return this.leadership?.matchIndex(member) ?? (0 as LogIndex);
+  }
+
   /** Follower: when the present leader was last heard. Leader: when a majority was. -Infinity if there is none. */
   get leaderContactMs(): number {
     if (this.leadership !== undefined) return this.leadership.quorumHeardMs();

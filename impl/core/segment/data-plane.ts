@@ -66,6 +66,11 @@ export class DataPlane {
     }
   }
 
+  /** The metadata names another disk as the holder of a sealed segment. */
+  replicaRestored(topic: string, id: SegmentId): void {
+    this.replicas.seal(topic, this.ports.cluster().segment(topic, id)!);
+  }
+
   /** Everything staged in the store so far is in its commit `lsn`. */
   committed(lsn: Lsn): void {
     this.replicas.committed(lsn);
@@ -129,8 +134,8 @@ export class DataPlane {
     const writer = this.owner.writer(topic);
     if (writer === undefined || writer.epoch === current.epoch) return;
     const now = this.ports.cluster().segment(topic, writer.replica.segment)!;
-    if (now.count === undefined) this.owner.fenced(writer);
-    else this.owner.sealed(topic, writer, now.count);
+    if (now.state === 'sealed') this.owner.sealed(topic, writer, now.count);
+    else this.owner.fenced(writer);
   }
 
   private beginGranted(topic: string, current: SegmentRecord): void {

@@ -109,13 +109,13 @@ export class Failover {
   private advance(recovery: Recovery, nowMs: number): void {
     const { replica, epoch, writer } = recovery;
     if (replica.promised !== epoch) return; // a later recoverer has taken over
-    if (replica.durablePromised === epoch && !recovery.promises.has(this.ports.self.node)) {
+    if (replica.durablePromise === epoch && !recovery.promises.has(this.ports.self.node)) {
       this.promised(recovery, this.ports.self, replica.durableEnd);
     }
     if (nowMs >= recovery.askAgainAtMs) this.requestPromises(recovery, nowMs);
+    if (replica.end < (recovery.count ?? 0)) this.forgetReplacedDisks(recovery);
     if (recovery.count === undefined || !recovery.promises.has(this.ports.self.node)) return;
     if (replica.end < recovery.count) {
-      this.forgetReplacedDisks(recovery);
       if (nowMs >= recovery.copyAgainAtMs) this.requestCopy(recovery, nowMs);
       return;
     }

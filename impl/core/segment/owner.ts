@@ -58,7 +58,7 @@ export class Owner {
   /**
    * Puts a record at the end of the topic and returns its index in the segment. It counts once `settle` hears
    * `committed`, which is when a majority of the replicas hold it durably. Errors by name: `NotOwner`,
-   * `SegmentSealing`, `LeaseExpired`, `Fenced`, `Overloaded`; nothing was taken then.
+   * `SegmentSealing`, `LeaseExpired`, `Fenced`, `NoSpace`, `Overloaded`; nothing was taken then.
    * @spec DistributedLog!AppendRecord
    */
   appendRecord(topic: string, record: Uint8Array, settle: Settle): number | ErrorCode {
@@ -68,7 +68,9 @@ export class Owner {
     if (!this.ports.leaseValid()) return 'LeaseExpired';
     const { replica, epoch } = writer;
     if (replica.promised > epoch) return 'Fenced';
-    if (writer.waitingCount >= WAITING_MAX) return 'Overloaded';
+    const room = this.ports.store.room(record.length);
+    if (room === 'full') return 'NoSpace';
+    if (room === 'busy' || writer.waitingCount >= WAITING_MAX) return 'Overloaded';
     const index = this.replicas.append(replica, epoch, record);
     writer.await(index, settle);
     this.fresh.add(writer);

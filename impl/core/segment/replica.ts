@@ -19,7 +19,7 @@ export class Replica {
   durableEnd: number;
   /** Nothing is taken from lower epochs. Counts from the moment that it is set, not only once it is durable. */
   promised: Epoch;
-  durablePromised: Epoch;
+  durablePromise: Epoch;
   /** What the writer last said may be read, at most `end`. */
   highWatermark = 0;
   /** The writer to answer once the records it sent are durable. */
@@ -34,7 +34,7 @@ export class Replica {
     this.end = store.end(this.stream);
     this.durableEnd = this.end;
     this.promised = storedPromise(store, topic, segment);
-    this.durablePromised = this.promised;
+    this.durablePromise = this.promised;
   }
 }
 

@@ -110,7 +110,7 @@ export class Replicas {
       end: replica.end,
       promised: replica.promised,
     });
-    if (gap && replica.durablePromised === epoch) {
+    if (gap && replica.durablePromise === epoch) {
       this.sendReplicateAck(replica, sender, epoch, true);
     } else {
       replica.owesAck = { to: sender, epoch };
@@ -199,7 +199,7 @@ export class Replicas {
    * what is missing is fetched in the background.
    */
   seal(topic: string, segment: SegmentRecord): void {
-    const count = segment.count!;
+    const { count } = segment;
     const listed = segment.replicas.find((each) => each.node === this.ports.self.node);
     const replica =
       listed === undefined ? this.find(topic, segment.id) : this.open(topic, segment.id);
@@ -242,7 +242,7 @@ export class Replicas {
       count++;
       // A cut may have come after: what was cut is not durable, it is gone.
       replica.durableEnd = Math.max(replica.durableEnd, Math.min(end, replica.end));
-      replica.durablePromised = promised;
+      replica.durablePromise = promised;
       changed.add(replica);
     }
     if (count === 0) return [];
@@ -251,11 +251,11 @@ export class Replicas {
     this.ports.trace?.emit({
       name: 'SyncCompleted',
       node: this.ports.self.node,
-      durable: replicas.map(({ topic, segment, durableEnd, durablePromised }) => ({
+      durable: replicas.map(({ topic, segment, durableEnd, durablePromise }) => ({
         topic,
         segment,
         end: durableEnd,
-        promised: durablePromised,
+        promised: durablePromise,
       })),
     });
     for (const replica of replicas) this.answer(replica);
@@ -280,13 +280,13 @@ export class Replicas {
   private catchUp(replica: Replica): void {
     const { topic, segment } = replica;
     const record = this.ports.cluster().segment(topic, segment)!;
-    if (replica.durableEnd >= record.count!) {
+    if (replica.durableEnd >= record.count) {
       const listed = record.replicas.find((each) => each.node === this.ports.self.node);
       if (listed?.incarnation === this.ports.self.incarnation) this.lagging.delete(replica);
       else this.ports.propose({ kind: 'RestoreReplica', topic, segment, ...this.ports.self });
       return;
     }
-    if (replica.end >= record.count!) return;
+    if (replica.end >= record.count) return;
     const others = record.replicas.filter((each) => each.node !== this.ports.self.node);
     if (others.length === 0) return;
     const to = others[this.lastPeer++ % others.length]!;
@@ -312,7 +312,7 @@ export class Replicas {
     records: readonly Uint8Array[],
   ): void {
     const record = this.ports.cluster().segment(replica.topic, replica.segment);
-    const limit = record?.count ?? Infinity;
+    const limit = record?.state === 'sealed' ? record.count : Infinity;
     for (let i = replica.end - from; i < records.length && from + i < limit; i++) {
       this.append(replica, epoch, records[i]!);
     }
@@ -321,7 +321,7 @@ export class Replicas {
   /** Sends the answers that this replica owes, if what they say is durable. */
   private answer(replica: Replica): void {
     const { owesAck, owesPromise } = replica;
-    if (replica.durablePromised !== replica.promised) return;
+    if (replica.durablePromise !== replica.promised) return;
     const settled = replica.durableEnd === replica.end;
     if (owesAck !== undefined) {
       if (settled) replica.owesAck = undefined;

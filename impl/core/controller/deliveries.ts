@@ -1,0 +1,112 @@
+/**
+ * The shared cursors of the topics that this node owns. A record is handed out once: its place is committed as
+ * consumed before anybody sees it, so a crash or a lost answer may lose a delivery but never repeats one.
+ * Those who wait for the same group are served together, in the order of their arrival.
+ */
+import type { TraceSink } from '../../ports/trace-sink.ts';
+import { WalrusError } from '../errors.ts';
+import type { NodeId, Offset } from '../ids.ts';
+import type { ClusterState, Outcome } from '../metadata/cluster-state.ts';
+import type { Command } from '../metadata/commands.ts';
+import type { DataEvent } from '../trace.ts';
+import { errorReply, type Reply } from './operations.ts';
+
+export interface DeliveryPorts {
+  readonly node: NodeId;
+  readonly trace: TraceSink<DataEvent> | undefined;
+  cluster(): ClusterState;
+  /** Records from an offset of a topic that this node owns: none if there is none to be read yet. */
+  read(
+    topic: string,
+    offset: Offset,
+    records: number,
+    done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
+  ): void;
+  /** Sees a command through the log. */
+  pursue(command: Command, done: (outcome: Outcome | 'unknown') => void): void;
+}
+
+type Answer = (reply: Reply) => void;
+
+/** Requests that may wait for one cursor. */
+const WAITING_MAX = 4096;
+
+interface Queue {
+  readonly topic: string;
+  readonly group: string;
+  readonly waiting: Answer[];
+  busy: boolean;
+}
+
+export class Deliveries {
+  private readonly ports: DeliveryPorts;
+  private readonly queues = new Map<string, Queue>();
+
+  constructor(ports: DeliveryPorts) {
+    this.ports = ports;
+  }
+
+  /** Gives the group's next record, or `empty` if all that can be read was given. */
+  get(topic: string, group: string, answer: Answer): void {
+    const key = JSON.stringify([topic, group]);
+    let queue = this.queues.get(key);
+    if (queue === undefined) {
+      queue = { topic, group, waiting: [], busy: false };
+      this.queues.set(key, queue);
+    }
+    if (queue.waiting.length >= WAITING_MAX) {
+      answer(errorReply('Overloaded', `${WAITING_MAX} readers wait for ${group} of ${topic}`));
+      return;
+    }
+    queue.waiting.push(answer);
+    this.serve(key, queue);
+  }
+
+  private serve(key: string, queue: Queue): void {
+    if (queue.busy) return;
+    if (queue.waiting.length === 0) {
+      this.queues.delete(key);
+      return;
+    }
+    queue.busy = true;
+    const { topic, group } = queue;
+    const cursor = this.ports.cluster().cursor(topic, group);
+    this.ports.read(topic, cursor, queue.waiting.length, (error, records) => {
+      if (error !== undefined || records.length === 0) {
+        const reply: Reply =
+          error === undefined ? { kind: 'empty' } : errorReply(error.code, error.message);
+        this.finish(key, queue, queue.waiting.length, () => reply);
+        return;
+      }
+      const next = (cursor + records.length) as Offset;
+      const command: Command = { kind: 'AdvanceCursor', topic, group, expected: cursor, next };
+      this.ports.pursue(command, (outcome) => {
+        if (outcome === 'unknown') {
+          const reply = errorReply('OutcomeUnknown', `cursor ${group} of ${topic} may have moved`);
+          this.finish(key, queue, records.length, () => reply);
+        } else if (outcome.applied) {
+          this.finish(key, queue, records.length, (i) =>
+            this.deliverRecord(queue, (cursor + i) as Offset, records[i]!),
+          );
+        } else {
+          this.finish(key, queue, 0, () => ({ kind: 'empty' }));
+        }
+      });
+    });
+  }
+
+  /** @spec DistributedLog!DeliverRecord */
+  private deliverRecord({ topic, group }: Queue, offset: Offset, record: Uint8Array): Reply {
+    const { node } = this.ports;
+    this.ports.trace?.emit({ name: 'DeliverRecord', node, topic, group, offset });
+    return { kind: 'record', offset, record };
+  }
+
+  /** Answers the first `count` of those who wait and goes on with the rest. */
+  private finish(key: string, queue: Queue, count: number, reply: (i: number) => Reply): void {
+    const served = queue.waiting.splice(0, count);
+    for (let i = 0; i < served.length; i++) served[i]!(reply(i));
+    queue.busy = false;
+    this.serve(key, queue);
+  }
+}

@@ -1,0 +1,78 @@
+/** How a node comes into a cluster: it asks for admission until it finds itself in the Raft log. */
+import type { Incarnation, NodeId } from '../core/ids.ts';
+import type { MembershipChange } from '../core/raft/membership.ts';
+import type { Raft } from '../core/raft/raft.ts';
+import type { NodeConfig } from './config.ts';
+import type { JoinMessage } from './messages.ts';
+
+type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
+
+/** Pause between two requests for admission, in milliseconds. */
+const ASK_AGAIN_MS = 500;
+
+export interface JoiningPorts {
+  nowMs(): number;
+  raft(): Raft | undefined;
+  sendToAddress(address: string, message: JoinMessage): void;
+}
+
+export class Joining {
+  private readonly config: NodeConfig;
+  private readonly ports: JoiningPorts;
+  private asked = 0;
+  private askAtMs = 0;
+  /** Where the last answer said that the leader is. */
+  private leaderAddress = '';
+
+  constructor(config: NodeConfig, ports: JoiningPorts) {
+    this.config = config;
+    this.ports = ports;
+  }
+
+  /** True while this node is in no cluster and it is time to ask. */
+  due(self: NodeId): boolean {
+    if (this.config.join.length === 0 || this.ports.nowMs() < this.askAtMs) return false;
+    return !this.ports.raft()!.membership.some(({ id }) => id === self);
+  }
+
+  /** Asks the leader if one was named, else each known address in turn. */
+  ask(): void {
+    const { join, replace, raftAddress } = this.config;
+    const address = this.leaderAddress || join[this.asked++ % join.length]!;
+    this.leaderAddress = '';
+    this.askAtMs = this.ports.nowMs() + ASK_AGAIN_MS;
+    this.ports.sendToAddress(address, { kind: 'Join', address: raftAddress, replace });
+  }
+
+  handleReply({ outcome, leaderAddress }: JoinReply): void {
+    if (outcome === 'pending') this.leaderAddress = leaderAddress;
+  }
+
+  /**
+   * Answers a node that asks. The leader adds it as a learner; a disk under a number that another disk bears is
+   * refused, unless the operator said that the other one is gone: then that one is removed first.
+   */
+  admit(id: NodeId, incarnation: Incarnation, address: string, replace: boolean): JoinReply {
+    const raft = this.ports.raft()!;
+    const member = raft.membership.find((each) => each.id === id);
+    if (member?.incarnation === incarnation) return reply('admitted', '', 'a member already');
+    if (member !== undefined && !replace) {
+      const detail = `node ${id} is a member with another disk; start it with --replace if that is lost`;
+      return reply('refused', '', detail);
+    }
+    if (raft.role !== 'leader') {
+      const leader = raft.membership.find((each) => each.id === raft.leader);
+      return reply('pending', leader?.address ?? '', 'not the leader');
+    }
+    const change: MembershipChange =
+      member === undefined
+        ? { kind: 'addLearner', id, incarnation, address }
+        : { kind: 'remove', id };
+    const result = raft.proposeMembership(change);
+    return reply('pending', '', typeof result === 'string' ? result : 'proposed');
+  }
+}
+
+function reply(outcome: JoinReply['outcome'], leaderAddress: string, detail: string): JoinReply {
+  return { kind: 'JoinReply', outcome, leaderAddress, detail };
+}

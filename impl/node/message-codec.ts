@@ -1,0 +1,224 @@
+/** The bytes of an envelope between nodes. Everything that one node sends to another goes through here. */
+import { ByteReader, ByteWriter, MalformedError } from '../core/codec.ts';
+import type { Operation, Reply } from '../core/controller/operations.ts';
+import { ERRORS, type ErrorCode } from '../core/errors.ts';
+import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../core/ids.ts';
+import { decodeRaftMessage, encodeRaftMessage } from '../core/raft/message-codec.ts';
+import type { Envelope, Message } from './messages.ts';
+
+const KINDS = [
+  'Raft',
+  'Replicate',
+  'ReplicateAck',
+  'Refuse',
+  'PromiseRequest',
+  'Promise',
+  'CopyRequest',
+  'Copy',
+  'Forward',
+  'ForwardReply',
+  'Propose',
+  'Join',
+  'JoinReply',
+  'Ping',
+] as const;
+const OPERATIONS = ['register', 'put', 'get', 'fetch'] as const satisfies Operation['kind'][];
+const REPLIES = ['registered', 'appended', 'record', 'empty', 'error'] as const satisfies Reply['kind'][];
+const OUTCOMES = ['admitted', 'pending', 'refused'] as const;
+const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
+
+export function encodeEnvelope(envelope: Envelope): Uint8Array {
+  const out = new ByteWriter();
+  out.whole(envelope.from).whole(envelope.fromIncarnation).whole(envelope.fromBoot);
+  out.whole(envelope.to).whole(envelope.toIncarnation);
+  encodeMessage(out, envelope.body);
+  return out.finish();
+}
+
+/** Throws `MalformedError` for bytes that `encodeEnvelope` does not write. The result may share the bytes. */
+export function decodeEnvelope(bytes: Uint8Array): Envelope {
+  const input = new ByteReader(bytes);
+  const from = input.whole() as NodeId;
+  const fromIncarnation = input.whole() as Incarnation;
+  const fromBoot = input.whole() as BootId;
+  const to = input.whole() as NodeId | 0;
+  const toIncarnation = input.whole() as Incarnation | 0;
+  const body = decodeMessage(input);
+  input.end();
+  return { from, fromIncarnation, fromBoot, to, toIncarnation, body };
+}
+
+function encodeMessage(out: ByteWriter, message: Message): void {
+  const kind = KINDS.indexOf(message.kind as (typeof KINDS)[number]);
+  out.byte(Math.max(0, kind));
+  switch (message.kind) {
+    case 'Replicate':
+      encodeSegment(out, message).whole(message.from).whole(message.highWatermark);
+      encodeRecords(out, message.records);
+      break;
+    case 'ReplicateAck':
+      encodeSegment(out, message).whole(message.end).whole(message.durableEnd).bool(message.gap);
+      break;
+    case 'Refuse':
+      encodeSegment(out, message).whole(message.promised);
+      break;
+    case 'PromiseRequest':
+      encodeSegment(out, message);
+      break;
+    case 'Promise':
+      encodeSegment(out, message).whole(message.durableEnd);
+      break;
+    case 'CopyRequest':
+      encodeSegment(out, message).whole(message.from);
+      break;
+    case 'Copy':
+      encodeSegment(out, message).whole(message.from);
+      encodeRecords(out, message.records);
+      break;
+    case 'Forward':
+      out.whole(message.request).whole(message.toBoot);
+      encodeOperation(out, message.operation);
+      break;
+    case 'ForwardReply':
+      out.whole(message.request);
+      encodeReply(out, message.reply);
+      break;
+    case 'Propose':
+      out.bytes(message.proposal);
+      break;
+    case 'Join':
+      out.text(message.address).bool(message.replace);
+      break;
+    case 'JoinReply':
+      out.byte(OUTCOMES.indexOf(message.outcome)).text(message.leaderAddress).text(message.detail);
+      break;
+    case 'Ping':
+      break;
+    default:
+      encodeRaftMessage(out, message);
+  }
+}
+
+function decodeMessage(input: ByteReader): Message {
+  const kind = KINDS[input.byte()];
+  switch (kind) {
+    case 'Raft':
+      return decodeRaftMessage(input);
+    case 'Replicate': {
+      const of = decodeSegment(input);
+      const from = input.whole();
+      const highWatermark = input.whole();
+      return { kind, ...of, from, highWatermark, records: decodeRecords(input) };
+    }
+    case 'ReplicateAck': {
+      const of = decodeSegment(input);
+      const end = input.whole();
+      return { kind, ...of, end, durableEnd: input.whole(), gap: input.bool() };
+    }
+    case 'Refuse':
+      return { kind, ...decodeSegment(input), promised: input.whole() as Epoch };
+    case 'PromiseRequest':
+      return { kind, ...decodeSegment(input) };
+    case 'Promise':
+      return { kind, ...decodeSegment(input), durableEnd: input.whole() };
+    case 'CopyRequest':
+      return { kind, ...decodeSegment(input), from: input.whole() };
+    case 'Copy':
+      return { kind, ...decodeSegment(input), from: input.whole(), records: decodeRecords(input) };
+    case 'Forward': {
+      const request = input.whole();
+      const toBoot = input.whole() as BootId;
+      return { kind, request, toBoot, operation: decodeOperation(input) };
+    }
+    case 'ForwardReply':
+      return { kind, request: input.whole(), reply: decodeReply(input) };
+    case 'Propose':
+      return { kind, proposal: input.bytes() };
+    case 'Join':
+      return { kind, address: input.text(), replace: input.bool() };
+    case 'JoinReply': {
+      const outcome = known(OUTCOMES[input.byte()]);
+      return { kind, outcome, leaderAddress: input.text(), detail: input.text() };
+    }
+    case 'Ping':
+      return { kind };
+    default:
+      throw new MalformedError('no such message');
+  }
+}
+
+interface OfSegment {
+  readonly topic: string;
+  readonly segment: SegmentId;
+  readonly epoch: Epoch;
+}
+
+function encodeSegment(out: ByteWriter, { topic, segment, epoch }: OfSegment): ByteWriter {
+  return out.text(topic).whole(segment).whole(epoch);
+}
+
+function decodeSegment(input: ByteReader): OfSegment {
+  const topic = input.text();
+  const segment = input.whole() as SegmentId;
+  return { topic, segment, epoch: input.whole() as Epoch };
+}
+
+function encodeRecords(out: ByteWriter, records: readonly Uint8Array[]): void {
+  out.list(records, (record) => out.bytes(record));
+}
+
+function decodeRecords(input: ByteReader): Uint8Array[] {
+  return input.list(() => input.bytes());
+}
+
+function encodeOperation(out: ByteWriter, operation: Operation): void {
+  out.byte(OPERATIONS.indexOf(operation.kind)).text(operation.topic);
+  if (operation.kind === 'put') out.bytes(operation.record);
+  if (operation.kind === 'get') out.text(operation.group);
+  if (operation.kind === 'fetch') out.whole(operation.offset);
+}
+
+function decodeOperation(input: ByteReader): Operation {
+  const kind = known(OPERATIONS[input.byte()]);
+  const topic = input.text();
+  switch (kind) {
+    case 'register':
+      return { kind, topic };
+    case 'put':
+      return { kind, topic, record: input.bytes() };
+    case 'get':
+      return { kind, topic, group: input.text() };
+    case 'fetch':
+      return { kind, topic, offset: input.whole() as Offset };
+  }
+}
+
+function encodeReply(out: ByteWriter, reply: Reply): void {
+  out.byte(REPLIES.indexOf(reply.kind));
+  if (reply.kind === 'appended') out.whole(reply.segment).whole(reply.epoch).whole(reply.offset);
+  if (reply.kind === 'record') out.whole(reply.offset).bytes(reply.record);
+  if (reply.kind === 'error') out.byte(ERROR_CODES.indexOf(reply.code)).text(reply.message);
+}
+
+function decodeReply(input: ByteReader): Reply {
+  const kind = known(REPLIES[input.byte()]);
+  switch (kind) {
+    case 'registered':
+    case 'empty':
+      return { kind };
+    case 'appended': {
+      const segment = input.whole() as SegmentId;
+      const epoch = input.whole() as Epoch;
+      return { kind, segment, epoch, offset: input.whole() as Offset };
+    }
+    case 'record':
+      return { kind, offset: input.whole() as Offset, record: input.bytes() };
+    case 'error':
+      return { kind, code: known(ERROR_CODES[input.byte()]), message: input.text() };
+  }
+}
+
+function known<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new MalformedError('a number that stands for nothing');
+  return value;
+}

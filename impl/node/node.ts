@@ -1,0 +1,715 @@
+/**
+ * One member of a cluster. It is driven from outside: messages, disk completions, client operations and the clock come
+ * in as calls that run to their end; what it wants done leaves through its ports. It never waits.
+ *
+ * Each input ends in `flush`: what the input changed is put into the store as one batch, what may leave at once
+ * leaves, and what promises something waits in `unspoken` until that batch is durable.
+ */
+import { assert } from '../core/assert.ts';
+import { MalformedError } from '../core/codec.ts';
+import { Controller } from '../core/controller/controller.ts';
+import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import { Supervisor } from '../core/controller/supervisor.ts';
+import { WalrusError } from '../core/errors.ts';
+import {
+  type BootId,
+  drawId,
+  type Incarnation,
+  type LogIndex,
+  type NodeId,
+  type SegmentId,
+  type Term,
+} from '../core/ids.ts';
+import { Lease } from '../core/lease/lease.ts';
+import { ClusterState } from '../core/metadata/cluster-state.ts';
+import { decodeProposal, type Proposal } from '../core/metadata/commands.ts';
+import { place } from '../core/metadata/placement.ts';
+import { Proposals } from '../core/metadata/proposals.ts';
+import { EMPTY, type Entry, founding, type Restored, type Snapshot } from '../core/raft/entry.ts';
+import { decodeMembership, type Membership } from '../core/raft/membership.ts';
+import type { Outgoing } from '../core/raft/messages.ts';
+import { Raft } from '../core/raft/raft.ts';
+import { DataPlane } from '../core/segment/data-plane.ts';
+import type { Replica } from '../core/segment/replica.ts';
+import type { Writer } from '../core/segment/writer.ts';
+import { type Lsn, Store } from '../core/storage/store.ts';
+import type { TraceEvent } from '../core/trace.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Checksum, Disk, DiskCompletion } from '../ports/disk.ts';
+import type { Network } from '../ports/network.ts';
+import type { Random } from '../ports/random.ts';
+import type { TraceSink } from '../ports/trace-sink.ts';
+import type { NodeConfig } from './config.ts';
+import { Forwards } from './forwards.ts';
+import { Joining } from './joining.ts';
+import type { Envelope, Message } from './messages.ts';
+import { raftMetrics } from './metrics.ts';
+import { Peers } from './peers.ts';
+import { type Identity, RaftStorage, readIdentity, writeIdentity } from './recovery.ts';
+
+export interface NodePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network<Envelope>;
+  readonly disk: Disk;
+  readonly checksum: Checksum;
+  /** Memory that the disk can write from without copying. */
+  readonly arena?: Uint8Array | undefined;
+  readonly trace?: TraceSink<TraceEvent> | undefined;
+}
+
+/** How often a node looks after what nobody asks it for: pings, registration, admission, full segments. */
+const CHORES_MS = 250;
+/** How long a node that stops waits for others to take over, in milliseconds. */
+const HANDOVER_MS = 2_000;
+/** Memory for batches that are being written. */
+const ARENA_BATCHES = 16;
+
+/** What waits for one commit of the store to become durable. */
+interface Unspoken {
+  readonly lsn: Lsn;
+  readonly readies: readonly number[];
+  readonly messages: readonly Outgoing[];
+  readonly compaction: Snapshot | undefined;
+}
+
+export class Node {
+  readonly id: NodeId;
+  readonly boot: BootId;
+  private readonly config: NodeConfig;
+  private readonly ports: NodePorts;
+  private readonly store: Store;
+  private readonly lease: Lease;
+  private readonly forwards = new Forwards();
+  private readonly peers: Peers;
+  private readonly joining: Joining;
+  private readonly supervisor: Supervisor;
+  private readonly proposals: Proposals;
+  private readonly unspoken: Unspoken[] = [];
+  private currentStatus: 'starting' | 'running' | 'stopped' = 'starting';
+  private currentFailure: WalrusError | undefined;
+  private identity: Identity | undefined;
+  private cluster = new ClusterState();
+  private raftNode: Raft | undefined;
+  private raftStorage: RaftStorage | undefined;
+  private dataPlane: DataPlane | undefined;
+  private controller: Controller | undefined;
+  /** Membership and term as of the last applied entry; a snapshot of the metadata names them. */
+  private appliedMembership: Membership = [];
+  private appliedTerm = 0 as Term;
+  private lastSnapshot: { readonly index: LogIndex; readonly term: Term } | undefined;
+  private compaction: Snapshot | undefined;
+  /** Who this node is, is durable from here on; nobody hears of it before. */
+  private foundedLsn: Lsn = Infinity;
+  private choresAtMs = Infinity;
+  private monitorAtMs = 0;
+  private registering = false;
+  private stopByMs = Infinity;
+
+  constructor(config: NodeConfig, ports: NodePorts) {
+    this.id = config.id;
+    this.boot = drawId(ports.random) as BootId;
+    this.config = config;
+    this.ports = ports;
+    const nowMs = (): number => ports.clock.monotonicMs();
+    this.lease = new Lease(config.leaseMs);
+    this.peers = new Peers(config.failoverMs, nowMs());
+    this.store = new Store(ports.disk, {
+      checksum: ports.checksum,
+      random: ports.random,
+      fileBytes: config.fileBytes,
+      batchBytes: config.batchBytes,
+      checkpointBytes: config.checkpointBytes,
+      syncOnCommit: true,
+      arena: ports.arena ?? new Uint8Array(config.batchBytes * ARENA_BATCHES),
+      onProgress: () => {},
+      onFailed: (error) => this.fail(error),
+    });
+    this.proposals = new Proposals({
+      node: this.id,
+      boot: this.boot,
+      trace: ports.trace,
+      nowMs,
+      submit: (bytes) => this.submit(bytes),
+    });
+    this.supervisor = new Supervisor(
+      {
+        cluster: () => this.cluster,
+        nowMs,
+        live: (node) => this.live(node),
+        propose: (command) => this.proposals.proposeCommand(command),
+      },
+      config.heartbeatMs,
+    );
+    this.joining = new Joining(config, {
+      nowMs,
+      raft: () => this.raftNode,
+      sendToAddress: (address, body) => ports.network.sendToAddress(address, this.wrap(0, 0, body)),
+    });
+  }
+
+  get status(): 'starting' | 'running' | 'stopped' {
+    return this.currentStatus;
+  }
+
+  /** Why the node stopped, if it did not stop because it was asked to. */
+  get failure(): WalrusError | undefined {
+    return this.currentFailure;
+  }
+
+  /** 0 until the store is open. */
+  get incarnation(): Incarnation | 0 {
+    return this.identity?.incarnation ?? 0;
+  }
+
+  get raft(): Raft | undefined {
+    return this.raftNode;
+  }
+
+  /** The metadata as applied here; absent until the store is open. */
+  get clusterState(): ClusterState | undefined {
+    return this.raftNode === undefined ? undefined : this.cluster;
+  }
+
+  replica(topic: string, segment: SegmentId): Replica | undefined {
+    return this.dataPlane?.replicas.find(topic, segment);
+  }
+
+  replicas(): Iterable<Replica> {
+    return this.dataPlane?.replicas.all() ?? [];
+  }
+
+  /** The grant under which this node writes to the segment, as its owner or its recoverer. */
+  writer(topic: string, segment: SegmentId): Writer | undefined {
+    const owned = this.dataPlane?.owner.writer(topic);
+    if (owned?.replica.segment === segment) return owned;
+    const recovery = this.dataPlane?.failover.recovery(topic);
+    return recovery?.segment.id === segment ? recovery.writer : undefined;
+  }
+
+  /** Opens the store, then takes part. Called once. */
+  start(): void {
+    this.store.open((error) => {
+      if (error !== undefined) this.fail(error);
+      else this.found();
+    });
+  }
+
+  receive(envelope: Envelope): void {
+    if (this.currentStatus !== 'running' || !this.isForMe(envelope)) return;
+    const { from, fromIncarnation, body } = envelope;
+    this.peers.heard(from, this.nowMs());
+    switch (body.kind) {
+      case 'Ping':
+        break;
+      case 'Join':
+        this.answerJoin(envelope, body.address, body.replace);
+        break;
+      case 'JoinReply':
+        this.joining.handleReply(body);
+        break;
+      case 'Forward':
+        this.handleForward(envelope, body);
+        break;
+      case 'ForwardReply':
+        this.controller!.handleForwardReply(body.request, body.reply);
+        break;
+      case 'Propose':
+        if (this.raftNode!.role === 'leader' && parse(body.proposal) !== undefined) {
+          this.raftNode!.propose(body.proposal);
+        }
+        break;
+      case 'Replicate':
+      case 'ReplicateAck':
+      case 'Refuse':
+      case 'PromiseRequest':
+      case 'Promise':
+      case 'CopyRequest':
+      case 'Copy':
+        this.dataPlane!.handle({ node: from, incarnation: fromIncarnation }, body);
+        break;
+      default: {
+        const member = this.raftNode!.membership.find(({ id }) => id === from);
+        // A disk that replaced a member's is not that member.
+        if (member !== undefined && member.incarnation !== fromIncarnation) return;
+        this.raftNode!.step(from, body, this.nowMs());
+      }
+    }
+    this.flush();
+  }
+
+  complete(completions: readonly DiskCompletion[]): void {
+    if (this.currentStatus === 'stopped') return;
+    this.store.complete(completions);
+    if (this.store.durableLsn >= this.foundedLsn) {
+      this.foundedLsn = Infinity;
+      this.restore();
+    }
+    this.flush();
+  }
+
+  tick(): void {
+    if (this.currentStatus !== 'running') return;
+    const nowMs = this.nowMs();
+    this.raftNode!.tick(nowMs);
+    if (this.lease.expireLease(nowMs)) {
+      this.ports.trace?.emit({ name: 'ExpireLease', node: this.id });
+    }
+    this.supervisor.tick(nowMs);
+    this.dataPlane!.tick(nowMs);
+    this.proposals.tick(nowMs);
+    this.controller!.tick(nowMs);
+    if (nowMs >= this.choresAtMs) this.doChores(nowMs);
+    this.flush();
+  }
+
+  /** When `tick` wants to be called, on this node's monotonic clock. Changes with every input. */
+  deadlineMs(): number {
+    if (this.currentStatus !== 'running') return Infinity;
+    return Math.min(
+      this.raftNode!.deadlineMs(),
+      this.lease.deadlineMs(),
+      this.supervisor.deadlineMs(),
+      this.dataPlane!.deadlineMs(),
+      this.proposals.deadlineMs(),
+      this.controller!.deadlineMs(),
+      this.choresAtMs,
+    );
+  }
+
+  /** Does what a client asks. `reply` is called once, now or later, at the latest when the operation's time is up. */
+  request(operation: Operation, reply: (reply: Reply) => void): void {
+    if (this.currentStatus !== 'running') {
+      const code = this.currentStatus === 'stopped' ? 'Closed' : 'NoLeader';
+      reply({ kind: 'error', code, message: `node ${this.id} is ${this.currentStatus}` });
+      return;
+    }
+    this.controller!.request(operation, reply);
+    this.flush();
+  }
+
+  /** What this node knows of a topic, which may be behind; undefined if it knows none. */
+  topicState(topic: string): TopicState | undefined {
+    const segments = this.cluster.topic(topic)?.segments;
+    if (segments === undefined) return undefined;
+    const current = segments.at(-1)!;
+    const sealed = segments.slice(0, -1);
+    return {
+      currentSegment: current.id,
+      owner: current.owner,
+      lastSealedOffset: current.baseOffset,
+      sealedSegments: new Map(sealed.map(({ id, count }) => [id, count])),
+      segmentOwners: new Map(segments.map(({ id, owner }) => [id, owner])),
+    };
+  }
+
+  metrics(): object {
+    return raftMetrics({
+      id: this.id,
+      running: this.currentStatus === 'running',
+      raft: this.raftNode,
+      applied: { index: this.cluster.appliedIndex, term: this.appliedTerm },
+      snapshot: this.lastSnapshot,
+      nowMs: this.nowMs(),
+      wallMs: this.ports.clock.wallMs(),
+    });
+  }
+
+  /** Hands its segments and its leadership over, then stops; `status` tells when. */
+  stop(): void {
+    if (this.currentStatus === 'starting') this.currentStatus = 'stopped';
+    if (this.currentStatus !== 'running' || this.stopByMs < Infinity) return;
+    this.stopByMs = this.nowMs() + HANDOVER_MS;
+    this.dataPlane!.owner.rollOver(true);
+    this.choresAtMs = this.nowMs();
+    this.flush();
+  }
+
+  // ---- start
+
+  /** Learns who this node is; on an empty disk, decides it. */
+  private found(): void {
+    const known = readIdentity(this.store);
+    if (known !== undefined && known.node !== this.id) {
+      this.fail(
+        new WalrusError('InvalidArgument', `the directory is node ${known.node}'s, not ${this.id}'s`),
+      );
+      return;
+    }
+    this.raftStorage = new RaftStorage(this.store);
+    if (known === undefined) {
+      const incarnation = drawId(this.ports.random) as Incarnation;
+      this.identity = { node: this.id, incarnation };
+      writeIdentity(this.store, this.identity);
+      this.raftStorage.begin(this.config.found ? this.newCluster(incarnation) : EMPTY);
+      this.foundedLsn = this.store.commit();
+    } else {
+      this.identity = known;
+      this.restore();
+    }
+  }
+
+  private restore(): void {
+    this.raftStorage!.restore((error, restored) => {
+      if (error !== undefined) this.fail(error);
+      else this.run(restored);
+    });
+  }
+
+  private newCluster(incarnation: Incarnation): Restored {
+    const self = { id: this.id, incarnation, address: this.config.raftAddress, learner: false };
+    return founding([self], ClusterState.founding().snapshot());
+  }
+
+  private run(restored: Restored): void {
+    const { config, ports } = this;
+    const nowMs = this.nowMs();
+    const { snapshot } = restored;
+    if (snapshot !== undefined) this.takeSnapshot(snapshot);
+    this.raftNode = new Raft(
+      {
+        id: this.id,
+        random: ports.random,
+        electionTimeoutMs: config.electionTimeoutMs,
+        heartbeatMs: config.heartbeatMs,
+        maxEntryBytesPerMessage: 256 * 1024,
+        maxInflightMessages: 8,
+        snapshotChunkBytes: 256 * 1024,
+        trace: ports.trace,
+      },
+      restored,
+      nowMs,
+    );
+    const digest = (record: Uint8Array): number => ports.checksum(record, 0, record.length, 0);
+    this.dataPlane = new DataPlane({
+      self: { node: this.id, incarnation: this.identity!.incarnation },
+      boot: this.boot,
+      store: this.store,
+      trace: ports.trace,
+      digest,
+      maxSegmentEntries: config.maxSegmentEntries,
+      cluster: () => this.cluster,
+      nowMs: () => this.nowMs(),
+      leaseValid: () => this.lease.valid(this.nowMs()),
+      send: (to, body) => this.send(to.node, to.incarnation, body),
+      propose: (command) => this.proposals.proposeCommand(command),
+      place: (owner) => this.place(owner),
+      failed: (error) => this.fail(error),
+    });
+    this.controller = new Controller(
+      {
+        node: this.id,
+        trace: ports.trace,
+        operationTimeoutMs: config.operationTimeoutMs,
+        cluster: () => this.cluster,
+        nowMs: () => this.nowMs(),
+        leaseValid: () => this.lease.valid(this.nowMs()),
+        live: (node) => this.live(node),
+        placeTopic: (topic) => {
+          const nodes = this.holders();
+          return this.place(nodes[hash(topic) % nodes.length]!);
+        },
+        forward: (to, request, operation) => {
+          const toBoot = this.cluster.node(to)?.boot ?? (0 as BootId);
+          this.sendTo(to, { kind: 'Forward', request, toBoot, operation });
+        },
+      },
+      this.dataPlane,
+      this.proposals,
+    );
+    this.currentStatus = 'running';
+    this.peers.restart(nowMs);
+    this.choresAtMs = nowMs;
+    this.ports.trace?.emit({
+      name: 'Restart',
+      node: this.id,
+      boot: this.boot,
+      incarnation: this.identity!.incarnation,
+      applied: this.cluster.appliedIndex,
+      ends: [...this.dataPlane.replicas.all()].map(({ topic, segment, end, promised }) => ({
+        topic,
+        segment,
+        end,
+        promised,
+      })),
+    });
+    this.dataPlane.everythingChanged();
+  }
+
+  // ---- the end of each input
+
+  /** Persists, then speaks; applies what is committed; until there is nothing more to do. */
+  private flush(): void {
+    if (this.currentStatus !== 'running') return;
+    this.speak();
+    const readies: number[] = [];
+    const messages: Outgoing[] = [];
+    for (;;) {
+      this.dataPlane!.flush();
+      const ready = this.raftNode!.ready();
+      if (ready === undefined) break;
+      this.raftStorage!.persist(ready);
+      readies.push(ready.number);
+      for (const each of ready.messages) this.sendRaft(each);
+      messages.push(...ready.messagesAfterPersist);
+      if (ready.snapshot !== undefined) this.installSnapshot(ready.snapshot);
+      for (const entry of ready.committed) this.apply(entry);
+    }
+    this.followRaft();
+    this.compact();
+    const lsn = this.store.commit();
+    this.dataPlane!.committed(lsn);
+    const { compaction } = this;
+    this.compaction = undefined;
+    if (readies.length === 0 && compaction === undefined) return;
+    this.unspoken.push({ lsn, readies, messages, compaction });
+    if (this.store.durableLsn >= lsn) this.flush();
+  }
+
+  /** Says what has waited for the disk. */
+  private speak(): void {
+    const { durableLsn } = this.store;
+    this.dataPlane!.durable(durableLsn);
+    while (this.unspoken.length > 0 && this.unspoken[0]!.lsn <= durableLsn) {
+      const { readies, messages, compaction } = this.unspoken.shift()!;
+      for (const number of readies) this.raftNode!.persisted(number);
+      for (const each of messages) this.sendRaft(each);
+      if (compaction !== undefined) this.raftNode!.compact(compaction);
+    }
+  }
+
+  /** Raft's state moved: whatever hangs on who leads, and on who is a member, follows. */
+  private followRaft(): void {
+    const raft = this.raftNode!;
+    const nowMs = this.nowMs();
+    if (this.lease.renewLease(raft.leaderContactMs, nowMs)) {
+      this.ports.trace?.emit({ name: 'RenewLease', node: this.id });
+    }
+    const leading = raft.role === 'leader';
+    if (leading && this.supervisor.deadlineMs() === Infinity) this.peers.restart(nowMs);
+    this.supervisor.watch(leading);
+    this.peers.follow(raft.membership, (member) =>
+      this.ports.network.locate(member.id, member.address),
+    );
+  }
+
+  private apply(entry: Entry): void {
+    const proposal = entry.kind === 'command' ? (parse(entry.data) ?? null) : null;
+    const { index } = entry;
+    this.ports.trace?.emit({ name: 'CommitCommand', node: this.id, index, proposal });
+    const outcome = this.cluster.applyCommand(index, proposal?.command ?? null);
+    this.ports.trace?.emit({
+      name: 'ApplyCommand',
+      node: this.id,
+      index,
+      applied: outcome.applied,
+    });
+    this.appliedTerm = entry.term;
+    if (entry.kind === 'membership') this.appliedMembership = decodeMembership(entry.data);
+    if (proposal === null) return;
+    if (outcome.applied) this.applied(proposal);
+    this.proposals.applied(proposal.origin, outcome);
+  }
+
+  private applied({ command }: Proposal): void {
+    switch (command.kind) {
+      case 'CreateTopic':
+      case 'SealSegment':
+      case 'FenceSegment':
+        this.dataPlane!.topicChanged(command.topic);
+        this.controller!.topicChanged(command.topic);
+        break;
+      case 'RestoreReplica':
+        this.dataPlane!.replicaRestored(command.topic, command.segment);
+        break;
+      case 'RegisterNode':
+      case 'AdvanceCursor':
+        break;
+    }
+  }
+
+  private installSnapshot(snapshot: Snapshot): void {
+    this.takeSnapshot(snapshot);
+    this.ports.trace?.emit({ name: 'RestoreMetadata', node: this.id, index: snapshot.index });
+    this.dataPlane!.everythingChanged();
+    for (const topic of this.cluster.topicNames()) this.controller!.topicChanged(topic);
+    this.proposals.skipped();
+  }
+
+  private takeSnapshot(snapshot: Snapshot): void {
+    this.cluster = ClusterState.restore(snapshot.data);
+    assert(this.cluster.appliedIndex === snapshot.index, 'a snapshot holds the state it names');
+    this.appliedMembership = snapshot.membership;
+    this.appliedTerm = snapshot.term;
+    this.lastSnapshot = snapshot;
+  }
+
+  /** Replaces a long log by the state that it led to. */
+  private compact(): void {
+    const index = this.cluster.appliedIndex;
+    if (index - (this.lastSnapshot?.index ?? 0) < this.config.snapshotEveryEntries) return;
+    if (this.unspoken.some(({ compaction }) => compaction !== undefined)) return;
+    this.compaction = {
+      index,
+      term: this.appliedTerm,
+      membership: this.appliedMembership,
+      data: this.cluster.snapshot(),
+    };
+    this.lastSnapshot = this.compaction;
+    this.raftStorage!.compact(this.compaction);
+  }
+
+  // ---- what nobody asks for
+
+  private doChores(nowMs: number): void {
+    this.choresAtMs = nowMs + CHORES_MS;
+    const raft = this.raftNode!;
+    for (const member of raft.membership) {
+      if (member.id === this.id || !this.peers.silentTo(member.id, nowMs - CHORES_MS)) continue;
+      this.send(member.id, member.incarnation, { kind: 'Ping' });
+    }
+    if (this.joining.due(this.id)) this.joining.ask();
+    this.register();
+    if (nowMs >= this.monitorAtMs) {
+      this.monitorAtMs = nowMs + this.config.monitorCheckMs;
+      this.dataPlane!.owner.rollOver(false);
+    }
+    if (raft.role === 'leader') {
+      const learner = raft.membership.find((member) => member.learner);
+      if (learner !== undefined) raft.proposeMembership({ kind: 'promote', id: learner.id });
+    }
+    if (this.stopByMs < Infinity) this.handOver(nowMs);
+  }
+
+  /** Makes this life of the process known, so that segments can be granted to it. */
+  private register(): void {
+    const raft = this.raftNode!;
+    if (this.registering || this.stopByMs < Infinity || raft.leader === 0) return;
+    if (!raft.membership.some(({ id }) => id === this.id)) return;
+    const { boot, config } = this;
+    const { incarnation } = this.identity!;
+    const known = this.cluster.node(this.id);
+    if (known?.boot === boot && known.incarnation === incarnation) return;
+    this.registering = true;
+    const { raftAddress, clientAddress } = config;
+    this.proposals.pursue(
+      { kind: 'RegisterNode', node: this.id, boot, incarnation, raftAddress, clientAddress },
+      this.nowMs() + config.operationTimeoutMs,
+      () => {
+        this.registering = false;
+      },
+    );
+  }
+
+  private handOver(nowMs: number): void {
+    const raft = this.raftNode!;
+    const owns = [...this.dataPlane!.owner.all()].length > 0;
+    if (!owns && raft.role === 'leader') {
+      const heir = raft.membership.find(
+        ({ id, learner }) => id !== this.id && !learner && this.live(id),
+      );
+      if (heir !== undefined) raft.transferLeadership(heir.id);
+      else this.stopByMs = nowMs;
+    }
+    if ((!owns && raft.role !== 'leader') || nowMs >= this.stopByMs) this.currentStatus = 'stopped';
+  }
+
+  private fail(error: WalrusError): void {
+    this.currentStatus = 'stopped';
+    this.currentFailure ??= error;
+  }
+
+  // ---- other nodes
+
+  private handleForward(
+    { from, fromIncarnation, fromBoot }: Envelope,
+    { request, toBoot, operation }: Extract<Message, { kind: 'Forward' }>,
+  ): void {
+    if (toBoot !== this.boot || !this.forwards.first(from, fromBoot, request)) return;
+    this.controller!.serve(operation, (reply) =>
+      this.send(from, fromIncarnation, { kind: 'ForwardReply', request, reply }),
+    );
+  }
+
+  private answerJoin(envelope: Envelope, address: string, replace: boolean): void {
+    const { from, fromIncarnation } = envelope;
+    const reply = this.joining.admit(from, fromIncarnation, address, replace);
+    this.ports.network.sendToAddress(address, this.wrap(from, fromIncarnation, reply));
+  }
+
+  private submit(bytes: Uint8Array): void {
+    const raft = this.raftNode;
+    if (raft === undefined) return;
+    if (raft.role === 'leader') raft.propose(bytes);
+    else if (raft.leader !== 0) this.sendTo(raft.leader, { kind: 'Propose', proposal: bytes });
+  }
+
+  private place(after: NodeId | 0): { owner: NodeId; replicas: readonly NodeId[] } {
+    const { replicationFactor } = this.config;
+    return place(this.holders(), after, (node) => this.live(node), replicationFactor);
+  }
+
+  /** The nodes to which a segment can be granted: voters whose present disk is registered. */
+  private holders(): readonly NodeId[] {
+    const nodes = this.raftNode!.membership
+      .filter(
+        ({ id, learner, incarnation }) =>
+          !learner && this.cluster.node(id)?.incarnation === incarnation,
+      )
+      .map(({ id }) => id);
+    return nodes.length > 0 ? nodes : [this.id];
+  }
+
+  /** Whether the node was heard of lately. A node that is about to stop does not count itself. */
+  private live(node: NodeId): boolean {
+    if (node === this.id) return this.stopByMs === Infinity;
+    return this.peers.live(node, this.nowMs());
+  }
+
+  private isForMe({ from, to, toIncarnation }: Envelope): boolean {
+    const mine = this.identity!.incarnation;
+    return from !== this.id && (to === 0 || to === this.id) &&
+      (toIncarnation === 0 || toIncarnation === mine);
+  }
+
+  private sendRaft({ to, message }: Outgoing): void {
+    const member = this.raftNode!.membership.find(({ id }) => id === to);
+    this.send(to, member?.incarnation ?? 0, message);
+  }
+
+  /** To a node as the metadata knows it. */
+  private sendTo(to: NodeId, body: Message): void {
+    this.send(to, this.cluster.node(to)?.incarnation ?? 0, body);
+  }
+
+  private send(to: NodeId, toIncarnation: Incarnation | 0, body: Message): void {
+    this.peers.spoke(to, this.nowMs());
+    this.ports.network.send(to, this.wrap(to, toIncarnation, body));
+  }
+
+  private wrap(to: NodeId | 0, toIncarnation: Incarnation | 0, body: Message): Envelope {
+    const fromIncarnation = this.identity!.incarnation;
+    return { from: this.id, fromIncarnation, fromBoot: this.boot, to, toIncarnation, body };
+  }
+
+  private nowMs(): number {
+    return this.ports.clock.monotonicMs();
+  }
+}
+
+/** The proposal in these bytes. Bytes that are none are no reason to stop: every node skips them alike. */
+function parse(bytes: Uint8Array): Proposal | undefined {
+  try {
+    return decodeProposal(bytes);
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
+
+/** Spreads topics over nodes by name. */
+function hash(name: string): number {
+  let value = 2166136261;
+  for (let i = 0; i < name.length; i++) value = Math.imul(value ^ name.charCodeAt(i), 16777619);
+  return value >>> 0;
+}

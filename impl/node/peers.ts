@@ -1,0 +1,47 @@
+/** When the other nodes were last heard, and last spoken to. */
+import type { NodeId } from '../core/ids.ts';
+import type { Member, Membership } from '../core/raft/membership.ts';
+
+export class Peers {
+  private readonly silenceMs: number;
+  private readonly heardAt = new Map<NodeId, number>();
+  private readonly spokeAt = new Map<NodeId, number>();
+  private located: Membership | undefined;
+  /** Nobody is blamed for silence before this. */
+  private sinceMs: number;
+
+  /** A node not heard for `silenceMs` is taken for dead. */
+  constructor(silenceMs: number, nowMs: number) {
+    this.silenceMs = silenceMs;
+    this.sinceMs = nowMs;
+  }
+
+  heard(from: NodeId, nowMs: number): void {
+    this.heardAt.set(from, nowMs);
+  }
+
+  spoke(to: NodeId, nowMs: number): void {
+    this.spokeAt.set(to, nowMs);
+  }
+
+  /** Begins to listen anew: everybody gets the full time to be heard. */
+  restart(nowMs: number): void {
+    this.sinceMs = nowMs;
+  }
+
+  live(node: NodeId, nowMs: number): boolean {
+    return nowMs - Math.max(this.heardAt.get(node) ?? 0, this.sinceMs) < this.silenceMs;
+  }
+
+  /** True if nothing was said to the node after `sinceMs`. */
+  silentTo(node: NodeId, sinceMs: number): boolean {
+    return (this.spokeAt.get(node) ?? -Infinity) <= sinceMs;
+  }
+
+  /** Tells `locate` of every member when the membership is another one than before. */
+  follow(membership: Membership, locate: (member: Member) => void): void {
+    if (membership === this.located) return;
+    this.located = membership;
+    for (const member of membership) locate(member);
+  }
+}

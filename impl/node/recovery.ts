@@ -1,0 +1,133 @@
+/**
+ * What a node finds on its own disk at its start: who it is, and where Raft stood. Keys and streams of the store that
+ * belong to the node itself are named here and nowhere else.
+ */
+import { ByteReader, ByteWriter } from '../core/codec.ts';
+import { WalrusError } from '../core/errors.ts';
+import type { Incarnation, LogIndex, NodeId, Term } from '../core/ids.ts';
+import type { Entry, Restored, Snapshot } from '../core/raft/entry.ts';
+import { readMembership, writeMembership } from '../core/raft/membership.ts';
+import type { HardState, Ready } from '../core/raft/ready.ts';
+import type { Store, StreamId } from '../core/storage/store.ts';
+
+const IDENTITY = 'node/identity';
+const HARD_STATE = 'raft/hard';
+const SNAPSHOT = 'raft/snapshot';
+const LOG = 'raft/log';
+const KINDS: readonly Entry['kind'][] = ['noop', 'command', 'membership'];
+const READ_LIMIT = { records: 4096, bytes: 1024 * 1024 };
+
+export interface Identity {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+}
+
+export function readIdentity(store: Store): Identity | undefined {
+  const bytes = store.get(IDENTITY);
+  if (bytes === undefined) return undefined;
+  const input = new ByteReader(bytes);
+  return { node: input.whole() as NodeId, incarnation: input.whole() as Incarnation };
+}
+
+export function writeIdentity(store: Store, identity: Identity): void {
+  store.put(
+    IDENTITY,
+    new ByteWriter().whole(identity.node).whole(identity.incarnation).finish(),
+  );
+}
+
+/** Raft's durable state in the store. Everything staged by it goes into the store's next commit. */
+export class RaftStorage {
+  private readonly store: Store;
+  private readonly log: StreamId;
+
+  constructor(store: Store) {
+    this.store = store;
+    this.log = store.stream(LOG);
+  }
+
+  /** Reads everything back. `Corrupt` if what was written cannot be read. */
+  restore(done: (error: WalrusError | undefined, restored: Restored) => void): void {
+    const snapshot = this.readSnapshot();
+    const { term, vote } = this.readHardState(snapshot);
+    const entries: Entry[] = [];
+    const first = snapshot === undefined ? 1 : snapshot.index + 1;
+    const finish = (error: WalrusError | undefined): void =>
+      done(error, { term, vote, snapshot, entries });
+    const readOn = (): void => {
+      const from = first + entries.length;
+      if (from >= this.store.end(this.log)) return finish(undefined);
+      this.store.read(this.log, from, READ_LIMIT, (error, records) => {
+        if (error !== undefined) return finish(error);
+        for (const record of records) {
+          entries.push(decodeEntry((first + entries.length) as LogIndex, record));
+        }
+        readOn();
+      });
+    };
+    readOn();
+  }
+
+  /** Stages what `ready` wants to be durable. */
+  persist(ready: Ready): void {
+    if (ready.snapshot !== undefined) {
+      this.writeSnapshot(ready.snapshot);
+      this.store.reset(this.log, ready.snapshot.index + 1);
+    }
+    if (ready.truncateFrom !== undefined) this.store.truncate(this.log, ready.truncateFrom);
+    for (const entry of ready.entries) this.store.append(this.log, entry.term, encodeEntry(entry));
+    if (ready.hardState !== undefined) this.writeHardState(ready.hardState);
+  }
+
+  /** Stages a new cluster's beginning, or a state that replaces a part of the log. */
+  begin({ term, vote, snapshot }: Restored): void {
+    if (snapshot !== undefined) this.writeSnapshot(snapshot);
+    this.store.reset(this.log, snapshot === undefined ? 1 : snapshot.index + 1);
+    this.writeHardState({ term, vote });
+  }
+
+  /** Stages a snapshot that stands for the log up to its index from now on. */
+  compact(snapshot: Snapshot): void {
+    this.writeSnapshot(snapshot);
+    this.store.trim(this.log, snapshot.index + 1);
+  }
+
+  private readHardState(snapshot: Snapshot | undefined): HardState {
+    const bytes = this.store.get(HARD_STATE);
+    if (bytes === undefined) return { term: snapshot?.term ?? (0 as Term), vote: 0 };
+    const input = new ByteReader(bytes);
+    return { term: input.whole() as Term, vote: input.whole() as NodeId | 0 };
+  }
+
+  private writeHardState({ term, vote }: HardState): void {
+    this.store.put(HARD_STATE, new ByteWriter().whole(term).whole(vote).finish());
+  }
+
+  private readSnapshot(): Snapshot | undefined {
+    const bytes = this.store.get(SNAPSHOT);
+    if (bytes === undefined) return undefined;
+    const input = new ByteReader(bytes);
+    const index = input.whole() as LogIndex;
+    const term = input.whole() as Term;
+    const membership = readMembership(input);
+    return { index, term, membership, data: input.bytes() };
+  }
+
+  private writeSnapshot({ index, term, membership, data }: Snapshot): void {
+    const out = new ByteWriter().whole(index).whole(term);
+    writeMembership(out, membership);
+    this.store.put(SNAPSHOT, out.bytes(data).finish());
+  }
+}
+
+function encodeEntry({ term, kind, data }: Entry): Uint8Array {
+  return new ByteWriter().whole(term).byte(KINDS.indexOf(kind)).bytes(data).finish();
+}
+
+function decodeEntry(index: LogIndex, record: Uint8Array): Entry {
+  const input = new ByteReader(record);
+  const term = input.whole() as Term;
+  const kind = KINDS[input.byte()];
+  if (kind === undefined) throw new WalrusError('Corrupt', `raft log: entry ${index} has no kind`);
+  return { index, term, kind, data: input.bytes() };
+}
