@@ -1,6 +1,7 @@
 {
   "variables": {
-    "liburing": "<!(node build.mjs --liburing)"
+    # The path of liburing.a, given by build.mjs where there is one.
+    "liburing%": ""
   },
   "targets": [
     {
@@ -22,7 +23,9 @@
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fvisibility=hidden"],
       "cflags_cc": ["-std=c++20"],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
-      "libraries": ["<(liburing)"]
+      "conditions": [
+        ["liburing!=''", { "defines": ["WALRUS_LIBURING"], "libraries": ["<(liburing)"], "ldflags": ["-Wl,--exclude-libs,ALL"] }]
+      ]
     }
   ]
 }

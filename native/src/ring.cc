@@ -1,6 +1,10 @@
 #include "ring.h"
 
+#ifdef WALRUS_LIBURING
 #include <liburing.h>
+#else
+#include "uring_syscalls.h"
+#endif
 #include <poll.h>
 #include <sys/uio.h>
 
@@ -79,7 +83,7 @@ void Ring::forgetFile(int fd) {
   const std::size_t at = static_cast<std::size_t>(fd);
   if (at >= fileSlots_.size() || fileSlots_[at] < 0) return;
   const int slot = std::exchange(fileSlots_[at], -1);
-  const int none = -1;
+  int none = -1;
   io_uring_register_files_update(&kernel_->ring, static_cast<unsigned>(slot), &none, 1);
   freeSlots_.push_back(slot);
   registeredFiles_--;
