@@ -130,7 +130,7 @@ export class Raft {
 
   /** Leader: up to where `member`'s log is known to be equal and durable. Else, and for strangers, 0. */
   matchIndex(member: NodeId): LogIndex {
-    if (member === this.options.id) return this.log.durableIndex;
+    if (member === this.options.id) return this.state.log.durableIndex;
     return this.leadership?.matchIndex(member) ?? (0 as LogIndex);
   }
 
