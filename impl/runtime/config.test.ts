@@ -53,11 +53,6 @@ test('variables: too small is raised to the least', () => {
   expect(node).toMatchObject({ maxSegmentEntries: 1, monitorCheckMs: 10 });
 });
 
-test('WALRUS_DISABLE_IO_URING is heard by its mere presence', () => {
-  expect(readConfig({}, { WALRUS_DISABLE_IO_URING: '' }).disk).toBe('pwrite');
-  expect(readConfig({ disk: 'portable' }, { WALRUS_DISABLE_IO_URING: '1' }).disk).toBe('portable');
-});
-
 describe('what is refused', () => {
   test.each<[Record<string, unknown>, RegExp]>([
     [{ nodeId: '0' }, /--node-id/],

@@ -8,14 +8,13 @@ import { parseAddress } from '../client/address.ts';
 import { WalrusError } from '../core/errors.ts';
 import { nodeId } from '../core/ids.ts';
 import type { NodeConfig } from '../node/config.ts';
-
-export type DiskKind = 'auto' | 'io_uring' | 'pwrite' | 'portable';
+import type { DiskChoice } from './open-disk.ts';
 
 export interface ProcessConfig {
   readonly node: NodeConfig;
   /** This node's own directory; no other process may have it. */
   readonly directory: string;
-  readonly disk: DiskKind;
+  readonly disk: DiskChoice;
   readonly cluster: string;
   readonly raft: { readonly host: string; readonly port: number };
   readonly client: { readonly host: string; readonly port: number };
@@ -66,11 +65,10 @@ const FLAGS = z.object({
 /** Flags as the command line gives them, by their names in camel case: not checked yet. */
 export type NodeFlags = Readonly<Record<string, unknown>>;
 
-/** As upstream's: too small is raised to the least; what is no number is an error, not the default. */
+/** As upstream's, but for `WALRUS_DISABLE_IO_URING`, which the native disk reads: too small is raised to the least; what is no number is an error, not the default. */
 const VARIABLES = z.object({
   WALRUS_MAX_SEGMENT_ENTRIES: atLeast(1, 1_000_000),
   WALRUS_MONITOR_CHECK_MS: atLeast(10, 10_000),
-  WALRUS_DISABLE_IO_URING: z.string().optional(),
 });
 
 function atLeast(least: number, otherwise: number): z.ZodType<number, string | undefined> {
@@ -125,7 +123,6 @@ export function readConfig(
 
   const raftHost = flags.raftAdvertiseHost ?? flags.raftHost;
   const clientHost = flags.clientAdvertiseHost ?? flags.clientHost;
-  const noRing = variables.WALRUS_DISABLE_IO_URING !== undefined;
   return {
     node: {
       id: nodeId(flags.nodeId),
@@ -147,7 +144,7 @@ export function readConfig(
       checkpointBytes: 64 * 1024 * 1024,
     },
     directory: join(flags.dataDir, `node_${flags.nodeId}`),
-    disk: flags.disk === 'auto' && noRing ? 'pwrite' : flags.disk,
+    disk: flags.disk,
     cluster: flags.cluster,
     raft: { host: flags.raftHost, port: flags.raftPort },
     client: { host: flags.clientHost, port: flags.clientPort },

@@ -4,37 +4,18 @@ import type { Logger } from 'pino';
 import { type Address, formatAddress, parseAddress } from '../client/address.ts';
 import { WalrusError } from '../core/errors.ts';
 import type { TraceEvent } from '../core/trace.ts';
-import type { NodeConfig } from '../node/config.ts';
+import { decodeEnvelope, encodeEnvelope } from '../node/message-codec.ts';
 import type { Envelope } from '../node/messages.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Checksum, Disk } from '../ports/disk.ts';
-import type { Network } from '../ports/network.ts';
-import type { Random } from '../ports/random.ts';
-import type { TraceSink } from '../ports/trace-sink.ts';
+import { Node, type NodePorts } from '../node/node.ts';
 import type { ProcessConfig } from './config.ts';
-import { chooseDisk } from './disk-choice.ts';
 import { Host } from './host.ts';
-import type { HostedNode } from './hosted-node.ts';
 import { startHttp } from './http.ts';
 import { NdjsonTraceSink } from './ndjson-trace-sink.ts';
+import { openDisk } from './open-disk.ts';
 import { ClientServer } from './server.ts';
 import { systemClock } from './system-clock.ts';
 import { systemRandom } from './system-random.ts';
-import { type MessageCodec, TcpNetwork } from './tcp-network.ts';
-
-export interface NodePorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly network: Network<Envelope>;
-  readonly disk: Disk;
-  readonly checksum: Checksum;
-  readonly trace?: TraceSink<TraceEvent>;
-}
-
-export interface NodeFactory {
-  readonly codec: MessageCodec<Envelope>;
-  create(config: NodeConfig, ports: NodePorts): HostedNode<Envelope>;
-}
+import { TcpNetwork } from './tcp-network.ts';
 
 export interface RunningNode {
   readonly clientAddress: Address;
@@ -47,13 +28,11 @@ export interface RunningNode {
 
 /** How long a node that leaves waits for its clients to read their answers. */
 const LAST_ANSWERS_MS = 2_000;
+/** Room for batches under way to the disk, each of `batchBytes`. */
+const ARENA_BATCHES = 16;
 
 /** Rejects if an address cannot be bound or resolved; nothing is left behind then but the process's end. */
-export async function startNode(
-  config: ProcessConfig,
-  log: Logger,
-  factory: NodeFactory,
-): Promise<RunningNode> {
+export async function startNode(config: ProcessConfig, log: Logger): Promise<RunningNode> {
   await checkAdvertised(config.node.raftAddress);
   let onEnd: (reason: Error | undefined) => void = () => {};
   const nodeEnded = new Promise<Error | undefined>((resolve) => {
@@ -63,7 +42,7 @@ export async function startNode(
   const network = new TcpNetwork<Envelope>({
     node: config.node.id,
     cluster: config.cluster,
-    codec: factory.codec,
+    codec: { encode: encodeEnvelope, decode: decodeEnvelope },
     onMessage: (_, envelope) => host.receive(envelope),
     onEvent: ({ what, ...details }) => log.info(details, `link ${what}`),
   });
@@ -71,10 +50,12 @@ export async function startNode(
     maxConnections: config.maxConnections,
     onTrouble: (reason) => log.warn({ reason }, 'client port'),
   });
-  const chosen = chooseDisk(config.disk, config.directory, (completions) =>
-    host.complete(completions),
+  const { disk, checksum, arena, way, reason } = await openDisk(
+    config.directory,
+    config.disk,
+    (completions) => host.complete(completions),
   );
-  log.info({ disk: chosen.description, directory: config.directory }, 'disk');
+  log.info({ disk: way, reason, directory: config.directory }, 'disk');
   const trace =
     config.traceFile === undefined
       ? undefined
@@ -93,18 +74,25 @@ export async function startNode(
           counts: server.counts,
         }));
 
-  const { disk, checksum } = chosen;
-  const ports = { clock: systemClock, random: systemRandom, network, disk, checksum };
-  host.run(factory.create(config.node, trace === undefined ? ports : { ...ports, trace }));
+  const ports: NodePorts = {
+    clock: systemClock,
+    random: systemRandom,
+    network,
+    disk,
+    checksum,
+    arena: arena(config.node.batchBytes * ARENA_BATCHES),
+    trace,
+  };
+  host.run(new Node(config.node, ports));
   log.info({ raft: formatAddress(raftAddress), client: formatAddress(clientAddress) }, 'listening');
 
+  // The disk is not closed: the kernel may still be writing, and the end of the process gives the directory back.
   const ended = nodeEnded.then(async (reason) => {
     http?.close();
     const answered = server.close();
     await Promise.race([answered, new Promise((done) => setTimeout(done, LAST_ANSWERS_MS))]);
     server.destroy();
     await network.close();
-    if (reason === undefined) await disk.close();
     trace?.close();
     return reason;
   });

@@ -1,0 +1,161 @@
+/** `walrus dev`: a whole cluster in one terminal. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Command, InvalidArgumentError } from 'commander';
+import { WalrusClient } from '../client/client.ts';
+
+interface DevOptions {
+  readonly nodes: number;
+  readonly dataDir?: string;
+  readonly clientPort: number;
+  readonly raftPort: number;
+  readonly logLevel: string;
+}
+
+interface DevNode {
+  readonly id: number;
+  readonly client: string;
+  readonly args: readonly string[];
+  child: ChildProcess;
+  running: boolean;
+}
+
+const COLOURS = [36, 33, 35, 32, 34, 31, 37];
+
+export function addDevCommand(program: Command): void {
+  program
+    .command('dev')
+    .description('run a cluster in this terminal; Ctrl-C ends it')
+    .option('--nodes <n>', 'how many', wholeFrom(1, 7), 3)
+    .option('--data-dir <dir>', 'keep the data here (default: thrown away at the end)')
+    .option('--client-port <port>', 'of node 1; the others follow', wholeFrom(1, 65_000), 9091)
+    .option('--raft-port <port>', 'of node 1; the others follow', wholeFrom(1, 65_000), 6001)
+    .option('--log-level <level>', "of the nodes' logs", 'info')
+    .action(async (options: DevOptions) => {
+      process.exitCode = await runDev(options);
+    });
+}
+
+function wholeFrom(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`);
+  };
+}
+
+async function runDev(options: DevOptions): Promise<number> {
+  const kept = options.dataDir;
+  const dataDir = kept ?? mkdtempSync(join(tmpdir(), 'walrus-dev-'));
+  const nodes = Array.from({ length: options.nodes }, (_, index) =>
+    startDevNode(index + 1, dataDir, options),
+  );
+  let leaving = false;
+  const leave = (): void => {
+    leaving = true;
+    for (const node of nodes) node.child.kill('SIGTERM');
+  };
+  process.on('SIGINT', leave);
+  process.on('SIGTERM', leave);
+  const ended = Promise.all(
+    nodes.map(
+      (node) =>
+        new Promise<number>((resolve) => {
+          node.child.on('close', (code, signal) => {
+            node.running = false;
+            say(node.id, `ended (${signal ?? `code ${code}`})`);
+            if (!leaving) say(node.id, `to start it again: ${commandLine(node.args)}`);
+            resolve(leaving ? 0 : (code ?? 0));
+          });
+        }),
+    ),
+  );
+  announceWhenReady(nodes, dataDir, kept !== undefined);
+  const codes = await ended;
+  if (kept === undefined) rmSync(dataDir, { recursive: true, force: true });
+  return Math.max(...codes);
+}
+
+function startDevNode(id: number, dataDir: string, options: DevOptions): DevNode {
+  const raftPort = options.raftPort + id - 1;
+  const clientPort = options.clientPort + id - 1;
+  const join = id === 1 ? [] : ['--join', `127.0.0.1:${options.raftPort}`];
+  const args = [
+    process.argv[1]!,
+    'node',
+    ...['--node-id', `${id}`, '--data-dir', dataDir, '--log-level', options.logLevel],
+    ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`, ...join],
+  ];
+  // A process group of its own: Ctrl-C reaches the nodes through us, once.
+  const child = spawn(process.execPath, [...process.execArgv, ...args], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => say(id, readable(line)));
+  createInterface({ input: child.stderr }).on('line', (line) => say(id, line));
+  return { id, client: `127.0.0.1:${clientPort}`, args, child, running: true };
+}
+
+async function announceWhenReady(
+  nodes: readonly DevNode[],
+  dataDir: string,
+  kept: boolean,
+): Promise<void> {
+  const client = new WalrusClient({ addresses: nodes.map((node) => node.client) });
+  try {
+    for (;;) {
+      if (!nodes.every((node) => node.running)) return;
+      const metrics = await client.metrics();
+      const { membership } = metrics.membership_config as { membership: { configs: number[][] } };
+      if (metrics.current_leader !== null && membership.configs[0]?.length === nodes.length) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  } catch {
+    return; // A node that does not come up has said why.
+  } finally {
+    await client.close();
+  }
+  process.stdout.write(
+    [
+      '',
+      `${nodes.length} nodes are up, data in ${dataDir}${kept ? '' : ' (removed at the end)'}`,
+      ...nodes.map(({ id, client: at, child }) => `  node ${id}  clients ${at}  pid ${child.pid}`),
+      '',
+      `try:  walrus register logs --addr ${nodes[0]!.client}`,
+      `      walrus put logs hello --addr ${nodes.at(-1)!.client}`,
+      `      walrus get logs --addr ${nodes[0]!.client}`,
+      'Ctrl-C ends all.',
+      '',
+      '',
+    ].join('\n'),
+  );
+}
+
+function say(id: number, text: string): void {
+  const prefix = `node ${id} |`;
+  const shown = process.stdout.isTTY
+    ? `\u001b[${COLOURS[(id - 1) % COLOURS.length]}m${prefix}\u001b[0m`
+    : prefix;
+  process.stdout.write(`${shown} ${text}\n`);
+}
+
+/** A line of the node's log for people: time, message, the rest as key=value. */
+function readable(line: string): string {
+  let entry: Record<string, unknown>;
+  try {
+    entry = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return line;
+  }
+  const { level, time, node: _, msg, ...rest } = entry;
+  const details = Object.entries(rest).map(([key, value]) => `${key}=${String(value)}`);
+  const urgent = typeof level === 'number' && level >= 40 ? '! ' : '';
+  return [String(time).slice(11, 23), `${urgent}${String(msg)}`, ...details].join(' ');
+}
+
+function commandLine(args: readonly string[]): string {
+  return ['node', ...args].join(' ');
+}

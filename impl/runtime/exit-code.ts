@@ -1,0 +1,34 @@
+import { type ErrorCode, WalrusError } from '../core/errors.ts';
+
+/** Exit codes of `walrus node`, after sysexits where there is one. */
+export const EXIT = {
+  stopped: 0,
+  usage: 64,
+  /** A failed assertion, or anything else that was never to happen. */
+  bug: 70,
+  /** The disk failed, or its bytes do not verify. */
+  storage: 74,
+  /** Another process has the directory or the port: may work later. */
+  taken: 75,
+} as const;
+
+const STORAGE: ReadonlySet<ErrorCode> = new Set([
+  'StorageFailed',
+  'Corrupt',
+  'UnsupportedVersion',
+  'NoSpace',
+  'WrongIncarnation',
+]);
+
+export function exitCodeOf(reason: Error | undefined): number {
+  if (reason === undefined) return EXIT.stopped;
+  if (reason instanceof WalrusError) {
+    if (STORAGE.has(reason.code)) return EXIT.storage;
+    if (reason.code === 'Locked') return EXIT.taken;
+    if (reason.code === 'InvalidArgument') return EXIT.usage;
+    return EXIT.bug;
+  }
+  const { code } = reason as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT.taken;
+  return EXIT.bug;
+}

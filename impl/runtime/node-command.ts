@@ -1,0 +1,123 @@
+/** `walrus node`: one member of a cluster, as a process. */
+import { type Command, Option } from 'commander';
+import type { Logger } from 'pino';
+import { WalrusError } from '../core/errors.ts';
+import { FLAG_DEFAULTS, type ProcessConfig, readConfig } from './config.ts';
+import { EXIT, exitCodeOf } from './exit-code.ts';
+import { openLog } from './log.ts';
+import { startNode } from './node-process.ts';
+
+/** A node that was asked to leave and has not by then is ended. */
+const LEAVE_MS = 10_000;
+
+export function addNodeCommand(program: Command): void {
+  const list = (value: string, before: readonly string[]): string[] => [...before, value];
+  const defaults = FLAG_DEFAULTS;
+  program
+    .command('node')
+    .description('run one member of a cluster')
+    .option('--node-id <n>', 'number of this node, kept with its data', String(defaults.nodeId))
+    .option('--data-dir <dir>', 'where data is kept, in DIR/node_N', defaults.dataDir)
+    .option('--raft-host <host>', 'listen here for other nodes', defaults.raftHost)
+    .option('--raft-port <port>', 'TCP port for other nodes', String(defaults.raftPort))
+    .option('--raft-advertise-host <host>', 'where other nodes find this one (default: raft host)')
+    .option('--client-host <host>', 'listen here for clients', defaults.clientHost)
+    .option('--client-port <port>', 'TCP port for clients', String(defaults.clientPort))
+    .addOption(new Option('--port <port>', 'the same as --client-port').hideHelp())
+    .option('--client-advertise-host <host>', 'where clients find this one (default: client host)')
+    .option('--join <host:port>', 'raft address of any member; may be repeated', list, [])
+    .option('--initial-peer <host:port>', 'the same, ignored by node 1', list, [])
+    .option('--replace', "an earlier disk of this node's id is gone for good", false)
+    .option('--cluster <name>', 'nodes of other clusters are turned away', defaults.cluster)
+    .option('--disk <way>', 'auto, io_uring, pwrite or portable', defaults.disk)
+    .option('--replication-factor <n>', 'copies of each record', String(defaults.replicationFactor))
+    .option(
+      '--election-timeout-ms <ms>',
+      'least silence before an election',
+      String(defaults.electionTimeoutMs),
+    )
+    .option('--heartbeat-ms <ms>', 'how often the Raft leader speaks', String(defaults.heartbeatMs))
+    .option('--lease-ms <ms>', 'how long an owner writes unheard', String(defaults.leaseMs))
+    .option(
+      '--failover-ms <ms>',
+      'silence that costs a node its segments',
+      String(defaults.failoverMs),
+    )
+    .option(
+      '--operation-timeout-ms <ms>',
+      'a request is answered by then',
+      String(defaults.operationTimeoutMs),
+    )
+    .option(
+      '--max-connections <n>',
+      'client connections at one time',
+      String(defaults.maxConnections),
+    )
+    .option('--http-port <port>', 'serve /metrics, /livez and /readyz here')
+    .option('--http-host <host>', 'listen here for HTTP', defaults.httpHost)
+    .option('--log-file <file>', 'write the log here, begun anew, not to stdout')
+    .option('--log-level <level>', 'trace, debug, info, warn or error', defaults.logLevel)
+    .option('--trace-file <file>', 'write every protocol action here, one line of JSON each')
+    .addHelpText(
+      'after',
+      `
+Variables:
+  WALRUS_MAX_SEGMENT_ENTRIES  records in a segment before the next one opens (1000000)
+  WALRUS_MONITOR_CHECK_MS     how often full segments are looked for (10000)
+  WALRUS_DISABLE_IO_URING     if set, io_uring is not used
+
+Exit codes: ${Object.entries(EXIT)
+        .map(([what, code]) => `${code} ${what}`)
+        .join(', ')}`,
+    )
+    .action(async ({ port, ...flags }: Record<string, unknown>) => {
+      const given = port === undefined ? flags : { ...flags, clientPort: port };
+      process.exitCode = await runNode(given);
+    });
+}
+
+/** Runs until the node has ended and returns the process's exit code. */
+async function runNode(flags: Record<string, unknown>): Promise<number> {
+  let config: ProcessConfig;
+  try {
+    config = readConfig(flags, process.env);
+  } catch (error) {
+    if (!(error instanceof WalrusError)) throw error;
+    process.stderr.write(`error: ${error.message.replaceAll('\n', '\nerror: ')}\n`);
+    return EXIT.usage;
+  }
+  const log = openLog(config.node.id, config.logLevel, config.logFile);
+  const reason = await runToTheEnd(config, log);
+  const code = exitCodeOf(reason);
+  if (reason === undefined) log.info('stopped');
+  else log.fatal({ code, reason: describe(reason) }, 'the node has ended');
+  // What is still open (sockets of peers, say) must not keep a node alive that is no more.
+  setImmediate(() => process.exit(code));
+  return code;
+}
+
+async function runToTheEnd(config: ProcessConfig, log: Logger): Promise<Error | undefined> {
+  const crashed = new Promise<Error>((resolve) => {
+    process.on('uncaughtException', resolve);
+    process.on('unhandledRejection', (reason) => resolve(reason as Error));
+  });
+  try {
+    const node = await startNode(config, log);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        log.info({ signal }, 'leaving');
+        node.stop();
+        setTimeout(() => process.exit(EXIT.bug), LEAVE_MS).unref();
+      });
+    }
+    return await Promise.race([node.ended, crashed]);
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+function describe(reason: Error): string {
+  return reason instanceof WalrusError
+    ? `${reason.code}: ${reason.message}`
+    : (reason.stack ?? String(reason));
+}
