@@ -34,7 +34,19 @@ import {
 import type { NodeView } from './views.ts';
 import { demand } from './violation.ts';
 
+/** A message that carries records. */
+type Carrying = Extract<DataMessage, { readonly records: unknown }>;
 type Named<Name extends DataEvent['name']> = Extract<DataEvent, { readonly name: Name }>;
+
+/** What a client is told of the record at an offset. */
+interface Told {
+  readonly name: 'told';
+  /** It is the client's own, and safe. */
+  readonly put: boolean;
+  readonly topic: string;
+  readonly offset: Offset;
+  readonly record: Uint8Array;
+}
 
 export class Checker implements TraceSink<TraceEvent> {
   readonly record: Record = new Record();
@@ -43,7 +55,7 @@ export class Checker implements TraceSink<TraceEvent> {
   /** How often each rare thing was seen to happen. */
   readonly probes: Map<string, number> = new Map();
   private readonly checksum: Checksum;
-  private readonly events: TraceEvent[] = [];
+  private readonly events: (TraceEvent | Told)[] = [];
   /** Committed commands, from the first node that tells of each; [index] is absent for what came before. */
   private readonly commands: (Proposal | null)[] = [];
   /** Whether the command at [index] changed anything. */
@@ -65,7 +77,7 @@ export class Checker implements TraceSink<TraceEvent> {
    * Call when a node has handled an input to its end. `message` is what it was given, if that was one of the data
    * plane: what a replica takes from it is compared with what the owner appended.
    */
-  afterInput(node: NodeView, message: DataMessage | undefined): void {
+  afterInput(node: NodeView, message: Carrying | undefined): void {
     if (this.events.length === 0) return;
     for (const event of this.events) this.observe(event, node, message);
     this.events.length = 0;
@@ -93,33 +105,17 @@ export class Checker implements TraceSink<TraceEvent> {
     }
   }
 
-  /** A client holds a record that it read or consumed. */
-  wasRead(topic: string, offset: Offset, bytes: Uint8Array): void {
-    const segment = this.segmentAt(topic, offset);
-    const index = offset - this.record.model(segment)!.baseOffset;
-    this.count('SequentialOrderInv');
-    demand(
-      index < segment.highWatermark,
-      'SequentialOrderInv',
-      () => `record ${index} of ${named(segment)} was read, but is not known to be safe`,
-    );
-    const checksums = [this.checksum(bytes, 0, bytes.length, 0)];
-    SequentialOrderInv(segment, index, checksums, () => 'a reader');
+  /** A client is told that its record is at this offset. */
+  wasAppended(topic: string, offset: Offset, record: Uint8Array): void {
+    this.events.push({ name: 'told', put: true, topic, offset, record });
   }
 
-  /** A client was told that its record is at this offset. */
-  wasAppended(topic: string, offset: Offset, bytes: Uint8Array): void {
-    const segment = this.segmentAt(topic, offset);
-    const index = offset - this.record.model(segment)!.baseOffset;
-    this.count('SequentialOrderInv');
-    const checksums = [this.checksum(bytes, 0, bytes.length, 0)];
-    SequentialOrderInv(segment, index, checksums, () => 'a writer');
-    segment.ackedEnd = Math.max(segment.ackedEnd, index + 1);
-    this.ackedIsDurable(segment);
-    this.sealedExact(segment);
+  /** A client is given the record at this offset. */
+  wasRead(topic: string, offset: Offset, record: Uint8Array): void {
+    this.events.push({ name: 'told', put: false, topic, offset, record });
   }
 
-  private observe(event: TraceEvent, node: NodeView, message: DataMessage | undefined): void {
+  private observe(event: TraceEvent | Told, node: NodeView, message: Carrying | undefined): void {
     switch (event.name) {
       case 'AppendRecord':
         this.appendRecord(event, node);
@@ -162,6 +158,28 @@ export class Checker implements TraceSink<TraceEvent> {
       case 'Restart':
         this.restart(event, node);
         break;
+      case 'told':
+        this.told(event);
+        break;
+    }
+  }
+
+  private told({ topic, offset, record, put }: Told): void {
+    const segment = this.segmentAt(topic, offset);
+    const index = offset - this.record.model(segment)!.baseOffset;
+    this.count('SequentialOrderInv');
+    const checksums = [this.checksum(record, 0, record.length, 0)];
+    SequentialOrderInv(segment, index, checksums, () => 'a client');
+    if (put) {
+      segment.ackedEnd = Math.max(segment.ackedEnd, index + 1);
+      this.ackedIsDurable(segment);
+      this.sealedExact(segment);
+    } else {
+      demand(
+        index < segment.highWatermark,
+        'SequentialOrderInv',
+        () => `record ${index} of ${named(segment)} was read, but is not known to be safe`,
+      );
     }
   }
 
@@ -185,7 +203,7 @@ export class Checker implements TraceSink<TraceEvent> {
   private takeRecords(
     event: Named<'HandleReplicate' | 'HandleCopy'>,
     node: NodeView,
-    message: DataMessage | undefined,
+    message: Carrying | undefined,
   ): void {
     const segment = this.touch(event);
     const copy = this.record.copy(segment, event.node);
@@ -197,7 +215,7 @@ export class Checker implements TraceSink<TraceEvent> {
     if (event.end <= copy.end) return;
     this.count('NoWritesPastOpenInv');
     NoWritesPastOpenInv(this.record, segment);
-    if (message !== undefined && 'records' in message) {
+    if (message !== undefined) {
       const taken = message.records.slice(copy.end - message.from, event.end - message.from);
       const checksums = taken.map((each) => this.checksum(each, 0, each.length, 0));
       this.count('SequentialOrderInv');
@@ -253,8 +271,9 @@ export class Checker implements TraceSink<TraceEvent> {
       if (this.outcomes[index]) this.commandApplied(command!);
       else if (command !== null) this.probe(`${command.kind} refused`);
     }
+    if (command === null) return;
     ApplyCommandProp(index, event.node, event.applied, this.outcomes[index] ?? event.applied);
-    if (command === null || command.kind === 'RegisterNode' || !event.applied) return;
+    if (command.kind === 'RegisterNode' || !event.applied) return;
     if (!this.touchedTopics.includes(command.topic)) this.touchedTopics.push(command.topic);
     if ('segment' in command) {
       this.touch(command);

@@ -89,7 +89,8 @@ export class SimNetwork<Message> {
   }
 
   mend(from: number, to: number): void {
-    this.link(from, to).cuts--;
+    const link = this.link(from, to);
+    link.cuts = Math.max(0, link.cuts - 1);
   }
 
   /** Holds back everything from one node to another until so much later. */
@@ -98,8 +99,8 @@ export class SimNetwork<Message> {
     link.cloggedUntilMs = Math.max(link.cloggedUntilMs, this.time.nowMs + durationMs);
   }
 
-  /** From now on nothing is lost, repeated or held back on any link that is not cut. */
-  calm(): void {
+  /** From now on nothing is lost, repeated or held back, until a link is cut again. */
+  heal(): void {
     this.options = {
       ...this.options,
       lossProbability: 0,
@@ -107,7 +108,10 @@ export class SimNetwork<Message> {
       spikeProbability: 0,
       linkCapacity: Infinity,
     };
-    for (const link of this.links.values()) link.cloggedUntilMs = 0;
+    for (const link of this.links.values()) {
+      link.cuts = 0;
+      link.cloggedUntilMs = 0;
+    }
   }
 
   private carry(link: Link, from: number, to: number, message: Message): void {

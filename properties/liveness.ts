@@ -1,0 +1,56 @@
+/**
+ * What has to happen, sooner or later, once a majority is well. Each names what is still missing; the simulator
+ * demands that after a bounded time nothing is.
+ */
+import type { NodeId } from '../impl/core/ids.ts';
+import type { Record } from './record.ts';
+import type { NodeView } from './views.ts';
+
+export interface Unmet {
+  readonly property: string;
+  readonly reason: string;
+}
+
+/** The live nodes have one leader, follow it, and have applied the same commands. */
+export function leadershipProgress(nodes: readonly NodeView[]): Unmet | undefined {
+  const property = 'LeadershipProgress';
+  const leaders = nodes.filter(({ raft }) => raft?.role === 'leader');
+  if (leaders.length !== 1) return { property, reason: `${leaders.length} leaders` };
+  const leader = leaders[0]!;
+  for (const { id, raft, clusterState } of nodes) {
+    if (raft?.leader !== leader.id) return { property, reason: `node ${id} does not follow` };
+    if (clusterState?.appliedIndex !== leader.clusterState?.appliedIndex) {
+      return { property, reason: `node ${id} has applied ${clusterState?.appliedIndex}` };
+    }
+  }
+  return undefined;
+}
+
+/** Every topic has an open segment, owned by a process that lives. */
+export function failoverProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
+  const property = 'FailoverProgress';
+  const boots = new Map<NodeId, number>(nodes.map(({ id, boot }) => [id, boot]));
+  for (const [topic, { segments }] of record.metadata.topics) {
+    const { state, grants, epoch } = segments.at(-1)!;
+    const grant = grants.get(epoch);
+    if (state !== 'open') return { property, reason: `${topic}/${segments.length} is ${state}` };
+    if (grant === undefined || boots.get(grant.node) !== grant.boot) {
+      return { property, reason: `${topic}/${segments.length} is owned by a dead process` };
+    }
+  }
+  return undefined;
+}
+
+/** No open segment stays full. */
+export function rolloverProgress(record: Record, maxSegmentEntries: number): Unmet | undefined {
+  for (const segment of record.segments()) {
+    const model = record.model(segment);
+    if (model?.state === 'open' && segment.records.length >= maxSegmentEntries) {
+      return {
+        property: 'RolloverProgress',
+        reason: `${segment.topic}/${segment.segment} holds ${segment.records.length} records`,
+      };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,173 @@
+/**
+ * The second phase of a run: a core of the cluster that has to be enough is healed, the rest is dead for good. Then
+ * everything that the liveness properties promise must come about within a bounded time, and in the end every
+ * topic is read from its first record to its last.
+ */
+import type { Reply } from '../impl/core/controller/operations.ts';
+import type { Offset } from '../impl/core/ids.ts';
+import {
+  failoverProgress,
+  leadershipProgress,
+  rolloverProgress,
+  type Unmet,
+} from '../properties/liveness.ts';
+import { Violation } from '../properties/violation.ts';
+import type { Machine } from './cluster.ts';
+import type { DiskFaults } from './disk.ts';
+import { replicasLeft } from './faults.ts';
+import type { Simulation } from './simulator.ts';
+import type { PlannedCall } from './workload.ts';
+
+/** By then all must be well again. Many times what any timeout in a node takes. */
+const PROGRESS_WITHIN_MS = 120_000;
+const POLL_MS = 100;
+
+const NO_DISK_FAULTS: Partial<DiskFaults> = {
+  writeError: 0,
+  syncError: 0,
+  capacityBytes: Infinity,
+  slowness: 1,
+  hung: false,
+};
+
+export class Aftermath {
+  readonly core: readonly Machine[];
+  readonly rest: readonly Machine[];
+  readonly contents: Map<string, Uint8Array[]> = new Map();
+  done = false;
+  private readonly sim: Simulation;
+  private deadlineMs = 0;
+  private nextId: number;
+  private answers = 0;
+
+  constructor(sim: Simulation, nextId: number) {
+    this.sim = sim;
+    this.nextId = nextId;
+    const { machines } = sim.cluster;
+    const random = sim.randomness.stream('aftermath');
+    const majority = random.shuffle(machines).slice(0, (machines.length >> 1) + 1);
+    this.core = random.chance(0.5) && isEnough(sim, majority) ? majority : machines;
+    this.rest = machines.filter((machine) => !this.core.includes(machine));
+  }
+
+  heal(): void {
+    const { cluster, time } = this.sim;
+    cluster.network.heal();
+    for (const machine of this.core) {
+      Object.assign(machine.disk.faults, NO_DISK_FAULTS);
+      machine.clock.setDrift(0);
+      if (machine.paused) cluster.resume(machine);
+      this.sim.restart(machine);
+    }
+    this.deadlineMs = time.nowMs + PROGRESS_WITHIN_MS;
+    this.waitForProgress();
+  }
+
+  private waitForProgress(): void {
+    const { checker, time, run } = this.sim;
+    const nodes = this.core.flatMap(({ node }) => node ?? []);
+    const { maxSegmentEntries } = run.options.cluster.config;
+    const unmet =
+      this.deadCore() ??
+      leadershipProgress(nodes) ??
+      failoverProgress(checker.record, nodes) ??
+      rolloverProgress(checker.record, maxSegmentEntries);
+    if (unmet === undefined) return this.useEverything();
+    if (time.nowMs > this.deadlineMs) throw new Violation(unmet.property, unmet.reason);
+    time.after(POLL_MS, () => this.waitForProgress());
+  }
+
+  private deadCore(): Unmet | undefined {
+    const dead = this.core.find(({ node }) => node === undefined);
+    return dead && { property: 'LeadershipProgress', reason: `node ${dead.id} is not running` };
+  }
+
+  /** Each operation, on a new topic and on the old ones, is done within the bound. */
+  private useEverything(): void {
+    const topics = ['afterwards', ...this.sim.checker.record.metadata.topics.keys()];
+    const kinds = ['register', 'put', 'get', 'fetch'] as const;
+    const asks = topics.flatMap((topic) => kinds.map((kind) => ({ topic, kind })));
+    const next = (): void => {
+      const ask = asks.shift();
+      if (ask === undefined) this.readAll(topics);
+      else this.insist(ask.kind, ask.topic, next);
+    };
+    next();
+  }
+
+  private insist(kind: PlannedCall['kind'], topic: string, done: () => void): void {
+    const call = this.call(kind, topic);
+    this.sim.workload.ask(call, (reply) => {
+      if (reply !== undefined && reply.kind !== 'error') return done();
+      if (this.sim.time.nowMs > this.deadlineMs) {
+        const said = reply === undefined ? 'nothing' : reply.kind === 'error' ? reply.code : '';
+        throw new Violation('ReadProgress', `${kind} ${topic} at node ${call.node}: ${said}`);
+      }
+      this.sim.time.after(POLL_MS, () => this.insist(kind, topic, done));
+    });
+  }
+
+  /** Reads every topic through, asking one node after another. */
+  private readAll(topics: readonly string[]): void {
+    const [topic, ...others] = topics;
+    if (topic === undefined) {
+      this.done = true;
+      return;
+    }
+    const records: Uint8Array[] = [];
+    this.contents.set(topic, records);
+    const end = this.endOf(topic);
+    const next = (): void => {
+      if (records.length === end) return this.readAll(others);
+      this.read(topic, records.length, (reply) => {
+        if (reply.kind === 'record') {
+          records.push(reply.record);
+          return next();
+        }
+        if (this.sim.time.nowMs > this.deadlineMs + PROGRESS_WITHIN_MS) {
+          throw new Violation(
+            'ReadProgress',
+            `offset ${records.length} of ${topic}: ${reply.kind}`,
+          );
+        }
+        this.sim.time.after(POLL_MS, next);
+      });
+    };
+    next();
+  }
+
+  private read(topic: string, offset: number, done: (reply: Reply) => void): void {
+    const { cluster } = this.sim;
+    const machine = this.core[offset % this.core.length]!;
+    const operation = { kind: 'fetch', topic, offset: offset as Offset } as const;
+    const gone: Reply = { kind: 'error', code: 'Unavailable', message: 'no process' };
+    const taken = cluster.request(machine, operation, (reply) => done(reply ?? gone));
+    if (!taken) done(gone);
+  }
+
+  /** Where the acknowledged records of a topic end. */
+  private endOf(topic: string): number {
+    const { record } = this.sim.checker;
+    const model = record.metadata.topics.get(topic)!.segments;
+    const last = record.segment(topic, model.length as never);
+    return model.at(-1)!.baseOffset + last.highWatermark;
+  }
+
+  private call(kind: PlannedCall['kind'], topic: string): PlannedCall {
+    const node = this.core[this.answers++ % this.core.length]!.id;
+    const id = this.nextId++;
+    return { id, client: 0, atMs: 0, kind, topic, group: 'group-1', node, amount: 0 };
+  }
+}
+
+/** Whether these machines hold a majority of everything, so that they must be able to go on alone. */
+function isEnough(sim: Simulation, core: readonly Machine[]): boolean {
+  const { checker, cluster } = sim;
+  if (cluster.machines.some(({ replaced }) => replaced)) return false;
+  const last = cluster.machines
+    .flatMap(({ node }) => node?.raft ?? [])
+    .sort((a, b) => b.commitIndex - a.commitIndex)[0];
+  const voters = (last?.membership ?? []).filter(({ learner }) => !learner);
+  if (voters.length < cluster.machines.length) return false;
+  return replicasLeft(checker.record, core);
+}

@@ -1,0 +1,298 @@
+/**
+ * The machines of a simulated cluster: each has a clock, a disk that outlives its processes, and at most one process,
+ * which is a real node. Everything that a node hears comes through here, so here is where it can be crashed, paused
+ * and restarted, and where the checks look at it after each input.
+ */
+import { AssertionError } from '../impl/core/assert.ts';
+import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import type { NodeId } from '../impl/core/ids.ts';
+import type { TraceEvent } from '../impl/core/trace.ts';
+import type { NodeConfig } from '../impl/node/config.ts';
+import type { Envelope } from '../impl/node/messages.ts';
+import { Node, type NodePorts } from '../impl/node/node.ts';
+import type { Checksum } from '../impl/ports/disk.ts';
+import type { Network } from '../impl/ports/network.ts';
+import { Violation } from '../properties/violation.ts';
+import { NodeClock, type VirtualTime } from './clock.ts';
+import { type DiskLatency, SimDisk } from './disk.ts';
+import { type NetworkOptions, SimNetwork } from './network.ts';
+import type { Randomness } from './random.ts';
+
+/** What every node is told, but for what differs from node to node. */
+export type SharedConfig = Omit<
+  NodeConfig,
+  'id' | 'found' | 'join' | 'replace' | 'raftAddress' | 'clientAddress'
+>;
+
+export interface ClusterOptions {
+  readonly nodes: number;
+  readonly config: SharedConfig;
+  readonly network: NetworkOptions;
+  readonly disk: DiskLatency;
+  /** Clocks run up to so much too fast or too slow. */
+  readonly clockDrift: number;
+  /** Every message goes through its bytes, as it does between real machines. */
+  readonly encode: ((envelope: Envelope) => Envelope) | undefined;
+}
+
+/** Who looks on. */
+export interface ClusterObserver {
+  /** A node does something that the specification has a name for. */
+  traced(event: TraceEvent): void;
+  /** A node has handled an input; `message` is what it heard, if it was one. */
+  afterInput(node: Node, message: Envelope | undefined): void;
+  /** A node answers a client. */
+  replied(operation: Operation, reply: Reply): void;
+  /** The process of a node has ended by itself, with this reason. */
+  failed(node: NodeId, reason: string): void;
+}
+
+interface Held {
+  readonly act: (node: Node) => void;
+  readonly message: Envelope | undefined;
+}
+
+export class Machine {
+  readonly id: NodeId;
+  readonly disk: SimDisk;
+  clock: NodeClock;
+  /** The running process. */
+  node: Node | undefined;
+  /** Counts processes; what was meant for an earlier one is dropped. */
+  life = 0;
+  paused = false;
+  /** Its disk is new: the operator says that the old one is gone for good. */
+  replaced = false;
+  /** Inputs that wait for the end of a pause. */
+  readonly held: Held[] = [];
+  /** Whoever waits for a reply of the present process. */
+  open: Set<(reply: Reply | undefined) => void> = new Set();
+  wakeAtMs: number = Infinity;
+
+  constructor(id: NodeId, disk: SimDisk, clock: NodeClock) {
+    this.id = id;
+    this.disk = disk;
+    this.clock = clock;
+  }
+}
+
+export class Cluster {
+  readonly machines: readonly Machine[];
+  readonly network: SimNetwork<Envelope>;
+  private readonly time: VirtualTime;
+  private readonly randomness: Randomness;
+  private readonly options: ClusterOptions;
+  private readonly observer: ClusterObserver;
+  private readonly checksum: Checksum;
+
+  constructor(
+    options: ClusterOptions,
+    time: VirtualTime,
+    randomness: Randomness,
+    checksum: Checksum,
+    observer: ClusterObserver,
+  ) {
+    this.options = options;
+    this.time = time;
+    this.randomness = randomness;
+    this.checksum = checksum;
+    this.observer = observer;
+    this.network = new SimNetwork<Envelope>(options.network, time, randomness, (_, to, envelope) =>
+      this.input(this.machine(to), (node) => node.receive(envelope), envelope),
+    );
+    this.machines = Array.from({ length: options.nodes }, (_, i) => {
+      const random = randomness.stream(`disk/${i + 1}`);
+      const schedule = (delayMs: number, task: () => void): void => time.after(delayMs, task);
+      const disk = new SimDisk({ random, schedule, latency: options.disk });
+      return new Machine((i + 1) as NodeId, disk, this.newClock(i + 1));
+    });
+  }
+
+  machine(id: number): Machine {
+    return this.machines[id - 1]!;
+  }
+
+  /** Starts a new process on a machine that has none. */
+  start(machine: Machine): void {
+    machine.life++;
+    machine.clock = this.newClock(machine.id);
+    machine.wakeAtMs = Infinity;
+    const { life } = machine;
+    const disk = machine.disk.start((completions) =>
+      this.inputOfLife(machine, life, (node) => node.complete(completions), undefined),
+    );
+    const ports: NodePorts = {
+      clock: {
+        monotonicMs: () => machine.clock.monotonicMs(),
+        wallMs: () => machine.clock.wallMs(),
+      },
+      random: this.randomness.stream(`node/${machine.id}/${life}`),
+      network: this.networkOf(machine),
+      disk,
+      checksum: this.checksum,
+      trace: { emit: (event) => this.observer.traced(event) },
+    };
+    machine.node = new Node(this.configOf(machine), ports);
+    this.input(machine, (node) => node.start(), undefined);
+  }
+
+  /** Ends the process at once; with the power goes what the disk had not made durable. */
+  crash(machine: Machine, power: boolean): void {
+    if (power) machine.disk.powerLoss();
+    else machine.disk.processCrash();
+    this.end(machine);
+  }
+
+  /** Another, empty disk takes the place of the old one. */
+  replaceDisk(machine: Machine): void {
+    machine.disk.wipe();
+    machine.replaced = true;
+    this.end(machine);
+  }
+
+  /** Asks the process to end in good order. */
+  stop(machine: Machine): void {
+    this.input(machine, (node) => node.stop(), undefined);
+  }
+
+  /** Time goes on and the process does not. */
+  pause(machine: Machine): void {
+    machine.paused = true;
+  }
+
+  resume(machine: Machine): void {
+    machine.paused = false;
+    const { life } = machine;
+    for (const { act, message } of machine.held.splice(0)) {
+      this.inputOfLife(machine, life, act, message);
+    }
+    if (machine.node !== undefined) this.armWake(machine);
+  }
+
+  /**
+   * Hands an operation to a node; false if there is no process to take it. `answered` is called once: with the node's
+   * reply, or with undefined if the process ends before it replies.
+   */
+  request(
+    machine: Machine,
+    operation: Operation,
+    answered: (reply: Reply | undefined) => void,
+  ): boolean {
+    if (machine.node === undefined) return false;
+    const { open } = machine;
+    open.add(answered);
+    const reply = (reply: Reply): void => {
+      if (!open.delete(answered)) throw new Violation('OneReplyInv', 'a node replied twice');
+      this.observer.replied(operation, reply);
+      answered(reply);
+    };
+    this.input(machine, (node) => node.request(operation, reply), undefined);
+    return true;
+  }
+
+  private networkOf(machine: Machine): Network<Envelope> {
+    const { encode } = this.options;
+    const located = new Set<number>();
+    const send = (to: number, envelope: Envelope): void =>
+      this.network.send(machine.id, to, encode === undefined ? envelope : encode(envelope));
+    return {
+      send: (to, envelope) => {
+        if (located.has(to)) send(to, envelope);
+      },
+      sendToAddress: (address, envelope) => {
+        const to = this.machines.find(({ id }) => raftAddress(id) === address);
+        if (to !== undefined) send(to.id, envelope);
+      },
+      locate: (node) => {
+        located.add(node);
+      },
+    };
+  }
+
+  private input(machine: Machine, act: (node: Node) => void, message: Envelope | undefined): void {
+    this.inputOfLife(machine, machine.life, act, message);
+  }
+
+  private inputOfLife(
+    machine: Machine,
+    life: number,
+    act: (node: Node) => void,
+    message: Envelope | undefined,
+  ): void {
+    const { node } = machine;
+    if (node === undefined || machine.life !== life) return;
+    if (machine.paused) {
+      machine.held.push({ act, message });
+      return;
+    }
+    try {
+      act(node);
+    } catch (error) {
+      if (!(error instanceof AssertionError)) throw error;
+      throw new Violation('NodeAssertion', `node ${machine.id}: ${error.message}`);
+    }
+    this.observer.afterInput(node, message);
+    if (machine.node !== node) return;
+    if (node.status === 'stopped') {
+      machine.disk.processCrash();
+      this.end(machine);
+      this.observer.failed(machine.id, node.failure?.message ?? 'stopped');
+      return;
+    }
+    this.armWake(machine);
+  }
+
+  private end(machine: Machine): void {
+    machine.node = undefined;
+    machine.life++;
+    machine.paused = false;
+    machine.held.length = 0;
+    const open = [...machine.open];
+    machine.open = new Set();
+    for (const answered of open) answered(undefined);
+  }
+
+  /** Sees to it that the node is woken when it asked to be. */
+  private armWake(machine: Machine): void {
+    const deadlineMs = machine.node!.deadlineMs();
+    if (deadlineMs === Infinity) return;
+    const wakeAtMs = Math.max(machine.clock.virtualMsOf(deadlineMs), this.time.nowMs + 0.001);
+    if (wakeAtMs >= machine.wakeAtMs) return;
+    machine.wakeAtMs = wakeAtMs;
+    const { life } = machine;
+    this.time.at(wakeAtMs, () => {
+      if (machine.life !== life || machine.wakeAtMs !== wakeAtMs) return;
+      machine.wakeAtMs = Infinity;
+      if (machine.paused) return;
+      if (machine.clock.monotonicMs() < machine.node!.deadlineMs()) this.armWake(machine);
+      else this.inputOfLife(machine, life, TICK, undefined);
+    });
+  }
+
+  private newClock(id: number): NodeClock {
+    const random = this.randomness.stream(`clock/${id}`);
+    const { clockDrift } = this.options;
+    const drift = random.between(-clockDrift, clockDrift);
+    return new NodeClock(this.time, random.between(0, 1e6), drift, random.between(1.7e12, 1.8e12));
+  }
+
+  private configOf(machine: Machine): NodeConfig {
+    const others = this.machines.filter((each) => each !== machine);
+    const found = machine.id === 1 && !machine.replaced;
+    return {
+      ...this.options.config,
+      id: machine.id,
+      found,
+      join: found ? [] : others.map((each) => raftAddress(each.id)),
+      replace: machine.replaced,
+      raftAddress: raftAddress(machine.id),
+      clientAddress: `node-${machine.id}:client`,
+    };
+  }
+}
+
+const TICK = (node: Node): void => node.tick();
+
+export function raftAddress(id: number): string {
+  return `node-${id}:raft`;
+}

@@ -1,0 +1,252 @@
+/**
+ * One run: a whole cluster of real nodes in one thread, in virtual time, from one seed. First faults and load, and
+ * every property checked after every event; then a majority is healed, the rest stays as it is, and progress is demanded;
+ * at the end what clients saw is judged.
+ */
+import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import type { NodeId } from '../impl/core/ids.ts';
+import { crc32c } from '../impl/core/storage/crc32c.ts';
+import type { TraceEvent } from '../impl/core/trace.ts';
+import { decodeEnvelope, encodeEnvelope } from '../impl/node/message-codec.ts';
+import type { Envelope } from '../impl/node/messages.ts';
+import type { Node } from '../impl/node/node.ts';
+import { Checker } from '../properties/checker.ts';
+import {
+  AckedIsReadableProp,
+  ConsumedOnceProp,
+  type Contents,
+  NothingInventedProp,
+  ReadIsTrueProp,
+  RealTimeOrderProp,
+} from '../properties/history.ts';
+import { Violation } from '../properties/violation.ts';
+import { Aftermath } from './aftermath.ts';
+import { VirtualTime } from './clock.ts';
+import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
+import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
+import { type Overrides, Randomness } from './random.ts';
+import { type SimEvent, Trace } from './trace.ts';
+import { type PlannedCall, planWorkload, Workload, type WorkloadOptions } from './workload.ts';
+
+export interface SimOptions {
+  /** Length of the first phase. */
+  readonly durationMs: number;
+  readonly cluster: Omit<ClusterOptions, 'encode'>;
+  readonly workload: WorkloadOptions;
+  readonly faults: FaultOptions;
+  /** Messages between nodes go through their bytes. */
+  readonly encode: boolean;
+}
+
+/** What is decided before a run begins. Without any part of it the rest means the same. */
+export interface Plan {
+  readonly faults: readonly Fault[];
+  readonly calls: readonly PlannedCall[];
+}
+
+export interface Run {
+  readonly seed: string;
+  readonly options: SimOptions;
+  readonly plan: Plan;
+  readonly overrides?: Overrides;
+}
+
+export interface Failure {
+  readonly property: string;
+  readonly message: string;
+  readonly atMs: number;
+}
+
+export interface Outcome {
+  readonly seed: string;
+  readonly failure: Failure | undefined;
+  readonly hash: string;
+  readonly virtualMs: number;
+  readonly events: number;
+  /** Client operations by what became of them. */
+  readonly calls: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly evaluations: Readonly<Record<string, number>>;
+  readonly probes: Readonly<Record<string, number>>;
+}
+
+export function planRun(seed: string, options: SimOptions): Run {
+  const randomness = new Randomness(seed);
+  const { cluster, workload, faults, durationMs } = options;
+  return {
+    seed,
+    options,
+    plan: {
+      faults: planFaults(randomness.stream('faults'), faults, cluster.nodes, durationMs),
+      calls: planWorkload(randomness.stream('workload'), workload, cluster.nodes, durationMs),
+    },
+  };
+}
+
+const throughBytes = (envelope: Envelope): Envelope => decodeEnvelope(encodeEnvelope(envelope));
+
+export class Simulation {
+  readonly time: VirtualTime = new VirtualTime();
+  readonly checker: Checker = new Checker(crc32c);
+  readonly cluster: Cluster;
+  readonly workload: Workload;
+  readonly trace: Trace;
+  readonly run: Run;
+  readonly randomness: Randomness;
+  healed = false;
+  private readonly faultCounts = new Map<string, number>();
+  private events = 0;
+  /** Machines that are left as they are since the cluster was healed. */
+  private readonly frozen = new Set<Machine>();
+
+  /** `write` takes the trace, line by line. */
+  constructor(run: Run, write?: (line: string) => void) {
+    const { seed, options, overrides } = run;
+    this.randomness = new Randomness(seed, overrides);
+    const { randomness } = this;
+    this.run = run;
+    this.trace = new Trace(this.time, write);
+    this.cluster = new Cluster(
+      { ...options.cluster, encode: options.encode ? throughBytes : undefined },
+      this.time,
+      randomness,
+      crc32c,
+      this,
+    );
+    this.workload = new Workload(
+      this.cluster,
+      this.time,
+      randomness,
+      options.workload.recordBytesMax,
+    );
+  }
+
+  /** Runs to the end, or to the first property that does not hold. Any other error is a fault of the simulator. */
+  play(): Outcome {
+    let failure: Failure | undefined;
+    try {
+      this.underFaults();
+      const contents = this.afterHealing();
+      this.judge(contents);
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      failure = { property: error.property, message: error.message, atMs: this.time.nowMs };
+    }
+    return this.outcome(failure);
+  }
+
+  /** The next event: a message, a disk completion, a wake-up, a client's call or a fault, and all checks. */
+  tick(): void {
+    this.time.step();
+    this.events++;
+  }
+
+  private underFaults(): void {
+    const { plan, options } = this.run;
+    for (const machine of this.cluster.machines) this.cluster.start(machine);
+    for (const fault of plan.faults) this.time.at(fault.atMs, () => this.inject(fault));
+    this.workload.run(plan.calls);
+    while (this.time.nextMs <= options.durationMs) this.tick();
+  }
+
+  private afterHealing(): Contents {
+    const aftermath = new Aftermath(this, this.run.plan.calls.length + 1);
+    this.healed = true;
+    for (const machine of aftermath.rest) {
+      this.frozen.add(machine);
+      if (machine.node !== undefined) this.crash(machine, true);
+    }
+    this.say({ name: 'Phase', node: 0, detail: `${aftermath.core.length} healed` });
+    aftermath.heal();
+    while (!aftermath.done) this.tick();
+    return aftermath.contents;
+  }
+
+  private judge(contents: Contents): void {
+    const { history } = this.workload;
+    AckedIsReadableProp(history, contents);
+    NothingInventedProp(history, contents);
+    RealTimeOrderProp(history);
+    ConsumedOnceProp(history);
+    ReadIsTrueProp(history, contents);
+  }
+
+  // What the cluster tells.
+
+  traced(event: TraceEvent): void {
+    this.trace.note(event);
+    this.checker.emit(event);
+  }
+
+  afterInput(node: Node, envelope: Envelope | undefined): void {
+    const body = envelope?.body;
+    const records = body !== undefined && 'records' in body ? body : undefined;
+    this.checker.afterInput(node, records);
+  }
+
+  replied(operation: Operation, reply: Reply): void {
+    if (reply.kind === 'record' && operation.kind !== 'register') {
+      this.checker.wasRead(operation.topic, reply.offset, reply.record);
+    } else if (reply.kind === 'appended' && operation.kind === 'put') {
+      this.checker.wasAppended(operation.topic, reply.offset, operation.record);
+    }
+  }
+
+  failed(node: NodeId, reason: string): void {
+    this.checker.crashed(node);
+    this.say({ name: 'Fault', node, detail: `ended: ${reason}` });
+    this.time.after(1000, () => this.restart(this.cluster.machine(node)));
+  }
+
+  // What faults do.
+
+  crash(machine: Machine, power: boolean): void {
+    this.cluster.crash(machine, power);
+    this.checker.crashed(machine.id);
+    this.trace.note({ name: 'Crash', node: machine.id });
+  }
+
+  replaceDisk(machine: Machine): void {
+    this.cluster.replaceDisk(machine);
+    this.checker.diskReplaced(machine.id);
+    this.trace.note({ name: 'ReplaceDisk', node: machine.id });
+  }
+
+  restart(machine: Machine): void {
+    if (machine.node === undefined && !this.frozen.has(machine)) this.cluster.start(machine);
+  }
+
+  say(event: SimEvent): void {
+    this.trace.note(event);
+  }
+
+  private inject(fault: Fault): void {
+    const { kind, target, forMs, amount } = fault;
+    if (!inject(this, fault)) return;
+    this.faultCounts.set(kind, (this.faultCounts.get(kind) ?? 0) + 1);
+    const detail = `${kind} ${JSON.stringify(target)} for ${forMs} ms, ${amount}`;
+    this.say({ name: 'Fault', node: 0, detail });
+  }
+
+  private outcome(failure: Failure | undefined): Outcome {
+    const calls = new Map<string, number>();
+    for (const { operation, reply } of this.workload.history) {
+      const answer = reply === undefined ? 'unknown' : reply.kind === 'error' ? reply.code : 'ok';
+      const key = `${operation.kind} ${answer}`;
+      calls.set(key, (calls.get(key) ?? 0) + 1);
+    }
+    const { lost, duplicated, cut, overflowed } = this.cluster.network.counts;
+    const faults = { ...Object.fromEntries(this.faultCounts), lost, duplicated, cut, overflowed };
+    return {
+      seed: this.run.seed,
+      failure,
+      hash: this.trace.hash,
+      virtualMs: this.time.nowMs,
+      events: this.events,
+      calls: Object.fromEntries(calls),
+      faults,
+      evaluations: Object.fromEntries(this.checker.evaluations),
+      probes: Object.fromEntries(this.checker.probes),
+    };
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Each seed draws its own world: sizes, loads, latencies, and which faults come how often. Extremes are drawn on
+ * purpose, and half of all kinds of faults are left out of each run, since a fault that is always there hides others.
+ */
+import { FAST_DISK } from './disk.ts';
+import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import type { Randomness, RandomStream } from './random.ts';
+import type { SimOptions } from './simulator.ts';
+
+export function drawOptions(randomness: Randomness, durationMs: number): SimOptions {
+  const random = randomness.stream('swarm');
+  const nodes = random.pick([1, 3, 3, 3, 3, 3, 5]);
+  const syncMs = random.pick([0.2, 1, 1, 10]);
+  return {
+    durationMs,
+    encode: random.chance(0.1),
+    cluster: {
+      nodes,
+      clockDrift: random.pick([0, 0.0001, 0.01]),
+      network: {
+        latencyMinMs: random.pick([0.05, 0.2, 1]),
+        latencyMeanMs: random.pick([0.1, 0.5, 2, 10]),
+        spikeProbability: random.pick([0, 0.0001, 0.01]),
+        lossProbability: random.pick([0, 0, 0.001, 0.02, 0.1]),
+        duplicateProbability: random.pick([0, 0, 0.001, 0.02, 0.1]),
+        inOrder: random.chance(0.5),
+        linkCapacity: random.pick([10_000, 10_000, 50]),
+      },
+      disk: { ...FAST_DISK, syncMs, writeMs: syncMs / 10 },
+      config: {
+        replicationFactor: random.pick([3, 3, 3, 2]),
+        maxSegmentEntries: random.pick([5, 20, 20, 100, 1000]),
+        monitorCheckMs: random.pick([500, 2000]),
+        leaseMs: 400,
+        failoverMs: 1000,
+        electionTimeoutMs: 500,
+        heartbeatMs: 100,
+        operationTimeoutMs: 5000,
+        snapshotEveryEntries: random.pick([20, 200, 10_000]),
+        fileBytes: random.pick([4096, 65_536, 1 << 20]),
+        batchBytes: 65_536,
+        checkpointBytes: random.pick([8192, 65_536, 1 << 20]),
+      },
+    },
+    workload: {
+      clients: random.pick([1, 2, 4, 8]),
+      topics: random.pick([1, 1, 2, 4]),
+      groups: random.pick([1, 1, 2]),
+      perSecond: random.pick([1, 3, 5, 10]),
+      recordBytesMax: random.pick([8, 32, 200]),
+      weights: {
+        put: random.pick([1, 4]),
+        get: random.pick([0, 1, 2]),
+        fetch: random.pick([0, 0.5, 1]),
+      },
+      phaseMs: 10_000,
+    },
+    faults: {
+      meanIntervalMs: random.pick([2000, 5000, 10_000, 20_000, 60_000, Infinity]),
+      meanDurationMs: random.pick([200, 1000, 4000, 15_000]),
+      weights: drawWeights(random),
+    },
+  };
+}
+
+function drawWeights(random: RandomStream): Record<FaultKind, number> {
+  const weights = FAULT_KINDS.map((kind) => [kind, random.chance(0.5) ? 0 : random.unit()]);
+  return Object.fromEntries(weights) as Record<FaultKind, number>;
+}

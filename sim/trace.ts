@@ -1,0 +1,49 @@
+/**
+ * The event stream of a run: hashed always, written as NDJSON on demand. Two runs are the same run if their
+ * streams are; the hash tells at no cost, the lines tell where they part.
+ */
+import type { TraceEvent } from '../impl/core/trace.ts';
+import type { VirtualTime } from './clock.ts';
+
+/** What the simulator itself does, besides the actions that the specification knows. */
+export interface SimEvent {
+  readonly name: 'Fault' | 'Undo' | 'Call' | 'Reply' | 'Phase';
+  readonly node: number;
+  readonly detail: string;
+}
+
+export class Trace {
+  private readonly time: VirtualTime;
+  private readonly write: ((line: string) => void) | undefined;
+  private readonly names = new Map<string, number>();
+  private low = 0x811c9dc5;
+  private high = 0x1b873593;
+
+  constructor(time: VirtualTime, write: ((line: string) => void) | undefined) {
+    this.time = time;
+    this.write = write;
+  }
+
+  note(event: TraceEvent | SimEvent): void {
+    let name = this.names.get(event.name);
+    if (name === undefined) {
+      name = this.names.size + 1;
+      this.names.set(event.name, name);
+    }
+    this.mix(this.time.nowUs | 0);
+    this.mix((name << 8) ^ event.node);
+    this.write?.(JSON.stringify({ atUs: this.time.nowUs, ...event }));
+  }
+
+  /** Mixes in any number that a rerun has to come to again. */
+  mix(value: number): void {
+    this.low = Math.imul(this.low ^ value, 0x01000193);
+    this.high = Math.imul((this.high << 5) ^ (this.high >>> 27) ^ value, 0x9e3779b1);
+  }
+
+  /** 16 hexadecimal digits. */
+  get hash(): string {
+    const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
+    return hex(this.low) + hex(this.high);
+  }
+}
