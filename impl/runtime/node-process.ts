@@ -50,7 +50,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     maxConnections: config.maxConnections,
     onTrouble: (reason) => log.warn({ reason }, 'client port'),
   });
-  const { disk, checksum, arena, way, reason } = await openDisk(
+  const { disk, checksum, arena, way, reason } = openDisk(
     config.directory,
     config.disk,
     (completions) => host.complete(completions),

@@ -4,8 +4,6 @@ import { loadNative, NativeDisk, type NativeStats } from '../../native/index.ts'
 import { WalrusError } from '../core/errors.ts';
 import { crc32c } from '../core/storage/crc32c.ts';
 import type { Checksum, Disk, DiskCompletions } from '../ports/disk.ts';
-import { createDirectory } from './directory.ts';
-import { DirectoryLock, DirectoryLockedError } from './directory-lock.ts';
 import { PortableDisk } from './portable-disk.ts';
 
 /**
@@ -24,19 +22,19 @@ export interface OpenedDisk {
   arena(sizeBytes: number): Uint8Array;
   /** Present for the native ways. */
   nativeStats?(): NativeStats;
-  /** Gives the directory back. Nothing may be in flight, nothing may follow. */
+  /** Waits for what is in flight, then gives the directory back. Nothing may follow. */
   close(): Promise<void>;
 }
 
 /**
- * Takes the directory, made if need be, for this process. `Locked` while another has it; `InvalidArgument`
- * if the way that was asked for cannot be had here.
+ * Gives a disk that touches nothing before its `lock`. Throws `InvalidArgument` if the way that was asked for cannot
+ * be had here. Native and portable disks exclude each other.
  */
-export async function openDisk(
+export function openDisk(
   directory: string,
   choice: DiskChoice,
   deliver: DiskCompletions,
-): Promise<OpenedDisk> {
+): OpenedDisk {
   const path = resolve(directory);
   const native = loadNative();
   if (choice === 'portable') return portable(path, 'asked for', deliver);
@@ -44,11 +42,9 @@ export async function openDisk(
     if (choice === 'auto') return portable(path, native.unavailable, deliver);
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${native.unavailable}`);
   }
-  const lock = await claim(path);
   try {
-    return nativeDisk(path, choice, deliver, lock);
+    return nativeDisk(path, choice, deliver);
   } catch (error) {
-    await lock.release();
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${(error as Error).message}`);
   }
 }
@@ -69,7 +65,6 @@ function nativeDisk(
   path: string,
   engine: 'auto' | 'io_uring' | 'pwrite',
   deliver: DiskCompletions,
-  lock: DirectoryLock,
 ): OpenedDisk {
   const disk = new NativeDisk({ directory: path, engine }, deliver);
   const { engine: way, engineReason } = disk.stats();
@@ -80,20 +75,6 @@ function nativeDisk(
     checksum: disk.checksum,
     arena: (sizeBytes) => disk.alignedArena(sizeBytes),
     nativeStats: () => disk.stats(),
-    async close() {
-      await disk.close();
-      await lock.release();
-    },
+    close: () => disk.close(),
   };
-}
-
-/** The native disk locks by `flock`, which Node.js cannot see; so it takes the portable disk's lock as well. */
-async function claim(path: string): Promise<DirectoryLock> {
-  await createDirectory(path);
-  try {
-    return await DirectoryLock.acquire(path);
-  } catch (error) {
-    if (error instanceof DirectoryLockedError) throw new WalrusError('Locked', error.message);
-    throw error;
-  }
 }
