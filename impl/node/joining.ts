@@ -14,6 +14,7 @@ export interface JoiningPorts {
   nowMs(): number;
   raft(): Raft | undefined;
   sendToAddress(address: string, message: JoinMessage): void;
+  locate(node: NodeId, address: string): void;
 }
 
 export class Joining {
@@ -44,8 +45,10 @@ export class Joining {
     this.ports.sendToAddress(address, { kind: 'Join', address: raftAddress, replace });
   }
 
-  handleReply({ outcome, leaderAddress }: JoinReply): void {
+  /** Learns where the members are, since the log will come from one of them and wants an answer. */
+  handleReply({ outcome, leaderAddress, members }: JoinReply): void {
     if (outcome === 'pending') this.leaderAddress = leaderAddress;
+    for (const { id, address } of members) this.ports.locate(id, address);
   }
 
   /**
@@ -54,6 +57,12 @@ export class Joining {
    */
   admit(id: NodeId, incarnation: Incarnation, address: string, replace: boolean): JoinReply {
     const raft = this.ports.raft()!;
+    const members = raft.membership.map((each) => ({ id: each.id, address: each.address }));
+    const reply = (
+      outcome: JoinReply['outcome'],
+      leaderAddress: string,
+      detail: string,
+    ): JoinReply => ({ kind: 'JoinReply', outcome, leaderAddress, detail, members });
     const member = raft.membership.find((each) => each.id === id);
     if (member?.incarnation === incarnation) return reply('admitted', '', 'a member already');
     if (member !== undefined && !replace) {
@@ -71,8 +80,4 @@ export class Joining {
     const result = raft.proposeMembership(change);
     return reply('pending', '', typeof result === 'string' ? result : 'proposed');
   }
-}
-
-function reply(outcome: JoinReply['outcome'], leaderAddress: string, detail: string): JoinReply {
-  return { kind: 'JoinReply', outcome, leaderAddress, detail };
 }

@@ -91,6 +91,7 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       break;
     case 'JoinReply':
       out.byte(OUTCOMES.indexOf(message.outcome)).text(message.leaderAddress).text(message.detail);
+      out.list(message.members, ({ id, address }) => out.whole(id).text(address));
       break;
     case 'Ping':
       break;
@@ -138,7 +139,10 @@ function decodeMessage(input: ByteReader): Message {
       return { kind, address: input.text(), replace: input.bool() };
     case 'JoinReply': {
       const outcome = known(OUTCOMES[input.byte()]);
-      return { kind, outcome, leaderAddress: input.text(), detail: input.text() };
+      const leaderAddress = input.text();
+      const detail = input.text();
+      const members = input.list(() => ({ id: input.whole() as NodeId, address: input.text() }));
+      return { kind, outcome, leaderAddress, detail, members };
     }
     case 'Ping':
       return { kind };

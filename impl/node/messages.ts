@@ -47,10 +47,14 @@ export type JoinMessage =
       /** The operator says that an earlier disk of this id is gone for good. */
       readonly replace: boolean;
     }
-  /** `leaderAddress` is '' if none is known. Admission itself shows in the Raft log that arrives. */
+  /**
+   * `leaderAddress` is '' if none is known. `members` is where the log will come from; admission itself shows in
+   * that log.
+   */
   | {
       readonly kind: 'JoinReply';
       readonly outcome: 'admitted' | 'pending' | 'refused';
       readonly leaderAddress: string;
+      readonly members: readonly { readonly id: NodeId; readonly address: string }[];
       readonly detail: string;
     };

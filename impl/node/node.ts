@@ -145,6 +145,7 @@ export class Node {
       nowMs,
       raft: () => this.raftNode,
       sendToAddress: (address, body) => ports.network.sendToAddress(address, this.wrap(0, 0, body)),
+      locate: (node, address) => ports.network.locate(node, address),
     });
   }
 
