@@ -8,6 +8,7 @@
 import { close, constants, fdatasync, fstat, open, read, write } from 'node:fs';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { assert, unreachable } from '../core/assert.ts';
 import type {
   Disk,
@@ -49,6 +50,7 @@ export class PortableDisk implements Disk {
   #nextHandle: FileHandle = 1;
   #lock: DirectoryLock | undefined;
   #completed: DiskCompletion[] = [];
+  #inFlight = 0;
 
   /** Touches nothing before `lock` is submitted. */
   constructor(directory: string, deliver: DiskCompletions) {
@@ -81,10 +83,13 @@ export class PortableDisk implements Disk {
         this.#submitToFile(request);
         break;
     }
+    this.#inFlight++;
   }
 
-  /** Closes what is still open and gives the directory back. Nothing may be in flight, nothing may follow. */
+  /** Waits for what is in flight, then closes what is open and gives the directory back. Nothing may follow. */
   async close(): Promise<void> {
+    // A descriptor closed under a call that uses it may come to stand for another file.
+    while (this.#inFlight > 0) await turn();
     for (const { fd } of this.#files.values()) {
       await new Promise<void>((done) => close(fd, () => done()));
     }
@@ -227,6 +232,7 @@ export class PortableDisk implements Disk {
       setImmediate(() => {
         const completions = this.#completed;
         this.#completed = [];
+        this.#inFlight -= completions.length;
         this.#deliver(completions);
       });
     }

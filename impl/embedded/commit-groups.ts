@@ -1,0 +1,212 @@
+/**
+ * Group commit: what is staged in one turn of the event loop becomes one batch of the store, all or nothing
+ * over a crash, and all who wait for it are answered at once. In order, so that a reader of a topic sees a prefix.
+ */
+import { WalrusError } from '../core/errors.ts';
+import type { Lsn, Store } from '../core/storage/store.ts';
+import type { FsyncSchedule } from './options.ts';
+import type { Topic } from './topic.ts';
+
+/** A batch of this size is committed without waiting for the end of the turn. */
+const GROUP_BYTES = 256 * 1024;
+
+type Resolve = (value: unknown) => void;
+
+// One executor for all promises: what it captures is taken right after the constructor has returned.
+let captured: Resolve;
+const capture = (resolve: Resolve): void => {
+  captured = resolve;
+};
+
+export class CommitGroup {
+  readonly #resolves: Resolve[] = [];
+  readonly #values: unknown[] = [];
+  readonly #callbacks: ((error: WalrusError | undefined) => void)[] = [];
+  readonly #topics: Topic[] = [];
+  #ends: number[] = [];
+  #shared: Promise<void> | undefined;
+  lsn: Lsn = 0;
+  bytes = 0;
+
+  /** Resolves to `value` when the group is acknowledged. */
+  promise<Value>(value: Value): Promise<Value> {
+    const promise = new Promise<unknown>(capture);
+    this.#resolves.push(captured);
+    this.#values.push(value);
+    return promise as Promise<Value>;
+  }
+
+  /** The same promise for all who want to know no more than that the group is acknowledged. */
+  shared(): Promise<void> {
+    this.#shared ??= this.promise(undefined);
+    return this.#shared;
+  }
+
+  onSettled(callback: (error: WalrusError | undefined) => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  /** The records of `topic` staged so far are given to readers with this group. */
+  publishes(topic: Topic, bytes: number): void {
+    this.bytes += bytes;
+    if (topic.group === this) return;
+    topic.group = this;
+    this.#topics.push(topic);
+  }
+
+  closed(lsn: Lsn): void {
+    this.lsn = lsn;
+    this.#ends = this.#topics.map((topic) => topic.stagedEnd);
+  }
+
+  acknowledge(): void {
+    for (const [i, topic] of this.#topics.entries()) topic.publish(this.#ends[i]!);
+    for (let i = 0; i < this.#resolves.length; i++) this.#resolves[i]!(this.#values[i]);
+    for (const callback of this.#callbacks) callback(undefined);
+  }
+
+  fail(error: WalrusError): void {
+    // To resolve a promise with a rejected one rejects it, so that no reject function need be kept for each.
+    const failed = Promise.reject(error);
+    failed.catch(() => {});
+    for (const resolve of this.#resolves) resolve(failed);
+    for (const callback of this.#callbacks) callback(error);
+  }
+}
+
+interface Waiting {
+  readonly bytes: number;
+  readonly run: () => void;
+  readonly refuse: (error: WalrusError) => void;
+}
+
+interface Flush {
+  readonly lsn: Lsn;
+  readonly resolve: () => void;
+  readonly reject: (error: WalrusError) => void;
+}
+
+export class CommitGroups {
+  readonly #store: Store;
+  readonly #fsync: FsyncSchedule;
+  readonly #commit = (): void => this.commit();
+  #open: CommitGroup | undefined;
+  /** Committed, not yet acknowledged; oldest first. */
+  #pending: CommitGroup[] = [];
+  #flushes: Flush[] = [];
+  /** Operations that wait for memory, in order of arrival. */
+  #waiting: Waiting[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #failure: WalrusError | undefined;
+  /** Groups acknowledged so far. */
+  acknowledged = 0;
+
+  constructor(store: Store, fsync: FsyncSchedule) {
+    this.#store = store;
+    this.#fsync = fsync;
+  }
+
+  /** The group of whatever is staged next; it is committed at the end of this turn at the latest. */
+  current(): CommitGroup {
+    if (this.#open === undefined) {
+      this.#open = new CommitGroup();
+      queueMicrotask(this.#commit);
+    } else if (this.#open.bytes >= GROUP_BYTES) {
+      this.commit();
+      return this.current();
+    }
+    return this.#open;
+  }
+
+  /** Whether `bytes` can be staged at once. If not, `whenRoom` tells when, or why not. */
+  hasRoom(bytes: number): boolean {
+    return (
+      this.#failure === undefined && this.#waiting.length === 0 && this.#store.room(bytes) === 'yes'
+    );
+  }
+
+  /** Runs `run` as soon as `bytes` can be staged, in order of arrival. `NoSpace` if the disk is full. */
+  whenRoom(bytes: number, run: () => void, refuse: (error: WalrusError) => void): void {
+    this.#waiting.push({ bytes, run, refuse });
+    // What is staged is part of what fills the memory.
+    if (this.#waiting.length === 1) this.commit();
+    this.#admit();
+  }
+
+  commit(): void {
+    const group = this.#open;
+    if (group === undefined) return;
+    this.#open = undefined;
+    group.closed(this.#store.commit());
+    this.#pending.push(group);
+    if (this.#fsync.mode === 'Milliseconds') this.#armTimer(this.#fsync.intervalMs);
+    this.progress();
+  }
+
+  /** Resolves when everything staged so far survives power loss. */
+  flush(): Promise<void> {
+    this.commit();
+    if (this.#failure) return Promise.reject(this.#failure);
+    const lsn = this.#store.commit();
+    this.#store.sync();
+    return new Promise((resolve, reject) => {
+      this.#flushes.push({ lsn, resolve, reject });
+      this.progress();
+    });
+  }
+
+  /** Resolves when nothing waits for memory any more and all that was staged is acknowledged or failed. */
+  async drain(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#pending.length > 0 || this.#open !== undefined) {
+      const last = this.current();
+      await new Promise<void>((resolve) => last.onSettled(() => resolve()));
+    }
+    clearTimeout(this.#timer);
+  }
+
+  /** Answers all whose place the store has reached. */
+  progress(): void {
+    const { durableLsn, writtenLsn } = this.#store;
+    const reached = this.#fsync.mode === 'SyncEach' ? durableLsn : writtenLsn;
+    let count = 0;
+    while (count < this.#pending.length && this.#pending[count]!.lsn <= reached) count++;
+    for (const group of this.#pending.splice(0, count)) {
+      this.acknowledged++;
+      group.acknowledge();
+    }
+    while (this.#flushes.length > 0 && this.#flushes[0]!.lsn <= durableLsn) {
+      this.#flushes.shift()!.resolve();
+    }
+    this.#admit();
+  }
+
+  /** Nothing will be acknowledged any more. */
+  fail(error: WalrusError): void {
+    this.#failure = error;
+    clearTimeout(this.#timer);
+    const groups = this.#open ? [...this.#pending, this.#open] : this.#pending;
+    this.#open = undefined;
+    this.#pending = [];
+    for (const group of groups) group.fail(error);
+    for (const flush of this.#flushes.splice(0)) flush.reject(error);
+    this.#admit();
+  }
+
+  #admit(): void {
+    while (this.#waiting.length > 0) {
+      const first = this.#waiting[0]!;
+      const room = this.#failure ? 'failed' : this.#store.room(first.bytes);
+      if (room === 'busy') return;
+      this.#waiting.shift();
+      if (room === 'yes') first.run();
+      else first.refuse(this.#failure ?? new WalrusError('NoSpace', 'the disk is full'));
+    }
+  }
+
+  #armTimer(intervalMs: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#store.sync();
+    }, intervalMs).unref();
+  }
+}

@@ -1,0 +1,156 @@
+/** What a user can choose when a log is opened, and what the environment chooses for those who do not. */
+import { join } from 'node:path';
+import { WalrusError } from '../core/errors.ts';
+import type { DiskChoice } from '../runtime/open-disk.ts';
+import { namespaceDirectory } from './namespace.ts';
+
+/** What a checkpointed read promises over crashes. */
+export type ReadConsistency =
+  | { readonly mode: 'StrictlyAtOnce' }
+  | { readonly mode: 'AtLeastOnce'; readonly persistEvery: number };
+
+export const ReadConsistency: {
+  /** The cursor is in the log before the entry is given out: none is delivered twice. */
+  readonly StrictlyAtOnce: ReadConsistency;
+  /**
+   * The cursor is in the log after every `persistEvery`-th entry, before that one is given out: fewer than
+   * `persistEvery` are delivered again after a crash, and none is lost. 0 counts as 1.
+   */
+  AtLeastOnce(persistEvery: number): ReadConsistency;
+} = {
+  StrictlyAtOnce: { mode: 'StrictlyAtOnce' },
+  AtLeastOnce: (persistEvery) => ({ mode: 'AtLeastOnce', persistEvery }),
+};
+
+/** When what was written is made to survive power loss. A crash of the process alone loses nothing under any of them. */
+export type FsyncSchedule =
+  | { readonly mode: 'SyncEach' }
+  | { readonly mode: 'Milliseconds'; readonly intervalMs: number }
+  | { readonly mode: 'NoFsync' };
+
+export const FsyncSchedule: {
+  /** Before it is acknowledged. Calls that are made together share one sync. */
+  readonly SyncEach: FsyncSchedule;
+  /** At most so many milliseconds after it was acknowledged, if the disk keeps up. 0 counts as 1. */
+  Milliseconds(intervalMs: number): FsyncSchedule;
+  /** When the operating system pleases, at `flush()` and at `close()`. */
+  readonly NoFsync: FsyncSchedule;
+} = {
+  SyncEach: { mode: 'SyncEach' },
+  Milliseconds: (intervalMs) => ({ mode: 'Milliseconds', intervalMs }),
+  NoFsync: { mode: 'NoFsync' },
+};
+
+export interface WalrusOptions {
+  /** Root of all data. Else `WALRUS_DATA_DIR`, else `./wal_files`. */
+  readonly dir?: string;
+  /**
+   * Logs of different namespaces under one root know nothing of each other. Any string will do. Else
+   * `WALRUS_INSTANCE_KEY`, which is not looked at where `dir` is given.
+   */
+  readonly namespace?: string;
+  /** Of checkpointed reads: `StrictlyAtOnce` by default. */
+  readonly consistency?: ReadConsistency;
+  /** `Milliseconds(200)` by default. */
+  readonly fsync?: FsyncSchedule;
+  /** The way to the disk: `auto` by default. `stats().disk` tells what was taken and why. */
+  readonly disk?: DiskChoice;
+  /**
+   * `consumed`, the default: the space of records that all cursors of their topic have passed is used again; records of
+   * a topic without cursors stay. `never`: records stay until `trim` or `deleteTopic`.
+   */
+  readonly reclaim?: 'consumed' | 'never';
+}
+
+export interface Settings {
+  readonly directory: string;
+  /** 1 is strict: the cursor is in the log before the entry is given out. */
+  readonly persistEvery: number;
+  readonly strict: boolean;
+  readonly fsync: FsyncSchedule;
+  readonly disk: DiskChoice;
+  readonly reclaimsConsumed: boolean;
+  readonly quiet: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Checks the options and fills in the rest. `InvalidArgument` names what is wrong. */
+export function settle(options: WalrusOptions, environment: Environment): Settings {
+  if (options === null || typeof options !== 'object')
+    invalid('options must be an object', options);
+  const { dir, namespace, disk = 'auto', reclaim = 'consumed' } = options;
+  const { consistency = ReadConsistency.StrictlyAtOnce } = options;
+  const { fsync = FsyncSchedule.Milliseconds(200) } = options;
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name)) invalid('options know no', name);
+  }
+  if (dir !== undefined && (typeof dir !== 'string' || dir === '' || dir.includes('\0'))) {
+    invalid('dir must be a path', dir);
+  }
+  if (namespace !== undefined && typeof namespace !== 'string') {
+    invalid('namespace must be a string', namespace);
+  }
+  if (!['auto', 'io_uring', 'pwrite', 'portable'].includes(disk)) {
+    invalid("disk must be 'auto', 'io_uring', 'pwrite' or 'portable'", disk);
+  }
+  if (reclaim !== 'consumed' && reclaim !== 'never') {
+    invalid("reclaim must be 'consumed' or 'never'", reclaim);
+  }
+  const key = namespace ?? (dir === undefined ? environment.WALRUS_INSTANCE_KEY : undefined);
+  const root = dir ?? (environment.WALRUS_DATA_DIR || 'wal_files');
+  return {
+    directory: key === undefined ? root : join(root, 'namespaces', namespaceDirectory(key)),
+    persistEvery: persistEveryOf(consistency),
+    strict: consistency.mode === 'StrictlyAtOnce',
+    fsync: checkFsync(fsync),
+    disk,
+    reclaimsConsumed: reclaim === 'consumed',
+    quiet: environment.WALRUS_QUIET !== undefined,
+  };
+}
+
+const OPTION_NAMES = ['dir', 'namespace', 'consistency', 'fsync', 'disk', 'reclaim'];
+
+function persistEveryOf(consistency: ReadConsistency): number {
+  switch (consistency?.mode) {
+    case 'StrictlyAtOnce':
+      return 1;
+    case 'AtLeastOnce':
+      return Math.max(1, wholeNumber('persistEvery', consistency.persistEvery));
+    default:
+      return invalid(
+        'consistency must be StrictlyAtOnce or AtLeastOnce(persistEvery)',
+        consistency,
+      );
+  }
+}
+
+function checkFsync(fsync: FsyncSchedule): FsyncSchedule {
+  switch (fsync?.mode) {
+    case 'SyncEach':
+    case 'NoFsync':
+      return fsync;
+    case 'Milliseconds':
+      // Timers of Node.js end at 2^31.
+      if (wholeNumber('intervalMs', fsync.intervalMs) >= 2 ** 31) {
+        invalid('intervalMs must be below 2^31', fsync.intervalMs);
+      }
+      return { mode: 'Milliseconds', intervalMs: Math.max(1, fsync.intervalMs) };
+    default:
+      return invalid('fsync must be SyncEach, Milliseconds(n) or NoFsync', fsync);
+  }
+}
+
+/** A whole number of 0 or more, or `InvalidArgument`. */
+export function wholeNumber(name: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+    invalid(`${name} must be a whole number of 0 or more`, value);
+  }
+  return value;
+}
+
+export function invalid(what: string, value: unknown): never {
+  const shown = typeof value === 'object' && value !== null ? 'an object' : String(value);
+  throw new WalrusError('InvalidArgument', `${what}, got ${shown}`);
+}

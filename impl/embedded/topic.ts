@@ -1,0 +1,130 @@
+import { WalrusError } from '../core/errors.ts';
+import type { Store, StreamId } from '../core/storage/store.ts';
+import type { CommitGroup } from './commit-groups.ts';
+import type { GroupCursor } from './group-cursor.ts';
+import { isWellFormed } from './namespace.ts';
+import { invalid } from './options.ts';
+
+/** Bytes of UTF-8 that the name of a topic or group may have. */
+const NAME_BYTES_MAX = 1024;
+const STREAM_PREFIX = 'topic ';
+
+/** Records consumed before their topic is trimmed, unless they are large or the last ones. */
+const TRIM_RECORDS = 1024;
+const TRIM_BYTES = 4 * 1024 * 1024;
+
+/** Something that still wants the records from `position` on. */
+export interface Holder {
+  readonly position: number;
+}
+
+/** One topic of an open log: its stream in the store, how far readers see, who reads. */
+export class Topic {
+  readonly name: string;
+  readonly store: Store;
+  readonly stream: StreamId;
+  /** Group cursors that are known, by group. */
+  readonly cursors: Map<string, GroupCursor> = new Map();
+  /** Iterators under way. */
+  readonly holders: Set<Holder> = new Set();
+  /** The group that will publish what was staged last. */
+  group: CommitGroup | undefined;
+  /** Offset after the last record that is acknowledged: readers see what is before it. */
+  visibleEnd: number;
+  deleted = false;
+  /** Bytes given out since the topic was trimmed last. */
+  consumedBytes = 0;
+  #waiters = new Set<() => void>();
+
+  constructor(store: Store, name: string) {
+    this.name = name;
+    this.store = store;
+    this.stream = store.stream(STREAM_PREFIX + name);
+    this.visibleEnd = store.end(this.stream);
+  }
+
+  get start(): number {
+    return this.deleted ? 0 : this.store.start(this.stream);
+  }
+
+  get stagedEnd(): number {
+    return this.deleted ? 0 : this.store.end(this.stream);
+  }
+
+  publish(end: number): void {
+    if (this.deleted) return;
+    this.visibleEnd = end;
+    this.wake();
+  }
+
+  /** Calls `waiter` once, when there is more to see, or the topic or the log ends; unless taken back before. */
+  onChange(waiter: () => void): { takeBack(): void } {
+    this.#waiters.add(waiter);
+    return { takeBack: () => this.#waiters.delete(waiter) };
+  }
+
+  wake(): void {
+    if (this.#waiters.size === 0) return;
+    const waiters = this.#waiters;
+    this.#waiters = new Set();
+    for (const waiter of waiters) waiter();
+  }
+
+  /**
+   * Stages a trim of the records that nobody wants any more: those that all durable cursors have passed. To be
+   * committed with the cursor that passed them, or later. Does little at a time unless `now`.
+   */
+  reclaimConsumed(now: boolean): void {
+    let wanted = Number.POSITIVE_INFINITY;
+    for (const cursor of this.cursors.values()) {
+      if (cursor.isDurable) wanted = Math.min(wanted, cursor.persisted);
+    }
+    if (wanted === Number.POSITIVE_INFINITY) return;
+    for (const holder of this.holders) wanted = Math.min(wanted, holder.position);
+    const { start } = this;
+    if (wanted <= start) return;
+    const worthIt =
+      wanted - start >= TRIM_RECORDS ||
+      this.consumedBytes >= TRIM_BYTES ||
+      wanted === this.stagedEnd;
+    if (!now && !worthIt) return;
+    this.store.trim(this.stream, wanted);
+    this.consumedBytes = 0;
+  }
+}
+
+/** Names of all topics that the store knows, sorted. */
+export function storedTopics(store: Store): string[] {
+  return store
+    .streams()
+    .filter((stream) => stream.startsWith(STREAM_PREFIX))
+    .map((stream) => stream.slice(STREAM_PREFIX.length));
+}
+
+/** Any string of up to 1,024 bytes of UTF-8 names a topic. `InvalidTopic` if it does not. */
+export function checkTopicName(name: unknown): asserts name is string {
+  if (typeof name !== 'string') {
+    throw new WalrusError('InvalidTopic', `a topic is named by a string, got ${typeof name}`);
+  }
+  if (!isName(name)) {
+    throw new WalrusError(
+      'InvalidTopic',
+      `a topic's name is well-formed Unicode of at most ${NAME_BYTES_MAX} bytes`,
+    );
+  }
+}
+
+export function checkGroupName(name: unknown): asserts name is string {
+  if (typeof name !== 'string') invalid('a group is named by a string', name);
+  if (!isName(name)) {
+    invalid(`a group's name is well-formed Unicode of at most ${NAME_BYTES_MAX} bytes`, name);
+  }
+}
+
+function isName(name: string): boolean {
+  return (
+    name.length <= NAME_BYTES_MAX &&
+    isWellFormed(name) &&
+    (name.length * 3 <= NAME_BYTES_MAX || Buffer.byteLength(name) <= NAME_BYTES_MAX)
+  );
+}
