@@ -1,0 +1,283 @@
+#include "../src/disk.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <map>
+#include <random>
+#include <stdexcept>
+
+#include "check.h"
+#include "faults.h"
+
+using namespace walrus;
+
+namespace {
+
+// What Node's thread is in production: submits, is told, takes, and keeps the books.
+class Owner {
+ public:
+  explicit Owner(Options options) {
+    options.onCompletions = [this] {
+      const std::lock_guard lock(mutex_);
+      told_ = true;
+      condition_.notify_one();
+    };
+    disk = std::make_unique<Disk>(std::move(options));
+  }
+
+  std::uint32_t submit(Request request) {
+    request.slot = ++lastSlot_;
+    disk->submit(std::move(request));
+    return lastSlot_;
+  }
+
+  Completion wait(std::uint32_t slot) {
+    while (!completions_.contains(slot)) take();
+    return completions_[slot];
+  }
+
+  void waitForAll() {
+    while (completions_.size() < lastSlot_) take();
+  }
+
+  Completion run(Request request) { return wait(submit(std::move(request))); }
+
+  FileHandle open(const std::string& name, bool create) {
+    Request request;
+    request.op = Op::open;
+    request.name = name;
+    request.create = create;
+    const Completion completion = run(std::move(request));
+    CHECK(completion.error == DiskError::none);
+    return completion.file;
+  }
+
+  Request request(Op op, FileHandle file = 0) const {
+    Request request;
+    request.op = op;
+    request.file = file;
+    return request;
+  }
+
+  Request transfer(Op op, FileHandle file, std::uint64_t offset, std::uint8_t* data, std::size_t length) const {
+    Request transfer = request(op, file);
+    transfer.offset = offset;
+    transfer.data = data;
+    transfer.length = length;
+    return transfer;
+  }
+
+  void drain() {
+    disk->drain();
+    while (!disk->isDrained()) take();
+    take(false);
+    CHECK(completions_.size() == lastSlot_);
+  }
+
+ private:
+  void take(bool wait = true) {
+    if (wait) {
+      std::unique_lock lock(mutex_);
+      condition_.wait(lock, [this] { return told_; });
+      told_ = false;
+    }
+    std::vector<Completion> taken;
+    disk->takeCompletions(taken);
+    for (Completion& completion : taken) {
+      CHECK(completion.slot >= 1 && completion.slot <= lastSlot_);
+      CHECK(!completions_.contains(completion.slot));
+      completions_[completion.slot] = std::move(completion);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable condition_;
+  bool told_ = false;
+  std::uint32_t lastSlot_ = 0;
+  std::map<std::uint32_t, Completion> completions_;
+
+ public:
+  // Last, so that its thread is gone before the rest of this is.
+  std::unique_ptr<Disk> disk;
+};
+
+Options optionsOf(const std::string& directory, Engine engine, Direct direct) {
+  Options options;
+  options.directory = directory;
+  options.engine = engine;
+  options.direct = direct;
+  return options;
+}
+
+// Aligned and unaligned writes of all sizes, many at a time, none of them overlapping; then all is read back.
+void keepsWhatWasWritten(const Options& options) {
+  Owner owner(options);
+  CHECK(owner.run(owner.request(Op::lock)).error == DiskError::none);
+  const FileHandle file = owner.open("file", true);
+  constexpr std::size_t size = 4 << 20;
+  const AlignedBuffer model(size);
+  std::mt19937 random(7);
+  for (std::size_t i = 0; i < size; i++) model.data()[i] = static_cast<std::uint8_t>(random());
+  std::size_t at = 0;
+  std::vector<std::uint32_t> writes;
+  while (at < size) {
+    // From the end of one write the next begins, now aligned and now not.
+    const bool aligned = random() % 2 == 0;
+    std::size_t length = aligned ? 4096 * (1 + random() % 30) : 1 + random() % 9000;
+    if (aligned && at % 4096 != 0) length = 4096 - at % 4096;
+    length = std::min(length, size - at);
+    writes.push_back(owner.submit(owner.transfer(Op::write, file, at, model.data() + at, length)));
+    if (random() % 8 == 0) writes.push_back(owner.submit(owner.request(Op::sync, file)));
+    at += length;
+  }
+  for (const std::uint32_t slot : writes) CHECK(owner.wait(slot).error == DiskError::none);
+  const AlignedBuffer into(size);
+  for (std::size_t from = 0; from < size; from += 100'003) {
+    const std::size_t length = std::min<std::size_t>(100'003, size - from);
+    owner.submit(owner.transfer(Op::read, file, from, into.data() + from, length));
+  }
+  owner.waitForAll();
+  CHECK(std::memcmp(into.data(), model.data(), size) == 0);
+  const Completion end = owner.run(owner.transfer(Op::read, file, size - 5, into.data(), 10));
+  CHECK(end.error == DiskError::none && end.length == 5);
+  if (owner.disk->choice().direct) CHECK(owner.disk->counters().directWrites > 0);
+  CHECK(owner.disk->counters().bufferedWrites > 0);
+  owner.drain();
+}
+
+void closesBehindWhatUsesTheFile(const Options& options) {
+  Owner owner(options);
+  owner.run(owner.request(Op::lock));
+  const FileHandle file = owner.open("closing", true);
+  const AlignedBuffer buffer(1 << 20);
+  std::vector<std::uint32_t> writes;
+  for (std::uint64_t i = 0; i < 8; i++) {
+    writes.push_back(owner.submit(owner.transfer(Op::write, file, i << 20, buffer.data(), buffer.size())));
+  }
+  const std::uint32_t close = owner.submit(owner.request(Op::close, file));
+  const std::uint32_t late = owner.submit(owner.transfer(Op::write, file, 0, buffer.data(), 4096));
+  for (const std::uint32_t slot : writes) CHECK(owner.wait(slot).error == DiskError::none);
+  CHECK(owner.wait(close).error == DiskError::none);
+  CHECK(owner.wait(late).error == DiskError::io);
+  CHECK(owner.open("closing", false) != file);
+  owner.drain();
+}
+
+// Drained: all of it is carried out. Stopped: nothing uses the memory any more, which the sanitizer watches.
+void endsWithRequestsInFlight(const Options& options) {
+  for (int round = 0; round < 10; round++) {
+    Owner owner(options);
+    owner.run(owner.request(Op::lock));
+    const FileHandle file = owner.open("ending-" + std::to_string(round), true);
+    auto buffer = std::make_unique<AlignedBuffer>(1 << 20);
+    for (std::uint64_t i = 0; i < 40; i++) {
+      owner.submit(owner.transfer(Op::write, file, i << 18, buffer->data(), 1 << 18));
+      if (i % 5 == 0) owner.submit(owner.request(Op::sync, file));
+    }
+    if (round % 2 == 0) {
+      owner.drain();
+    } else {
+      owner.disk->stop();
+      buffer = nullptr;
+    }
+  }
+}
+
+void demandsItsLock(const Options& options) {
+  Owner owner(options);
+  CHECK(owner.run(owner.request(Op::list)).error == DiskError::io);
+  CHECK(owner.run(owner.request(Op::lock)).error == DiskError::none);
+  Owner second(options);
+  const Completion refused = second.run(second.request(Op::lock));
+  CHECK(refused.error == DiskError::locked);
+  CHECK(refused.detail.find("lock") == 0);
+  CHECK(owner.run(owner.request(Op::sync, 77)).error == DiskError::io);
+  owner.drain();
+  CHECK(second.run(second.request(Op::lock)).error == DiskError::none);
+  second.drain();
+}
+
+// Only the pwrite way goes through the calls that faults.h replaces; the ring's failures are in ring_test.cc.
+void tellsFailuresByName(const Options& options) {
+  Owner owner(options);
+  owner.run(owner.request(Op::lock));
+  const FileHandle file = owner.open("failing", true);
+  const AlignedBuffer buffer(8192);
+  onWrite.arm(1, ENOSPC);
+  const Completion full = owner.run(owner.transfer(Op::write, file, 0, buffer.data(), 8192));
+  CHECK(full.error == DiskError::noSpace);
+  CHECK(full.detail == "write failing at 0: ENOSPC: the device is full");
+  onWrite.arm(1, 0, 4096);
+  CHECK(owner.run(owner.transfer(Op::write, file, 0, buffer.data(), 8192)).error == DiskError::none);
+  onAllocate.arm(1, ENOSPC);
+  Request allocate = owner.request(Op::allocate, file);
+  allocate.offset = 1 << 20;
+  CHECK(owner.run(allocate).error == DiskError::noSpace);
+  CHECK(owner.run(allocate).error == DiskError::none);
+
+  // Once is for ever: the second sync would find clean pages and call them durable.
+  onSync.arm(1, EIO);
+  CHECK(owner.run(owner.request(Op::sync, file)).error == DiskError::io);
+  const Completion again = owner.run(owner.request(Op::sync, file));
+  CHECK(again.error == DiskError::io);
+  CHECK(again.detail.find("failing") != std::string::npos);
+  const FileHandle other = owner.open("other", true);
+  CHECK(owner.run(owner.request(Op::sync, other)).error == DiskError::none);
+  onRead.arm(1, EIO);
+  CHECK(owner.run(owner.transfer(Op::read, file, 0, buffer.data(), 100)).error == DiskError::io);
+  CHECK(owner.disk->counters().failures == 5);
+  owner.drain();
+}
+
+bool ringIsRefused() {
+  const ScratchDirectory scratch;
+  try {
+    Owner owner(optionsOf(scratch.path(), Engine::ioUring, Direct::no));
+    owner.drain();
+    return false;
+  } catch (const std::runtime_error& refusal) {
+    std::printf("disk: %s\n", refusal.what());
+    return true;
+  }
+}
+
+void choosesAndSaysWhy() {
+  const ScratchDirectory scratch;
+  Options options = optionsOf(scratch.path(), Engine::ioUring, Direct::no);
+  options.ringForbidden = "WALRUS_DISABLE_IO_URING is set";
+  std::string refusal;
+  try {
+    Owner owner(options);
+  } catch (const std::runtime_error& error) {
+    refusal = error.what();
+  }
+  CHECK(refusal.find("WALRUS_DISABLE_IO_URING") != std::string::npos);
+  options.engine = Engine::automatic;
+  Owner owner(options);
+  CHECK(owner.disk->choice().engine == Engine::pwrite);
+  CHECK(!owner.disk->choice().engineReason.empty());
+  CHECK(!owner.disk->choice().directReason.empty());
+  owner.drain();
+}
+
+}  // namespace
+
+int main() {
+  choosesAndSaysWhy();
+  std::vector<Engine> engines = {Engine::pwrite};
+  if (!ringIsRefused()) engines.push_back(Engine::ioUring);
+  for (const Engine engine : engines) {
+    for (const Direct direct : {Direct::no, Direct::automatic}) {
+      const ScratchDirectory scratch;
+      const Options options = optionsOf(scratch.path() + "/disk", engine, direct);
+      demandsItsLock(options);
+      keepsWhatWasWritten(options);
+      closesBehindWhatUsesTheFile(options);
+      endsWithRequestsInFlight(options);
+      if (engine == Engine::pwrite) tellsFailuresByName(options);
+    }
+  }
+  return report("disk");
+}

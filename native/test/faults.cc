@@ -1,0 +1,47 @@
+#include "faults.h"
+
+Fault onWrite;
+Fault onRead;
+Fault onSync;
+Fault onAllocate;
+
+extern "C" {
+ssize_t __real_pwrite64(int fd, const void* data, std::size_t length, off64_t offset);
+ssize_t __real_pread64(int fd, void* data, std::size_t length, off64_t offset);
+int __real_fdatasync(int fd);
+int __real_fallocate64(int fd, int mode, off64_t offset, off64_t length);
+
+ssize_t __wrap_pwrite64(int fd, const void* data, std::size_t length, off64_t offset) {
+  if (onWrite.strikes()) {
+    errno = onWrite.errnoValue;
+    if (errno != 0) return -1;
+    if (onWrite.bytesMax < length) length = onWrite.bytesMax;
+  }
+  return length == 0 ? 0 : __real_pwrite64(fd, data, length, offset);
+}
+
+ssize_t __wrap_pread64(int fd, void* data, std::size_t length, off64_t offset) {
+  if (onRead.strikes()) {
+    errno = onRead.errnoValue;
+    if (errno != 0) return -1;
+    if (onRead.bytesMax < length) length = onRead.bytesMax;
+  }
+  return __real_pread64(fd, data, length, offset);
+}
+
+int __wrap_fdatasync(int fd) {
+  if (onSync.strikes()) {
+    errno = onSync.errnoValue;
+    return -1;
+  }
+  return __real_fdatasync(fd);
+}
+
+int __wrap_fallocate64(int fd, int mode, off64_t offset, off64_t length) {
+  if (onAllocate.strikes()) {
+    errno = onAllocate.errnoValue;
+    return -1;
+  }
+  return __real_fallocate64(fd, mode, offset, length);
+}
+}
