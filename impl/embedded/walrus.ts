@@ -106,7 +106,7 @@ export class Walrus {
   static async open(options: WalrusOptions = {}): Promise<Walrus> {
     const settings = settle(options, process.env);
     let link: StoreLink | undefined;
-    const disk = await openDisk(settings.directory, settings.disk, (completions) =>
+    const disk = openDisk(settings.directory, settings.disk, (completions) =>
       link?.complete(completions),
     );
     try {

@@ -36,8 +36,8 @@ export function openDisk(
   deliver: DiskCompletions,
 ): OpenedDisk {
   const path = resolve(directory);
-  const native = loadNative();
   if (choice === 'portable') return portable(path, 'asked for', deliver);
+  const native = loadNative();
   if ('unavailable' in native) {
     if (choice === 'auto') return portable(path, native.unavailable, deliver);
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${native.unavailable}`);

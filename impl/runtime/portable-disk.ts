@@ -30,8 +30,6 @@ type DiskResult = Pick<DiskCompletion, 'file' | 'lengthBytes' | 'files'>;
 
 /** One system call takes at most this much; Linux stops at 2 GiB less a page, Node.js at 2 GiB less a byte. */
 const CALL_BYTES_MAX = 2 ** 30;
-/** The file that the native disk locks lies in the directory and is none of its files. */
-const NATIVE_LOCK = 'LOCK';
 const ZEROS_BYTES = 2 ** 20;
 
 interface OpenFile {
@@ -108,7 +106,7 @@ export class PortableDisk implements Disk {
   async #list(): Promise<DiskFile[]> {
     const files: DiskFile[] = [];
     for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
-      if (!entry.isFile() || entry.name === NATIVE_LOCK) continue;
+      if (!entry.isFile()) continue;
       const { size } = await stat(join(this.#directory, entry.name));
       files.push({ name: entry.name, sizeBytes: size });
     }
@@ -239,7 +237,6 @@ export class PortableDisk implements Disk {
   }
 
   #path(name: string): string {
-    assert(name !== NATIVE_LOCK, 'a name of the native disk');
     assert(/^[\w.-]+$/.test(name) && !/^\.+$/.test(name), `not a plain file name: ${name}`);
     return join(this.#directory, name);
   }
