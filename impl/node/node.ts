@@ -229,12 +229,19 @@ export class Node {
       case 'Copy':
         this.dataPlane!.handle({ node: from, incarnation: fromIncarnation }, body);
         break;
-      default: {
+      case 'RequestVoteResponse':
+      case 'AppendEntriesResponse':
+      case 'InstallSnapshotResponse': {
+        // What a disk has promised dies with it; the one that took its place has promised nothing of it. Requests
+        // need no such check: this node's membership may be older than the sender's place in it.
         const member = this.raftNode!.membership.find(({ id }) => id === from);
-        // A disk that replaced a member's is not that member.
-        if (member !== undefined && member.incarnation !== fromIncarnation) return;
-        this.raftNode!.step(from, body, this.nowMs());
+        if (member?.incarnation === fromIncarnation) {
+          this.raftNode!.step(from, body, this.nowMs());
+        }
+        break;
       }
+      default:
+        this.raftNode!.step(from, body, this.nowMs());
     }
     this.flush();
   }
