@@ -199,7 +199,7 @@ export class Node {
   receive(envelope: Envelope): void {
     if (this.currentStatus !== 'running' || !this.isForMe(envelope)) return;
     const { from, fromIncarnation, body } = envelope;
-    this.peers.heard(from, this.nowMs());
+    this.peers.heard(from, fromIncarnation, this.nowMs());
     switch (body.kind) {
       case 'Ping':
         break;
@@ -680,9 +680,19 @@ export class Node {
       (toIncarnation === 0 || toIncarnation === mine);
   }
 
+  /** A question goes to the member, an answer to whoever asked: its disk may be newer than the membership here. */
   private sendRaft({ to, message }: Outgoing): void {
-    const member = this.raftNode!.membership.find(({ id }) => id === to);
-    this.send(to, member?.incarnation ?? 0, message);
+    switch (message.kind) {
+      case 'RequestVoteResponse':
+      case 'AppendEntriesResponse':
+      case 'InstallSnapshotResponse':
+        this.send(to, this.peers.incarnation(to), message);
+        break;
+      default: {
+        const member = this.raftNode!.membership.find(({ id }) => id === to);
+        this.send(to, member?.incarnation ?? 0, message);
+      }
+    }
   }
 
   /** To a node as the metadata knows it. */

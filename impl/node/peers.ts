@@ -1,10 +1,11 @@
 /** When the other nodes were last heard, and last spoken to. */
-import type { NodeId } from '../core/ids.ts';
+import type { Incarnation, NodeId } from '../core/ids.ts';
 import type { Member, Membership } from '../core/raft/membership.ts';
 
 export class Peers {
   private readonly silenceMs: number;
   private readonly heardAt = new Map<NodeId, number>();
+  private readonly heardFrom = new Map<NodeId, Incarnation>();
   private readonly spokeAt = new Map<NodeId, number>();
   private located: Membership | undefined;
   /** Nobody is blamed for silence before this. */
@@ -16,8 +17,14 @@ export class Peers {
     this.sinceMs = nowMs;
   }
 
-  heard(from: NodeId, nowMs: number): void {
+  heard(from: NodeId, incarnation: Incarnation, nowMs: number): void {
     this.heardAt.set(from, nowMs);
+    this.heardFrom.set(from, incarnation);
+  }
+
+  /** The disk from which the node was heard last; 0 if it never was. */
+  incarnation(node: NodeId): Incarnation | 0 {
+    return this.heardFrom.get(node) ?? 0;
   }
 
   spoke(to: NodeId, nowMs: number): void {
