@@ -41,6 +41,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   const host = new Host<Envelope>(systemClock, (reason) => onEnd(reason));
   const network = new TcpNetwork<Envelope>({
     node: config.node.id,
+    address: config.node.raftAddress,
     cluster: config.cluster,
     codec: { encode: encodeEnvelope, decode: decodeEnvelope },
     onMessage: (_, envelope) => host.receive(envelope),

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { formatAddress } from '../client/address.ts';
 import { MalformedError } from '../core/codec.ts';
+import { freePorts } from './free-ports.test-support.ts';
 import { type LinkEvent, TcpNetwork } from './tcp-network.ts';
 
 const codec = {
@@ -32,15 +32,18 @@ async function member(
 ): Promise<Member> {
   const heard: string[] = [];
   const events: LinkEvent[] = [];
+  const port = options.port ?? (await freePorts(1))[0]!;
+  const address = `127.0.0.1:${port}`;
   const network = new TcpNetwork<string>({
     node,
+    address,
     cluster: options.cluster ?? 'test',
     codec,
     onMessage: (from, message) => heard.push(`${from}: ${message}`),
     onEvent: (event) => events.push(event),
   });
-  const bound = await network.listen({ host: '127.0.0.1', port: options.port ?? 0 });
-  const made = { network, address: formatAddress(bound), heard, events };
+  await network.listen({ host: '127.0.0.1', port });
+  const made = { network, address, heard, events };
   members.push(made);
   return made;
 }
@@ -59,7 +62,15 @@ test('messages arrive in the order of sending, to an id or to an address', async
   await eventually(() => expect(one.heard).toEqual(['2: back']));
 });
 
-test('a message to a node never located is lost, and nothing else happens', async () => {
+test('who has been heard of can be answered before anybody has located it', async () => {
+  const [one, two] = [await member(1), await member(2)];
+  one.network.sendToAddress(two.address, 'question');
+  await eventually(() => expect(two.heard).toEqual(['1: question']));
+  two.network.send(1, 'answer');
+  await eventually(() => expect(one.heard).toEqual(['2: answer']));
+});
+
+test('a message to a node never located or heard of is lost, and nothing else happens', async () => {
   const one = await member(1);
   one.network.send(7, 'hello?');
   one.network.sendToAddress('nonsense', 'hello?');
@@ -125,6 +136,7 @@ describe('who is turned away', () => {
     const two = await member(2);
     const broken = new TcpNetwork<string>({
       node: 1,
+      address: '127.0.0.1:1',
       cluster: 'test',
       codec: { encode: (text) => Buffer.from(text), decode: codec.decode },
       onMessage: () => {},
