@@ -1,0 +1,64 @@
+# The one command surface. `make` alone prints what there is; each recipe is a line or two, the logic is in TypeScript.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+# What a command is told, by name: make sim SEED=7 N=100 DURATION=300
+flag = $(if $($(1)),$(2) '$($(1))')
+
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@if command -v node >/dev/null; then npm ci --no-audit --no-fund; else echo 'Node.js 20.19 or newer is needed: https://nodejs.org' >&2; exit 1; fi
+	@touch $@
+
+setup: node_modules/.package-lock.json ## Install what is needed (all other targets do it themselves)
+
+build: setup ## Compile TypeScript into dist/
+	@npx tsc -b
+
+native: setup ## Build the native disk, where there is a compiler
+	@node native/build.mjs
+
+check: build ## Format, lint, walls, types: no test is run
+	@npx biome check --error-on-warnings .
+
+test: build native ## All tests; ends with "N passed, N failed"
+	@npx vitest run $(FILE)
+
+sim: build ## Simulate: SEED=, N= seeds, DURATION= virtual seconds, JOBS=, TRACE=file
+	@node dist/sim/main.js run $(call flag,SEED,--seed) $(call flag,N,--seeds) $(call flag,DURATION,--duration) $(call flag,JOBS,--jobs) $(call flag,TRACE,--trace)
+
+replay: build ## Tell the story of one run, step by step: SEED= or FILE=traces/regressions/x.json
+	@node dist/sim/main.js replay $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(FILE)
+
+shrink: build ## Make a failing run small: SEED=
+	@node dist/sim/main.js shrink $(call flag,SEED,--seed) $(call flag,DURATION,--duration)
+
+museum: build ## Put each known bug into the core and see that the simulator finds it: BUG=name
+	@node dist/sim/museum/main.js $(BUG)
+
+tlc: build ## Check the quick models of the specification and those that must fail: MODEL=name
+	@node dist/spec/tlc.js $(if $(MODEL),--model '$(MODEL)')
+
+tlc-full: build ## Check the large models (up to an hour); results in spec/RESULTS.md
+	@node dist/spec/tlc.js --full
+
+trace-check: build ## Let TLC judge traces: FILE=trace.ndjson or SEEDS=n
+	@node dist/spec/trace-check.js $(FILE) $(call flag,SEEDS,--seeds)
+
+native-test: native ## C++ tests of ring, files and checksum, under the sanitizers
+	@native/test/run.sh
+
+bench: build native ## Benchmarks of the library, beside raw limits and peers: ONLY=name
+	@node dist/impl/bench/main.js $(call flag,ONLY,--only)
+
+dev: build native ## A cluster of three nodes in this terminal
+	@node dist/impl/runtime/main.js dev
+
+clean: ## Remove what was built
+	@rm -rf dist native/build spec/.tlc
+
+.PHONY: help setup build native check test sim replay shrink museum tlc tlc-full trace-check native-test bench dev clean
