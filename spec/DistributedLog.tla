@@ -1,0 +1,762 @@
+----------------------------- MODULE DistributedLog -----------------------------
+(* The data plane of Walrus, as the code does it.
+
+   A topic is a row of segments; all but the last are sealed. The metadata says who owns a segment. It is one
+   committed log of commands (MetadataRaft is how that comes about), which each node applies late, at its own pace.
+   Every command names what it expects to find, and changes nothing if it finds something else.
+
+   Writing. The owner of the open segment alone decides which record comes next in it. It writes the record down,
+   sends it to the other replicas, and counts who has it durably. What a majority of the replicas has is below the
+   high watermark: then, and not before, the client is told OK. So every replica holds a prefix of one sequence.
+
+   Rollover. The owner stops appending, waits until all that it appended is below the high watermark, and proposes to
+   seal the segment at that count. The same command opens the next segment.
+
+   Failover. Anybody may propose, rightly or wrongly, to fence a segment: that gives it a new epoch and a recoverer.
+   The recoverer asks the replicas to promise the new epoch, durably: whoever promised takes nothing of lower epochs
+   any more. Of a majority that promised, the longest has all that was ever acknowledged. When a majority holds that
+   much durably, the recoverer proposes to seal at that count. Replicas cut off what lies beyond.
+
+   A grant names one life of one process (its boot) and one life of each disk (its incarnation): a restarted owner
+   is owner no more, and an empty disk under an old name has no voice.
+
+   Leases only stop a cut-off owner early. They are free to be wrong here: nothing rests on them.
+
+   The network loses, repeats and reorders: a message once sent stays in `messages` and may be taken any number of
+   times, or never. So does a proposal on its way to the metadata log. A crash loses what was written and not
+   synced, or a part of it. A disk may be lost whole.
+
+   Each action has the name of its event in impl/core/trace.ts, and the same arguments. Read `Next` first. *)
+EXTENDS Integers, Sequences, FiniteSets
+
+CONSTANTS
+  Nodes,
+  Topics,
+  Groups,
+  SegmentIds,       \* 1 .. n: numbers that segments may have
+  Records,          \* every request to append has its own
+  InitialLogs,      \* what the metadata log may start with, applied by everybody; {<<>>} for a new cluster
+  None              \* no node
+
+Segments == Topics \X SegmentIds
+
+VARIABLES
+  (* The metadata *)
+  log,             \* the committed commands; "noop" where Raft has an entry of its own
+  meta,            \* the state that all of `log` leads to; nobody knows it, `view` is what nodes know
+  applied,         \* applied[n]: so much of `log` has node n applied
+  view,            \* view[n]: the state that this leads to
+  (* Lives *)
+  up,              \* up[n]: the process runs
+  boot,            \* boot[n]: the number of its life
+  lease,           \* lease[n]: the node believes that it may write
+  (* What is on the disk of a node *)
+  incarnation,     \* incarnation[n]: the number of the life of its disk
+  records,         \* records[n][s]: what it has written of segment s. See `End`
+  durable,         \* durable[n][s]: so many of them survive a crash
+  promised,        \* promised[n][s]: it takes nothing from lower epochs
+  durablePromise,  \* durablePromise[n][s]: nor will it after a crash
+  (* What a process has in memory *)
+  watermark,       \* watermark[n][s]: so many records it knows to be safe
+  stopped,         \* stopped[n][s]: as owner, it appends no more
+  reported,        \* reported[n][s][m]: as writer, it knows m to have so many durably; -1 if m said nothing
+  promises,        \* promises[n][s][m]: as recoverer, it has m's promise, with so many durable records; -1: it has not
+  pending,         \* pending[n]: what it may deliver, because it moved the cursor
+  (* In flight *)
+  messages,        \* between nodes
+  proposals,       \* to the metadata log
+  (* What nobody has, for the invariants *)
+  assigned,        \* assigned[s]: the one sequence of segment s
+  writers,         \* writers[s]: the lives that appended to it, with their epochs
+  appended,        \* the records that were ever appended
+  acked,           \* what was acknowledged, or could have been: below the high watermark of an owner
+  delivered        \* delivered[t][g]: offsets that GET answered with, in that order
+
+metadata  == <<log, meta>>
+knowledge == <<applied, view>>
+lives     == <<up, boot, lease>>
+disk      == <<incarnation, records, durable, promised, durablePromise>>
+writing   == <<watermark, stopped, reported, promises>>
+network   == <<messages, proposals>>
+history   == <<assigned, writers, appended, acked>>
+reading   == <<pending, delivered>>
+vars == <<metadata, knowledge, lives, disk, writing, network, history, reading>>
+
+Min(a, b) == IF a < b THEN a ELSE b
+Max(a, b) == IF a < b THEN b ELSE a
+Longest(S) == CHOOSE x \in S : \A y \in S : y <= x
+IsMajority(Q, S) == 2 * Cardinality(Q) > Cardinality(S)
+
+--------------------------------------------------------------------------------
+(* The metadata as a state machine *)
+
+NoSegment == [state |-> "none", epoch |-> 0, owner |-> None, boot |-> 0,
+              replicas |-> <<>>, base |-> 0, count |-> 0]
+
+NoMetadata ==
+  [nodes    |-> [n \in Nodes |-> [boot |-> 0, incarnation |-> 0]],
+   topics   |-> {},
+   segments |-> [s \in Segments |-> NoSegment],
+   cursors  |-> [t \in Topics |-> [g \in Groups |-> 0]]]
+
+\* A segment granted at `index`: to the owner's life and the replicas' disks that registered last.
+Opened(state, index, owner, replicas, base) ==
+  [state |-> "open", epoch |-> index, owner |-> owner, boot |-> state.nodes[owner].boot,
+   replicas |-> [m \in replicas |-> state.nodes[m].incarnation], base |-> base, count |-> 0]
+
+Registered(state, n) == state.nodes[n].boot > 0
+
+\* Does the command find what it expects?
+Fits(state, c) ==
+  CASE c.kind = "RegisterNode" -> TRUE
+    [] c.kind = "CreateTopic" -> c.topic \notin state.topics /\ \A m \in c.replicas : Registered(state, m)
+    [] c.kind = "SealSegment" ->
+         LET g == state.segments[c.topic, c.segment] IN
+         g.state \in {"open", "fenced"} /\ g.epoch = c.epoch /\ \A m \in c.nextReplicas : Registered(state, m)
+    [] c.kind = "FenceSegment" ->
+         LET g == state.segments[c.topic, c.segment] IN
+         g.state \in {"open", "fenced"} /\ g.epoch = c.expectedEpoch /\ Registered(state, c.recoverer)
+    [] c.kind = "AdvanceCursor" -> c.topic \in state.topics /\ state.cursors[c.topic][c.group] = c.expected
+    [] c.kind = "RestoreReplica" ->
+         LET g == state.segments[c.topic, c.segment] IN g.state = "sealed" /\ c.node \in DOMAIN g.replicas
+    [] c.kind = "Noop" -> FALSE
+
+\* The state after the command that the log has at `index`.
+ApplyTo(state, index, c) ==
+  IF ~Fits(state, c) THEN state ELSE
+  CASE c.kind = "RegisterNode" ->
+         [state EXCEPT !.nodes[c.node] = [boot |-> c.boot, incarnation |-> c.incarnation]]
+    [] c.kind = "CreateTopic" ->
+         [state EXCEPT !.topics = @ \cup {c.topic},
+                       !.segments[c.topic, 1] = Opened(state, index, c.owner, c.replicas, 0)]
+    [] c.kind = "SealSegment" ->
+         LET g == state.segments[c.topic, c.segment] IN
+         [state EXCEPT !.segments[c.topic, c.segment] = [g EXCEPT !.state = "sealed", !.count = c.count],
+                       !.segments[c.topic, c.segment + 1] =
+                          Opened(state, index, c.nextOwner, c.nextReplicas, g.base + c.count)]
+    [] c.kind = "FenceSegment" ->
+         [state EXCEPT !.segments[c.topic, c.segment] =
+            [@ EXCEPT !.state = "fenced", !.epoch = index,
+                      !.owner = c.recoverer, !.boot = state.nodes[c.recoverer].boot]]
+    [] c.kind = "AdvanceCursor" -> [state EXCEPT !.cursors[c.topic][c.group] = c.next]
+    [] c.kind = "RestoreReplica" ->
+         [state EXCEPT !.segments[c.topic, c.segment].replicas[c.node] = c.incarnation]
+
+Nobody == [node |-> None, boot |-> 0, sequence |-> 0]
+Noop == [origin |-> Nobody, command |-> [kind |-> "Noop"]]
+
+\* The state that the first `index` commands of a log lead to.
+RECURSIVE StateAt(_, _)
+StateAt(commands, index) ==
+  IF index = 0 THEN NoMetadata
+  ELSE ApplyTo(StateAt(commands, index - 1), index, commands[index].command)
+
+--------------------------------------------------------------------------------
+(* What a node knows *)
+
+Grant(n, s) == view[n].segments[s]
+
+\* A grant is for one life of a process, so a restarted owner does not resume its epoch.
+GrantedTo(n, g) == g.owner = n /\ g.boot = boot[n]
+
+Owns(n, s)     == up[n] /\ Grant(n, s).state = "open"   /\ GrantedTo(n, Grant(n, s))
+Recovers(n, s) == up[n] /\ Grant(n, s).state = "fenced" /\ GrantedTo(n, Grant(n, s))
+Writes(n, s)   == Owns(n, s) \/ Recovers(n, s)
+
+\* Does this life of m's disk count in the quorums of the segment? An empty disk under an old name does not.
+Counts(g, m, inc) == m \in DOMAIN g.replicas /\ g.replicas[m] = inc
+
+\* A node that knows the segment to be sealed has cut off what lies beyond. Said so, and not by changing `records`, it
+\* is also right about a node that crashes, forgets that it knew, and finds the records uncut.
+Limit(n, s) == IF Grant(n, s).state = "sealed" THEN Grant(n, s).count ELSE Len(records[n][s])
+End(n, s)        == Min(Len(records[n][s]), Limit(n, s))
+DurableEnd(n, s) == Min(durable[n][s], Limit(n, s))
+
+\* The records below `end`, and those of `new`, which begins at `from`, that come next and are within the segment.
+Extended(n, s, from, new) ==
+  LET end == End(n, s)
+      most == IF Grant(n, s).state = "sealed" THEN Min(Grant(n, s).count, from + Len(new)) ELSE from + Len(new)
+  IN IF from <= end /\ most > end
+     THEN SubSeq(records[n][s], 1, end) \o SubSeq(new, end - from + 1, most - from)
+     ELSE records[n][s]
+
+\* How many records of the segment its writer n knows m to hold durably.
+EndOf(n, s, m) ==
+  IF m # n THEN reported[n][s][m]
+  ELSE IF Owns(n, s) \/ promises[n][s][n] >= 0 THEN DurableEnd(n, s)
+  ELSE -1
+
+\* A majority of the replicas holds k records durably.
+HeldByMajority(n, s, k) ==
+  LET replicas == DOMAIN Grant(n, s).replicas IN IsMajority({m \in replicas : EndOf(n, s, m) >= k}, replicas)
+
+\* Where a recoverer may seal: the longest end among a majority that promised, if a majority holds so much.
+RecoveredCounts(n, s) ==
+  LET replicas == DOMAIN Grant(n, s).replicas
+      promisers == {m \in replicas : promises[n][s][m] >= 0}
+      isLongest(k) == IsMajority({m \in promisers : promises[n][s][m] <= k}, replicas)
+  IN {k \in {promises[n][s][m] : m \in promisers} : isLongest(k) /\ HeldByMajority(n, s, k)}
+
+\* The offset before which n knows all records of the topic to be safe.
+KnownEnd(n, t) ==
+  LET ids == {i \in SegmentIds : Grant(n, <<t, i>>).state # "none"} IN
+  IF ids = {} THEN 0
+  ELSE LET last == Longest(ids) g == Grant(n, <<t, last>>) IN g.base + watermark[n][<<t, last>>]
+
+--------------------------------------------------------------------------------
+(* Init *)
+
+NoReports == [m \in Nodes |-> -1]
+PerSegment(value) == [s \in Segments |-> value]
+
+Init ==
+  /\ log \in InitialLogs
+  /\ meta = StateAt(log, Len(log))
+  /\ applied = [n \in Nodes |-> Len(log)]
+  /\ view = [n \in Nodes |-> meta]
+  /\ up = [n \in Nodes |-> TRUE]
+  /\ boot = [n \in Nodes |-> 1]
+  /\ lease = [n \in Nodes |-> FALSE]
+  /\ incarnation = [n \in Nodes |-> 1]
+  /\ records = [n \in Nodes |-> PerSegment(<<>>)]
+  /\ durable = [n \in Nodes |-> PerSegment(0)]
+  /\ promised = [n \in Nodes |-> PerSegment(0)]
+  /\ durablePromise = [n \in Nodes |-> PerSegment(0)]
+  /\ watermark = [n \in Nodes |-> PerSegment(0)]
+  /\ stopped = [n \in Nodes |-> PerSegment(FALSE)]
+  /\ reported = [n \in Nodes |-> PerSegment(NoReports)]
+  /\ promises = [n \in Nodes |-> PerSegment(NoReports)]
+  /\ pending = [n \in Nodes |-> {}]
+  /\ messages = {}
+  /\ proposals = {}
+  /\ assigned = PerSegment(<<>>)
+  /\ writers = PerSegment({})
+  /\ appended = {}
+  /\ acked = {}
+  /\ delivered = [t \in Topics |-> [g \in Groups |-> <<>>]]
+
+--------------------------------------------------------------------------------
+(* The metadata log *)
+
+\* What node n, knowing what it knows, may ask of the metadata.
+MayPropose(n, c) ==
+  CASE c.kind = "RegisterNode" -> c.node = n /\ c.boot = boot[n] /\ c.incarnation = incarnation[n]
+    [] c.kind = "CreateTopic" -> c.owner \in c.replicas
+    [] c.kind = "SealSegment" ->
+         LET s == <<c.topic, c.segment>> IN
+         /\ c.nextOwner \in c.nextReplicas
+         /\ c.epoch = Grant(n, s).epoch
+         /\ \/ Owns(n, s) /\ stopped[n][s] /\ c.count = End(n, s) /\ watermark[n][s] = c.count
+            \/ Recovers(n, s) /\ c.count \in RecoveredCounts(n, s)
+    [] c.kind = "FenceSegment" ->  \* a suspicion is enough, and it may be wrong
+         LET g == Grant(n, <<c.topic, c.segment>>) IN
+         g.state \in {"open", "fenced"} /\ g.epoch = c.expectedEpoch /\ c.recoverer \in DOMAIN g.replicas
+    [] c.kind = "AdvanceCursor" -> c.expected < c.next /\ c.next <= KnownEnd(n, c.topic)
+    [] c.kind = "RestoreReplica" ->
+         LET s == <<c.topic, c.segment>> IN
+         /\ c.node = n /\ c.incarnation = incarnation[n]
+         /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
+         /\ durable[n][s] >= Grant(n, s).count
+
+\* Node n sends a proposal on its way to the Raft leader.
+ProposeCommand(n, p) ==
+  /\ up[n]
+  /\ p.origin.node = n /\ p.origin.boot = boot[n]
+  /\ MayPropose(n, p.command)
+  /\ proposals' = proposals \cup {p}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, messages, history, reading>>
+
+\* Raft commits a proposal, late, twice or in another order; or an entry of its own.
+CommitCommand(p) ==
+  /\ p \in proposals \cup {Noop}
+  /\ log' = Append(log, p)
+  /\ meta' = ApplyTo(meta, Len(log) + 1, p.command)
+  /\ UNCHANGED <<knowledge, lives, disk, writing, history, reading>>
+
+\* What a node has in memory about a segment is about one grant, and ends with it.
+Renewed(n, new, table, fresh) ==
+  [table EXCEPT ![n] = [s \in Segments |->
+     IF new.segments[s].epoch # Grant(n, s).epoch THEN fresh ELSE @[s]]]
+
+\* Did this life of n propose it?
+Asked(n, p) == p.origin.node = n /\ p.origin.boot = boot[n]
+
+\* Node n applies the next command. If that moved a cursor and n asked for it, n may deliver the records.
+ApplyCommand(n) ==
+  /\ up[n] /\ applied[n] < Len(log)
+  /\ LET p == log[applied[n] + 1]
+         c == p.command
+         new == ApplyTo(view[n], applied[n] + 1, c)
+     IN
+     /\ applied' = [applied EXCEPT ![n] = @ + 1]
+     /\ view' = [view EXCEPT ![n] = new]
+     /\ stopped' = Renewed(n, new, stopped, FALSE)
+     /\ reported' = Renewed(n, new, reported, NoReports)
+     /\ promises' = Renewed(n, new, promises, NoReports)
+     /\ pending' = IF c.kind = "AdvanceCursor" /\ Fits(view[n], c) /\ Asked(n, p)
+                   THEN [pending EXCEPT ![n] = @ \cup {[topic |-> c.topic, group |-> c.group, offset |-> o] :
+                                                       o \in c.expected .. c.next - 1}]
+                   ELSE pending
+  /\ UNCHANGED <<metadata, lives, disk, watermark, history, delivered>>
+
+\* Node n, far behind, takes the metadata as of `index` from a snapshot.
+RestoreMetadata(n, index) ==
+  /\ up[n] /\ applied[n] < index /\ index <= Len(log)
+  /\ LET new == StateAt(log, index) IN
+     /\ applied' = [applied EXCEPT ![n] = index]
+     /\ view' = [view EXCEPT ![n] = new]
+     /\ stopped' = Renewed(n, new, stopped, FALSE)
+     /\ reported' = Renewed(n, new, reported, NoReports)
+     /\ promises' = Renewed(n, new, promises, NoReports)
+  /\ UNCHANGED <<metadata, lives, disk, watermark, history, reading>>
+
+--------------------------------------------------------------------------------
+(* Leases *)
+
+\* The node heard the Raft leader, or believes so.
+RenewLease(n) ==
+  /\ up[n]
+  /\ lease' = [lease EXCEPT ![n] = TRUE]
+  /\ UNCHANGED <<metadata, knowledge, up, boot, disk, writing, history, reading>>
+
+\* Too much time passed on the node's own clock, which may go wrong.
+ExpireLease(n) ==
+  /\ lease' = [lease EXCEPT ![n] = FALSE]
+  /\ UNCHANGED <<metadata, knowledge, up, boot, disk, writing, history, reading>>
+
+--------------------------------------------------------------------------------
+(* Writing *)
+
+\* A request is handed to an owner once, and taken by it once: repeats are known by their number.
+IsNew(r) == r \notin appended
+
+\* The owner decides that r is the next record, and writes it down. It is not durable yet.
+AppendRecord(n, s, r) ==
+  /\ Owns(n, s) /\ lease[n] /\ ~stopped[n][s]
+  /\ promised[n][s] <= Grant(n, s).epoch
+  /\ IsNew(r)
+  /\ records' = [records EXCEPT ![n][s] = Append(@, r)]
+  /\ appended' = appended \cup {r}
+  /\ writers' = [writers EXCEPT ![s] = @ \cup {<<Grant(n, s).epoch, n, boot[n]>>}]
+  /\ assigned' = [assigned EXCEPT ![s] = IF Len(@) = Len(records[n][s]) THEN Append(@, r) ELSE @]
+  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, promised, durablePromise, writing, acked, reading>>
+
+\* A sync makes durable what was written before it began: one log on disk holds all segments and all promises.
+SyncChoices(n) ==
+  {upTo \in [Segments -> [end : 0 .. Cardinality(Records), promised : 0 .. Len(log)]] : \A s \in Segments :
+     /\ durable[n][s] <= upTo[s].end /\ upTo[s].end <= Len(records[n][s])
+     /\ durablePromise[n][s] <= upTo[s].promised /\ upTo[s].promised <= promised[n][s]}
+
+SyncCompleted(n, upTo) ==
+  /\ up[n]
+  /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> upTo[s].end]]
+  /\ durablePromise' = [durablePromise EXCEPT ![n] = [s \in Segments |-> upTo[s].promised]]
+  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, promised, writing, history, reading>>
+
+\* Whose turn it is to bring records to the replicas: the owner's, or a recoverer's to whom a majority has promised.
+Replicates(n, s) ==
+  \/ Owns(n, s)
+  \/ /\ Recovers(n, s)
+     /\ LET replicas == DOMAIN Grant(n, s).replicas IN IsMajority({m \in replicas : promises[n][s][m] >= 0}, replicas)
+
+\* It sends a stretch of its records to another replica; maybe none, only the watermark.
+ReplicateMessage(n, s, to, from, count) ==
+  [type |-> "Replicate", segment |-> s, epoch |-> Grant(n, s).epoch, sender |-> n, to |-> to, from |-> from,
+   records |-> SubSeq(records[n][s], from + 1, from + count), highWatermark |-> watermark[n][s]]
+
+SendReplicate(n, s, to, from, count) ==
+  /\ Replicates(n, s) /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
+  /\ from + count <= End(n, s)
+  /\ messages' = messages \cup {ReplicateMessage(n, s, to, from, count)}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
+
+\* A replica takes nothing of an epoch lower than it promised.
+Obeys(m, s, epoch) == epoch >= promised[m][s]
+
+\* It takes what joins on to its own end, skips what it has, and takes nothing beyond the end of a sealed segment.
+HandleReplicate(m, x) ==
+  /\ x \in messages /\ x.type = "Replicate" /\ x.to = m
+  /\ up[m]
+  /\ Obeys(m, x.segment, x.epoch)
+  /\ LET s == x.segment
+         extended == Extended(m, s, x.from, x.records)
+         end == IF extended = records[m][s] THEN End(m, s) ELSE Len(extended)
+     IN
+     /\ promised' = [promised EXCEPT ![m][s] = Max(@, x.epoch)]
+     /\ records' = [records EXCEPT ![m][s] = extended]
+     /\ watermark' = [watermark EXCEPT ![m][s] = Max(@, Min(x.highWatermark, end))]
+  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, durablePromise,
+                 stopped, reported, promises, history, reading>>
+
+\* What a replica may say to the writer of an epoch, because it will still be so after a crash.
+DurablyPromised(m, s, epoch) == promised[m][s] = epoch /\ durablePromise[m][s] = epoch
+
+\* The end that it reports is that of what is durable.
+AckedEnd(m, s) == DurableEnd(m, s)
+
+ReplicateAckMessage(m, s, epoch, to) ==
+  [type |-> "ReplicateAck", segment |-> s, epoch |-> epoch, sender |-> m, incarnation |-> incarnation[m], to |-> to,
+   durableEnd |-> AckedEnd(m, s)]
+
+\* It says how much it has durably, and says it to no writer but that of the epoch it promised.
+SendReplicateAck(m, s, epoch, to) ==
+  /\ up[m] /\ to # m
+  /\ DurablyPromised(m, s, epoch)
+  /\ \E x \in messages : x.type = "Replicate" /\ x.to = m /\ x.segment = s /\ x.epoch = epoch /\ x.sender = to
+  /\ messages' = messages \cup {ReplicateAckMessage(m, s, epoch, to)}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
+
+HandleReplicateAck(n, x) ==
+  /\ x \in messages /\ x.type = "ReplicateAck" /\ x.to = n
+  /\ Writes(n, x.segment) /\ Grant(n, x.segment).epoch = x.epoch
+  /\ Counts(Grant(n, x.segment), x.sender, x.incarnation)
+  /\ reported' = [reported EXCEPT ![n][x.segment][x.sender] = Max(@, x.durableEnd)]
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, watermark, stopped, promises, history, reading>>
+
+\* The owner finds that a majority has more. A recoverer never does this: where the segment ends is not yet decided.
+AdvanceHighWatermark(n, s) ==
+  /\ Owns(n, s)
+  /\ LET k == Longest({0} \cup {k \in 1 .. Len(records[n][s]) : HeldByMajority(n, s, k)}) IN
+     /\ k > watermark[n][s]
+     /\ watermark' = [watermark EXCEPT ![n][s] = k]
+     /\ acked' = acked \cup {[segment |-> s, index |-> i, record |-> records[n][s][i + 1]] : i \in 0 .. k - 1}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, stopped, reported, promises, assigned, writers, appended, reading>>
+
+\* A client is told OK. Nothing changes: `acked` has had the record from the moment on when this became possible.
+AcknowledgeRecord(n, s, index) ==
+  /\ up[n]
+  /\ \/ index < watermark[n][s]
+     \/ Grant(n, s).state = "sealed" /\ index < Grant(n, s).count
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, history, reading>>
+
+\* The segment is full, or the owner leaves. It never appends to it again: a proposal to seal may commit much later.
+StopAppending(n, s) ==
+  /\ Owns(n, s) /\ ~stopped[n][s]
+  /\ stopped' = [stopped EXCEPT ![n][s] = TRUE]
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, watermark, reported, promises, history, reading>>
+
+--------------------------------------------------------------------------------
+(* Failover *)
+
+PromiseRequestMessage(n, s, to) ==
+  [type |-> "PromiseRequest", segment |-> s, epoch |-> Grant(n, s).epoch, sender |-> n, to |-> to]
+
+SendPromiseRequest(n, s, to) ==
+  /\ Recovers(n, s) /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
+  /\ messages' = messages \cup {PromiseRequestMessage(n, s, to)}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
+
+Asks(sender, m, s, epoch) ==
+  \/ [type |-> "PromiseRequest", segment |-> s, epoch |-> epoch, sender |-> sender, to |-> m] \in messages
+  \/ sender = m /\ Recovers(m, s) /\ Grant(m, s).epoch = epoch
+
+HandlePromiseRequest(m, s, epoch, sender) ==
+  /\ up[m]
+  /\ Asks(sender, m, s, epoch)
+  /\ Obeys(m, s, epoch)
+  /\ promised' = [promised EXCEPT ![m][s] = Max(@, epoch)]
+  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, durable, durablePromise, writing, history, reading>>
+
+PromiseMessage(m, s, epoch, to) ==
+  [type |-> "Promise", segment |-> s, epoch |-> epoch, sender |-> m, incarnation |-> incarnation[m], to |-> to,
+   durableEnd |-> DurableEnd(m, s)]
+
+\* The promise leaves when it is durable, with the end of what was durable then. Nothing of a lower epoch can follow.
+SendPromise(m, s, epoch, to) ==
+  /\ up[m] /\ to # m
+  /\ DurablyPromised(m, s, epoch)
+  /\ Asks(to, m, s, epoch)
+  /\ messages' = messages \cup {PromiseMessage(m, s, epoch, to)}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
+
+HandlePromise(n, s, epoch, sender, durableEnd) ==
+  /\ Recovers(n, s) /\ Grant(n, s).epoch = epoch
+  /\ \/ /\ sender = n
+        /\ DurablyPromised(n, s, epoch)
+        /\ durableEnd = DurableEnd(n, s)
+        /\ Counts(Grant(n, s), n, incarnation[n])
+     \/ \E x \in messages :
+          /\ x.type = "Promise" /\ x.to = n /\ x.segment = s /\ x.epoch = epoch
+          /\ x.sender = sender /\ x.durableEnd = durableEnd
+          /\ Counts(Grant(n, s), sender, x.incarnation)
+  /\ promises' = [promises EXCEPT ![n][s][sender] = Max(@, durableEnd)]
+  /\ reported' = [reported EXCEPT ![n][s][sender] = Max(@, durableEnd)]
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, watermark, stopped, history, reading>>
+
+\* Records are copied by a recoverer from one that promised more, and by a replica of a sealed segment that lacks some.
+CopyRequestMessage(n, s, to) ==
+  [type |-> "CopyRequest", segment |-> s, epoch |-> IF Recovers(n, s) THEN Grant(n, s).epoch ELSE 0,
+   sender |-> n, to |-> to, from |-> End(n, s)]
+
+SendCopyRequest(n, s, to) ==
+  /\ up[n] /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
+  /\ \/ Recovers(n, s) /\ promises[n][s][to] > End(n, s)
+     \/ Grant(n, s).state = "sealed" /\ End(n, s) < Grant(n, s).count
+  /\ messages' = messages \cup {CopyRequestMessage(n, s, to)}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
+
+CopyMessage(m, x, count) ==
+  [type |-> "Copy", segment |-> x.segment, epoch |-> x.epoch, sender |-> m, to |-> x.sender, from |-> x.from,
+   records |-> SubSeq(records[m][x.segment], x.from + 1, x.from + count)]
+
+SendCopy(m, x, count) ==
+  /\ x \in messages /\ x.type = "CopyRequest" /\ x.to = m
+  /\ up[m]
+  /\ IF x.epoch = 0 THEN Grant(m, x.segment).state = "sealed" ELSE x.epoch = promised[m][x.segment]
+  /\ count > 0 /\ x.from + count <= End(m, x.segment)
+  /\ messages' = messages \cup {CopyMessage(m, x, count)}
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
+
+HandleCopy(n, x) ==
+  /\ x \in messages /\ x.type = "Copy" /\ x.to = n
+  /\ up[n]
+  /\ IF x.epoch = 0 THEN Grant(n, x.segment).state = "sealed"
+     ELSE Recovers(n, x.segment) /\ Grant(n, x.segment).epoch = x.epoch /\ promised[n][x.segment] = x.epoch
+  /\ records' = [records EXCEPT ![n][x.segment] = Extended(n, x.segment, x.from, x.records)]
+  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, promised, durablePromise, writing, history, reading>>
+
+--------------------------------------------------------------------------------
+(* Reading *)
+
+\* GET answers. The cursor has moved already, so nobody answers with this record again.
+DeliverRecord(n, t, g, offset) ==
+  /\ up[n]
+  /\ LET answer == [topic |-> t, group |-> g, offset |-> offset] IN
+     /\ answer \in pending[n]
+     /\ pending' = [pending EXCEPT ![n] = @ \ {answer}]
+  /\ delivered' = [delivered EXCEPT ![t][g] = Append(@, offset)]
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, history>>
+
+\* FETCH answers, at any replica, with a record that it has and knows to be safe. Nothing changes.
+ReadRecord(n, t, offset) ==
+  /\ up[n]
+  /\ \E i \in SegmentIds :
+       LET s == <<t, i>> g == Grant(n, s) safe == IF g.state = "sealed" THEN g.count ELSE watermark[n][s] IN
+       g.state # "none" /\ g.base <= offset /\ offset - g.base < Min(safe, End(n, s))
+  /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, history, reading>>
+
+--------------------------------------------------------------------------------
+(* Faults *)
+
+\* The process dies. What it had in memory is gone; what survives of its disk shows at the restart.
+Crash(n) ==
+  /\ up[n]
+  /\ up' = [up EXCEPT ![n] = FALSE]
+  /\ lease' = [lease EXCEPT ![n] = FALSE]
+  /\ watermark' = [watermark EXCEPT ![n] = PerSegment(0)]
+  /\ stopped' = [stopped EXCEPT ![n] = PerSegment(FALSE)]
+  /\ reported' = [reported EXCEPT ![n] = PerSegment(NoReports)]
+  /\ promises' = [promises EXCEPT ![n] = PerSegment(NoReports)]
+  /\ pending' = [pending EXCEPT ![n] = {}]
+  /\ UNCHANGED <<metadata, knowledge, boot, disk, history, delivered>>
+
+\* What may be left of a disk: all that was synced (or cut off because of a seal), and any part of what was not.
+KeptChoices(n) ==
+  {kept \in [Segments -> [end : 0 .. Cardinality(Records), promised : 0 .. Len(log)]] : \A s \in Segments :
+     /\ DurableEnd(n, s) <= kept[s].end /\ kept[s].end <= Len(records[n][s])
+     /\ durablePromise[n][s] <= kept[s].promised /\ kept[s].promised <= promised[n][s]}
+
+\* Another life begins: with what was kept, and with the metadata as of some time before the crash.
+Restart(n, kept, index) ==
+  /\ ~up[n]
+  /\ index <= applied[n]
+  /\ up' = [up EXCEPT ![n] = TRUE]
+  /\ boot' = [boot EXCEPT ![n] = @ + 1]
+  /\ applied' = [applied EXCEPT ![n] = index]
+  /\ view' = [view EXCEPT ![n] = StateAt(log, index)]
+  /\ records' = [records EXCEPT ![n] = [s \in Segments |-> SubSeq(@[s], 1, kept[s].end)]]
+  /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> kept[s].end]]
+  /\ promised' = [promised EXCEPT ![n] = [s \in Segments |-> kept[s].promised]]
+  /\ durablePromise' = [durablePromise EXCEPT ![n] = [s \in Segments |-> kept[s].promised]]
+  /\ UNCHANGED <<metadata, lease, incarnation, writing, history, reading>>
+
+\* The disk of a dead node is lost; it comes back under the same number with an empty one.
+ReplaceDisk(n) ==
+  /\ ~up[n]
+  /\ incarnation' = [incarnation EXCEPT ![n] = @ + 1]
+  /\ records' = [records EXCEPT ![n] = PerSegment(<<>>)]
+  /\ durable' = [durable EXCEPT ![n] = PerSegment(0)]
+  /\ promised' = [promised EXCEPT ![n] = PerSegment(0)]
+  /\ durablePromise' = [durablePromise EXCEPT ![n] = PerSegment(0)]
+  /\ applied' = [applied EXCEPT ![n] = 0]
+  /\ view' = [view EXCEPT ![n] = NoMetadata]
+  /\ UNCHANGED <<metadata, lives, writing, history, reading>>
+
+--------------------------------------------------------------------------------
+(* Next *)
+
+\* All that could ever be asked of the metadata, right or wrong.
+Commands ==
+  LET epochs == 1 .. Len(log)  counts == 0 .. Cardinality(Records)  lifetimes == 1 .. Longest({boot[n] : n \in Nodes}) IN
+  [kind : {"RegisterNode"}, node : Nodes, boot : lifetimes, incarnation : lifetimes]
+  \cup [kind : {"CreateTopic"}, topic : Topics, owner : Nodes, replicas : SUBSET Nodes]
+  \cup [kind : {"SealSegment"}, topic : Topics, segment : SegmentIds, epoch : epochs, count : counts,
+        nextOwner : Nodes, nextReplicas : SUBSET Nodes]
+  \cup [kind : {"FenceSegment"}, topic : Topics, segment : SegmentIds, expectedEpoch : epochs, recoverer : Nodes]
+  \cup [kind : {"AdvanceCursor"}, topic : Topics, group : Groups, expected : counts, next : counts]
+  \cup [kind : {"RestoreReplica"}, topic : Topics, segment : SegmentIds, node : Nodes, incarnation : lifetimes]
+
+\* Steps of a node, of the metadata log, or of fate. None of them sends.
+Step ==
+  \/ \E p \in proposals \cup {Noop} : CommitCommand(p)
+  \/ \E n \in Nodes :
+       \/ ApplyCommand(n)
+       \/ \E index \in 1 .. Len(log) : RestoreMetadata(n, index)
+       \/ RenewLease(n) \/ ExpireLease(n)
+       \/ \E upTo \in SyncChoices(n) : SyncCompleted(n, upTo)
+       \/ Crash(n)
+       \/ \E kept \in KeptChoices(n), index \in 0 .. Len(log) : Restart(n, kept, index)
+       \/ ReplaceDisk(n)
+  \/ \E n \in Nodes, s \in Segments :
+       \/ \E r \in Records : AppendRecord(n, s, r)
+       \/ AdvanceHighWatermark(n, s)
+       \/ \E index \in 0 .. Cardinality(Records) : AcknowledgeRecord(n, s, index)
+       \/ StopAppending(n, s)
+       \/ \E epoch \in 1 .. Len(log), sender \in Nodes :
+            \/ HandlePromiseRequest(n, s, epoch, sender)
+            \/ \E durableEnd \in 0 .. Cardinality(Records) : HandlePromise(n, s, epoch, sender, durableEnd)
+  \/ \E n \in Nodes, x \in messages : HandleReplicate(n, x) \/ HandleReplicateAck(n, x) \/ HandleCopy(n, x)
+  \/ \E n \in Nodes, t \in Topics, offset \in 0 .. Cardinality(Records) :
+       \/ ReadRecord(n, t, offset)
+       \/ \E g \in Groups : DeliverRecord(n, t, g, offset)
+
+\* Sending changes nothing but what is in flight.
+Send ==
+  \/ \E n \in Nodes, c \in Commands :
+       ProposeCommand(n, [origin |-> [node |-> n, boot |-> boot[n], sequence |-> 0], command |-> c])
+  \/ \E n \in Nodes, s \in Segments, to \in Nodes :
+       \/ \E from, count \in 0 .. Len(records[n][s]) : SendReplicate(n, s, to, from, count)
+       \/ \E epoch \in 1 .. Len(log) : SendReplicateAck(n, s, epoch, to) \/ SendPromise(n, s, epoch, to)
+       \/ SendPromiseRequest(n, s, to)
+       \/ SendCopyRequest(n, s, to)
+  \/ \E n \in Nodes, x \in messages, count \in 1 .. Cardinality(Records) : SendCopy(n, x, count)
+
+Next == (Step /\ UNCHANGED network) \/ Send
+
+Spec == Init /\ [][Next]_vars
+
+--------------------------------------------------------------------------------
+(* What must hold. The same names, with the same sentences, are in properties/. *)
+
+Last(t) == Longest({0} \cup {i \in SegmentIds : meta.segments[t, i].state # "none"})
+
+\* The disk that the metadata counts on for this replica is gone.
+Lost(s, m) == meta.segments[s].replicas[m] # incarnation[m]
+
+Holds(m, s, k) == durable[m][s] >= k /\ SubSeq(records[m][s], 1, Min(k, Len(records[m][s]))) = SubSeq(assigned[s], 1, k)
+
+\* How many records of the segment are safe, and will be read.
+Decided(s) ==
+  IF meta.segments[s].state = "sealed" THEN meta.segments[s].count
+  ELSE Cardinality({a.index : a \in {a \in acked : a.segment = s}})
+
+\* Every variable has values of its kind; what is durable was written, and what is promised durably was promised.
+TypeInv ==
+  /\ \A n \in Nodes :
+       /\ applied[n] \in 0 .. Len(log)
+       /\ up[n] \in BOOLEAN /\ lease[n] \in BOOLEAN
+       /\ boot[n] \in Nat \ {0} /\ incarnation[n] \in Nat \ {0}
+       /\ \A s \in Segments :
+            /\ durable[n][s] \in 0 .. Len(records[n][s])
+            /\ promised[n][s] \in 0 .. Len(log) /\ durablePromise[n][s] \in 0 .. promised[n][s]
+            /\ watermark[n][s] \in 0 .. Len(records[n][s])
+            /\ stopped[n][s] \in BOOLEAN
+            /\ \A m \in Nodes : reported[n][s][m] \in -1 .. Cardinality(Records) /\ promises[n][s][m] >= -1
+
+\* An acknowledged record is durable on a majority of its segment's replicas, but for disks that are lost since.
+AckedIsDurableInv ==
+  \A a \in acked :
+    LET replicas == DOMAIN meta.segments[a.segment].replicas
+        has(m) == durable[m][a.segment] > a.index /\ records[m][a.segment][a.index + 1] = a.record
+    IN IsMajority({m \in replicas : Lost(a.segment, m) \/ has(m)}, replicas)
+
+\* The count of a sealed segment is the number of its records: every acknowledged record is inside, and a majority of its
+\* replicas has them all durably, but for lost disks.
+SealedExactInv ==
+  \A s \in Segments : meta.segments[s].state = "sealed" =>
+    LET count == meta.segments[s].count replicas == DOMAIN meta.segments[s].replicas IN
+    /\ count <= Len(assigned[s])
+    /\ \A a \in acked : a.segment = s => a.index < count
+    /\ IsMajority({m \in replicas : Lost(s, m) \/ Holds(m, s, count)}, replicas)
+
+\* A segment has one writer: one life of one process, under one epoch.
+SingleWriterInv == \A s \in Segments : Cardinality(writers[s]) <= 1
+
+\* There is nothing in segments that are not open yet.
+NoWritesPastOpenInv ==
+  \A s \in Segments : meta.segments[s].state = "none" =>
+    assigned[s] = <<>> /\ \A n \in Nodes : records[n][s] = <<>>
+
+\* Offsets are dense: a segment begins where the one before it ends. Every replica holds a prefix of one sequence, in which
+\* no record is twice, and what readers may see is a part that is decided.
+SequentialOrderInv ==
+  /\ \A t \in Topics, i \in SegmentIds : 1 < i /\ i <= Last(t) =>
+       meta.segments[t, i].base = meta.segments[t, i - 1].base + meta.segments[t, i - 1].count
+  /\ \A n \in Nodes, s \in Segments :
+       /\ Len(records[n][s]) <= Len(assigned[s])
+       /\ records[n][s] = SubSeq(assigned[s], 1, Len(records[n][s]))
+       /\ watermark[n][s] <= Decided(s)
+  /\ \A s, u \in Segments : \A i \in DOMAIN assigned[s], j \in DOMAIN assigned[u] :
+       <<s, i>> # <<u, j>> => assigned[s][i] # assigned[u][j]
+
+\* No cursor passes the end of what is decided, in the metadata and as any node knows it.
+DecidedEnd(t) == IF Last(t) = 0 THEN 0 ELSE meta.segments[t, Last(t)].base + Decided(<<t, Last(t)>>)
+CursorBoundsInv ==
+  \A t \in Topics, g \in Groups :
+    /\ meta.cursors[t][g] <= DecidedEnd(t)
+    /\ \A n \in Nodes : view[n].cursors[t][g] <= meta.cursors[t][g]
+
+\* No record is delivered twice to a group, and none that its cursor has not passed.
+DeliveredOnceInv ==
+  \A t \in Topics, g \in Groups : \A i \in DOMAIN delivered[t][g] :
+    /\ delivered[t][g][i] < meta.cursors[t][g]
+    /\ \A j \in DOMAIN delivered[t][g] : i # j => delivered[t][g][i] # delivered[t][g][j]
+
+\* Topics, segments and cursors refer to each other; all segments of a topic but the last are sealed; epochs are unique.
+DomainConsistencyInv ==
+  /\ \A t \in Topics :
+       /\ (t \in meta.topics) <=> (Last(t) > 0)
+       /\ \A i \in SegmentIds :
+            LET g == meta.segments[t, i] IN
+            /\ i < Last(t) => g.state = "sealed"
+            /\ i = Last(t) => g.state \in {"open", "fenced"}
+            /\ i > Last(t) => g.state = "none"
+            /\ i <= Last(t) => g.owner \in DOMAIN g.replicas /\ g.epoch \in 1 .. Len(log)
+       /\ \A g \in Groups : meta.cursors[t][g] > 0 => t \in meta.topics
+  /\ \A s, u \in Segments : s # u /\ meta.segments[s].epoch = meta.segments[u].epoch => meta.segments[s].epoch = 0
+
+\* Each node's knowledge is an earlier state of the metadata.
+ViewIsPastInv == \A n \in Nodes : view[n] = IF applied[n] = Len(log) THEN meta ELSE StateAt(log, applied[n])
+
+\* A sealed segment keeps its count and its place for ever.
+SealedForeverProp ==
+  [][\A s \in Segments : meta.segments[s].state = "sealed" =>
+       /\ meta'.segments[s].state = "sealed"
+       /\ meta'.segments[s].count = meta.segments[s].count
+       /\ meta'.segments[s].base = meta.segments[s].base]_vars
+
+\* Epochs only rise: in the metadata, and in the durable promises of one disk.
+EpochsRiseProp ==
+  [][/\ \A s \in Segments : meta'.segments[s].epoch >= meta.segments[s].epoch
+     /\ \A n \in Nodes, s \in Segments :
+          incarnation'[n] = incarnation[n] => durablePromise'[n][s] >= durablePromise[n][s]]_vars
+
+\* A cursor never moves back.
+MonotonicCursorProp ==
+  [][\A t \in Topics, g \in Groups : meta'.cursors[t][g] >= meta.cursors[t][g]]_vars
+
+--------------------------------------------------------------------------------
+(* To clients it looks like AbstractLog *)
+
+RECURSIVE DecidedRecords(_, _)
+DecidedRecords(t, i) ==
+  IF i = 0 THEN <<>> ELSE DecidedRecords(t, i - 1) \o SubSeq(assigned[t, i], 1, Decided(<<t, i>>))
+
+Abstract == INSTANCE AbstractLog WITH
+  topics <- meta.topics,
+  log <- [t \in Topics |-> DecidedRecords(t, Last(t))],
+  cursor <- meta.cursors,
+  delivered <- delivered
+
+AbstractLogProp == Abstract!Spec
+================================================================================
