@@ -52,6 +52,7 @@ export class Aftermath {
 
   heal(): void {
     const { cluster, time } = this.sim;
+    this.sim.workload.stop();
     cluster.network.heal();
     for (const machine of this.core) {
       Object.assign(machine.disk.faults, NO_DISK_FAULTS);
@@ -69,10 +70,14 @@ export class Aftermath {
     const { maxSegmentEntries } = run.options.cluster.config;
     const unmet =
       this.deadCore() ??
+      this.unanswered() ??
       leadershipProgress(nodes) ??
       failoverProgress(checker.record, nodes) ??
       rolloverProgress(checker.record, maxSegmentEntries);
-    if (unmet === undefined) return this.useEverything();
+    if (unmet === undefined) {
+      this.useEverything();
+      return;
+    }
     if (time.nowMs > this.deadlineMs) throw new Violation(unmet.property, unmet.reason);
     time.after(POLL_MS, () => this.waitForProgress());
   }
@@ -80,6 +85,13 @@ export class Aftermath {
   private deadCore(): Unmet | undefined {
     const dead = this.core.find(({ node }) => node === undefined);
     return dead && { property: 'LeadershipProgress', reason: `node ${dead.id} is not running` };
+  }
+
+  private unanswered(): Unmet | undefined {
+    const { waiting } = this.sim.workload;
+    return waiting === 0
+      ? undefined
+      : { property: 'ReadProgress', reason: `${waiting} calls are not answered` };
   }
 
   /** Each operation, on a new topic and on the old ones, is done within the bound. */
@@ -98,7 +110,10 @@ export class Aftermath {
   private insist(kind: PlannedCall['kind'], topic: string, done: () => void): void {
     const call = this.call(kind, topic);
     this.sim.workload.ask(call, (reply) => {
-      if (reply !== undefined && reply.kind !== 'error') return done();
+      if (reply !== undefined && reply.kind !== 'error') {
+        done();
+        return;
+      }
       if (this.sim.time.nowMs > this.deadlineMs) {
         const said = reply === undefined ? 'nothing' : reply.kind === 'error' ? reply.code : '';
         throw new Violation('ReadProgress', `${kind} ${topic} at node ${call.node}: ${said}`);
@@ -118,11 +133,15 @@ export class Aftermath {
     this.contents.set(topic, records);
     const end = this.endOf(topic);
     const next = (): void => {
-      if (records.length === end) return this.readAll(others);
+      if (records.length === end) {
+        this.readAll(others);
+        return;
+      }
       this.read(topic, records.length, (reply) => {
         if (reply.kind === 'record') {
           records.push(reply.record);
-          return next();
+          this.sim.time.after(0, next);
+          return;
         }
         if (this.sim.time.nowMs > this.deadlineMs + PROGRESS_WITHIN_MS) {
           throw new Violation(

@@ -197,7 +197,7 @@ export class Cluster {
       this.network.send(machine.id, to, encode === undefined ? envelope : encode(envelope));
     return {
       send: (to, envelope) => {
-        if (located.has(to)) send(to, envelope);
+        if (located.has(to) || true) send(to, envelope);
       },
       sendToAddress: (address, envelope) => {
         const to = this.machines.find(({ id }) => raftAddress(id) === address);

@@ -86,10 +86,13 @@ const ATTEMPTS_MAX = 20;
 
 export class Workload {
   readonly history: Call[] = [];
+  /** Calls that are not answered yet. */
+  waiting = 0;
   private readonly cluster: Cluster;
   private readonly time: VirtualTime;
   private readonly randomness: Randomness;
   private readonly recordBytesMax: number;
+  private stopped = false;
   /** One past the highest offset that a client was told of, by topic. */
   private readonly ends = new Map<string, number>();
 
@@ -122,13 +125,21 @@ export class Workload {
       reply: undefined,
     };
     this.history.push(call);
+    this.waiting++;
     this.attempt(call, planned.node, 1, done);
+  }
+
+  /** Begins no more of the planned calls. */
+  stop(): void {
+    this.stopped = true;
   }
 
   private next(calls: readonly PlannedCall[], at: number): void {
     const planned = calls[at];
     if (planned === undefined) return;
-    this.time.at(planned.atMs, () => this.ask(planned, () => this.next(calls, at + 1)));
+    this.time.at(planned.atMs, () => {
+      if (!this.stopped) this.ask(planned, () => this.next(calls, at + 1));
+    });
   }
 
   /** Asks one node; asks another one if the answer says that nothing was done and that this may change. */
@@ -165,6 +176,7 @@ export class Workload {
     reply: Reply | undefined,
     done: (reply: Reply | undefined) => void,
   ): void {
+    this.waiting--;
     call.reply = reply;
     call.repliedMs = this.time.nowMs;
     if (reply?.kind === 'appended' && call.operation.kind === 'put') {

@@ -1,0 +1,42 @@
+/** Plays many seeds on as many threads as there are cores. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Played } from './seed.ts';
+import type { Task } from './seed-worker.ts';
+
+export interface FleetOptions {
+  readonly seeds: readonly string[];
+  readonly durationMs: number;
+  readonly jobs: number;
+  /** No more seeds are begun after the first failure. */
+  readonly stopAtFailure: boolean;
+  onPlayed(played: Played): void;
+}
+
+export async function playAll(options: FleetOptions): Promise<void> {
+  const { seeds, durationMs, jobs } = options;
+  let next = 0;
+  let failed = false;
+  const worker = new URL(`./seed-worker${extname(import.meta.url)}`, import.meta.url);
+  const one = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const thread = new Worker(worker);
+      const feed = (): void => {
+        const seed = failed && options.stopAtFailure ? undefined : seeds[next++];
+        if (seed === undefined) void thread.terminate().then(() => resolve());
+        else thread.postMessage({ seed, durationMs } satisfies Task);
+      };
+      thread.on('message', (played: Played) => {
+        failed ||= hasFailed(played);
+        options.onPlayed(played);
+        feed();
+      });
+      thread.on('error', reject);
+      feed();
+    });
+  await Promise.all(Array.from({ length: Math.min(jobs, seeds.length) }, one));
+}
+
+export function hasFailed({ crash, outcome }: Played): boolean {
+  return crash !== undefined || outcome?.failure !== undefined;
+}

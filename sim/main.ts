@@ -1,0 +1,150 @@
+/**
+ * `make sim`: plays seeds, says what was seen, and ends a failure with the command that repeats it.
+ * Exit code 0: no property failed; 1: one did; 2: the simulator itself did, or was called wrongly.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { SingleBar } from 'cli-progress';
+import { Command, InvalidArgumentError } from 'commander';
+import { hasFailed, playAll } from './fleet.ts';
+import { type Played, play, runOfSeed } from './seed.ts';
+import { shrink } from './shrink.ts';
+import type { Run } from './simulator.ts';
+import { tell } from './story.ts';
+import { Summary } from './summary.ts';
+
+interface Flags {
+  readonly seed?: string;
+  readonly seeds: number;
+  readonly first: number;
+  readonly duration: number;
+  readonly jobs: number;
+  readonly trace?: string;
+  readonly replay?: string;
+  readonly shrink?: boolean;
+  readonly verbose?: boolean;
+  readonly keepGoing?: boolean;
+}
+
+/** A regression file: a run, and what it once showed. */
+export interface Regression extends Run {
+  readonly property: string;
+  readonly note: string;
+}
+
+const REGRESSIONS = 'traces/regressions';
+const SHRINK_ATTEMPTS = 2000;
+const LAST_LINES = 30;
+
+const flags = new Command('sim')
+  .description('Plays simulated clusters of real nodes, from seeds, and checks every step.')
+  .option('--seed <seed>', 'play only this seed')
+  .option('--seeds <count>', 'how many seeds to play', whole, 100)
+  .option('--first <seed>', 'number of the first of them', whole, 1)
+  .option('--duration <seconds>', 'virtual length of the phase with faults', whole, 300)
+  .option('--jobs <count>', 'threads', whole, availableParallelism())
+  .option('--trace <file>', 'write every event of the run as NDJSON')
+  .option('--replay <file>', 'play a run that was kept as a regression')
+  .option('--shrink', 'make a failing run small and keep it as a regression')
+  .option('--verbose', 'tell the story of the run')
+  .option('--keep-going', 'play all seeds, even after a failure')
+  .parse()
+  .opts<Flags>();
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  if (flags.replay !== undefined) {
+    return single(JSON.parse(readFileSync(flags.replay, 'utf8')) as Regression);
+  }
+  if (flags.seed !== undefined) return single(runOfSeed(flags.seed, flags.duration * 1000));
+  return many();
+}
+
+function single(run: Run): number {
+  console.log(`seed ${run.seed}`);
+  const trace: string[] = [];
+  const last: string[] = [];
+  const played = play(run, (line) => {
+    if (flags.trace !== undefined) trace.push(line);
+    const told = tell(line);
+    if (told === undefined) return;
+    if (flags.verbose) console.log(told);
+    else if (last.push(told) > LAST_LINES) last.shift();
+  });
+  if (flags.trace !== undefined)
+    writeFileSync(flags.trace, trace.map((line) => `${line}\n`).join(''));
+  const summary = new Summary();
+  summary.add(played);
+  for (const line of summary.lines(played.wallMs)) console.log(line);
+  console.log(`hash         ${played.outcome?.hash}`);
+  if (!hasFailed(played)) return 0;
+  for (const line of last) console.log(line);
+  return report(played, run);
+}
+
+async function many(): Promise<number> {
+  const seeds = Array.from({ length: flags.seeds }, (_, i) => String(flags.first + i));
+  console.log(
+    `seeds ${seeds[0]} to ${seeds.at(-1)}, ${flags.duration} s each, ${flags.jobs} threads`,
+  );
+  const bar = process.stdout.isTTY
+    ? new SingleBar({ format: '{bar} {value}/{total} seeds, {ratio} to 1, {failures} failed' })
+    : undefined;
+  bar?.start(seeds.length, 0, { ratio: '-', failures: 0 });
+  const startMs = performance.now();
+  const summary = new Summary();
+  const failures: Played[] = [];
+  await playAll({
+    seeds,
+    durationMs: flags.duration * 1000,
+    jobs: flags.jobs,
+    stopAtFailure: flags.keepGoing !== true,
+    onPlayed: (played) => {
+      summary.add(played);
+      if (hasFailed(played)) failures.push(played);
+      bar?.update(summary.seeds, { ratio: Math.round(summary.ratio), failures: failures.length });
+      if (bar === undefined && summary.seeds % Math.ceil(seeds.length / 10) === 0) {
+        console.log(`${summary.seeds} of ${seeds.length} seeds, ${failures.length} failed`);
+      }
+    },
+  });
+  bar?.stop();
+  for (const line of summary.lines(performance.now() - startMs)) console.log(line);
+  for (const failed of failures.slice(1)) say(failed);
+  const [first] = failures;
+  return first === undefined ? 0 : report(first, runOfSeed(first.seed, flags.duration * 1000));
+}
+
+/** Tells of a failure; the last line repeats it. */
+function report(played: Played, run: Run): number {
+  say(played);
+  const property = played.outcome?.failure?.property;
+  if (flags.shrink && property !== undefined) keep(run, property);
+  if (flags.replay !== undefined) console.log(`make sim REPLAY=${flags.replay}`);
+  else console.log(`make sim SEED=${played.seed} DURATION=${flags.duration}`);
+  return played.crash === undefined ? 1 : 2;
+}
+
+function say({ seed, crash, outcome }: Played): void {
+  const failure = outcome?.failure;
+  if (crash !== undefined) console.log(`seed ${seed}: the simulator failed: ${crash}`);
+  else console.log(`seed ${seed} at ${(failure!.atMs / 1000).toFixed(6)} s: ${failure!.message}`);
+}
+
+function keep(run: Run, property: string): void {
+  const small = shrink(run, property, (candidate) => play(candidate).outcome, SHRINK_ATTEMPTS);
+  const { faults, calls } = small.plan;
+  const regression: Regression = { ...small, property, note: '' };
+  const file = `${REGRESSIONS}/${property}-${run.seed}.json`;
+  mkdirSync(REGRESSIONS, { recursive: true });
+  writeFileSync(file, `${JSON.stringify(regression, undefined, 2)}\n`);
+  console.log(`kept as ${file}: ${faults.length} faults, ${calls.length} calls`);
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('not a whole number');
+  return value;
+}

@@ -1,0 +1,12 @@
+/** A thread that plays the seeds that it is sent, one after another. */
+import { parentPort } from 'node:worker_threads';
+import { play, runOfSeed } from './seed.ts';
+
+export interface Task {
+  readonly seed: string;
+  readonly durationMs: number;
+}
+
+parentPort!.on('message', ({ seed, durationMs }: Task) => {
+  parentPort!.postMessage(play(runOfSeed(seed, durationMs)));
+});

@@ -1,0 +1,61 @@
+/** What many runs come to, in words. */
+import type { Played } from './seed.ts';
+
+export class Summary {
+  seeds = 0;
+  private virtualMs = 0;
+  private coreMs = 0;
+  private events = 0;
+  private readonly calls = new Map<string, number>();
+  private readonly faults = new Map<string, number>();
+  private readonly evaluations = new Map<string, number>();
+  private readonly probes = new Map<string, number>();
+
+  add({ outcome, wallMs }: Played): void {
+    this.seeds++;
+    this.coreMs += wallMs;
+    if (outcome === undefined) return;
+    this.virtualMs += outcome.virtualMs;
+    this.events += outcome.events;
+    addAll(this.calls, outcome.calls);
+    addAll(this.faults, outcome.faults);
+    addAll(this.evaluations, outcome.evaluations);
+    addAll(this.probes, outcome.probes);
+  }
+
+  /** Virtual milliseconds for one of a core's. */
+  get ratio(): number {
+    return this.virtualMs / this.coreMs;
+  }
+
+  lines(wallMs: number): string[] {
+    const { seeds, virtualMs, coreMs, events } = this;
+    const count = (value: number): string => Math.round(value).toLocaleString('en-US');
+    return [
+      `seeds        ${count(seeds)}, ${(seeds / (wallMs / 1000)).toFixed(2)} a second`,
+      `virtual time ${count(virtualMs / 1000)} s in ${count(coreMs / 1000)} core seconds: ${count(this.ratio)} to 1 on each core`,
+      `events       ${count(events)}, ${count(events / (coreMs / 1000))} a second and core`,
+      `calls        ${count(total(this.calls))}: ${listed(this.calls)}`,
+      `faults       ${count(total(this.faults))}: ${listed(this.faults)}`,
+      `checks       ${count(total(this.evaluations))}: ${listed(this.evaluations)}`,
+      `probes       ${listed(this.probes)}`,
+    ];
+  }
+}
+
+function addAll(to: Map<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [key, count] of Object.entries(counts)) to.set(key, (to.get(key) ?? 0) + count);
+}
+
+function total(counts: Map<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}
+
+/** Most frequent first. */
+function listed(counts: Map<string, number>): string {
+  return [...counts]
+    .filter(([, count]) => count > 0)
+    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+    .map(([key, count]) => `${key} ${count}`)
+    .join(', ');
+}
