@@ -58,4 +58,71 @@ Unsaid(n) ==
   \/ outbox[n] # {}
   \/ role[n] = "candidate" /\ ~\E m \in messages : m.type = "VoteRequest" /\ m.from = n /\ m.term = term[n]
 SpeakFirst == \A n \in Nodes : Unsaid(n) => <<outbox[n], Unsaid(n)>>' # <<outbox[n], Unsaid(n)>>
+
+-----------------------------------------------------------------------------
+(* Places to begin at, so that what is interesting is near. Both can be reached from Init. *)
+
+At(r, t, v, l, c) == [role |-> r, term |-> t, vote |-> v, log |-> l, commit |-> c]
+InitAt(at, decidedLog, decidedEnds, electedNow) ==
+  /\ disk = [n \in Nodes |-> [term |-> at[n].term, vote |-> at[n].vote, log |-> at[n].log,
+                              snapshot |-> IF at[n].log = <<>> THEN 0 ELSE 1]]
+  /\ role = [n \in Nodes |-> at[n].role]
+  /\ term = [n \in Nodes |-> disk[n].term]
+  /\ vote = [n \in Nodes |-> disk[n].vote]
+  /\ log = [n \in Nodes |-> disk[n].log]
+  /\ snapshot = [n \in Nodes |-> disk[n].snapshot]
+  /\ commit = [n \in Nodes |-> at[n].commit]
+  /\ votes = [n \in Nodes |-> {}]
+  /\ match = [n \in Nodes |-> Zero]
+  /\ transferee = [n \in Nodes |-> 0]
+  /\ reads = [n \in Nodes |-> {}]
+  /\ round = [n \in Nodes |-> 0]
+  /\ answered = [n \in Nodes |-> Zero]
+  /\ outbox = [n \in Nodes |-> NoMessages]
+  /\ batches = [n \in Nodes |-> <<>>]
+  /\ messages = NoMessages
+  /\ decided = decidedLog
+  /\ decidedIn = decidedEnds
+  /\ elected = electedNow
+  /\ served = [index |-> 1, least |-> 1]
+
+Noop(t, n) == Entry("noop", t, n, Nobody)
+
+\* One founder leads in term 2 and has committed its first entry with a second one; the others know nothing of it.
+InitLed ==
+  \E a, b \in Founders :
+    LET l == <<Founding, Noop(2, a)>> IN
+    /\ a # b
+    /\ InitAt([n \in Nodes |->
+                 CASE n = a -> At("leader", 2, a, l, 2)
+                   [] n = b -> At("follower", 2, a, l, 1)
+                   [] n \in Founders \ {a, b} -> At("follower", 1, 0, <<Founding>>, 1)
+                   [] OTHER -> At("follower", 0, 0, <<>>, 0)],
+              l, (1 :> 1) @@ (2 :> 2), {<<2, a>>})
+
+\* Figure 8 of the Raft paper, (b): the leaders of terms 2 and 3 each have an entry of their own, on no other node.
+InitFigure8 ==
+  \E a, b \in Founders :
+    /\ a # b
+    /\ InitAt([n \in Nodes |->
+                 CASE n = a -> At("follower", 2, a, <<Founding, Noop(2, a)>>, 1)
+                   [] n = b -> At("follower", 3, b, <<Founding, Noop(3, b)>>, 1)
+                   [] OTHER -> At("follower", 3, b, <<Founding>>, 1)],
+              <<Founding>>, 1 :> 1, {<<2, a>>, <<3, b>>})
+
+-----------------------------------------------------------------------------
+(* Guards taken away *)
+
+\* The disk forgets for whom its node has voted.
+ImageWithoutVote(n) == [term |-> term[n], vote |-> 0, log |-> log[n], snapshot |-> snapshot[n]]
+\* Any entry on a majority is taken for decided, whoever made it.
+CountAnyTerm(n, i) == TRUE
+\* Answers leave at once.
+SendBeforePersist(n, m) == messages' = messages \cup {m} /\ UNCHANGED outbox
+\* Any log will do.
+AnyLog(n, m) == TRUE
+\* A change before the last one is decided.
+ChangeAnyTime(n) == TRUE
+\* What follows a request's entries goes, though the request may be an old one.
+CutAfter(l, prev, entries) == SubSeq(l, 1, prev) \o entries
 =============================================================================

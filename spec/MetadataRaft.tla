@@ -252,6 +252,9 @@ UpdateTerm(n, m) ==
   /\ Silent
   /\ UNCHANGED <<log, snapshot, commit, storage, ghosts>>
 
+\* It comes too late, or n has a reason of its own.
+IgnoreMessage(n, m) == m.from # n /\ UNCHANGED vars
+
 StepDown(n) ==
   /\ role' = [role EXCEPT ![n] = "follower"]
   /\ ForgetLeading(n)
@@ -308,9 +311,11 @@ Propose(n, entry) ==
   /\ transferee[n] = 0
   /\ log' = [log EXCEPT ![n] = Append(@, entry)]
   /\ Silent
-  /\ UNCHANGED <<role, term, vote, snapshot, commit, votes, leading, storage, ghosts>>
+  /\ UNCHANGED <<role, term, vote, snapshot, commit, votes, transferee, reads, round, storage, ghosts>>
 
-ClientRequest(n) == Propose(n, Entry("command", term[n], n, Nobody))
+ClientRequest(n) ==
+  /\ Propose(n, Entry("command", term[n], n, Nobody))
+  /\ UNCHANGED <<match, answered>>
 
 \* One at a time: the last change is committed, and so is an entry of this leader's term.
 MayChangeMembership(n) ==
@@ -327,10 +332,14 @@ OneChange(old, new) ==
   /\ new.voters \ old.voters \subseteq old.learners
   /\ new.learners \cap old.voters = {}
 
+\* Who is removed is forgotten: it may come back with another disk.
 ProposeMembership(n, members) ==
   /\ MayChangeMembership(n)
   /\ OneChange(MembersOf(log[n]), members)
   /\ Propose(n, Entry("membership", term[n], n, members))
+  /\ LET Known(table) == [m \in Nodes |-> IF m \in members.voters \cup members.learners THEN table[m] ELSE 0] IN
+     /\ match' = [match EXCEPT ![n] = Known(@)]
+     /\ answered' = [answered EXCEPT ![n] = Known(@)]
 
 \* Entries after prev up to end, maybe none. Round r proves, when it is answered, that n led when it was sent.
 AppendEntries(n, prev, end, c, r) ==
@@ -524,7 +533,7 @@ Next ==
        \/ \E read \in reads[n] : ConfirmReadIndex(n, read)
        \/ \E kept \in 0..Len(batches[n]) : Recover(n, kept)
   \/ \E n \in Nodes, m \in messages :
-       \/ UpdateTerm(n, m) \/ HandleTimeoutNow(n, m)
+       \/ IgnoreMessage(n, m) \/ UpdateTerm(n, m) \/ HandleTimeoutNow(n, m)
        \/ \E granted \in BOOLEAN : HandlePreVoteRequest(n, m, granted) \/ HandleRequestVoteRequest(n, m, granted)
        \/ HandlePreVoteResponse(n, m) \/ HandleRequestVoteResponse(n, m)
        \/ HandleAppendEntriesRequest(n, m) \/ HandleAppendEntriesResponse(n, m)

@@ -1,0 +1,7 @@
+---------------------------- MODULE TraceReader ----------------------------
+(* Traces as values. TraceReader.java puts the contents of a file in the place of these two definitions: its    *)
+(* first line is the header, each further line one trace, a sequence of events. trace-check.ts writes the file. *)
+
+Header == CHOOSE header : TRUE
+Traces == CHOOSE traces : TRUE
+=============================================================================
