@@ -164,6 +164,25 @@ test('3.6.1: nobody votes for a candidate whose log lacks what it has itself', (
   expect(cluster.applied(3)).toEqual(['a']);
 });
 
+test('3.6.1: the vote itself looks at the log again, for it may have grown since the pre-vote', () => {
+  const cluster = new RaftCluster([1, 2, 3]);
+  cluster.elect(1);
+  // 2 gives 3 its pre-vote while their logs are equal; the request for the vote is still on its way.
+  cluster.advance(2, ELECTION_MS);
+  cluster.advance(3, 2 * ELECTION_MS);
+  cluster.deliver(isPreVote);
+  expect(cluster.raft(3).role).toBe('candidate');
+  // Meanwhile the old leader commits an entry with 2.
+  cluster.propose(1, 'a');
+  cluster.deliver(({ from, to }) => from + to === 3);
+  expect(cluster.applied(1)).toEqual(['a']);
+  cluster.advance(2, ELECTION_MS);
+  cluster.deliver(({ from, to }) => from !== 1 && to !== 1);
+  expect(cluster.raft(2).term).toBe(3);
+  expect(cluster.raft(2).vote).toBe(0);
+  expect(cluster.raft(3).role).toBe('candidate');
+});
+
 test('3.3: a leader that hears of a higher term becomes a follower at once', () => {
   const cluster = new RaftCluster([1, 2, 3]);
   cluster.elect(1);

@@ -23,6 +23,7 @@ const STEPS = {
   bringBack: 3,
   heartbeat: 8,
   timeout: 4,
+  impatience: 3,
   propose: 10,
   slowDisk: 2,
   sync: 12,
@@ -143,6 +144,9 @@ class Schedule {
       case 'timeout':
         cluster.advance(id, ELECTION_MS + (b % ELECTION_MS));
         break;
+      case 'impatience':
+        for (const each of IDS) if (each !== id) cluster.advance(each, ELECTION_MS);
+        break;
       case 'propose':
         for (const each of IDS) {
           if (this.isLeader(each)) cluster.propose(each, `command ${this.commands++}`);
@@ -256,7 +260,7 @@ test('no schedule breaks an invariant, and progress resumes when faults end', ()
       }
       run.demandProgress();
     }),
-    { numRuns: SCHEDULES },
+    { numRuns: SCHEDULES, interruptAfterTimeLimit: 50_000 },
   );
 });
 

@@ -2,13 +2,13 @@
  * Raft (Ongaro and Ousterhout; the thesis, 2014, is cited by section), as one synchronous state machine. Inputs are
  * method calls, each of which runs to its end; after any of them the host asks `ready()` what is to be done.
  *
- * It does not know of disks, sockets, timers or commands. The parts: this file has roles, elections and what a
- * follower does; `leadership.ts` what a leader does; `log.ts` the log; `state.ts` what they share.
+ * It does not know of disks, sockets, timers or commands. The parts: this file has roles and elections;
+ * `following.ts` what a follower does, `leadership.ts` what a leader does; `log.ts` the log; `state.ts` what they share.
  */
 import { assert, unreachable } from '../assert.ts';
 import type { LogIndex, NodeId, Term } from '../ids.ts';
 import type { Entry, EntryKind, Restored, Snapshot } from './entry.ts';
-import { IncomingSnapshot } from './incoming-snapshot.ts';
+import { Following } from './following.ts';
 import { Leadership } from './leadership.ts';
 import {
   changeMembership,
@@ -54,7 +54,7 @@ export class Raft {
   private leaderHeardMs: number = Number.NEGATIVE_INFINITY;
   private electionTimeoutMs = 0;
   private electionAtMs: number = NEVER;
-  private incoming: IncomingSnapshot | undefined;
+  private readonly following: Following;
 
   private readyNumber = 0;
   private hardStateChanged = false;
@@ -69,6 +69,7 @@ export class Raft {
   constructor(options: RaftOptions, restored: Restored, nowMs: number) {
     this.options = options;
     this.state = new RaftState(options, restored, nowMs);
+    this.following = new Following(this.state);
     assert(this.state.log.lastTerm <= restored.term, 'the term is durable before its entries');
     assert(
       options.heartbeatMs < options.electionTimeoutMs,
@@ -566,7 +567,6 @@ export class Raft {
     this.state.leader = leader;
     this.leadership = undefined;
     this.votes.clear();
-    this.incoming = undefined;
     this.resetElectionTimeout();
   }
 
@@ -605,7 +605,9 @@ export class Raft {
   /** @spec MetadataRaft!HandleAppendEntriesRequest */
   private handleAppendEntriesRequest(from: NodeId, request: AppendEntriesRequest): void {
     const { state, options } = this;
-    const reply = this.appendFromLeader(from, request);
+    if (request.term === state.term) this.leaderHeard(from);
+    const reply = this.following.appendEntries(request);
+    this.followMembership();
     state.sendAfterPersist(from, reply);
     options.trace?.emit({
       name: 'HandleAppendEntriesRequest',
@@ -614,100 +616,18 @@ export class Raft {
     });
   }
 
-  private appendFromLeader(from: NodeId, request: AppendEntriesRequest): AppendEntriesResponse {
-    const { state } = this;
-    const { log } = state;
-    const { prevIndex, entries, round } = request;
-    if (request.term < state.term) return this.rejection(request, 0 as LogIndex);
-    this.leaderHeard(from);
-    // The leader's log holds all that is committed here (thesis 3.6.3), so that only what follows is compared.
-    if (prevIndex > log.commitIndex && log.term(prevIndex) !== request.prevTerm) {
-      return this.rejection(request, log.lastIndexUpToTerm(prevIndex, request.prevTerm));
-    }
-    for (const entry of entries) {
-      const own = log.term(entry.index);
-      if (own === entry.term || entry.index <= log.commitIndex) {
-        assert(
-          own === entry.term || own === undefined,
-          'what is committed is in every later leader',
-        );
-        continue;
-      }
-      if (own !== undefined) log.truncate(entry.index);
-      log.append(entry);
-    }
-    this.followMembership();
-    const last = prevIndex + entries.length;
-    if (Math.min(request.commitIndex, last) > log.commitIndex) {
-      log.commitTo(Math.min(request.commitIndex, last) as LogIndex);
-    }
-    return {
-      kind: 'AppendEntriesResponse',
-      term: state.term,
-      success: true,
-      prevIndex,
-      matchIndex: Math.max(last, log.commitIndex) as LogIndex,
-      hintIndex: 0 as LogIndex,
-      hintTerm: 0 as Term,
-      round,
-    };
-  }
-
-  private rejection(
-    { prevIndex, round }: AppendEntriesRequest,
-    hintIndex: LogIndex,
-  ): AppendEntriesResponse {
-    const { term, log } = this.state;
-    return {
-      kind: 'AppendEntriesResponse',
-      term,
-      success: false,
-      prevIndex,
-      matchIndex: 0 as LogIndex,
-      hintIndex,
-      hintTerm: log.term(hintIndex) ?? (0 as Term),
-      round,
-    };
-  }
-
   /** @spec MetadataRaft!HandleInstallSnapshotRequest */
   private handleInstallSnapshotRequest(from: NodeId, request: InstallSnapshotRequest): void {
     const { state, options } = this;
-    const installed = request.term >= state.term && this.receiveSnapshot(from, request);
-    const reply: InstallSnapshotResponse = {
-      kind: 'InstallSnapshotResponse',
-      term: state.term,
-      snapshotIndex: request.snapshotIndex,
-      offsetBytes: installed ? request.sizeBytes : (this.incoming?.offsetBytes ?? 0),
-      installed,
-      round: request.round,
-    };
+    if (request.term === state.term) this.leaderHeard(from);
+    const reply = this.following.installSnapshot(request);
+    this.followMembership();
     state.sendAfterPersist(from, reply);
     options.trace?.emit({
       name: 'HandleInstallSnapshotRequest',
       ...state.tracedHandle(from, request),
       reply: tracedMessage(reply),
     });
-  }
-
-  /** Whether this node now has everything up to the snapshot's index. */
-  private receiveSnapshot(from: NodeId, request: InstallSnapshotRequest): boolean {
-    const { log } = this.state;
-    const { snapshotIndex, snapshotTerm } = request;
-    this.leaderHeard(from);
-    if (snapshotIndex <= log.commitIndex) return true;
-    if (log.term(snapshotIndex) === snapshotTerm) {
-      // The entries are here already; by Log Matching they are the snapshot's, which are committed.
-      log.commitTo(snapshotIndex);
-      return true;
-    }
-    if (this.incoming?.isOf(request) !== true) this.incoming = new IncomingSnapshot(request);
-    const snapshot = this.incoming.receive(request);
-    if (snapshot === undefined) return false;
-    this.incoming = undefined;
-    log.install(snapshot);
-    this.followMembership();
-    return true;
   }
 
   // Leading
