@@ -1,12 +1,47 @@
 /**
- * A directory of streams of records and a map of small keys, made durable by one write-ahead log.
- * Synchronous: what the disk does comes back through `complete`.
+ * A directory of streams of records and a map of small keys, made durable by one log. The format and the rule of
+ * recovery are in `format.ts`; how commits become writes and syncs is in `frame-writer.ts`.
+ *
+ * Synchronous: what the disk does comes back through `complete`. What is staged is seen at once by `start`, `end`, `get`
+ * and `read`, and is never rolled back while the store is open; it counts after a crash once `durableLsn` has reached
+ * what `commit` returned.
+ *
+ * **Room.** Ask `room` before appending what could also be refused. `busy` means that the arena is in use: wait for
+ * `onProgress`. `full` means that the disk has no place for it: refuse it with `NoSpace`, read on, and ask again; each
+ * asking (and each commit) makes the disk try again. What was staged without asking is kept in memory until the
+ * disk takes it: only its durability waits. So a record is refused before it is staged, or it will be written.
+ *
+ * **Failure.** A write or sync that fails otherwise is the end: `onFailed`, once; every staging call throws `StorageFailed`
+ * from then on, reads go on as far as the disk still reads. Nothing is tried again, nothing more becomes durable.
  */
-import type { Checksum, Disk, DiskCompletion, DiskRequest } from '../../ports/disk.ts';
+import type { Checksum, Disk, DiskCompletion } from '../../ports/disk.ts';
 import type { Random } from '../../ports/random.ts';
 import { assert } from '../assert.ts';
-import { ByteReader, ByteWriter } from '../codec.ts';
 import { WalrusError } from '../errors.ts';
+import { utf8Decode, utf8Encode } from '../utf8.ts';
+import { Arena } from './arena.ts';
+import { encodeCheckpoint } from './checkpoint.ts';
+import { Checkpointer } from './checkpointer.ts';
+import {
+  DEFINE,
+  DROP,
+  PUT,
+  RECORD_BYTES_MAX,
+  REMOVE,
+  RESET,
+  SELECT,
+  TRIM,
+  TRUNCATE,
+} from './format.ts';
+import type { Frame } from './frame.ts';
+import { FrameWriter } from './frame-writer.ts';
+import type { LogFile } from './log-file.ts';
+import { LogFiles } from './log-files.ts';
+import { Reader, trimmed } from './reader.ts';
+import { type Recovered, Recovery } from './recovery.ts';
+import { Requests } from './requests.ts';
+import { StreamIndex } from './stream-index.ts';
+import { putVarint } from './varint.ts';
 
 /** Place in the sequence of all bytes ever committed to this directory. Monotone. */
 export type Lsn = number;
@@ -16,15 +51,18 @@ export type StreamId = number;
 export interface StoreOptions {
   readonly checksum: Checksum;
   readonly random: Random;
-  /** Size of one log file; a batch that is larger gets a larger file. */
+  /** Size of one log file; a frame that is larger gets a larger file. */
   readonly fileBytes: number;
-  /** A batch of this size is written without waiting for more. */
+  /** A frame of this size is written without waiting for more. */
   readonly batchBytes: number;
-  /** A checkpoint is written after so many bytes of log. */
+  /** A checkpoint is written after so many bytes of log, or eight times its own size if that is more. */
   readonly checkpointBytes: number;
   /** Every group of commits is followed by a sync. */
   readonly syncOnCommit: boolean;
-  /** Memory to frame batches in; best if the disk can write from it without copying. */
+  /**
+   * Memory to frame records in, aligned as the disk wishes; the store takes eight batches' worth if absent. Writes point
+   * into it. Records stay readable from it until their room is needed.
+   */
   readonly arena?: Uint8Array;
   /** `writtenLsn`, `durableLsn` or the answer of `room` may have changed. Called from `complete`. */
   onProgress(): void;
@@ -32,394 +70,579 @@ export interface StoreOptions {
   onFailed(error: WalrusError): void;
 }
 
-/** What `room` answers: take it, wait for `onProgress`, or refuse with `NoSpace`. */
+/** Take it, wait for `onProgress`, or refuse it with `NoSpace`. */
 export type Room = 'yes' | 'busy' | 'full';
 
+export interface ReadLimit {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export type OpenDone = (error: WalrusError | undefined) => void;
+export type ReadDone = (error: WalrusError | undefined, records: readonly Uint8Array[]) => void;
+
 export interface StoreStats {
+  readonly appendedRecords: number;
+  readonly appendedBytes: number;
+  /** Writes of frames, their bytes with header and padding, and syncs of log files. */
+  readonly writes: number;
   readonly writtenBytes: number;
+  readonly syncs: number;
+  readonly chunksRead: number;
+  /** Files that hold frames, and files removed since the opening. */
+  readonly files: number;
+  readonly removedFiles: number;
+  readonly checkpoints: number;
+  readonly checkpointLsn: Lsn;
+  /** Bytes of frames that did not fit into the arena. */
+  readonly spilledBytes: number;
+  /** The disk has refused room for the next file. */
+  readonly isFull: boolean;
+  /** Of the opening: bytes of log read, bytes of valid frames cut with the tail, unreadable checkpoints passed over. */
+  readonly scannedBytes: number;
+  readonly cutBytes: number;
+  readonly rejectedCheckpoints: number;
 }
 
-type Done = (error: WalrusError | undefined) => void;
-type ReadDone = (error: WalrusError | undefined, records: readonly Uint8Array[]) => void;
-
-interface Stream {
-  readonly name: string;
-  defined: boolean;
-  start: number;
-  records: Uint8Array[];
-}
-
-const DEFINE = 1;
-const APPEND = 2;
-const TRUNCATE = 3;
-const TRIM = 4;
-const RESET = 5;
-const PUT = 6;
-const REMOVE = 7;
-const DROP = 8;
+/** Room for the head of any record and a selection before it. */
+const HEAD_BYTES_MAX = 40;
 
 export class Store {
-  private readonly disk: Disk;
+  private readonly requests: Requests;
   private readonly options: StoreOptions;
-  private readonly waiting = new Map<number, (completion: DiskCompletion) => void>();
-  private nextRequest = 1;
-  private readonly byName = new Map<string, StreamId>();
-  private readonly table = new Map<StreamId, Stream>();
-  private nextStream = 1;
-  private readonly pairs = new Map<string, Uint8Array>();
-  private staged = new ByteWriter();
-  private stagedCount = 0;
-  private file = 0;
-  private state: 'new' | 'open' | 'failed' | 'closed' = 'new';
-  private committed: Lsn = 0;
-  private written: Lsn = 0;
-  private durable: Lsn = 0;
-  private writing = 0;
-  private syncing = false;
-  private syncWanted = false;
+  private state: 'new' | 'open' | 'closing' | 'failed' | 'closed' = 'new';
+  private failed: WalrusError | undefined = undefined;
+
+  private readonly byName = new Map<string, StreamIndex>();
+  private readonly byId: (StreamIndex | undefined)[] = [];
+  private pairs = new Map<string, Uint8Array>();
+  private selected: StreamIndex | undefined = undefined;
+  private selectedEpoch = 0;
+  private selectedFrame: Frame | undefined = undefined;
+  private appendedRecords = 0;
+  private appendedBytes = 0;
+
+  // Made by `open`, once it is known what the directory holds.
+  private recovered: Recovered | undefined = undefined;
+  private files!: LogFiles;
+  private arena!: Arena;
+  private writer!: FrameWriter;
+  private reader!: Reader;
+  private checkpointer!: Checkpointer;
+
+  private sinceCheckpointBytes = 0;
+  private lastCheckpointBytes = 0;
+  private removedFiles = 0;
+  private canReclaim = false;
+  private waitingCheckpoint:
+    | { number: number; lsn: Lsn; bytes: Uint8Array; dead: LogFile[]; then: () => void }
+    | undefined = undefined;
+  private closing: OpenDone | undefined = undefined;
 
   constructor(disk: Disk, options: StoreOptions) {
-    this.disk = disk;
+    this.requests = new Requests(disk);
     this.options = options;
   }
 
-  /** Everything before this place has been handed to the disk and taken. */
-  get writtenLsn(): Lsn {
-    return this.written;
-  }
-
-  /** Everything before this place survives power loss. */
-  get durableLsn(): Lsn {
-    return this.durable;
-  }
-
-  get stats(): StoreStats {
-    return { writtenBytes: this.written };
-  }
-
-  /** `Locked`, `Corrupt`, `UnsupportedVersion` or `StorageFailed` if it cannot be opened. */
-  open(done: Done): void {
-    const fail = (completion: DiskCompletion): boolean => {
-      if (completion.error === undefined) return false;
-      const locked = completion.error === 'Locked';
-      done(
-        new WalrusError(locked ? 'Locked' : 'StorageFailed', completion.detail ?? 'open failed'),
-      );
-      return true;
-    };
-    this.submit({ op: 'lock' }, (locked) => {
-      if (fail(locked)) return;
-      this.submit({ op: 'list' }, (listed) => {
-        if (fail(listed)) return;
-        const create = !listed.files!.some((file) => file.name === 'log');
-        this.submit({ op: 'open', name: 'log', create }, (opened) => {
-          if (fail(opened)) return;
-          this.file = opened.file!;
-          const into = new Uint8Array(opened.lengthBytes ?? 0);
-          this.submit({ op: 'read', file: this.file, offsetBytes: 0, into }, (read) => {
-            if (fail(read)) return;
-            this.recover(into);
-            this.submit({ op: 'sync', file: this.file }, (synced) => {
-              if (fail(synced)) return;
-              this.submit({ op: 'syncDirectory' }, (directory) => {
-                if (fail(directory)) return;
-                this.state = 'open';
-                done(undefined);
-              });
-            });
-          });
-        });
-      });
+  /**
+   * Takes the directory and finds out what it holds. Fails with `Locked`, `Corrupt` (naming file and byte),
+   * `UnsupportedVersion`, or `StorageFailed` if the disk does; then nothing was changed that matters.
+   */
+  open(done: OpenDone): void {
+    assert(this.state === 'new', 'a store is opened once');
+    const { checksum, random } = this.options;
+    const recovery = new Recovery(this.requests, checksum, random, (error, recovered) => {
+      if (recovered === undefined) {
+        this.state = 'closed';
+        done(error);
+        return;
+      }
+      this.begin(recovered, done);
     });
+    recovery.start();
   }
 
   /** Takes what the disk completed. */
   complete(completions: readonly DiskCompletion[]): void {
-    for (const completion of completions) {
-      const handle = this.waiting.get(completion.id);
-      assert(handle !== undefined, 'a completion answers one request');
-      this.waiting.delete(completion.id);
-      handle(completion);
-    }
+    this.requests.complete(completions);
   }
 
-  /** The same name gives the same id. Costs nothing until something is appended. */
+  /** Everything before this place has been taken by the disk. */
+  get writtenLsn(): Lsn {
+    return this.recovered === undefined ? 0 : this.writer.written;
+  }
+
+  /** Everything before this place survives power loss. */
+  get durableLsn(): Lsn {
+    return this.recovered === undefined ? 0 : this.writer.durable;
+  }
+
+  /** Drawn when the directory was founded; below 2^53. */
+  get identity(): number {
+    assert(this.recovered !== undefined, 'the store was opened');
+    return this.recovered.identity;
+  }
+
+  /** Why the store accepts nothing more. */
+  get failure(): WalrusError | undefined {
+    return this.failed;
+  }
+
+  get stats(): StoreStats {
+    assert(this.recovered !== undefined, 'the store was opened');
+    const { writer, files, checkpointer, recovered } = this;
+    return {
+      appendedRecords: this.appendedRecords,
+      appendedBytes: this.appendedBytes,
+      writes: writer.writes,
+      writtenBytes: writer.writtenBytes,
+      syncs: writer.syncs,
+      chunksRead: this.reader.chunksRead,
+      files: files.files.length,
+      removedFiles: this.removedFiles,
+      checkpoints: checkpointer.written,
+      checkpointLsn: checkpointer.lsn,
+      spilledBytes: this.arena.spilledBytes,
+      isFull: files.isFull,
+      scannedBytes: recovered.scannedBytes,
+      cutBytes: recovered.cutBytes,
+      rejectedCheckpoints: recovered.rejectedCheckpoints,
+    };
+  }
+
+  /** The same name gives the same id. Costs nothing until something is staged for it. */
   stream(name: string): StreamId {
     const known = this.byName.get(name);
-    if (known !== undefined) return known;
-    const id = this.nextStream++;
-    this.byName.set(name, id);
-    this.table.set(id, { name, defined: false, start: 0, records: [] });
-    return id;
+    if (known !== undefined) return known.id;
+    const stream = new StreamIndex(this.byId.length, name);
+    this.byName.set(name, stream);
+    this.byId.push(stream);
+    return stream.id;
   }
 
-  /** Whether `bytes` more can be appended now without more memory than the arena and with a place on the disk. */
-  room(_bytes: number): Room {
-    return 'yes';
+  /** Whether a record of so many bytes can be appended now, within the arena and with a place on the disk. */
+  room(bytes: number): Room {
+    this.assertOpen();
+    return this.writer.hasRoom(bytes + HEAD_BYTES_MAX);
   }
 
-  /** Stages one record and returns its index. The bytes are copied. */
-  append(stream: StreamId, epoch: number, record: Uint8Array): number {
-    this.define(stream);
-    this.staged.byte(APPEND).whole(stream).whole(epoch).bytes(record);
-    const { start, records } = this.table.get(stream)!;
-    records.push(record.slice());
-    return start + records.length - 1;
+  /** Stages one record and returns its index. The bytes are copied. At most `RECORD_BYTES_MAX`. */
+  append(id: StreamId, epoch: number, record: Uint8Array): number {
+    const stream = this.defined(id);
+    const { length } = record;
+    assert(length <= RECORD_BYTES_MAX, 'a record fits into a frame');
+    const frame = this.writer.reserve(length + HEAD_BYTES_MAX);
+    if (stream !== this.selected || frame !== this.selectedFrame || epoch !== this.selectedEpoch) {
+      this.select(stream, epoch, frame);
+    }
+    const at = putVarint(frame.bytes, frame.at, length * 2);
+    frame.bytes.set(record, at);
+    frame.at = at + length;
+    frame.records++;
+    this.writer.staged++;
+    this.appendedRecords++;
+    this.appendedBytes += length;
+    return stream.end++;
   }
 
-  /** Forgets the records at and after `end`, in `[start, end]` of the stream. */
-  truncate(stream: StreamId, end: number): void {
-    this.define(stream);
-    this.staged.byte(TRUNCATE).whole(stream).whole(end);
-    const it = this.table.get(stream)!;
-    assert(
-      end >= it.start && end <= it.start + it.records.length,
-      'truncate to a place in the stream',
-    );
-    it.records.length = end - it.start;
+  /** Forgets the records at and after `end`, which lies in `[start, end]` of the stream. */
+  truncate(id: StreamId, end: number): void {
+    const stream = this.defined(id);
+    assert(end >= stream.start && end <= stream.end, 'truncate to a place in the stream');
+    this.stageChange(TRUNCATE, stream, end);
+    stream.truncate(end, this.release);
   }
 
-  /** Forgets the records before `start`, in `[start, end]` of the stream. */
-  trim(stream: StreamId, start: number): void {
-    this.define(stream);
-    this.staged.byte(TRIM).whole(stream).whole(start);
-    const it = this.table.get(stream)!;
-    assert(
-      start >= it.start && start <= it.start + it.records.length,
-      'trim to a place in the stream',
-    );
-    it.records.splice(0, start - it.start);
-    it.start = start;
+  /** Forgets the records before `start`, which lies in `[start, end]` of the stream. */
+  trim(id: StreamId, start: number): void {
+    const stream = this.defined(id);
+    assert(start >= stream.start && start <= stream.end, 'trim to a place in the stream');
+    this.stageChange(TRIM, stream, start);
+    stream.trim(start, this.release);
   }
 
   /** Empties the stream; the next record gets `start`. */
-  reset(stream: StreamId, start: number): void {
-    this.define(stream);
-    this.staged.byte(RESET).whole(stream).whole(start);
-    const it = this.table.get(stream)!;
-    it.start = start;
-    it.records = [];
+  reset(id: StreamId, start: number): void {
+    const stream = this.defined(id);
+    this.stageChange(RESET, stream, start);
+    stream.reset(start, this.release);
   }
 
-  /** Forgets the stream and its name; the id stands for nothing any more. */
-  drop(stream: StreamId): void {
-    const it = this.table.get(stream)!;
-    if (it.defined) this.stage(DROP).whole(stream);
-    this.table.delete(stream);
-    this.byName.delete(it.name);
+  /** Forgets the stream with its name. The id stands for nothing any more. */
+  drop(id: StreamId): void {
+    this.assertOpen();
+    const stream = this.known(id);
+    if (stream.defined) this.stageChange(DROP, stream, undefined);
+    stream.reset(0, this.release);
+    this.byName.delete(stream.name);
+    this.byId[id] = undefined;
   }
 
   /** Sets a small durable value; the last one wins, `undefined` removes. The bytes are copied. */
   put(key: string, value: Uint8Array | undefined): void {
+    this.assertOpen();
+    const name = encodeName(key);
+    const length = name.length + (value?.length ?? 0);
+    const frame = this.writer.reserve(length + HEAD_BYTES_MAX);
+    let at = putVarint(frame.bytes, frame.at, value === undefined ? REMOVE : PUT);
+    at = putBytes(frame.bytes, at, name);
     if (value === undefined) {
-      this.stage(REMOVE).text(key);
       this.pairs.delete(key);
     } else {
-      this.stage(PUT).text(key).bytes(value);
+      at = putBytes(frame.bytes, at, value);
       this.pairs.set(key, value.slice());
     }
+    this.staged(frame, at);
   }
 
   /**
    * Ends what was staged since the last commit: after a crash all of it is there or nothing.
-   * Returns the place that `durableLsn` has to reach for it to be durable.
+   * Returns the place that `durableLsn` has to reach for it to be durable; with nothing staged, the last such place.
    */
   commit(): Lsn {
     this.assertOpen();
-    if (this.stagedCount === 0) return this.committed;
-    const body = this.staged.finish();
-    this.staged = new ByteWriter();
-    const count = this.stagedCount;
-    this.stagedCount = 0;
-    const bytes = new Uint8Array(12 + body.length);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(8, count);
-    view.setUint32(0, body.length);
-    view.setUint32(4, this.options.checksum(body, 0, body.length, this.committed % 2 ** 32));
-    bytes.set(body, 12);
-    const offsetBytes = this.committed;
-    this.committed += bytes.length;
-    this.writing++;
-    this.submit({ op: 'write', file: this.file, offsetBytes, bytes }, (completion) => {
-      if (completion.error !== undefined) return this.fail(completion);
-      this.writing--;
-      if (this.writing === 0) this.written = this.committed;
-      if (this.options.syncOnCommit) this.sync();
-      this.options.onProgress();
-    });
-    return this.committed;
+    const lsn = this.writer.commit();
+    if (this.canReclaim) this.considerCheckpoint();
+    return lsn;
   }
 
-  /** Makes everything committed so far durable; `durableLsn` tells when. */
+  /** Makes everything committed so far durable; `durableLsn` tells when. Needless with `syncOnCommit`. */
   sync(): void {
-    if (this.state !== 'open' || this.durable === this.committed) return;
-    if (this.syncing || this.written < this.committed) {
-      this.syncWanted = true;
-      return;
-    }
-    this.syncing = true;
-    const upTo = this.written;
-    this.submit({ op: 'sync', file: this.file }, (completion) => {
-      if (completion.error !== undefined) return this.fail(completion);
-      this.syncing = false;
-      this.durable = upTo;
-      if (this.syncWanted) {
-        this.syncWanted = false;
-        this.sync();
-      }
-      this.options.onProgress();
-    });
+    this.assertOpen();
+    this.writer.sync();
   }
 
   /** Index of the first record kept. */
-  start(stream: StreamId): number {
-    return this.table.get(stream)!.start;
+  start(id: StreamId): number {
+    return this.known(id).start;
   }
 
   /** Index that the next record gets. */
-  end(stream: StreamId): number {
-    const { start, records } = this.table.get(stream)!;
-    return start + records.length;
+  end(id: StreamId): number {
+    return this.known(id).end;
   }
 
+  /** The value, which the caller must not change. */
   get(key: string): Uint8Array | undefined {
     return this.pairs.get(key);
   }
 
-  /** Keys that begin with `prefix`, sorted. */
+  /** Keys that begin with `prefix`, in code-unit order. */
   keys(prefix: string): string[] {
-    return [...this.pairs.keys()].filter((key) => key.startsWith(prefix)).sort();
+    const found: string[] = [];
+    for (const key of this.pairs.keys()) if (key.startsWith(prefix)) found.push(key);
+    return found.sort();
   }
 
-  /** Names of all streams that hold anything durable or staged, sorted. */
+  /** Names of all streams for which anything was ever staged, in code-unit order. */
   streams(): readonly string[] {
-    return [...this.table.values()]
-      .filter((stream) => stream.defined)
-      .map((stream) => stream.name)
-      .sort();
+    const names: string[] = [];
+    for (const { name, defined } of this.byName.values()) if (defined) names.push(name);
+    return names.sort();
   }
 
   /**
-   * Gives records from index `from` on: at least one if there is one, never more than the limits allow
-   * unless the first alone is larger. `InvalidArgument` if `from` lies before `start`; `Corrupt` if bytes do not verify.
+   * Gives records from index `from` on: at least one if there is one, as many as are at hand within the limits; the
+   * first alone may be larger than `bytes`. Records are the caller's to keep and not to change. Calls back at once if they
+   * are in memory. `InvalidArgument` if `from` lies before the start, `Corrupt` if the bytes do not verify,
+   * `StorageFailed` if the disk does not read them; none of these ends the store.
    */
-  read(
-    stream: StreamId,
-    from: number,
-    limit: { records: number; bytes: number },
-    done: ReadDone,
-  ): void {
-    const { start, records } = this.table.get(stream)!;
-    if (from < start)
-      return done(new WalrusError('InvalidArgument', `record ${from} was trimmed`), []);
-    const found: Uint8Array[] = [];
-    let bytes = 0;
-    for (let i = from - start; i < records.length && found.length < limit.records; i++) {
-      bytes += records[i]!.length;
-      if (found.length > 0 && bytes > limit.bytes) break;
-      found.push(records[i]!);
-    }
-    done(undefined, found);
+  read(id: StreamId, from: number, limit: ReadLimit, done: ReadDone): void {
+    const stream = this.known(id);
+    if (from < stream.start) done(trimmed(stream, from), []);
+    else if (this.state === 'closed') done(new WalrusError('Closed', 'the store is closed'), []);
+    else this.reader.read(stream, from, limit, done);
   }
 
-  /** Makes everything committed durable and lets go of the directory. */
-  close(done: Done): void {
-    if (this.state === 'failed') return done(undefined);
-    this.submit({ op: 'sync', file: this.file }, () => {
-      this.state = 'closed';
-      this.submit({ op: 'close', file: this.file }, () => done(undefined));
+  /**
+   * Makes everything committed durable, writes a checkpoint so that the next opening reads nothing else, and closes all
+   * files. What was staged and not committed is void. After a failure it only closes.
+   */
+  close(done: OpenDone): void {
+    assert(this.state === 'open' || this.state === 'failed', 'an open store is closed once');
+    if (this.state === 'failed') {
+      this.finishClose(done);
+      return;
+    }
+    this.state = 'closing';
+    this.closing = done;
+    this.writer.close();
+    this.progress();
+  }
+
+  private begin(recovered: Recovered, done: OpenDone): void {
+    this.recovered = recovered;
+    const { checksum, fileBytes, batchBytes, syncOnCommit } = this.options;
+    const { identity, nextFileNumber, unfinished, checkpoint, checkpointNumbers } = recovered;
+    const onFailed = (reason: string) => this.fail(reason);
+    this.byId.length = recovered.nextStream;
+    for (const stream of recovered.streams.values()) {
+      this.byName.set(stream.name, stream);
+      this.byId[stream.id] = stream;
+    }
+    this.pairs = recovered.pairs;
+    this.arena = new Arena(this.options.arena ?? new Uint8Array(8 * batchBytes));
+    let waiting: OpenDone | undefined = done;
+    this.files = new LogFiles(this.requests, checksum, fileBytes, identity, nextFileNumber, {
+      onReady: () => {
+        if (this.state === 'failed') return;
+        if (waiting === undefined) {
+          this.writer.resume();
+          this.progress();
+          return;
+        }
+        this.state = 'open';
+        const opened = waiting;
+        waiting = undefined;
+        opened(undefined);
+      },
+      onFailed: (reason) => {
+        if (waiting === undefined) {
+          this.fail(reason);
+          return;
+        }
+        this.state = 'closed';
+        waiting(new WalrusError('StorageFailed', reason));
+      },
+    });
+    this.files.files = recovered.files;
+    this.writer = new FrameWriter(
+      this.requests,
+      this.files,
+      this.arena,
+      recovered.lsn,
+      { checksum, identity, batchBytes, reserveBytes: Math.floor(fileBytes / 8), syncOnCommit },
+      {
+        onBoundary: (_lsn, bytes) => {
+          this.sinceCheckpointBytes += bytes;
+          this.considerCheckpoint();
+        },
+        onProgress: () => this.progress(),
+        onFailed,
+      },
+    );
+    this.reader = new Reader(
+      this.requests,
+      this.files,
+      this.arena,
+      checksum,
+      unfinished,
+      () => this.writer.written,
+    );
+    this.checkpointer = new Checkpointer(this.requests, checkpoint, checkpointNumbers, {
+      onFailed,
+    });
+    this.sinceCheckpointBytes = recovered.lsn - checkpoint.lsn;
+    this.canReclaim = this.deadFiles().length > 0;
+    this.files.prepareSpare();
+  }
+
+  private progress(): void {
+    if (this.state === 'failed' || this.state === 'closed') return;
+    this.startCheckpoint();
+    if (this.closing !== undefined) this.goOnClosing(this.closing);
+    else this.options.onProgress();
+  }
+
+  /** Takes a checkpoint of what the log says up to its last closed frame, if it is time and nothing is staged. */
+  private considerCheckpoint(): void {
+    if (this.checkpointer.isRunning || this.closing !== undefined) return;
+    const dueBytes = Math.max(this.options.checkpointBytes, 8 * this.lastCheckpointBytes);
+    if (this.sinceCheckpointBytes < dueBytes && !this.canReclaim) return;
+    if (this.writer.frame !== undefined || this.writer.staged > 0) return;
+    this.canReclaim = this.deadFiles().length > 0;
+    if (this.sinceCheckpointBytes < dueBytes && !this.canReclaim) return;
+    this.takeCheckpoint(false, () => {});
+  }
+
+  private takeCheckpoint(isClosed: boolean, then: () => void): void {
+    const { checkpointer, files, recovered, writer } = this;
+    const lsn = writer.endLsn;
+    const number = checkpointer.nextNumber();
+    const dead = this.deadFiles();
+    const streams = this.byId.filter((stream) => stream?.defined === true) as StreamIndex[];
+    for (const at of recovered!.unfinished.keys()) {
+      if (at < (files.files[0]?.begin ?? 0)) recovered!.unfinished.delete(at);
+    }
+    const bytes = encodeCheckpoint(
+      {
+        identity: recovered!.identity,
+        number,
+        lsn,
+        previousLsn: checkpointer.lsn,
+        isClosed,
+        nextStream: this.byId.length,
+        files: files.files.filter((file) => !dead.includes(file)),
+        unfinished: recovered!.unfinished,
+        streams,
+        pairs: this.pairs,
+      },
+      Math.max(8, this.requests.alignmentBytes),
+      this.options.checksum,
+    );
+    checkpointer.isRunning = true;
+    this.canReclaim = false;
+    this.sinceCheckpointBytes = 0;
+    this.lastCheckpointBytes = bytes.length;
+    this.waitingCheckpoint = { number, lsn, bytes, dead, then };
+    if (!this.options.syncOnCommit) writer.sync();
+    this.startCheckpoint();
+  }
+
+  /** A checkpoint may only say what is durable. */
+  private startCheckpoint(): void {
+    const waiting = this.waitingCheckpoint;
+    if (waiting === undefined || this.writer.durable < waiting.lsn) return;
+    this.waitingCheckpoint = undefined;
+    const { number, lsn, bytes, dead, then } = waiting;
+    this.checkpointer.write(number, lsn, bytes, (isDurable) => {
+      if (this.state === 'failed') return;
+      this.checkpointer.isRunning = false;
+      if (isDurable) {
+        for (const file of dead) {
+          this.files.remove(file);
+          this.removedFiles++;
+        }
+        this.canReclaim = this.deadFiles().length > 0;
+        this.files.retry();
+      }
+      then();
+      this.progress();
     });
   }
 
-  private assertOpen(): void {
-    if (this.state === 'failed') throw new WalrusError('StorageFailed', 'the store has failed');
-    if (this.state !== 'open') throw new WalrusError('Closed', 'the store is not open');
+  /**
+   * Files that no stream needs. Recovery may have to begin at the checkpoint that will be the second newest, so only
+   * what ends before it goes.
+   */
+  private deadFiles(): LogFile[] {
+    const { files } = this.files;
+    const keptLsn = this.checkpointer.lsn;
+    return files.filter((file, i) => {
+      const next = files[i + 1];
+      return (
+        file.extents === 0 &&
+        file !== this.files.current &&
+        next !== undefined &&
+        next.begin <= keptLsn
+      );
+    });
   }
 
-  private stage(kind: number): ByteWriter {
-    this.assertOpen();
-    this.stagedCount++;
-    return this.staged.byte(kind);
+  private goOnClosing(done: OpenDone): void {
+    const { writer, checkpointer } = this;
+    if (checkpointer.isRunning || !writer.isIdle || writer.durable < writer.committed) return;
+    this.closing = undefined;
+    this.files.removeSpare();
+    if (writer.staged === 0) this.takeCheckpoint(true, () => this.finishClose(done));
+    else this.finishClose(done);
   }
 
-  private define(id: StreamId): void {
-    this.assertOpen();
-    this.stagedCount++;
-    const stream = this.table.get(id);
-    assert(stream !== undefined, 'the stream exists');
-    if (stream.defined) return;
-    stream.defined = true;
-    this.stagedCount++;
-    this.staged.byte(DEFINE).whole(id).text(stream.name);
-  }
-
-  private recover(bytes: Uint8Array): void {
-    const view = new DataView(bytes.buffer);
-    for (let at = 0; at + 12 <= bytes.length; ) {
-      const length = view.getUint32(at);
-      const to = at + 12 + length;
-      if (length === 0 || to > bytes.length) break;
-      if (
-        this.options.checksum(bytes.subarray(at + 12, to), 0, length, at % 2 ** 32) !==
-        view.getUint32(at + 4)
-      )
-        break;
-      this.replay(new ByteReader(bytes.slice(at + 12, to)), view.getUint32(at + 8));
-      at = to;
-      this.committed = at;
-    }
-    this.written = this.committed;
-    this.durable = this.committed;
-  }
-
-  private replay(reader: ByteReader, count: number): void {
-    for (let i = 0; i < count; i++) {
-      const kind = reader.byte();
-      if (kind === PUT) {
-        const key = reader.text();
-        this.pairs.set(key, reader.bytes().slice());
-      } else if (kind === REMOVE) {
-        this.pairs.delete(reader.text());
-      } else {
-        const id = reader.whole();
-        if (kind === DEFINE) {
-          const name = reader.text();
-          this.byName.set(name, id);
-          this.table.set(id, { name, defined: true, start: 0, records: [] });
-          this.nextStream = Math.max(this.nextStream, id + 1);
-        } else if (kind === DROP) {
-          this.byName.delete(this.table.get(id)!.name);
-          this.table.delete(id);
-        } else {
-          const stream = this.table.get(id)!;
-          const value = reader.whole();
-          if (kind === APPEND) stream.records.push(reader.bytes().slice());
-          else if (kind === TRUNCATE) stream.records.length = value - stream.start;
-          else {
-            stream.records.splice(0, kind === RESET ? stream.records.length : value - stream.start);
-            stream.start = value;
-          }
-        }
-      }
+  private finishClose(done: OpenDone): void {
+    this.state = this.state === 'failed' ? 'failed' : 'closed';
+    const handles = this.files.handles();
+    let left = handles.length;
+    if (left === 0) done(undefined);
+    for (const file of handles) {
+      this.requests.send({ op: 'close', file }, () => {
+        left--;
+        if (left === 0) done(undefined);
+      });
     }
   }
 
-  private fail(completion: DiskCompletion): void {
-    if (this.state === 'failed') return;
+  private fail(reason: string): void {
+    if (this.state === 'failed' || this.state === 'closed') return;
+    const { closing } = this;
     this.state = 'failed';
-    this.options.onFailed(
-      new WalrusError('StorageFailed', `${completion.error} ${completion.detail ?? ''}`),
-    );
+    this.failed = new WalrusError('StorageFailed', reason);
+    this.writer.stop();
+    if (closing !== undefined) closing(this.failed);
+    else this.options.onFailed(this.failed);
   }
 
-  private submit(
-    request: WithoutId<DiskRequest>,
-    handle: (completion: DiskCompletion) => void,
-  ): void {
-    const id = this.nextRequest++;
-    this.waiting.set(id, handle);
-    this.disk.submit({ ...request, id } as DiskRequest);
+  private assertOpen(): void {
+    if (this.state === 'open') return;
+    throw this.failed ?? new WalrusError('Closed', 'the store is not open');
   }
+
+  private known(id: StreamId): StreamIndex {
+    const stream = this.byId[id];
+    assert(stream !== undefined, 'the stream exists');
+    return stream;
+  }
+
+  /** The stream, its definition staged. */
+  private defined(id: StreamId): StreamIndex {
+    if (this.state !== 'open') this.assertOpen();
+    const stream = this.byId[id];
+    assert(stream !== undefined, 'the stream exists');
+    if (!stream.defined) this.define(stream);
+    return stream;
+  }
+
+  private define(stream: StreamIndex): void {
+    const name = encodeName(stream.name);
+    const frame = this.writer.reserve(name.length + HEAD_BYTES_MAX);
+    stream.defined = true;
+    let at = putVarint(frame.bytes, frame.at, DEFINE);
+    at = putVarint(frame.bytes, at, stream.id);
+    this.staged(frame, putBytes(frame.bytes, at, name));
+  }
+
+  private select(stream: StreamIndex, epoch: number, frame: Frame): void {
+    const { bytes } = frame;
+    let at = putVarint(bytes, frame.at, SELECT);
+    at = putVarint(bytes, at, stream.id);
+    at = putVarint(bytes, at, epoch);
+    frame.at = putVarint(bytes, at, stream.end);
+    if (stream.lastLsn !== frame.lsn) {
+      stream.push(stream.end, frame.lsn);
+      frame.extents++;
+    }
+    this.selected = stream;
+    this.selectedEpoch = epoch;
+    this.selectedFrame = frame;
+  }
+
+  private stageChange(kind: number, stream: StreamIndex, value: number | undefined): void {
+    const frame = this.writer.reserve(HEAD_BYTES_MAX);
+    let at = putVarint(frame.bytes, frame.at, kind);
+    at = putVarint(frame.bytes, at, stream.id);
+    if (value !== undefined) at = putVarint(frame.bytes, at, value);
+    this.staged(frame, at);
+    // Indices go on elsewhere: the next record says where.
+    if (this.selected === stream) this.selected = undefined;
+  }
+
+  private staged(frame: Frame, at: number): void {
+    frame.at = at;
+    frame.records++;
+    this.writer.staged++;
+  }
+
+  /** One extent less points to the frame at `lsn`. */
+  private readonly release = (lsn: Lsn): void => {
+    const open = this.writer.frame;
+    if (open !== undefined && open.lsn === lsn) {
+      open.extents--;
+      return;
+    }
+    const file = this.files.at(lsn);
+    file.extents--;
+    if (file.extents === 0 && file !== this.files.current) this.canReclaim = true;
+  };
 }
 
-type WithoutId<Request> = Request extends DiskRequest ? Omit<Request, 'id'> : never;
+function putBytes(into: Uint8Array, at: number, bytes: Uint8Array): number {
+  const from = putVarint(into, at, bytes.length);
+  into.set(bytes, from);
+  return from + bytes.length;
+}
+
+/** Names and keys are text; one that is not well formed would not come back as it was. */
+function encodeName(name: string): Uint8Array {
+  const bytes = utf8Encode(name);
+  assert(utf8Decode(bytes) === name, 'names and keys are well-formed text');
+  return bytes;
+}

@@ -1,0 +1,120 @@
+/**
+ * The memory of frames: a ring that frames are taken from in order, and given back in order once they are written
+ * and their room is wanted. Until then readers of the tail find them here. If the ring has no room a frame gets
+ * memory of its own, so that nothing that has to be written waits for room; `Store.room` is what bounds memory.
+ */
+import { Frame } from './frame.ts';
+import type { Lsn } from './store.ts';
+
+export class Arena {
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  /** All frames kept, by lsn; the ones before `first` are gone. */
+  private frames: Frame[] = [];
+  private first = 0;
+  private head = 0;
+  private outsideBytes = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+  }
+
+  /** Bytes of frames that did not fit in the ring. */
+  get spilledBytes(): number {
+    return this.outsideBytes;
+  }
+
+  /** Gives written frames up until `size` bytes in a row are free. False if they cannot be. */
+  hasRoom(size: number): boolean {
+    return this.find(size) >= 0;
+  }
+
+  /** A frame with room for `size` bytes, header included. */
+  open(lsn: Lsn, size: number, continues: boolean): Frame {
+    const from = this.find(size);
+    let frame: Frame;
+    if (from >= 0) {
+      frame = new Frame(lsn, this.bytes, this.view, from, from + size, true, continues);
+      this.head = from + size;
+    } else {
+      const bytes = new Uint8Array(size);
+      this.outsideBytes += size;
+      frame = new Frame(lsn, bytes, viewOf(bytes), 0, size, false, continues);
+    }
+    this.frames.push(frame);
+    return frame;
+  }
+
+  /** Takes back what the newest frame did not need. */
+  close(frame: Frame): void {
+    if (frame.inArena) this.head = frame.from + frame.length;
+  }
+
+  /** Gives the frame that was just opened, and holds nothing, back. */
+  discard(frame: Frame): void {
+    this.frames.pop();
+    if (frame.inArena) this.head = frame.from;
+    else this.outsideBytes -= frame.limit;
+  }
+
+  /** The frame that begins at `lsn`, if it is still in memory. */
+  at(lsn: Lsn): Frame | undefined {
+    let low = this.first;
+    let high = this.frames.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const frame = this.frames[middle]!;
+      if (frame.lsn === lsn) return frame;
+      if (frame.lsn < lsn) low = middle + 1;
+      else high = middle - 1;
+    }
+    return undefined;
+  }
+
+  /** Gives up written frames outside the ring. */
+  release(): void {
+    while (this.outsideBytes > 0) {
+      const oldest = this.frames[this.first];
+      if (oldest === undefined || oldest.state !== 'written') return;
+      this.evict();
+    }
+  }
+
+  /** Where `size` bytes in a row are free, -1 if that cannot be. Written frames make way, oldest first. */
+  private find(size: number): number {
+    if (size > this.bytes.length) return -1;
+    for (;;) {
+      const oldest = this.oldestInRing();
+      if (oldest === undefined) return 0;
+      if (this.head > oldest.from) {
+        if (this.bytes.length - this.head >= size) return this.head;
+        if (oldest.from >= size) return 0;
+      } else if (oldest.from - this.head >= size) {
+        return this.head;
+      }
+      if (this.frames[this.first]!.state !== 'written') return -1;
+      this.evict();
+    }
+  }
+
+  private oldestInRing(): Frame | undefined {
+    for (let i = this.first; i < this.frames.length; i++) {
+      if (this.frames[i]!.inArena) return this.frames[i];
+    }
+    return undefined;
+  }
+
+  private evict(): void {
+    const frame = this.frames[this.first++]!;
+    if (!frame.inArena) this.outsideBytes -= frame.bytes.length;
+    if (this.first * 2 > this.frames.length && this.first > 64) {
+      this.frames = this.frames.slice(this.first);
+      this.first = 0;
+    }
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,110 @@
+/** Puts checkpoints on the disk, one at a time, and keeps the newest two. */
+import type { DiskCompletion, FileHandle } from '../../ports/disk.ts';
+import { fileName } from './format.ts';
+import { describe, type Requests } from './requests.ts';
+import type { Lsn } from './store.ts';
+
+export interface CheckpointerEvents {
+  onFailed(reason: string): void;
+}
+
+export class Checkpointer {
+  /** Of the newest one that is durable. */
+  lsn: Lsn;
+  /** Of the one before it: recovery may have to begin there. */
+  previousLsn: Lsn;
+  isRunning = false;
+  written = 0;
+  private readonly requests: Requests;
+  private readonly events: CheckpointerEvents;
+  private numbers: number[];
+  private lastNumber: number;
+
+  constructor(
+    requests: Requests,
+    newest: { number: number; lsn: Lsn; previousLsn: Lsn },
+    numbers: readonly number[],
+    events: CheckpointerEvents,
+  ) {
+    this.requests = requests;
+    this.lsn = newest.lsn;
+    this.previousLsn = newest.previousLsn;
+    this.numbers = [...numbers];
+    this.lastNumber = Math.max(newest.number, numbers.at(-1) ?? 0);
+    this.events = events;
+  }
+
+  /** Number of the checkpoint to be written next; each attempt takes one. */
+  nextNumber(): number {
+    return ++this.lastNumber;
+  }
+
+  /**
+   * Writes the checkpoint of that number, which says all that precedes `lsn`; all that must be durable
+   * already. `then` hears whether it is durable; `false` means that the disk had no room for it.
+   */
+  write(number: number, lsn: Lsn, bytes: Uint8Array, then: (isDurable: boolean) => void): void {
+    const name = fileName('checkpoint', number);
+    const temporary = `${name}.tmp`;
+    const { requests } = this;
+    requests.send({ op: 'open', name: temporary, create: true }, (opened) => {
+      if (opened.error === 'NoSpace') {
+        then(false);
+        return;
+      }
+      if (this.hasFailed(name, opened)) return;
+      const file = opened.file!;
+      requests.send({ op: 'write', file, offsetBytes: 0, bytes }, (written) => {
+        if (written.error === 'NoSpace') {
+          this.giveUp(file, temporary, then);
+          return;
+        }
+        if (this.hasFailed(name, written)) return;
+        this.publish(file, number, () => {
+          this.previousLsn = this.lsn;
+          this.lsn = lsn;
+          this.written++;
+          then(true);
+        });
+      });
+    });
+  }
+
+  private publish(file: FileHandle, number: number, then: () => void): void {
+    const name = fileName('checkpoint', number);
+    const { requests } = this;
+    requests.send({ op: 'sync', file }, (synced) => {
+      if (this.hasFailed(name, synced)) return;
+      requests.send({ op: 'close', file }, () => {
+        requests.send({ op: 'rename', from: `${name}.tmp`, to: name }, (renamed) => {
+          if (this.hasFailed(name, renamed)) return;
+          requests.send({ op: 'syncDirectory' }, (directory) => {
+            if (this.hasFailed(name, directory)) return;
+            this.numbers.push(number);
+            this.removeOld();
+            then();
+          });
+        });
+      });
+    });
+  }
+
+  private giveUp(file: FileHandle, temporary: string, then: (isDurable: boolean) => void): void {
+    this.requests.send({ op: 'close', file }, () => {
+      this.requests.send({ op: 'unlink', name: temporary }, () => then(false));
+    });
+  }
+
+  private removeOld(): void {
+    while (this.numbers.length > 2) {
+      const name = fileName('checkpoint', this.numbers.shift()!);
+      this.requests.send({ op: 'unlink', name }, (unlinked) => this.hasFailed(name, unlinked));
+    }
+  }
+
+  private hasFailed(name: string, completion: DiskCompletion): boolean {
+    if (completion.error === undefined) return false;
+    this.events.onFailed(describe(`writing ${name}`, completion));
+    return true;
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * Takes records into frames and sees them onto the disk, in order of the log: group commit. While a write (or, if every
+ * commit is to be synced, a sync) is under way, commits gather in one open frame; when it is done, or the frame is
+ * full, the frame goes out as one write. One sync is under way at a time and covers all that was written before.
+ */
+import type { Checksum } from '../../ports/disk.ts';
+import type { Arena } from './arena.ts';
+import { FRAME_HEADER_BYTES, roundUp } from './format.ts';
+import type { Frame } from './frame.ts';
+import type { LogFile } from './log-file.ts';
+import type { LogFiles } from './log-files.ts';
+import { describe, type Requests } from './requests.ts';
+import type { Lsn } from './store.ts';
+
+/** Full frames being written at once: enough to keep a device busy while the next ones are framed. */
+const WRITES_MAX = 4;
+
+export interface FrameWriterOptions {
+  readonly checksum: Checksum;
+  readonly identity: number;
+  readonly batchBytes: number;
+  readonly reserveBytes: number;
+  readonly syncOnCommit: boolean;
+}
+
+export interface FrameWriterEvents {
+  /** A frame was closed at the end of a transaction; all streams and keys are as the log says before `lsn`. */
+  onBoundary(lsn: Lsn, bytes: number): void;
+  onProgress(): void;
+  onFailed(reason: string): void;
+}
+
+export class FrameWriter {
+  /** The frame being filled. */
+  frame: Frame | undefined = undefined;
+  /** Records staged since the last commit. */
+  staged = 0;
+  written: Lsn;
+  durable: Lsn;
+  committed: Lsn;
+  writes = 0;
+  syncs = 0;
+  writtenBytes = 0;
+  private readonly requests: Requests;
+  private readonly files: LogFiles;
+  private readonly arena: Arena;
+  private readonly options: FrameWriterOptions;
+  private readonly events: FrameWriterEvents;
+  private readonly alignmentBytes: number;
+  private nextLsn: Lsn;
+  private readonly queue: Frame[] = [];
+  /** Frames handed to the disk, in order; the front ones that are done move `written`. */
+  private readonly writing: Frame[] = [];
+  private writesInFlight = 0;
+  private syncsInFlight = 0;
+  private dirty: LogFile[] = [];
+  private wanted: Lsn;
+  private isStalled = false;
+  private hasFailed = false;
+
+  constructor(
+    requests: Requests,
+    files: LogFiles,
+    arena: Arena,
+    lsn: Lsn,
+    options: FrameWriterOptions,
+    events: FrameWriterEvents,
+  ) {
+    this.requests = requests;
+    this.files = files;
+    this.arena = arena;
+    this.options = options;
+    this.events = events;
+    this.alignmentBytes = Math.max(8, requests.alignmentBytes);
+    this.nextLsn = lsn;
+    this.written = lsn;
+    this.durable = lsn;
+    this.committed = lsn;
+    this.wanted = lsn;
+  }
+
+  /** Where the log ends, with all that is staged. */
+  get endLsn(): Lsn {
+    return this.frame === undefined ? this.nextLsn : this.frame.endLsn;
+  }
+
+  get isIdle(): boolean {
+    return this.writesInFlight === 0 && this.queue.length === 0 && this.syncsInFlight === 0;
+  }
+
+  /** The open frame, with room for so many bytes more; a full one is closed, inside a transaction if need be. */
+  reserve(bytes: number): Frame {
+    const { frame } = this;
+    if (frame !== undefined && frame.at + bytes <= frame.limit) return frame;
+    if (frame !== undefined) this.closeFrame(frame);
+    const size = this.frameSize(bytes);
+    const opened = this.arena.open(this.nextLsn, size, this.staged > 0);
+    this.frame = opened;
+    return opened;
+  }
+
+  hasRoom(bytes: number): 'yes' | 'busy' | 'full' {
+    const { frame } = this;
+    const unplacedBytes = frame === undefined ? 0 : frame.at - frame.from;
+    const needed = bytes + FRAME_HEADER_BYTES + this.alignmentBytes;
+    const { reserveBytes } = this.options;
+    const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, reserveBytes);
+    if (this.isStalled) this.resume();
+    if (this.isStalled) return 'full';
+    if (place !== 'yes') return place;
+    if (frame !== undefined && frame.at + bytes <= frame.limit) return 'yes';
+    const size = this.frameSize(bytes);
+    // A record larger than the whole ring gets memory of its own, but only once nothing else waits.
+    if (this.arena.hasRoom(size)) return 'yes';
+    return this.isIdle && frame === undefined ? 'yes' : 'busy';
+  }
+
+  commit(): Lsn {
+    const { frame } = this;
+    if (frame !== undefined && this.staged > 0) {
+      frame.committedAt = frame.at;
+      this.committed = frame.endLsn;
+      this.staged = 0;
+    }
+    if (this.isStalled) this.resume();
+    if (frame !== undefined) {
+      const isFull = frame.at - frame.from >= this.options.batchBytes;
+      if (isFull || !this.isBusy || this.wanted > frame.lsn) this.flush();
+    }
+    return this.committed;
+  }
+
+  /** Makes all that was committed durable, in time. */
+  sync(): void {
+    if (this.isStalled) this.resume();
+    if (this.durable >= this.committed) return;
+    this.wanted = this.committed;
+    // In the middle of a transaction the frame goes out when that ends.
+    this.flush();
+    this.startSync();
+  }
+
+  /** Writes and syncs what was committed. What was not goes along if it has to: unfinished, it is void. */
+  close(): void {
+    this.wanted = this.committed;
+    if (this.frame !== undefined) this.closeFrame(this.frame);
+    this.startSync();
+  }
+
+  /** Goes on with what waited: a file became ready, or room may have come back. */
+  resume(): void {
+    this.isStalled = false;
+    this.pump();
+  }
+
+  /** Accepts no more completions as progress. */
+  stop(): void {
+    this.hasFailed = true;
+  }
+
+  private get isBusy(): boolean {
+    if (this.writesInFlight > 0 || this.queue.length > 0) return true;
+    return this.options.syncOnCommit && this.syncsInFlight > 0;
+  }
+
+  private frameSize(bytes: number): number {
+    const size = Math.max(this.options.batchBytes, FRAME_HEADER_BYTES + bytes);
+    return roundUp(size, this.alignmentBytes);
+  }
+
+  /** Closes the open frame if it ends with a transaction. */
+  private flush(): void {
+    const { frame } = this;
+    if (frame !== undefined && this.staged === 0 && !frame.isEmpty) this.closeFrame(frame);
+  }
+
+  private closeFrame(frame: Frame): void {
+    this.frame = undefined;
+    if (frame.isEmpty) {
+      this.arena.discard(frame);
+      return;
+    }
+    frame.pad(this.alignmentBytes);
+    this.arena.close(frame);
+    const file = this.files.place(frame.lsn, frame.length);
+    file.extents += frame.extents;
+    frame.seal(this.options.identity, file, this.durable, this.options.checksum);
+    this.nextLsn = frame.lsn + frame.length;
+    this.queue.push(frame);
+    if (this.staged === 0) this.events.onBoundary(this.nextLsn, frame.length);
+    this.pump();
+  }
+
+  private pump(): void {
+    while (this.writesInFlight < WRITES_MAX && !this.isStalled && !this.hasFailed) {
+      const frame = this.queue[0];
+      if (frame?.file === undefined || frame.file.state !== 'ready') return;
+      this.queue.shift();
+      this.write(frame, frame.file);
+    }
+  }
+
+  private write(frame: Frame, file: LogFile): void {
+    frame.state = 'writing';
+    this.writesInFlight++;
+    this.writes++;
+    this.writtenBytes += frame.length;
+    if (this.writing.length === 0 || this.writing.at(-1)!.lsn < frame.lsn) this.writing.push(frame);
+    const bytes = frame.bytes.subarray(frame.from, frame.from + frame.length);
+    const offsetBytes = file.offsetOf(frame.lsn);
+    this.requests.send({ op: 'write', file: file.handle!, offsetBytes, bytes }, (completion) => {
+      this.writesInFlight--;
+      if (this.hasFailed) return;
+      if (completion.error === 'NoSpace') {
+        this.putBack(frame);
+        return;
+      }
+      if (completion.error !== undefined) {
+        this.events.onFailed(describe(`writing ${file.name}`, completion));
+        return;
+      }
+      frame.state = 'written';
+      if (!file.isDirty) {
+        file.isDirty = true;
+        this.dirty.push(file);
+      }
+      this.advanceWritten();
+      this.goOn();
+      this.events.onProgress();
+    });
+  }
+
+  /** The disk refused room that it had promised: the same bytes go to the same place when it has some. */
+  private putBack(frame: Frame): void {
+    frame.state = 'queued';
+    this.isStalled = true;
+    this.queue.push(frame);
+    this.queue.sort((a, b) => a.lsn - b.lsn);
+    this.events.onProgress();
+  }
+
+  private advanceWritten(): void {
+    while (this.writing[0]?.state === 'written') {
+      const frame = this.writing.shift()!;
+      this.written = frame.lsn + frame.length;
+    }
+    this.arena.release();
+  }
+
+  private goOn(): void {
+    this.pump();
+    this.startSync();
+    if (!this.isBusy) this.flush();
+  }
+
+  private startSync(): void {
+    if (this.syncsInFlight > 0 || this.hasFailed || this.written === this.durable) return;
+    const isWanted = this.options.syncOnCommit || this.wanted > this.durable;
+    if (!isWanted || (!this.options.syncOnCommit && this.written < this.wanted)) return;
+    const upTo = this.written;
+    const files = this.dirty;
+    this.dirty = [];
+    this.syncsInFlight = files.length;
+    for (const file of files) {
+      file.isDirty = false;
+      this.syncs++;
+      this.requests.send({ op: 'sync', file: file.handle! }, (completion) => {
+        this.syncsInFlight--;
+        if (this.hasFailed) return;
+        if (completion.error !== undefined) {
+          this.events.onFailed(describe(`syncing ${file.name}`, completion));
+          return;
+        }
+        if (this.syncsInFlight > 0) return;
+        this.durable = upTo;
+        this.goOn();
+        this.events.onProgress();
+      });
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** One file of the log, as the store knows it. */
+import type { FileHandle } from '../../ports/disk.ts';
+import { FILE_HEAD_BYTES, fileName } from './format.ts';
+import type { Lsn } from './store.ts';
+
+export class LogFile {
+  readonly number: number;
+  /** Lsn of the first frame; Infinity until there is one. */
+  begin: Lsn = Infinity;
+  /** How long it is to be. */
+  sizeBytes: number;
+  /** How much of that the disk has set aside. */
+  allocatedBytes = 0;
+  hasHeader = false;
+  /** Undefined while it is not open. */
+  handle: FileHandle | undefined = undefined;
+  /** `ready` takes writes. `noSpace` was refused its room and may be tried again. */
+  state: 'preparing' | 'ready' | 'noSpace' = 'ready';
+  /** A write to it has completed since its last sync was submitted. */
+  isDirty = false;
+  /** Extents of streams that point into it; with none it can go. */
+  extents = 0;
+  /** Reads in flight; while there are any the file stays open. */
+  pins = 0;
+  isUnlinked = false;
+
+  constructor(number: number, sizeBytes: number) {
+    this.number = number;
+    this.sizeBytes = sizeBytes;
+  }
+
+  get name(): string {
+    return fileName('log', this.number);
+  }
+
+  offsetOf(lsn: Lsn): number {
+    return FILE_HEAD_BYTES + lsn - this.begin;
+  }
+
+  /** Where in the log its last byte lies, if frames fill it. */
+  get capacityLsn(): Lsn {
+    return this.begin + this.sizeBytes - FILE_HEAD_BYTES;
+  }
+}

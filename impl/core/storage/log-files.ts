@@ -1,0 +1,271 @@
+/**
+ * The files of the log: the ones that hold frames, in order; the last of them takes what is appended. The next one,
+ * the spare, is made ahead of its use: created, allocated in full, its header and its name durable, so that going
+ * on to it costs nothing. If the disk has no room for a spare, this is where it shows first.
+ */
+import type { Checksum, DiskCompletion, FileHandle } from '../../ports/disk.ts';
+import { assert } from '../assert.ts';
+import { encodeFileHeader, FILE_HEAD_BYTES } from './format.ts';
+import { LogFile } from './log-file.ts';
+import { describe, type Requests } from './requests.ts';
+import type { Lsn } from './store.ts';
+
+/** Open files kept for reading beyond the ones being written. */
+const IDLE_HANDLES_MAX = 64;
+
+export interface LogFilesEvents {
+  /** A file became ready, or was refused room. */
+  onReady(): void;
+  onFailed(reason: string): void;
+}
+
+export class LogFiles {
+  /** Files that hold frames, by `begin`. */
+  files: LogFile[] = [];
+  /** The last of them, once something was appended: the file that takes what is appended. */
+  current: LogFile | undefined = undefined;
+  spare: LogFile | undefined = undefined;
+  readonly identity: number;
+  private readonly requests: Requests;
+  private readonly checksum: Checksum;
+  private readonly fileBytes: number;
+  private readonly events: LogFilesEvents;
+  private nextNumber: number;
+  /** Files opened for reading, the longest unused first. */
+  private readonly idle = new Set<LogFile>();
+  private readonly opening = new Map<LogFile, ((handle: FileHandle | undefined) => void)[]>();
+
+  constructor(
+    requests: Requests,
+    checksum: Checksum,
+    fileBytes: number,
+    identity: number,
+    nextNumber: number,
+    events: LogFilesEvents,
+  ) {
+    this.requests = requests;
+    this.checksum = checksum;
+    this.fileBytes = fileBytes;
+    this.identity = identity;
+    this.nextNumber = nextNumber;
+    this.events = events;
+  }
+
+  /** Makes the next file, in the background. */
+  prepareSpare(): void {
+    const file = new LogFile(this.nextNumber++, this.fileBytes);
+    this.spare = file;
+    this.prepare(file);
+  }
+
+  /** Where a frame of so many bytes at `lsn` goes. */
+  place(lsn: Lsn, frameBytes: number): LogFile {
+    const { current } = this;
+    if (current !== undefined && lsn + frameBytes <= current.capacityLsn) return current;
+    const next = this.spare;
+    assert(next !== undefined, 'there is always a spare being made');
+    next.begin = lsn;
+    this.files.push(next);
+    this.current = next;
+    this.grow(next, frameBytes);
+    this.prepareSpare();
+    return next;
+  }
+
+  /** Whether `bytes` more after `lsn` have a place on the disk; if not yet, sees to it. */
+  hasPlace(
+    lsn: Lsn,
+    bytes: number,
+    unplacedBytes: number,
+    reserveBytes: number,
+  ): 'yes' | 'busy' | 'full' {
+    const { current, spare } = this;
+    const spareIsReady = spare?.state === 'ready';
+    if (current !== undefined && current.state === 'ready') {
+      const kept = spareIsReady ? 0 : reserveBytes;
+      if (lsn + unplacedBytes + bytes + kept <= current.capacityLsn) return 'yes';
+    }
+    if (spare === undefined) return 'busy';
+    const needed = unplacedBytes + bytes;
+    if (spareIsReady && FILE_HEAD_BYTES + needed > spare.sizeBytes) this.grow(spare, needed);
+    if (spare.state === 'ready') return 'yes';
+    if (spare.state === 'preparing') return 'busy';
+    this.retry();
+    return 'full';
+  }
+
+  /** Tries again to make what was refused room. */
+  retry(): void {
+    for (const file of [this.files.at(-1), this.spare]) {
+      if (file?.state === 'noSpace') this.prepare(file);
+    }
+  }
+
+  get isFull(): boolean {
+    return this.spare?.state === 'noSpace';
+  }
+
+  /** The file that holds the frame at `lsn`. */
+  at(lsn: Lsn): LogFile {
+    let low = 0;
+    let high = this.files.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.files[middle]!.begin <= lsn) low = middle;
+      else high = middle - 1;
+    }
+    const file = this.files[low];
+    assert(file !== undefined && file.begin <= lsn, 'every lsn in use lies in a file');
+    return file;
+  }
+
+  /** Nothing was written to it and nothing will be. */
+  removeSpare(): void {
+    const { spare } = this;
+    this.spare = undefined;
+    if (spare?.handle === undefined) return;
+    this.requests.send({ op: 'close', file: spare.handle }, () => {
+      this.requests.send({ op: 'unlink', name: spare.name }, () => {});
+    });
+  }
+
+  /** Opens a file for reading, or finds it open. Calls back with `undefined` if it cannot be opened. */
+  open(file: LogFile, then: (handle: FileHandle | undefined) => void): void {
+    if (this.idle.delete(file)) this.idle.add(file);
+    if (file.handle !== undefined) {
+      then(file.handle);
+      return;
+    }
+    const waiting = this.opening.get(file);
+    if (waiting !== undefined) {
+      waiting.push(then);
+      return;
+    }
+    this.opening.set(file, [then]);
+    this.requests.send({ op: 'open', name: file.name, create: false }, (opened) => {
+      file.handle = opened.file;
+      const all = this.opening.get(file)!;
+      this.opening.delete(file);
+      if (file.handle !== undefined) this.keepIdle(file);
+      for (const one of all) one(file.handle);
+    });
+  }
+
+  /** Removes a file without extents. What reads it still gets its bytes. */
+  remove(file: LogFile): void {
+    assert(file.extents === 0 && file !== this.current, 'only what is dead and done goes');
+    this.files = this.files.filter((other) => other !== file);
+    file.isUnlinked = true;
+    this.requests.send({ op: 'unlink', name: file.name }, (unlinked) => {
+      if (unlinked.error !== undefined && unlinked.error !== 'NotFound') {
+        this.events.onFailed(describe(`removing ${file.name}`, unlinked));
+      }
+    });
+    this.unpin(file);
+  }
+
+  unpin(file: LogFile): void {
+    if (file.pins === 0 && file.isUnlinked) this.close(file);
+  }
+
+  /** Handles of all files that are open. */
+  handles(): FileHandle[] {
+    const all = this.spare === undefined ? this.files : [...this.files, this.spare];
+    return all.flatMap((file) => (file.handle === undefined ? [] : [file.handle]));
+  }
+
+  /** A file that holds frames, open for reading only, may be closed when many are. */
+  keepIdle(file: LogFile): void {
+    this.idle.add(file);
+    if (this.idle.size <= IDLE_HANDLES_MAX) return;
+    for (const oldest of this.idle) {
+      if (oldest.pins > 0 || oldest.isDirty || oldest === file) continue;
+      this.close(oldest);
+      return;
+    }
+  }
+
+  private close(file: LogFile): void {
+    this.idle.delete(file);
+    if (file.handle === undefined) return;
+    this.requests.send({ op: 'close', file: file.handle }, () => {});
+    file.handle = undefined;
+  }
+
+  private grow(file: LogFile, frameBytes: number): void {
+    const needed = FILE_HEAD_BYTES + frameBytes;
+    if (needed <= file.sizeBytes) return;
+    file.sizeBytes = needed;
+    // A file still being prepared finds the larger size when it comes to allocate, or begins again.
+    if (file.state === 'ready') this.prepare(file);
+  }
+
+  private prepare(file: LogFile): void {
+    file.state = 'preparing';
+    if (file.handle !== undefined) {
+      this.allocate(file, file.handle);
+      return;
+    }
+    this.requests.send({ op: 'open', name: file.name, create: true }, (opened) => {
+      if (this.isRefused(file, opened, 'creating')) return;
+      file.handle = opened.file!;
+      this.allocate(file, file.handle);
+    });
+  }
+
+  private allocate(file: LogFile, handle: FileHandle): void {
+    const { sizeBytes } = file;
+    this.requests.send({ op: 'allocate', file: handle, sizeBytes }, (allocated) => {
+      if (this.isRefused(file, allocated, 'allocating')) return;
+      file.allocatedBytes = sizeBytes;
+      if (file.hasHeader) this.becomeReady(file, handle);
+      else this.writeHeader(file, handle);
+    });
+  }
+
+  private writeHeader(file: LogFile, handle: FileHandle): void {
+    const bytes = new Uint8Array(FILE_HEAD_BYTES);
+    const { identity } = this;
+    const header = {
+      kind: 'log',
+      identity,
+      number: file.number,
+      bodyBytes: 0,
+      bodyChecksum: 0,
+    } as const;
+    encodeFileHeader(bytes, header, this.checksum);
+    this.requests.send({ op: 'write', file: handle, offsetBytes: 0, bytes }, (written) => {
+      if (this.isRefused(file, written, 'writing')) return;
+      this.requests.send({ op: 'sync', file: handle }, (synced) => {
+        if (this.hasFailed(file, synced, 'syncing')) return;
+        this.requests.send({ op: 'syncDirectory' }, (directory) => {
+          if (this.hasFailed(file, directory, 'syncing the directory for')) return;
+          file.hasHeader = true;
+          this.becomeReady(file, handle);
+        });
+      });
+    });
+  }
+
+  private becomeReady(file: LogFile, handle: FileHandle): void {
+    if (file.allocatedBytes < file.sizeBytes) {
+      this.allocate(file, handle);
+      return;
+    }
+    file.state = 'ready';
+    this.events.onReady();
+  }
+
+  private isRefused(file: LogFile, completion: DiskCompletion, doing: string): boolean {
+    if (completion.error !== 'NoSpace') return this.hasFailed(file, completion, doing);
+    file.state = 'noSpace';
+    this.events.onReady();
+    return true;
+  }
+
+  private hasFailed(file: LogFile, completion: DiskCompletion, doing: string): boolean {
+    if (completion.error === undefined) return false;
+    this.events.onFailed(describe(`${doing} ${file.name}`, completion));
+    return true;
+  }
+}

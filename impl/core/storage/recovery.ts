@@ -1,0 +1,581 @@
+/**
+ * Opening a directory: takes the lock, finds the newest readable checkpoint, reads the frames behind it, decides
+ * where the log ends (the rule is in `format.ts`), makes what it found durable, and removes what does not count. Every
+ * step may be cut short by a crash: the next opening comes to the same end.
+ */
+import type { Checksum, DiskCompletion, DiskFile, FileHandle } from '../../ports/disk.ts';
+import type { Random } from '../../ports/random.ts';
+import { MalformedError } from '../codec.ts';
+import { WalrusError } from '../errors.ts';
+import { utf8Decode } from '../utf8.ts';
+import { type BodyVisitor, visitBody } from './body.ts';
+import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
+import {
+  claimedFrameBytes,
+  decodeFileHeader,
+  decodeFrame,
+  FILE_HEAD_BYTES,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  type FrameHeader,
+  fileName,
+  parseFileName,
+} from './format.ts';
+import { LogFile } from './log-file.ts';
+import { describe, type Requests } from './requests.ts';
+import type { Lsn } from './store.ts';
+import { StreamIndex } from './stream-index.ts';
+
+/** What the directory holds. */
+export interface Recovered {
+  readonly identity: number;
+  readonly lsn: Lsn;
+  readonly files: LogFile[];
+  readonly nextFileNumber: number;
+  readonly nextStream: number;
+  readonly streams: Map<number, StreamIndex>;
+  readonly pairs: Map<string, Uint8Array>;
+  readonly unfinished: Map<Lsn, number>;
+  /** Newest checkpoint; number 0 if there is none. */
+  readonly checkpoint: { readonly number: number; readonly lsn: Lsn; readonly previousLsn: Lsn };
+  readonly checkpointNumbers: number[];
+  /** Bytes of log read, and cut as a torn tail. */
+  readonly scannedBytes: number;
+  readonly cutBytes: number;
+  readonly rejectedCheckpoints: number;
+}
+
+type Done = (error: WalrusError | undefined, recovered: Recovered | undefined) => void;
+
+/** Enough for the header of a file and, mostly, its first frame. */
+const PROBE_BYTES = 64 * 1024;
+
+interface Candidate {
+  readonly file: LogFile;
+  readonly sizeBytes: number;
+  hasHeader: boolean;
+  handle: FileHandle | undefined;
+  /** Holds frames that count, behind the checkpoint. */
+  counts: boolean;
+  /** First byte that needs to be read. */
+  from: number;
+}
+
+interface Hole {
+  readonly lsn: Lsn;
+  readonly file: string;
+  readonly offsetBytes: number;
+}
+
+export class Recovery implements BodyVisitor {
+  private readonly requests: Requests;
+  private readonly checksum: Checksum;
+  private readonly random: Random;
+  private readonly done: Done;
+  private isDone = false;
+  private listed: readonly DiskFile[] = [];
+  private identity: number | undefined = undefined;
+  private base: Checkpoint | undefined = undefined;
+  private candidates: Candidate[] = [];
+  private readonly leftovers: string[] = [];
+  private files: LogFile[] = [];
+  private checkpointNumbers: number[] = [];
+  private rejectedCheckpoints = 0;
+  private scannedBytes = 0;
+  private cutBytes = 0;
+
+  // What has been read so far.
+  private at: Lsn = 0;
+  private hole: Hole | undefined = undefined;
+  private nextStream = 1;
+  private readonly streams = new Map<number, StreamIndex>();
+  private pairs = new Map<string, Uint8Array>();
+  private unfinished = new Map<Lsn, number>();
+  /** Frames of a transaction whose end has not been met. */
+  private pending: { bytes: Uint8Array; at: number; end: number; lsn: Lsn; bodyAt: number }[] = [];
+  private frameLsn: Lsn = 0;
+
+  constructor(requests: Requests, checksum: Checksum, random: Random, done: Done) {
+    this.requests = requests;
+    this.checksum = checksum;
+    this.random = random;
+    this.done = done;
+  }
+
+  start(): void {
+    this.must('locking the directory', { op: 'lock' }, () => {
+      this.must('listing the directory', { op: 'list' }, (listed) => {
+        this.listed = listed.files!;
+        const numbers: number[] = [];
+        for (const { name } of this.listed) {
+          const parsed = parseFileName(name);
+          if (parsed?.kind === 'checkpoint') numbers.push(parsed.number);
+          else if (name.endsWith('.checkpoint.tmp')) this.leftovers.push(name);
+        }
+        this.checkpointNumbers = numbers.sort((a, b) => a - b);
+        this.loadCheckpoint(numbers.length - 1);
+      });
+    });
+  }
+
+  /** The newest that can be read, else the one before, else none. */
+  private loadCheckpoint(at: number): void {
+    const number = this.checkpointNumbers[at];
+    if (number === undefined) {
+      this.probeFiles();
+      return;
+    }
+    const name = fileName('checkpoint', number);
+    const { sizeBytes } = this.listed.find((file) => file.name === name)!;
+    this.must(`opening ${name}`, { op: 'open', name, create: false }, (opened) => {
+      const file = opened.file!;
+      const into = new Uint8Array(sizeBytes);
+      this.must(`reading ${name}`, { op: 'read', file, offsetBytes: 0, into }, () => {
+        this.must(`closing ${name}`, { op: 'close', file }, () => {
+          const checkpoint = decodeCheckpoint(into, number, this.checksum);
+          if (checkpoint === 'newer') {
+            this.fail(new WalrusError('UnsupportedVersion', `${name} is of a newer version`));
+          } else if (checkpoint === 'invalid') {
+            this.rejectedCheckpoints++;
+            this.checkpointNumbers.splice(at, 1);
+            this.leftovers.push(name);
+            this.loadCheckpoint(at - 1);
+          } else {
+            this.useCheckpoint(checkpoint);
+            this.probeFiles();
+          }
+        });
+      });
+    });
+  }
+
+  private useCheckpoint(checkpoint: Checkpoint): void {
+    this.base = checkpoint;
+    this.identity = checkpoint.identity;
+    this.at = checkpoint.lsn;
+    this.nextStream = checkpoint.nextStream;
+    for (const stream of checkpoint.streams) this.streams.set(stream.id, stream);
+    this.pairs = new Map(checkpoint.pairs);
+    this.unfinished = new Map(checkpoint.unfinished);
+  }
+
+  /** Tells the files that hold what the checkpoint says from the ones that have to be read. */
+  private probeFiles(): void {
+    const sizes = new Map<number, number>();
+    for (const { name, sizeBytes } of this.listed) {
+      const parsed = parseFileName(name);
+      if (parsed?.kind === 'log') sizes.set(parsed.number, sizeBytes);
+    }
+    const known = this.base?.files ?? [];
+    const last = known.at(-1);
+    for (const { number, begin } of known) {
+      const sizeBytes = sizes.get(number);
+      if (sizeBytes === undefined) continue;
+      const file = new LogFile(number, sizeBytes);
+      file.begin = begin;
+      this.files.push(file);
+      if (number !== last!.number) sizes.delete(number);
+    }
+    for (const [number, sizeBytes] of [...sizes].sort(([a], [b]) => a - b)) {
+      if (number === last?.number) {
+        const file = this.files.at(-1)!;
+        const from = file.offsetOf(this.at);
+        this.candidates.push({
+          file,
+          sizeBytes,
+          hasHeader: true,
+          handle: undefined,
+          counts: true,
+          from,
+        });
+      } else if (last !== undefined && number < last.number) {
+        // Removed once already, and back because the power failed before that was durable.
+        this.leftovers.push(fileName('log', number));
+      } else {
+        const file = new LogFile(number, sizeBytes);
+        const from = FILE_HEAD_BYTES;
+        this.candidates.push({
+          file,
+          sizeBytes,
+          hasHeader: false,
+          handle: undefined,
+          counts: false,
+          from,
+        });
+      }
+    }
+    this.probe(0);
+  }
+
+  /** Reads header and first frame of each file that may hold something new. */
+  private probe(i: number): void {
+    const candidate = this.candidates[i];
+    if (candidate === undefined) {
+      this.scan(0);
+      return;
+    }
+    const { file, sizeBytes } = candidate;
+    this.must(`opening ${file.name}`, { op: 'open', name: file.name, create: false }, (opened) => {
+      candidate.handle = opened.file!;
+      this.readAt(candidate, 0, Math.min(sizeBytes, PROBE_BYTES), (bytes) => {
+        const header = decodeFileHeader(bytes, 'log', this.checksum);
+        if (header === 'newer') {
+          this.fail(new WalrusError('UnsupportedVersion', `${file.name} is of a newer version`));
+          return;
+        }
+        if (header !== 'invalid') {
+          if (header.number !== file.number) {
+            this.corrupt(file.name, 24, `it is file ${header.number} under another name`);
+            return;
+          }
+          this.identity ??= header.identity;
+          if (header.identity !== this.identity) {
+            this.corrupt(file.name, 16, 'it belongs to another directory');
+            return;
+          }
+          candidate.hasHeader = true;
+        } else if (candidate.counts) {
+          this.corrupt(file.name, 0, 'its header does not verify');
+          return;
+        }
+        if (candidate.counts) this.probe(i + 1);
+        else this.probeFrame(candidate, bytes, () => this.probe(i + 1));
+      });
+    });
+  }
+
+  /** The first frame tells where the file begins; if it is torn, nobody does. */
+  private probeFrame(candidate: Candidate, bytes: Uint8Array, next: () => void): void {
+    const view = viewOf(bytes);
+    const frame = decodeFrame(bytes, view, FILE_HEAD_BYTES, this.checksum);
+    if (frame === 'more' && bytes.length < candidate.sizeBytes) {
+      const claimed = FILE_HEAD_BYTES + claimedFrameBytes(view, FILE_HEAD_BYTES);
+      if (claimed <= candidate.sizeBytes) {
+        this.readAt(candidate, 0, claimed, (longer) => this.probeFrame(candidate, longer, next));
+        return;
+      }
+    }
+    if (typeof frame !== 'string' && this.isOurs(frame, candidate.file)) {
+      candidate.file.begin = frame.lsn;
+    }
+    next();
+  }
+
+  /** Reads the frames of one file after the other. */
+  private scan(i: number): void {
+    const candidate = this.candidates[i];
+    if (i === 0 && this.isGapAfterCheckpoint()) return;
+    if (candidate === undefined) {
+      this.conclude();
+      return;
+    }
+    const { file, sizeBytes, from } = candidate;
+    let bound = Infinity;
+    for (const later of this.candidates.slice(i + 1)) bound = Math.min(bound, later.file.begin);
+    const isClosed = this.base?.isClosed === true && candidate.counts;
+    if (isClosed || file.begin >= bound || from >= sizeBytes) {
+      if (candidate.counts && from > sizeBytes)
+        this.corrupt(file.name, sizeBytes, 'it ends before the checkpoint does');
+      else this.scan(i + 1);
+      return;
+    }
+    this.readAt(candidate, from, sizeBytes - from, (bytes) => {
+      this.scannedBytes += bytes.length;
+      if (this.scanFile(candidate, bytes, bound)) this.scan(i + 1);
+    });
+  }
+
+  /** The file that holds the checkpoint's lsn goes only when another begins there. */
+  private isGapAfterCheckpoint(): boolean {
+    const last = this.base?.files.at(-1);
+    if (last === undefined || this.candidates[0]?.file.number === last.number) return false;
+    if (this.candidates.some(({ file }) => file.begin === this.at)) return false;
+    const name = fileName('log', last.number);
+    this.fail(
+      new WalrusError('Corrupt', `${name} is missing: it held what precedes lsn ${this.at}`),
+    );
+    return true;
+  }
+
+  /** False if it failed. */
+  private scanFile(candidate: Candidate, bytes: Uint8Array, bound: Lsn): boolean {
+    const { file, from } = candidate;
+    const view = viewOf(bytes);
+    const base = file.begin === Infinity ? undefined : file.begin - FILE_HEAD_BYTES + from;
+    let at = 0;
+    while (at + FRAME_HEADER_BYTES <= bytes.length) {
+      if (base !== undefined && base + at >= bound) return true;
+      const frame = decodeFrame(bytes, view, at, this.checksum);
+      const isFrame = typeof frame !== 'string' && this.isOurs(frame, file);
+      if (!isFrame || (base !== undefined && frame.lsn !== base + at)) {
+        this.meetHole(file.name, from + at);
+        at = nextMagic(view, at + 8, bytes.length);
+        continue;
+      }
+      if (!candidate.hasHeader) {
+        this.corrupt(file.name, 0, 'its header does not verify, but frames behind it do');
+        return false;
+      }
+      if (base === undefined || frame.lsn !== this.at) this.meetHole(file.name, from + at);
+      if (this.hole === undefined) {
+        if (!this.take(candidate, frame, bytes, at)) return false;
+      } else if (frame.durable > this.hole.lsn) {
+        const { hole } = this;
+        this.corrupt(
+          hole.file,
+          hole.offsetBytes,
+          `no frame with lsn ${hole.lsn}, which was durable`,
+        );
+        return false;
+      } else {
+        this.cutBytes += frame.frameBytes;
+      }
+      at += frame.frameBytes;
+    }
+    return true;
+  }
+
+  private isOurs(frame: FrameHeader, file: LogFile): boolean {
+    const isOfDirectory = this.identity === undefined || frame.identity === this.identity;
+    return isOfDirectory && frame.file === file.number;
+  }
+
+  private meetHole(file: string, offsetBytes: number): void {
+    this.hole ??= { lsn: this.at, file, offsetBytes };
+  }
+
+  private take(candidate: Candidate, frame: FrameHeader, bytes: Uint8Array, at: number): boolean {
+    candidate.counts = true;
+    if (!this.files.includes(candidate.file)) this.files.push(candidate.file);
+    if (!frame.continues) this.dropPending();
+    const body = at + FRAME_HEADER_BYTES;
+    const committed = body + frame.committedBytes;
+    const end = body + frame.bodyBytes;
+    try {
+      if (committed > body) {
+        for (const part of this.pending) this.apply(part.bytes, part.bodyAt, part.end, part.lsn);
+        this.pending = [];
+        this.apply(bytes, body, committed, frame.lsn);
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.corrupt(candidate.file.name, candidate.from + at, error.message);
+      return false;
+    }
+    if (end > committed) {
+      this.pending.push({ bytes, at, end, lsn: frame.lsn, bodyAt: committed });
+    }
+    this.at = frame.lsn + frame.frameBytes;
+    return true;
+  }
+
+  /** The transaction was never finished; readers of its first frame have to know how much of that counts. */
+  private dropPending(): void {
+    const first = this.pending[0];
+    if (first !== undefined) this.unfinished.set(first.lsn, first.bodyAt - first.at);
+    this.pending = [];
+  }
+
+  private apply(bytes: Uint8Array, from: number, end: number, lsn: Lsn): void {
+    this.frameLsn = lsn;
+    visitBody(bytes, from, end, this);
+  }
+
+  private conclude(): void {
+    this.dropPending();
+    const first =
+      this.files[0] ?? this.candidates.find(({ file }) => file.begin !== Infinity)?.file;
+    if (this.base === undefined && first !== undefined && first.begin > 0) {
+      this.corrupt(
+        first.name,
+        FILE_HEAD_BYTES,
+        'the log begins here, and no checkpoint is readable',
+      );
+      return;
+    }
+    for (const stream of this.streams.values()) {
+      for (let i = 0; i < stream.extents; i++) {
+        const file = this.fileOf(stream.lsnOf(i));
+        if (file === undefined) {
+          const reason = `the file that held lsn ${stream.lsnOf(i)} of stream ${JSON.stringify(stream.name)} is missing`;
+          this.fail(new WalrusError('Corrupt', reason));
+          return;
+        }
+        file.extents++;
+      }
+    }
+    this.syncFiles(this.candidates.filter(({ counts }) => counts));
+  }
+
+  private fileOf(lsn: Lsn): LogFile | undefined {
+    const { files } = this;
+    let low = 0;
+    let high = files.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (files[middle]!.begin <= lsn) low = middle;
+      else high = middle - 1;
+    }
+    const file = files[low];
+    if (file === undefined || file.begin > lsn) return undefined;
+    return lsn < file.begin + file.sizeBytes - FILE_HEAD_BYTES ? file : undefined;
+  }
+
+  /** The process that wrote them may have died before it synced them. */
+  private syncFiles(candidates: readonly Candidate[]): void {
+    const [candidate, ...rest] = candidates;
+    if (candidate === undefined) {
+      this.closeFiles(this.candidates);
+      return;
+    }
+    const { file, handle } = candidate;
+    this.must(`syncing ${file.name}`, { op: 'sync', file: handle! }, () => this.syncFiles(rest));
+  }
+
+  private closeFiles(candidates: readonly Candidate[]): void {
+    const [candidate, ...rest] = candidates;
+    if (candidate === undefined) {
+      this.removeLeftovers(this.leftovers);
+      return;
+    }
+    const { file, handle, counts } = candidate;
+    if (!counts) this.leftovers.push(file.name);
+    this.must(`closing ${file.name}`, { op: 'close', file: handle! }, () => this.closeFiles(rest));
+  }
+
+  private removeLeftovers(names: readonly string[]): void {
+    const [name, ...rest] = names;
+    if (name === undefined) {
+      this.must('syncing the directory', { op: 'syncDirectory' }, () => this.finish());
+      return;
+    }
+    this.must(`removing ${name}`, { op: 'unlink', name }, () => this.removeLeftovers(rest));
+  }
+
+  private finish(): void {
+    let lastNumber = this.base?.files.at(-1)?.number ?? 0;
+    for (const { name } of this.listed) {
+      const parsed = parseFileName(name);
+      if (parsed?.kind === 'log') lastNumber = Math.max(lastNumber, parsed.number);
+    }
+    this.isDone = true;
+    this.done(undefined, {
+      identity: this.identity ?? drawIdentity(this.random),
+      lsn: this.at,
+      files: this.files,
+      nextFileNumber: lastNumber + 1,
+      nextStream: this.nextStream,
+      streams: this.streams,
+      pairs: this.pairs,
+      unfinished: this.unfinished,
+      checkpoint: {
+        number: this.base?.number ?? 0,
+        lsn: this.base?.lsn ?? 0,
+        previousLsn: this.base?.previousLsn ?? 0,
+      },
+      checkpointNumbers: this.checkpointNumbers,
+      scannedBytes: this.scannedBytes,
+      cutBytes: this.cutBytes,
+      rejectedCheckpoints: this.rejectedCheckpoints,
+    });
+  }
+
+  define(id: number, name: Uint8Array): void {
+    const stream = new StreamIndex(id, utf8Decode(name));
+    stream.defined = true;
+    this.streams.set(id, stream);
+    this.nextStream = Math.max(this.nextStream, id + 1);
+  }
+
+  append(id: number, index: number): void {
+    const stream = this.known(id);
+    if (index !== stream.end)
+      throw new MalformedError(`record ${index} where ${stream.end} is due`);
+    if (stream.lastLsn !== this.frameLsn) stream.push(index, this.frameLsn);
+    stream.end++;
+  }
+
+  truncate(id: number, end: number): void {
+    this.known(id).truncate(end, ignore);
+  }
+
+  trim(id: number, start: number): void {
+    this.known(id).trim(start, ignore);
+  }
+
+  reset(id: number, start: number): void {
+    this.known(id).reset(start, ignore);
+  }
+
+  drop(id: number): void {
+    this.streams.delete(id);
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.pairs.set(utf8Decode(key), value.slice());
+  }
+
+  remove(key: Uint8Array): void {
+    this.pairs.delete(utf8Decode(key));
+  }
+
+  private known(id: number): StreamIndex {
+    const stream = this.streams.get(id);
+    if (stream === undefined) throw new MalformedError(`stream ${id} was not defined`);
+    return stream;
+  }
+
+  private readAt(
+    { file, handle }: Candidate,
+    offsetBytes: number,
+    length: number,
+    then: (bytes: Uint8Array) => void,
+  ): void {
+    const into = new Uint8Array(length);
+    this.must(`reading ${file.name}`, { op: 'read', file: handle!, offsetBytes, into }, (read) => {
+      then(into.subarray(0, read.lengthBytes));
+    });
+  }
+
+  private must(
+    what: string,
+    request: Parameters<Requests['send']>[0],
+    then: (completion: DiskCompletion) => void,
+  ): void {
+    this.requests.send(request, (completion) => {
+      if (this.isDone) return;
+      if (completion.error === undefined) {
+        then(completion);
+      } else {
+        const code = completion.error === 'Locked' ? 'Locked' : 'StorageFailed';
+        this.fail(new WalrusError(code, describe(what, completion)));
+      }
+    });
+  }
+
+  private corrupt(file: string, offsetBytes: number, reason: string): void {
+    this.fail(new WalrusError('Corrupt', `${file} at byte ${offsetBytes}: ${reason}`));
+  }
+
+  private fail(error: WalrusError): void {
+    this.isDone = true;
+    this.done(error, undefined);
+  }
+}
+
+/** Next multiple of 8 at which a frame may begin. */
+function nextMagic(view: DataView, from: number, end: number): number {
+  let at = from;
+  while (at + FRAME_HEADER_BYTES <= end && view.getUint32(at, true) !== FRAME_MAGIC) at += 8;
+  return at;
+}
+
+function drawIdentity(random: Random): number {
+  return random.below(2 ** 21) * 2 ** 32 + random.below(2 ** 16) * 2 ** 16 + random.below(2 ** 16);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function ignore(): void {}

@@ -1,0 +1,38 @@
+/** Pairs each request to the disk with what is to be done when it completes. */
+import type { Disk, DiskCompletion, DiskRequest } from '../../ports/disk.ts';
+import { assert } from '../assert.ts';
+
+type WithoutId<Request> = Request extends DiskRequest ? Omit<Request, 'id'> : never;
+
+export class Requests {
+  readonly alignmentBytes: number;
+  private readonly disk: Disk;
+  private readonly waiting = new Map<number, (completion: DiskCompletion) => void>();
+  private lastId = 0;
+
+  constructor(disk: Disk) {
+    this.disk = disk;
+    this.alignmentBytes = disk.alignmentBytes;
+  }
+
+  send(request: WithoutId<DiskRequest>, then: (completion: DiskCompletion) => void): void {
+    const id = ++this.lastId;
+    this.waiting.set(id, then);
+    this.disk.submit({ ...request, id } as DiskRequest);
+  }
+
+  complete(completions: readonly DiskCompletion[]): void {
+    for (const completion of completions) {
+      const then = this.waiting.get(completion.id);
+      assert(then !== undefined, 'a completion answers one request, once');
+      this.waiting.delete(completion.id);
+      then(completion);
+    }
+  }
+}
+
+/** What went wrong, for people. */
+export function describe(what: string, completion: DiskCompletion): string {
+  const { error, detail } = completion;
+  return `${what}: ${error}${detail === undefined ? '' : ` (${detail})`}`;
+}

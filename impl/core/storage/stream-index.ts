@@ -1,0 +1,101 @@
+/**
+ * Where the records of one stream are: one extent per frame that holds some, in two typed arrays (16 bytes an
+ * extent). An extent's records end where the next extent's begin, the last one's at the end of the stream.
+ */
+import type { Lsn } from './store.ts';
+
+export class StreamIndex {
+  readonly id: number;
+  readonly name: string;
+  /** The log knows the stream: its definition is staged or written. */
+  defined = false;
+  start = 0;
+  end = 0;
+  private firsts: Float64Array = NONE;
+  private lsns: Float64Array = NONE;
+  private from = 0;
+  private to = 0;
+
+  constructor(id: number, name: string) {
+    this.id = id;
+    this.name = name;
+  }
+
+  get extents(): number {
+    return this.to - this.from;
+  }
+
+  firstOf(extent: number): number {
+    return this.firsts[this.from + extent]!;
+  }
+
+  lsnOf(extent: number): Lsn {
+    return this.lsns[this.from + extent]!;
+  }
+
+  /** Where the extent's records end. */
+  endOf(extent: number): number {
+    return extent + 1 < this.extents ? this.firstOf(extent + 1) : this.end;
+  }
+
+  /** Frame of the last extent, -1 if there is none. */
+  get lastLsn(): Lsn {
+    return this.to > this.from ? this.lsns[this.to - 1]! : -1;
+  }
+
+  /** The extent that holds the record `index`, which the stream holds. */
+  find(index: number): number {
+    let low = this.from;
+    let high = this.to - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.firsts[middle]! <= index) low = middle;
+      else high = middle - 1;
+    }
+    return low - this.from;
+  }
+
+  /** Records from `first` on are in the frame at `lsn`. */
+  push(first: number, lsn: Lsn): void {
+    if (this.to === this.firsts.length) this.makeRoom();
+    this.firsts[this.to] = first;
+    this.lsns[this.to] = lsn;
+    this.to++;
+  }
+
+  /** Forgets records at and after `end`; tells the frame of each extent that is gone. */
+  truncate(end: number, gone: (lsn: Lsn) => void): void {
+    while (this.to > this.from && this.firsts[this.to - 1]! >= end) gone(this.lsns[--this.to]!);
+    this.end = end;
+  }
+
+  /** Forgets records before `start`; tells the frame of each extent that is gone. */
+  trim(start: number, gone: (lsn: Lsn) => void): void {
+    while (this.to > this.from && this.endOf(0) <= start) gone(this.lsns[this.from++]!);
+    this.start = start;
+  }
+
+  /** Forgets all records; the next one gets `start`. */
+  reset(start: number, gone: (lsn: Lsn) => void): void {
+    while (this.to > this.from) gone(this.lsns[--this.to]!);
+    this.start = start;
+    this.end = start;
+  }
+
+  private makeRoom(): void {
+    const count = this.to - this.from;
+    // Trimmed extents leave their room at the front; it is taken back before more is asked for.
+    const enough = count > 0 && count * 2 <= this.firsts.length;
+    const capacity = enough ? this.firsts.length : Math.max(4, count * 2);
+    const firsts = enough ? this.firsts : new Float64Array(capacity);
+    const lsns = enough ? this.lsns : new Float64Array(capacity);
+    firsts.set(this.firsts.subarray(this.from, this.to));
+    lsns.set(this.lsns.subarray(this.from, this.to));
+    this.firsts = firsts;
+    this.lsns = lsns;
+    this.from = 0;
+    this.to = count;
+  }
+}
+
+const NONE: Float64Array = new Float64Array(0);
