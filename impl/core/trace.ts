@@ -20,7 +20,11 @@ export type DataEvent =
   // Metadata
   | (At & { readonly name: 'ProposeCommand'; readonly proposal: Proposal })
   /** Each node tells it of each index; a reader keeps the first. `null`: Raft's own entries (noop, membership). */
-  | (At & { readonly name: 'CommitCommand'; readonly index: LogIndex; readonly proposal: Proposal | null })
+  | (At & {
+      readonly name: 'CommitCommand';
+      readonly index: LogIndex;
+      readonly proposal: Proposal | null;
+    })
   /** `applied` is false for a command that found something else than it expected. */
   | (At & { readonly name: 'ApplyCommand'; readonly index: LogIndex; readonly applied: boolean })
   /** The node takes the metadata as of `index` from a snapshot, instead of applying what leads to it. */
@@ -31,10 +35,32 @@ export type DataEvent =
   // Writing
   | (AtSegment & { readonly name: 'AppendRecord'; readonly index: number; readonly record: number })
   | (At & { readonly name: 'SyncCompleted'; readonly durable: readonly DurableChange[] })
-  | (AtSegment & { readonly name: 'SendReplicate'; readonly to: NodeId; readonly from: number; readonly count: number; readonly highWatermark: number })
-  | (AtSegment & { readonly name: 'HandleReplicate'; readonly sender: NodeId; readonly from: number; readonly count: number; readonly highWatermark: number; readonly end: number; readonly promised: Epoch })
-  | (AtSegment & { readonly name: 'SendReplicateAck'; readonly to: NodeId; readonly durableEnd: number })
-  | (AtSegment & { readonly name: 'HandleReplicateAck'; readonly sender: NodeId; readonly durableEnd: number })
+  | (AtSegment & {
+      readonly name: 'SendReplicate';
+      readonly to: NodeId;
+      readonly from: number;
+      readonly count: number;
+      readonly highWatermark: number;
+    })
+  | (AtSegment & {
+      readonly name: 'HandleReplicate';
+      readonly sender: NodeId;
+      readonly from: number;
+      readonly count: number;
+      readonly highWatermark: number;
+      readonly end: number;
+      readonly promised: Epoch;
+    })
+  | (AtSegment & {
+      readonly name: 'SendReplicateAck';
+      readonly to: NodeId;
+      readonly durableEnd: number;
+    })
+  | (AtSegment & {
+      readonly name: 'HandleReplicateAck';
+      readonly sender: NodeId;
+      readonly durableEnd: number;
+    })
   | (AtSegment & { readonly name: 'AdvanceHighWatermark'; readonly highWatermark: number })
   /** The client gets its OK (ack level quorum or all) for the record at `index`. */
   | (AtSegment & { readonly name: 'AcknowledgeRecord'; readonly index: number })
@@ -44,12 +70,32 @@ export type DataEvent =
   | (AtSegment & { readonly name: 'SendPromiseRequest'; readonly to: NodeId })
   | (AtSegment & { readonly name: 'HandlePromiseRequest'; readonly sender: NodeId })
   | (AtSegment & { readonly name: 'SendPromise'; readonly to: NodeId; readonly durableEnd: number })
-  | (AtSegment & { readonly name: 'HandlePromise'; readonly sender: NodeId; readonly durableEnd: number })
+  | (AtSegment & {
+      readonly name: 'HandlePromise';
+      readonly sender: NodeId;
+      readonly durableEnd: number;
+    })
   | (AtSegment & { readonly name: 'SendCopyRequest'; readonly to: NodeId; readonly from: number })
-  | (AtSegment & { readonly name: 'SendCopy'; readonly to: NodeId; readonly from: number; readonly count: number })
-  | (AtSegment & { readonly name: 'HandleCopy'; readonly sender: NodeId; readonly from: number; readonly count: number; readonly end: number })
+  | (AtSegment & {
+      readonly name: 'SendCopy';
+      readonly to: NodeId;
+      readonly from: number;
+      readonly count: number;
+    })
+  | (AtSegment & {
+      readonly name: 'HandleCopy';
+      readonly sender: NodeId;
+      readonly from: number;
+      readonly count: number;
+      readonly end: number;
+    })
   // Reading
-  | (At & { readonly name: 'DeliverRecord'; readonly topic: string; readonly group: string; readonly offset: Offset })
+  | (At & {
+      readonly name: 'DeliverRecord';
+      readonly topic: string;
+      readonly group: string;
+      readonly offset: Offset;
+    })
   | (At & { readonly name: 'ReadRecord'; readonly topic: string; readonly offset: Offset })
   // Process and disk; the simulator emits these for the node, a live node emits Restart for itself
   | (At & { readonly name: 'Crash' })

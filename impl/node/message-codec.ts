@@ -23,7 +23,13 @@ const KINDS = [
   'Ping',
 ] as const;
 const OPERATIONS = ['register', 'put', 'get', 'fetch'] as const satisfies Operation['kind'][];
-const REPLIES = ['registered', 'appended', 'record', 'empty', 'error'] as const satisfies Reply['kind'][];
+const REPLIES = [
+  'registered',
+  'appended',
+  'record',
+  'empty',
+  'error',
+] as const satisfies Reply['kind'][];
 const OUTCOMES = ['admitted', 'pending', 'refused'] as const;
 const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
 

@@ -1,7 +1,8 @@
 /** `METRICS` in the shape that upstream's scripts read: OpenRaft's `RaftMetrics`. */
+
+import type { LogIndex, NodeId, Term } from '../core/ids.ts';
 import type { Member } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
-import type { LogIndex, NodeId, Term } from '../core/ids.ts';
 
 const STATES = {
   learner: 'Learner',
@@ -21,7 +22,15 @@ export interface MetricsView {
   readonly wallMs: number;
 }
 
-export function raftMetrics({ id, running, raft, applied, snapshot, nowMs, wallMs }: MetricsView): object {
+export function raftMetrics({
+  id,
+  running,
+  raft,
+  applied,
+  snapshot,
+  nowMs,
+  wallMs,
+}: MetricsView): object {
   const leader = raft?.role === 'leader' ? raft : undefined;
   const members: readonly Member[] = raft?.membership ?? [];
   const voters = members.filter(({ learner }) => !learner).map((member) => member.id);
@@ -45,7 +54,8 @@ export function raftMetrics({ id, running, raft, applied, snapshot, nowMs, wallM
     purged: logId(snapshot),
     state: raft === undefined ? 'Learner' : STATES[raft.role],
     current_leader: raft?.leader || null,
-    millis_since_quorum_ack: leader === undefined ? null : Math.max(0, nowMs - leader.leaderContactMs),
+    millis_since_quorum_ack:
+      leader === undefined ? null : Math.max(0, nowMs - leader.leaderContactMs),
     last_quorum_acked:
       leader === undefined ? null : Math.round((wallMs - (nowMs - leader.leaderContactMs)) * 1e6),
     membership_config: {

@@ -340,7 +340,10 @@ export class Node {
     const known = readIdentity(this.store);
     if (known !== undefined && known.node !== this.id) {
       this.fail(
-        new WalrusError('InvalidArgument', `the directory is node ${known.node}'s, not ${this.id}'s`),
+        new WalrusError(
+          'InvalidArgument',
+          `the directory is node ${known.node}'s, not ${this.id}'s`,
+        ),
       );
       return;
     }
@@ -659,12 +662,10 @@ export class Node {
 
   /** The nodes to which a segment can be granted: voters whose present disk is registered. */
   private holders(): readonly NodeId[] {
-    const nodes = this.raftNode!.membership
-      .filter(
-        ({ id, learner, incarnation }) =>
-          !learner && this.cluster.node(id)?.incarnation === incarnation,
-      )
-      .map(({ id }) => id);
+    const nodes = this.raftNode!.membership.filter(
+      ({ id, learner, incarnation }) =>
+        !learner && this.cluster.node(id)?.incarnation === incarnation,
+    ).map(({ id }) => id);
     return nodes.length > 0 ? nodes : [this.id];
   }
 
@@ -676,8 +677,11 @@ export class Node {
 
   private isForMe({ from, to, toIncarnation }: Envelope): boolean {
     const mine = this.identity!.incarnation;
-    return from !== this.id && (to === 0 || to === this.id) &&
-      (toIncarnation === 0 || toIncarnation === mine);
+    return (
+      from !== this.id &&
+      (to === 0 || to === this.id) &&
+      (toIncarnation === 0 || toIncarnation === mine)
+    );
   }
 
   /** A question goes to the member, an answer to whoever asked: its disk may be newer than the membership here. */

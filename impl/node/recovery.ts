@@ -30,10 +30,7 @@ export function readIdentity(store: Store): Identity | undefined {
 }
 
 export function writeIdentity(store: Store, identity: Identity): void {
-  store.put(
-    IDENTITY,
-    new ByteWriter().whole(identity.node).whole(identity.incarnation).finish(),
-  );
+  store.put(IDENTITY, new ByteWriter().whole(identity.node).whole(identity.incarnation).finish());
 }
 
 /** Raft's durable state in the store. Everything staged by it goes into the store's next commit. */

@@ -99,7 +99,8 @@ export class Controller {
       return;
     }
     const segment = this.segmentFor(operation);
-    if (segment === undefined) answer(errorReply('UnknownTopic', `unknown topic ${operation.topic}`));
+    if (segment === undefined)
+      answer(errorReply('UnknownTopic', `unknown topic ${operation.topic}`));
     else this.execute(operation, segment, answer);
   }
 
@@ -202,15 +203,19 @@ export class Controller {
     }
     const { owner, replicas } = this.ports.placeTopic(topic);
     const deadlineMs = this.ports.nowMs() + this.ports.operationTimeoutMs;
-    this.proposals.pursue({ kind: 'CreateTopic', topic, owner, replicas }, deadlineMs, (outcome) => {
-      if (outcome === 'unknown') {
-        answer(errorReply('Timeout', 'no raft leader known for metadata proposal after retries'));
-      } else if (outcome.applied || outcome.reason === 'Exists') {
-        answer({ kind: 'registered' });
-      } else {
-        answer(errorReply('Unavailable', 'a node that should hold the topic is not registered'));
-      }
-    });
+    this.proposals.pursue(
+      { kind: 'CreateTopic', topic, owner, replicas },
+      deadlineMs,
+      (outcome) => {
+        if (outcome === 'unknown') {
+          answer(errorReply('Timeout', 'no raft leader known for metadata proposal after retries'));
+        } else if (outcome.applied || outcome.reason === 'Exists') {
+          answer({ kind: 'registered' });
+        } else {
+          answer(errorReply('Unavailable', 'a node that should hold the topic is not registered'));
+        }
+      },
+    );
   }
 
   private put(topic: string, record: Uint8Array, answer: Answer): void {
@@ -245,10 +250,16 @@ export class Controller {
       else answer(this.notServing(topic, segment) ?? { kind: 'empty' });
       return;
     }
-    this.dataPlane.read(topic, segment, index, { ...MESSAGE_LIMIT, records: 1 }, (error, records) => {
-      if (error !== undefined) answer(errorReply(error.code, error.message));
-      else answer(this.readRecord(topic, offset, records[0]!));
-    });
+    this.dataPlane.read(
+      topic,
+      segment,
+      index,
+      { ...MESSAGE_LIMIT, records: 1 },
+      (error, records) => {
+        if (error !== undefined) answer(errorReply(error.code, error.message));
+        else answer(this.readRecord(topic, offset, records[0]!));
+      },
+    );
   }
 
   /** @spec DistributedLog!ReadRecord */
@@ -261,7 +272,8 @@ export class Controller {
   private notServing(topic: string, segment: SegmentRecord): Reply | undefined {
     if (segment.state === 'fenced') return this.refusal('SegmentSealing', topic);
     const writer = this.dataPlane.owner.writer(topic);
-    if (writer === undefined || writer.epoch !== segment.epoch) return this.refusal('NotOwner', topic);
+    if (writer === undefined || writer.epoch !== segment.epoch)
+      return this.refusal('NotOwner', topic);
     return this.ports.leaseValid() ? undefined : this.refusal('LeaseExpired', topic);
   }
 

@@ -4,7 +4,7 @@
  * Those who wait for the same group are served together, in the order of their arrival.
  */
 import type { TraceSink } from '../../ports/trace-sink.ts';
-import { WalrusError } from '../errors.ts';
+import type { WalrusError } from '../errors.ts';
 import type { NodeId, Offset } from '../ids.ts';
 import type { ClusterState, Outcome } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';

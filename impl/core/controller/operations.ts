@@ -12,7 +12,12 @@ export type Operation =
 
 export type Reply =
   | { readonly kind: 'registered' }
-  | { readonly kind: 'appended'; readonly segment: SegmentId; readonly epoch: Epoch; readonly offset: Offset }
+  | {
+      readonly kind: 'appended';
+      readonly segment: SegmentId;
+      readonly epoch: Epoch;
+      readonly offset: Offset;
+    }
   | { readonly kind: 'record'; readonly offset: Offset; readonly record: Uint8Array }
   | { readonly kind: 'empty' }
   | { readonly kind: 'error'; readonly code: ErrorCode; readonly message: string };

@@ -233,10 +233,13 @@ export class ClusterState {
   snapshot(): Uint8Array {
     const out = new ByteWriter();
     out.whole(this.lastApplied);
-    out.list(sortedBy([...this.nodeRecords.values()], (each) => each.id), (each) => {
-      out.whole(each.id).whole(each.boot).whole(each.incarnation);
-      out.text(each.raftAddress).text(each.clientAddress);
-    });
+    out.list(
+      sortedBy([...this.nodeRecords.values()], (each) => each.id),
+      (each) => {
+        out.whole(each.id).whole(each.boot).whole(each.incarnation);
+        out.text(each.raftAddress).text(each.clientAddress);
+      },
+    );
     out.list(this.topicNames(), (name) => {
       const topic = this.topicRecords.get(name)!;
       out.text(name);

@@ -80,21 +80,32 @@ const KINDS = [
 
 export function encodeProposal({ origin, command }: Proposal): Uint8Array {
   const out = new ByteWriter();
-  out.whole(origin.node).whole(origin.boot).whole(origin.sequence).byte(KINDS.indexOf(command.kind));
+  out
+    .whole(origin.node)
+    .whole(origin.boot)
+    .whole(origin.sequence)
+    .byte(KINDS.indexOf(command.kind));
   switch (command.kind) {
     case 'RegisterNode':
       out.whole(command.node).whole(command.boot).whole(command.incarnation);
       out.text(command.raftAddress).text(command.clientAddress);
       break;
     case 'CreateTopic':
-      out.text(command.topic).whole(command.owner).list(command.replicas, (id) => out.whole(id));
+      out
+        .text(command.topic)
+        .whole(command.owner)
+        .list(command.replicas, (id) => out.whole(id));
       break;
     case 'SealSegment':
       out.text(command.topic).whole(command.segment).whole(command.epoch).whole(command.count);
       out.whole(command.nextOwner).list(command.nextReplicas, (id) => out.whole(id));
       break;
     case 'FenceSegment':
-      out.text(command.topic).whole(command.segment).whole(command.expectedEpoch).whole(command.recoverer);
+      out
+        .text(command.topic)
+        .whole(command.segment)
+        .whole(command.expectedEpoch)
+        .whole(command.recoverer);
       break;
     case 'AdvanceCursor':
       out.text(command.topic).text(command.group).whole(command.expected).whole(command.next);

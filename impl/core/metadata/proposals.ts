@@ -4,8 +4,8 @@
  * of it is learned from the log itself as this node applies it, not from an answer.
  */
 import type { TraceSink } from '../../ports/trace-sink.ts';
-import type { DataEvent } from '../trace.ts';
 import type { BootId, NodeId } from '../ids.ts';
+import type { DataEvent } from '../trace.ts';
 import type { Outcome } from './cluster-state.ts';
 import { type Command, encodeProposal, type Origin } from './commands.ts';
 

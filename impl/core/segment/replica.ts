@@ -48,10 +48,8 @@ export function promiseKey(topic: string, segment: SegmentId): string {
 
 /** Whose records a stream of the store holds; undefined if it is not a segment's. */
 export function parseStreamName(name: string): { topic: string; segment: SegmentId } | undefined {
-  const match = /^segment\/(\d+)\/([^]*)$/.exec(name);
-  return match === null
-    ? undefined
-    : { segment: Number(match[1]) as SegmentId, topic: match[2]! };
+  const match = /^segment\/(\d+)\/([\s\S]*)$/.exec(name);
+  return match === null ? undefined : { segment: Number(match[1]) as SegmentId, topic: match[2]! };
 }
 
 function storedPromise(store: Store, topic: string, segment: SegmentId): Epoch {

@@ -46,7 +46,10 @@ export class Replicas {
   /** The copy of this segment, empty if there was none. */
   open(topic: string, segment: SegmentId): Replica {
     let ofTopic = this.byTopic.get(topic);
-    if (ofTopic === undefined) this.byTopic.set(topic, (ofTopic = new Map()));
+    if (ofTopic === undefined) {
+      ofTopic = new Map();
+      this.byTopic.set(topic, ofTopic);
+    }
     let replica = ofTopic.get(segment);
     if (replica === undefined) {
       replica = new Replica(this.ports.store, topic, segment);
@@ -305,12 +308,7 @@ export class Replicas {
   }
 
   /** Appends those of `records`, the first of which has index `from`, that are new and inside the segment. */
-  private take(
-    replica: Replica,
-    epoch: Epoch,
-    from: number,
-    records: readonly Uint8Array[],
-  ): void {
+  private take(replica: Replica, epoch: Epoch, from: number, records: readonly Uint8Array[]): void {
     const record = this.ports.cluster().segment(replica.topic, replica.segment);
     const limit = record?.state === 'sealed' ? record.count : Infinity;
     for (let i = replica.end - from; i < records.length && from + i < limit; i++) {
@@ -334,12 +332,7 @@ export class Replicas {
   }
 
   /** @spec DistributedLog!SendReplicateAck */
-  private sendReplicateAck(
-    replica: Replica,
-    to: ReplicaRecord,
-    epoch: Epoch,
-    gap: boolean,
-  ): void {
+  private sendReplicateAck(replica: Replica, to: ReplicaRecord, epoch: Epoch, gap: boolean): void {
     const { topic, segment, end, durableEnd } = replica;
     this.ports.send(to, { kind: 'ReplicateAck', topic, segment, epoch, end, durableEnd, gap });
     this.ports.trace?.emit({

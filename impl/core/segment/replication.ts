@@ -2,8 +2,9 @@
  * The active side of replication, the same for an owner and for a recoverer: keeps each follower supplied, several
  * messages ahead of its answers, and starts over from what it surely has when it falls silent.
  */
-import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
+
 import type { DataMessage } from './messages.ts';
+import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
 import type { Follower, Writer } from './writer.ts';
 
 type ReplicateAck = Extract<DataMessage, { kind: 'ReplicateAck' }>;

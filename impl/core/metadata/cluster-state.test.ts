@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from '../ids.ts';
+import { ClusterState } from './cluster-state.ts';
+import { type Command, decodeProposal, encodeProposal } from './commands.ts';
+
+const node = (id: number): NodeId => id as NodeId;
+
+function register(id: number, boot = id * 10): Command {
+  return {
+    kind: 'RegisterNode',
+    node: node(id),
+    boot: boot as BootId,
+    incarnation: (id * 100) as Incarnation,
+    raftAddress: `r${id}`,
+    clientAddress: `c${id}`,
+  };
+}
+
+const create = (topic: string, owner: number): Command => ({
+  kind: 'CreateTopic',
+  topic,
+  owner: node(owner),
+  replicas: [node(3), node(1), node(2)],
+});
+const seal = (topic: string, segment: number, epoch: number, count: number): Command => ({
+  kind: 'SealSegment',
+  topic,
+  segment: segment as SegmentId,
+  epoch: epoch as Epoch,
+  count,
+  nextOwner: node(2),
+  nextReplicas: [node(1), node(2), node(3)],
+});
+const fence = (topic: string, segment: number, epoch: number, recoverer: number): Command => ({
+  kind: 'FenceSegment',
+  topic,
+  segment: segment as SegmentId,
+  expectedEpoch: epoch as Epoch,
+  recoverer: node(recoverer),
+});
+
+/** A state after these commands, from index 1 on. */
+function after(...commands: (Command | null)[]): ClusterState {
+  const state = new ClusterState();
+  for (const command of commands) apply(state, command);
+  return state;
+}
+
+function apply(state: ClusterState, command: Command | null) {
+  return state.applyCommand((state.appliedIndex + 1) as LogIndex, command);
+}
+
+const three = [register(1), register(2), register(3)];
+
+test('a topic opens with a grant that names index, boot and disks', () => {
+  const state = after(...three, create('t', 1));
+  expect(state.currentSegment('t')).toEqual({
+    id: 1,
+    state: 'open',
+    epoch: 4,
+    owner: 1,
+    boot: 10,
+    replicas: [
+      { node: 1, incarnation: 100 },
+      { node: 2, incarnation: 200 },
+      { node: 3, incarnation: 300 },
+    ],
+    baseOffset: 0,
+    count: 0,
+  });
+});
+
+test('a topic is created once, and only on nodes that are registered', () => {
+  const state = after(register(1), register(2));
+  expect(apply(state, create('t', 1))).toEqual({ applied: false, reason: 'UnknownNode' });
+  apply(state, register(3));
+  expect(apply(state, create('t', 1))).toEqual({ applied: true });
+  expect(apply(state, create('t', 2))).toEqual({ applied: false, reason: 'Exists' });
+  expect(state.currentSegment('t')!.owner).toBe(1);
+});
+
+test('a rollover seals the segment that it names, once', () => {
+  const state = after(...three, create('t', 1), seal('t', 1, 4, 10));
+  expect(state.segment('t', 1 as SegmentId)).toMatchObject({ state: 'sealed', count: 10 });
+  expect(state.currentSegment('t')).toMatchObject({ id: 2, epoch: 5, owner: 2, baseOffset: 10 });
+  expect(apply(state, seal('t', 1, 4, 11))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, seal('t', 2, 4, 11))).toEqual({ applied: false, reason: 'Stale' });
+  expect(state.topic('t')!.segments).toHaveLength(2);
+});
+
+test('a fence takes the segment away: what the old epoch proposes is stale', () => {
+  const state = after(...three, create('t', 1), fence('t', 1, 4, 3));
+  expect(state.currentSegment('t')).toMatchObject({
+    state: 'fenced',
+    epoch: 5,
+    owner: 3,
+    boot: 30,
+  });
+  expect(apply(state, seal('t', 1, 4, 7))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, seal('t', 1, 5, 6))).toEqual({ applied: true });
+  expect(state.segment('t', 1 as SegmentId)!.count).toBe(6);
+});
+
+test('of two recoverers the later one seals', () => {
+  const state = after(...three, create('t', 1), fence('t', 1, 4, 3), fence('t', 1, 5, 2));
+  expect(apply(state, seal('t', 1, 5, 6))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, seal('t', 1, 6, 6))).toEqual({ applied: true });
+});
+
+test('a cursor moves only from where it is expected', () => {
+  const move = (expected: number, next: number): Command => ({
+    kind: 'AdvanceCursor',
+    topic: 't',
+    group: 'g',
+    expected: expected as Offset,
+    next: next as Offset,
+  });
+  const state = after(...three, create('t', 1), move(0, 3));
+  expect(apply(state, move(0, 1))).toEqual({ applied: false, reason: 'Stale' });
+  expect(state.cursor('t', 'g')).toBe(3);
+  expect(state.cursor('t', 'other')).toBe(0);
+  expect(apply(state, { ...move(0, 1), topic: 'u' } as Command)).toEqual({
+    applied: false,
+    reason: 'UnknownTopic',
+  });
+});
+
+test('a replaced disk takes its place in a sealed segment, never in an open one', () => {
+  const restore = (segment: number): Command => ({
+    kind: 'RestoreReplica',
+    topic: 't',
+    segment: segment as SegmentId,
+    node: node(2),
+    incarnation: 999 as Incarnation,
+  });
+  const state = after(...three, create('t', 1), seal('t', 1, 4, 10));
+  expect(apply(state, restore(2))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, restore(1))).toEqual({ applied: true });
+  expect(state.segment('t', 1 as SegmentId)!.replicas[1]).toEqual({ node: 2, incarnation: 999 });
+});
+
+test('an offset is found in the segment that can hold it, past empty ones', () => {
+  const state = after(
+    ...three,
+    create('t', 1),
+    seal('t', 1, 4, 10),
+    seal('t', 2, 5, 0),
+    seal('t', 3, 6, 5),
+  );
+  const at = (offset: number) => state.segmentAt('t', offset as Offset)!.id;
+  expect([0, 9, 10, 14, 15, 99].map(at)).toEqual([1, 1, 3, 3, 4, 4]);
+});
+
+const commands = fc.array(
+  fc.oneof(
+    fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(50)).map(([id, boot]) => register(id, boot)),
+    fc
+      .tuple(fc.constantFrom('a', 'b/ä', ''), fc.integer({ min: 1, max: 3 }))
+      .map(([topic, owner]) => create(topic, owner)),
+    fc
+      .tuple(fc.constantFrom('a', 'b/ä'), fc.integer({ min: 1, max: 4 }), fc.nat(30), fc.nat(9))
+      .map(([topic, segment, epoch, count]) => seal(topic, segment, epoch, count)),
+    fc
+      .tuple(
+        fc.constantFrom('a', 'b/ä'),
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(30),
+        fc.integer({ min: 1, max: 3 }),
+      )
+      .map(([topic, segment, epoch, recoverer]) => fence(topic, segment, epoch, recoverer)),
+    fc.constant(null),
+  ),
+  { maxLength: 40 },
+);
+
+test('a snapshot is the whole state: it goes on as the original does, byte for byte', () => {
+  fc.assert(
+    fc.property(commands, commands, (before, then) => {
+      const original = after(...three, ...before);
+      const restored = ClusterState.restore(original.snapshot());
+      for (const command of then) {
+        expect(apply(restored, command)).toEqual(apply(original, command));
+      }
+      expect(restored.snapshot()).toEqual(original.snapshot());
+    }),
+  );
+});
+
+test('epochs of a topic rise, and only its last segment is not sealed', () => {
+  fc.assert(
+    fc.property(commands, (list) => {
+      const state = after(...three, ...list);
+      for (const name of state.topicNames()) {
+        const { segments } = state.topic(name)!;
+        for (let i = 1; i < segments.length; i++) {
+          expect(segments[i]!.epoch).toBeGreaterThan(segments[i - 1]!.epoch);
+          expect(segments[i]!.baseOffset).toBe(
+            segments[i - 1]!.baseOffset + segments[i - 1]!.count,
+          );
+          expect(segments[i - 1]!.state).toBe('sealed');
+        }
+        expect(segments.at(-1)!.state).not.toBe('sealed');
+      }
+    }),
+  );
+});
+
+test('a proposal survives its bytes', () => {
+  fc.assert(
+    fc.property(commands, (list) => {
+      for (const command of list) {
+        if (command === null) continue;
+        const proposal = { origin: { node: node(2), boot: 7 as BootId, sequence: 3 }, command };
+        expect(decodeProposal(encodeProposal(proposal))).toEqual(proposal);
+      }
+    }),
+  );
+});

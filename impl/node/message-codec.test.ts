@@ -1,0 +1,126 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { MalformedError } from '../core/codec.ts';
+import type { Operation, Reply } from '../core/controller/operations.ts';
+import { ERRORS, type ErrorCode } from '../core/errors.ts';
+import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../core/ids.ts';
+import { decodeEnvelope, encodeEnvelope } from './message-codec.ts';
+import type { Envelope, Message } from './messages.ts';
+
+const natural = fc.maxSafeNat();
+const text = fc.string({ unit: 'grapheme', maxLength: 8 });
+const bytes = fc.uint8Array({ maxLength: 16 });
+const records = fc.array(bytes, { maxLength: 4 });
+const segment = {
+  topic: text,
+  segment: natural as fc.Arbitrary<SegmentId>,
+  epoch: natural as fc.Arbitrary<Epoch>,
+};
+const kind = <Kind extends string>(value: Kind): fc.Arbitrary<Kind> => fc.constant(value);
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({ kind: kind('register'), topic: text }),
+  fc.record({ kind: kind('put'), topic: text, record: bytes }),
+  fc.record({ kind: kind('get'), topic: text, group: text }),
+  fc.record({ kind: kind('fetch'), topic: text, offset: natural as fc.Arbitrary<Offset> }),
+);
+const reply: fc.Arbitrary<Reply> = fc.oneof(
+  fc.record({ kind: kind('registered') }),
+  fc.record({ kind: kind('empty') }),
+  fc.record({ kind: kind('record'), offset: natural as fc.Arbitrary<Offset>, record: bytes }),
+  fc.record({
+    kind: kind('appended'),
+    segment: segment.segment,
+    epoch: segment.epoch,
+    offset: natural as fc.Arbitrary<Offset>,
+  }),
+  fc.record({
+    kind: kind('error'),
+    code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
+    message: text,
+  }),
+);
+const message: fc.Arbitrary<Message> = fc.oneof(
+  fc.record({
+    kind: kind('Replicate'),
+    ...segment,
+    from: natural,
+    records,
+    highWatermark: natural,
+  }),
+  fc.record({
+    kind: kind('ReplicateAck'),
+    ...segment,
+    end: natural,
+    durableEnd: natural,
+    gap: fc.boolean(),
+  }),
+  fc.record({ kind: kind('Refuse'), ...segment, promised: segment.epoch }),
+  fc.record({ kind: kind('PromiseRequest'), ...segment }),
+  fc.record({ kind: kind('Promise'), ...segment, durableEnd: natural }),
+  fc.record({ kind: kind('CopyRequest'), ...segment, from: natural }),
+  fc.record({ kind: kind('Copy'), ...segment, from: natural, records }),
+  fc.record({
+    kind: kind('Forward'),
+    request: natural,
+    toBoot: natural as fc.Arbitrary<BootId>,
+    operation,
+  }),
+  fc.record({ kind: kind('ForwardReply'), request: natural, reply }),
+  fc.record({ kind: kind('Propose'), proposal: bytes }),
+  fc.record({ kind: kind('Join'), address: text, replace: fc.boolean() }),
+  fc.record({
+    kind: kind('JoinReply'),
+    outcome: fc.constantFrom('admitted' as const, 'pending' as const, 'refused' as const),
+    leaderAddress: text,
+    detail: text,
+    members: fc.array(fc.record({ id: natural as fc.Arbitrary<NodeId>, address: text })),
+  }),
+  fc.record({ kind: kind('Ping') }),
+);
+const envelope: fc.Arbitrary<Envelope> = fc.record({
+  from: natural as fc.Arbitrary<NodeId>,
+  fromIncarnation: natural as fc.Arbitrary<Incarnation>,
+  fromBoot: natural as fc.Arbitrary<BootId>,
+  to: natural as fc.Arbitrary<NodeId>,
+  toIncarnation: natural as fc.Arbitrary<Incarnation>,
+  body: message,
+});
+
+test('an envelope survives its bytes', () => {
+  fc.assert(
+    fc.property(envelope, (original) => {
+      expect(decodeEnvelope(encodeEnvelope(original))).toEqual(original);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('bytes that are no envelope are refused by name, never by another error', () => {
+  const refusedOrRead = (bytes: Uint8Array): void => {
+    try {
+      decodeEnvelope(bytes);
+    } catch (error) {
+      expect(error).toBeInstanceOf(MalformedError);
+    }
+  };
+  fc.assert(
+    fc.property(envelope, fc.nat(), fc.nat(255), (original, place, value) => {
+      const bytes = encodeEnvelope(original);
+      bytes[place % bytes.length] = value;
+      refusedOrRead(bytes);
+      refusedOrRead(bytes.subarray(0, place % bytes.length));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('an envelope that ends too early or too late is refused', () => {
+  fc.assert(
+    fc.property(envelope, (original) => {
+      const bytes = encodeEnvelope(original);
+      expect(() => decodeEnvelope(bytes.subarray(0, bytes.length - 1))).toThrow(MalformedError);
+      expect(() => decodeEnvelope(Uint8Array.of(...bytes, 0))).toThrow(MalformedError);
+    }),
+  );
+});
