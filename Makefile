@@ -29,13 +29,13 @@ test: build native ## All tests; ends with "N passed, N failed"
 	@npx vitest run $(FILE)
 
 sim: build ## Simulate: SEED=, N= seeds, DURATION= virtual seconds, JOBS=, TRACE=file
-	@node dist/sim/main.js run $(call flag,SEED,--seed) $(call flag,N,--seeds) $(call flag,DURATION,--duration) $(call flag,JOBS,--jobs) $(call flag,TRACE,--trace)
+	@node dist/sim/main.js $(call flag,SEED,--seed) $(call flag,N,--seeds) $(call flag,DURATION,--duration) $(call flag,JOBS,--jobs) $(call flag,TRACE,--trace)
 
-replay: build ## Tell the story of one run, step by step: SEED= or FILE=traces/regressions/x.json
-	@node dist/sim/main.js replay $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(FILE)
+replay: build ## Tell the story of one run: SEED=, or FILE=traces/regressions/x.json
+	@node dist/sim/main.js --verbose $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay)
 
 shrink: build ## Make a failing run small: SEED=
-	@node dist/sim/main.js shrink $(call flag,SEED,--seed) $(call flag,DURATION,--duration)
+	@node dist/sim/main.js --shrink $(call flag,SEED,--seed) $(call flag,DURATION,--duration)
 
 museum: build ## Put each known bug into the core and see that the simulator finds it: BUG=name
 	@node dist/sim/museum/main.js $(BUG)
