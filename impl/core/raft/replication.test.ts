@@ -98,24 +98,32 @@ test('3.6.2, figure 3.7 (8 of the paper): an entry of an earlier term is never c
   const newTerm = cluster.raft(1).term;
   cluster.drop();
 
-  // The interesting part: 3 is given the old entry, not the new one. Now 1, 2 and 3 hold "blue".
-  const old = cluster.raft(1).entry(index)!;
-  cluster.hand({
-    from: 1,
-    to: 3,
-    message: {
-      kind: 'AppendEntriesRequest',
-      term: newTerm,
-      prevIndex: (index - 1) as LogIndex,
-      prevTerm: cluster.raft(1).entry((index - 1) as LogIndex)!.term,
-      entries: [old],
-      commitIndex: cluster.raft(1).commitIndex,
-      round: 0,
-    },
-  });
-  cluster.deliver(({ from, to }) => from === 3 && to === 1);
+  // The interesting part: 2 and 3 confirm the old entry, and know nothing of the new term's. 1, 2 and 3 hold "blue".
+  const before = (index - 1) as LogIndex;
+  for (const to of [2, 3]) {
+    cluster.hand({
+      from: 1,
+      to,
+      message: {
+        kind: 'AppendEntriesRequest',
+        term: newTerm,
+        prevIndex: before,
+        prevTerm: cluster.raft(1).entry(before)!.term,
+        entries: [cluster.raft(1).entry(index)!],
+        commitIndex: cluster.raft(1).commitIndex,
+        round: 0,
+      },
+    });
+  }
+  const answers = cluster.drop(({ to, message }) => to === 1 && 'matchIndex' in message);
+  expect(answers.map(({ message }) => 'matchIndex' in message && message.matchIndex)).toEqual([
+    index,
+    index,
+  ]);
+  for (const answer of answers) cluster.hand(answer);
   expect([1, 2, 3].map((id) => cluster.disk(id).entries.at(-1)?.term)).toEqual([newTerm, 2, 2]);
   expect(cluster.raft(1).commitIndex).toBeLessThan(index);
+  cluster.drop();
 
   // (d) 1 dies; 5 comes back and may win, for 3's last term is 2: "blue" is overwritten, and nobody had applied it.
   cluster.crash(1);
