@@ -12,6 +12,8 @@ export class LogFile {
   /** How much of that the disk has set aside. */
   allocatedBytes = 0;
   hasHeader = false;
+  /** The disk had no room to make it so long. */
+  refusedBytes = Infinity;
   /** Undefined while it is not open. */
   handle: FileHandle | undefined = undefined;
   /** `ready` takes writes. `noSpace` was refused its room and may be tried again. */

@@ -72,7 +72,10 @@ export class LogFiles {
     return next;
   }
 
-  /** Whether `bytes` more after `lsn` have a place on the disk; if not yet, sees to it. */
+  /**
+   * Whether a record of `bytes` has a place on the disk, behind the open frame at `lsn` that holds `unplacedBytes`; if not
+   * yet, sees to it. `reserveBytes` of the last file are kept for changes that give room back.
+   */
   hasPlace(
     lsn: Lsn,
     bytes: number,
@@ -80,18 +83,22 @@ export class LogFiles {
     reserveBytes: number,
   ): 'yes' | 'busy' | 'full' {
     const { current, spare } = this;
-    const spareIsReady = spare?.state === 'ready';
-    if (current !== undefined && current.state === 'ready') {
-      const kept = spareIsReady ? 0 : reserveBytes;
-      if (lsn + unplacedBytes + bytes + kept <= current.capacityLsn) return 'yes';
-    }
-    if (spare === undefined) return 'busy';
     const needed = unplacedBytes + bytes;
-    if (spareIsReady && FILE_HEAD_BYTES + needed > spare.sizeBytes) this.grow(spare, needed);
-    if (spare.state === 'ready') return 'yes';
-    if (spare.state === 'preparing') return 'busy';
-    this.retry();
-    return 'full';
+    if (current !== undefined && current.state === 'ready') {
+      const kept = spare?.state === 'ready' ? 0 : reserveBytes;
+      if (lsn + needed + kept <= current.capacityLsn) return 'yes';
+    }
+    if (spare === undefined || spare.state === 'preparing') return 'busy';
+    if (spare.state === 'noSpace') {
+      this.retry();
+      return 'full';
+    }
+    if (FILE_HEAD_BYTES + needed <= spare.sizeBytes) return 'yes';
+    // The frame goes first; the record may then need a file of its own size.
+    if (unplacedBytes > 0) return 'busy';
+    const wasRefused = FILE_HEAD_BYTES + bytes >= spare.refusedBytes;
+    this.grow(spare, bytes);
+    return wasRefused ? 'full' : 'busy';
   }
 
   /** Tries again to make what was refused room. */
@@ -253,12 +260,20 @@ export class LogFiles {
       return;
     }
     file.state = 'ready';
+    file.refusedBytes = Infinity;
     this.events.onReady();
   }
 
   private isRefused(file: LogFile, completion: DiskCompletion, doing: string): boolean {
     if (completion.error !== 'NoSpace') return this.hasFailed(file, completion, doing);
-    file.state = 'noSpace';
+    if (file === this.spare && file.hasHeader) {
+      // There was no room to make it larger; as it is, it is good.
+      file.refusedBytes = file.sizeBytes;
+      file.sizeBytes = file.allocatedBytes;
+      file.state = 'ready';
+    } else {
+      file.state = 'noSpace';
+    }
     this.events.onReady();
     return true;
   }

@@ -9,6 +9,7 @@ export class Requests {
   private readonly disk: Disk;
   private readonly waiting = new Map<number, (completion: DiskCompletion) => void>();
   private lastId = 0;
+  private whenIdle: (() => void) | undefined = undefined;
 
   constructor(disk: Disk) {
     this.disk = disk;
@@ -28,6 +29,20 @@ export class Requests {
       this.waiting.delete(completion.id);
       then(completion);
     }
+    this.tellIdle();
+  }
+
+  /** Does `then` once no request is under way: files may be closed. */
+  idle(then: () => void): void {
+    this.whenIdle = then;
+    this.tellIdle();
+  }
+
+  private tellIdle(): void {
+    const then = this.whenIdle;
+    if (then === undefined || this.waiting.size > 0) return;
+    this.whenIdle = undefined;
+    then();
   }
 }
 

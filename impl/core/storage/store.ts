@@ -532,6 +532,7 @@ export class Store {
   private goOnClosing(done: OpenDone): void {
     const { writer, checkpointer } = this;
     if (checkpointer.isRunning || !writer.isIdle || writer.durable < writer.committed) return;
+    if (this.files.spare?.state === 'preparing') return;
     this.closing = undefined;
     this.files.removeSpare();
     if (writer.staged === 0) this.takeCheckpoint(true, () => this.finishClose(done));
@@ -540,15 +541,11 @@ export class Store {
 
   private finishClose(done: OpenDone): void {
     this.state = this.state === 'failed' ? 'failed' : 'closed';
-    const handles = this.files.handles();
-    let left = handles.length;
-    if (left === 0) done(undefined);
-    for (const file of handles) {
-      this.requests.send({ op: 'close', file }, () => {
-        left--;
-        if (left === 0) done(undefined);
-      });
-    }
+    this.requests.idle(() => {
+      const handles = this.files.handles();
+      for (const file of handles) this.requests.send({ op: 'close', file }, () => {});
+      this.requests.idle(() => done(undefined));
+    });
   }
 
   private fail(reason: string): void {
