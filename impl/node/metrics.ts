@@ -18,6 +18,8 @@ export interface MetricsView {
   readonly raft: Raft | undefined;
   readonly applied: { readonly index: LogIndex; readonly term: Term };
   readonly snapshot: { readonly index: LogIndex; readonly term: Term } | undefined;
+  /** Voters that new segments can be placed on, as far as this node has applied the log. */
+  readonly holders: readonly NodeId[];
   readonly nowMs: number;
   readonly wallMs: number;
 }
@@ -28,6 +30,7 @@ export function raftMetrics({
   raft,
   applied,
   snapshot,
+  holders,
   nowMs,
   wallMs,
 }: MetricsView): object {
@@ -55,7 +58,7 @@ export function raftMetrics({
     state: raft === undefined ? 'Learner' : STATES[raft.role],
     current_leader: raft?.leader || null,
     millis_since_quorum_ack:
-      leader === undefined ? null : Math.max(0, nowMs - leader.leaderContactMs),
+      leader === undefined ? null : Math.max(0, Math.round(nowMs - leader.leaderContactMs)),
     last_quorum_acked:
       leader === undefined ? null : Math.round((wallMs - (nowMs - leader.leaderContactMs)) * 1e6),
     membership_config: {
@@ -65,6 +68,8 @@ export function raftMetrics({
         nodes: Object.fromEntries(members.map((each) => [each.id, { addr: each.address }])),
       },
     },
+    // Not upstream's. Whoever creates a topic before all nodes are here gets fewer replicas.
+    segment_holders: holders,
     heartbeat: perMember((each) => {
       const heardMs = each.id === id ? nowMs : leader!.lastHeardMs(each.id);
       return Math.round((wallMs - Math.max(0, nowMs - heardMs)) * 1e6);

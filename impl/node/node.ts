@@ -318,6 +318,7 @@ export class Node {
       raft: this.raftNode,
       applied: { index: this.cluster.appliedIndex, term: this.appliedTerm },
       snapshot: this.lastSnapshot,
+      holders: this.raftNode === undefined ? [] : this.holders(),
       nowMs: this.nowMs(),
       wallMs: this.ports.clock.wallMs(),
     });

@@ -109,8 +109,8 @@ async function announceWhenReady(
     for (;;) {
       if (!nodes.every((node) => node.running)) return;
       const metrics = await client.metrics();
-      const { membership } = metrics.membership_config as { membership: { configs: number[][] } };
-      if (metrics.current_leader !== null && membership.configs[0]?.length === nodes.length) break;
+      const holders = metrics.segment_holders as readonly number[];
+      if (metrics.current_leader !== null && holders.length === nodes.length) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   } catch {
