@@ -74,12 +74,16 @@ export class Progress {
     return this.mode === 'replicate' && prevIndex > this.matchIndex;
   }
 
-  /** The logs may agree at `lastIndex` at most: try there. */
+  /**
+   * The logs may agree at `lastIndex` at most: try there. A member that denies what it once confirmed is not asked the
+   * same again before the next heartbeat.
+   */
   probe(lastIndex: LogIndex): void {
+    const nextIndex = (Math.max(this.matchIndex, lastIndex) + 1) as LogIndex;
+    this.probing = this.mode === 'probe' && nextIndex === this.nextIndex;
     this.mode = 'probe';
-    this.probing = false;
     this.inflight.length = 0;
-    this.nextIndex = (Math.max(this.matchIndex, lastIndex) + 1) as LogIndex;
+    this.nextIndex = nextIndex;
   }
 
   /** The answer to a probe may be lost: the next heartbeat tries again. */
