@@ -5,8 +5,13 @@
  */
 
 import { type Incarnation, type LogIndex, type NodeId, nodeId } from '../impl/core/ids.ts';
-import type { Snapshot } from '../impl/core/raft/entry.ts';
-import { EMPTY, type Entry, founding, type Restored } from '../impl/core/raft/entry.ts';
+import {
+  EMPTY,
+  type Entry,
+  founding,
+  type Restored,
+  type Snapshot,
+} from '../impl/core/raft/entry.ts';
 import type { Member, Membership } from '../impl/core/raft/membership.ts';
 import type { RaftMessage } from '../impl/core/raft/messages.ts';
 import type { RaftOptions } from '../impl/core/raft/options.ts';
