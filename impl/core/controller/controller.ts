@@ -7,7 +7,7 @@
  */
 import type { TraceSink } from '../../ports/trace-sink.ts';
 import { ERRORS, type ErrorCode, WalrusError } from '../errors.ts';
-import type { NodeId, Offset } from '../ids.ts';
+import type { Epoch, NodeId, Offset } from '../ids.ts';
 import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Proposals } from '../metadata/proposals.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
@@ -45,8 +45,10 @@ interface Pending {
   /** Answered with `Timeout` then, or with what was last heard. */
   deadlineMs: number;
   last: Reply;
-  /** The node it was handed to, and the grant that made it the right one. */
-  forwarded: { readonly to: NodeId; readonly epoch: number } | undefined;
+  /** The grant that made another node the right one to hand it to. */
+  forwardedUnder: Epoch | undefined;
+  /** Nothing more that is heard of it goes to the client. */
+  answered: boolean;
 }
 
 export class Controller {
@@ -54,11 +56,12 @@ export class Controller {
   private readonly dataPlane: DataPlane;
   private readonly proposals: Proposals;
   private readonly deliveries: Deliveries;
+  /** Everything that is not answered yet. */
+  private readonly underWay = new Set<Pending>();
   /** Handed to another node, by request id. */
   private readonly forwarded = new Map<number, Pending>();
   /** Without effect so far; waiting for the topic to change or for a while. In order of arrival. */
   private readonly parked = new Map<string, Pending[]>();
-  private underWay = 0;
   private nextRequest = 1;
   private retryAtMs = Infinity;
   private expireAtMs = Infinity;
@@ -79,14 +82,21 @@ export class Controller {
 
   /** Does what a client of this node asks. `answer` is called once. */
   request(operation: Operation, answer: Answer): void {
-    if (this.underWay >= PENDING_MAX) {
+    if (this.underWay.size >= PENDING_MAX) {
       answer(errorReply('Overloaded', `${PENDING_MAX} operations are under way`));
       return;
     }
-    this.underWay++;
     const deadlineMs = this.ports.nowMs() + this.ports.operationTimeoutMs;
     const last = errorReply('Timeout', 'no answer in time');
-    const pending = { operation, answer, deadlineMs, last, forwarded: undefined };
+    const pending: Pending = {
+      operation,
+      answer,
+      deadlineMs,
+      last,
+      forwardedUnder: undefined,
+      answered: false,
+    };
+    this.underWay.add(pending);
     this.expireAtMs = Math.min(this.expireAtMs, deadlineMs);
     if (this.parked.has(operation.topic)) this.park(pending);
     else this.attempt(pending);
@@ -109,7 +119,7 @@ export class Controller {
     const pending = this.forwarded.get(request);
     if (pending === undefined) return;
     this.forwarded.delete(request);
-    pending.forwarded = undefined;
+    pending.forwardedUnder = undefined;
     this.settle(pending, reply);
   }
 
@@ -118,7 +128,7 @@ export class Controller {
     const { epoch } = this.ports.cluster().currentSegment(topic)!;
     const graceEndMs = this.ports.nowMs() + GRACE_MS;
     for (const pending of this.forwarded.values()) {
-      if (pending.operation.topic !== topic || pending.forwarded!.epoch === epoch) continue;
+      if (pending.operation.topic !== topic || pending.forwardedUnder === epoch) continue;
       pending.deadlineMs = Math.min(pending.deadlineMs, graceEndMs);
       this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
     }
@@ -155,8 +165,7 @@ export class Controller {
       return;
     }
     const request = this.nextRequest++;
-    const { epoch } = this.ports.cluster().currentSegment(operation.topic)!;
-    pending.forwarded = { to: target, epoch };
+    pending.forwardedUnder = this.ports.cluster().currentSegment(operation.topic)!.epoch;
     this.forwarded.set(request, pending);
     this.ports.forward(target, request, operation);
   }
@@ -306,6 +315,7 @@ export class Controller {
 
   /** Passes an answer on, or keeps the operation if nothing has happened and there is still time. */
   private settle(pending: Pending, reply: Reply): void {
+    if (pending.answered) return;
     if (reply.kind === 'error') {
       const { retriable, committed } = ERRORS[reply.code];
       if (retriable && committed === 'no' && this.ports.nowMs() < pending.deadlineMs) {
@@ -314,7 +324,8 @@ export class Controller {
         return;
       }
     }
-    this.underWay--;
+    pending.answered = true;
+    this.underWay.delete(pending);
     pending.answer(reply);
   }
 
@@ -333,26 +344,26 @@ export class Controller {
     for (const pending of queue) this.attempt(pending);
   }
 
+  /** Answers what has had its time: with what was last heard if it had no effect so far, else with `Timeout`. */
   private expire(nowMs: number): void {
-    this.expireAtMs = Infinity;
-    for (const [request, pending] of [...this.forwarded]) {
-      if (nowMs < pending.deadlineMs) {
-        this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
-        continue;
-      }
-      this.forwarded.delete(request);
-      this.settle(pending, errorReply('Timeout', 'RPC error: Request timeout'));
-    }
     for (const [topic, queue] of [...this.parked]) {
       const waiting = queue.filter((pending) => nowMs < pending.deadlineMs);
-      for (const pending of waiting) {
-        this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
-      }
       if (waiting.length === queue.length) continue;
       if (waiting.length === 0) this.parked.delete(topic);
       else this.parked.set(topic, waiting);
       for (const pending of queue) {
         if (nowMs >= pending.deadlineMs) this.settle(pending, pending.last);
+      }
+    }
+    for (const [request, pending] of [...this.forwarded]) {
+      if (nowMs >= pending.deadlineMs) this.forwarded.delete(request);
+    }
+    this.expireAtMs = Infinity;
+    for (const pending of [...this.underWay]) {
+      if (nowMs >= pending.deadlineMs) {
+        this.settle(pending, errorReply('Timeout', 'RPC error: Request timeout'));
+      } else {
+        this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
       }
     }
   }

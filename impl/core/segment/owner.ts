@@ -127,10 +127,11 @@ export class Owner {
     if (writer?.replica === replica) this.advanceHighWatermark(writer);
   }
 
-  /** Begins to roll over every segment that is full; with `all`, every segment that this node owns. */
+  /** Begins to roll over what is full or has fewer copies than it might have; with `all`, everything. */
   rollOver(all: boolean): void {
     for (const writer of this.writers.values()) {
-      if (all || writer.replica.end >= this.ports.maxSegmentEntries) this.stopAppending(writer);
+      const full = writer.replica.end >= this.ports.maxSegmentEntries;
+      if (all || full || this.lacksReplicas(writer)) this.stopAppending(writer);
     }
   }
 
@@ -147,6 +148,15 @@ export class Owner {
 
   deadlineMs(): number {
     return this.wakeAtMs;
+  }
+
+  /** The cluster has grown since the grant, or a replica's disk was replaced by an empty one. */
+  private lacksReplicas({ segment: { replicas } }: Writer): boolean {
+    const cluster = this.ports.cluster();
+    return (
+      this.ports.place(this.ports.self.node).replicas.length > replicas.length ||
+      replicas.some(({ node, incarnation }) => cluster.node(node)?.incarnation !== incarnation)
+    );
   }
 
   /**

@@ -1,0 +1,351 @@
+/**
+ * The protocol told as stories: a cluster is set up in silence, the interesting part happens, the outcome is looked at.
+ * Every story runs under all the checks that a random run has.
+ */
+import { expect, test } from 'vitest';
+import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import type { Offset, SegmentId } from '../impl/core/ids.ts';
+import type { SegmentRecord } from '../impl/core/metadata/cluster-state.ts';
+import { crc32c } from '../impl/core/storage/crc32c.ts';
+import type { TraceEvent } from '../impl/core/trace.ts';
+import { utf8Decode, utf8Encode } from '../impl/core/utf8.ts';
+import type { Envelope } from '../impl/node/messages.ts';
+import type { Node } from '../impl/node/node.ts';
+import { Checker } from '../properties/checker.ts';
+import { VirtualTime } from './clock.ts';
+import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
+import { FAST_DISK } from './disk.ts';
+import { Randomness } from './random.ts';
+
+const OPTIONS: ClusterOptions = {
+  nodes: 3,
+  clockDrift: 0,
+  network: {
+    latencyMinMs: 0.2,
+    latencyMeanMs: 0.3,
+    spikeProbability: 0,
+    lossProbability: 0,
+    duplicateProbability: 0,
+    inOrder: true,
+    linkCapacity: 10_000,
+  },
+  disk: FAST_DISK,
+  config: {
+    replicationFactor: 3,
+    maxSegmentEntries: 5,
+    monitorCheckMs: 500,
+    leaseMs: 400,
+    failoverMs: 600,
+    electionTimeoutMs: 400,
+    heartbeatMs: 100,
+    operationTimeoutMs: 5000,
+    snapshotEveryEntries: 50,
+    fileBytes: 65_536,
+    batchBytes: 16_384,
+    checkpointBytes: 65_536,
+  },
+  encode: undefined,
+};
+
+class Story {
+  readonly time: VirtualTime = new VirtualTime();
+  readonly checker: Checker = new Checker(crc32c);
+  readonly cluster: Cluster;
+  readonly said: TraceEvent[] = [];
+
+  constructor(seed: string, options: Partial<ClusterOptions> = {}) {
+    this.cluster = new Cluster(
+      { ...OPTIONS, ...options },
+      this.time,
+      new Randomness(seed),
+      crc32c,
+      this,
+    );
+    for (const machine of this.cluster.machines) this.cluster.start(machine);
+    const all = this.cluster.machines;
+    this.until(() =>
+      all.every(
+        ({ node }) =>
+          node?.clusterState?.nodes.size === all.length &&
+          node.raft!.membership.filter(({ learner }) => !learner).length === all.length,
+      ),
+    );
+    expect(this.ask(1, { kind: 'register', topic: 't' })).toEqual({ kind: 'registered' });
+    this.until(() => all.every(({ node }) => node!.clusterState!.topic('t') !== undefined));
+  }
+
+  /** Lets time pass until it is so; a minute of it at most. */
+  until(done: () => boolean): void {
+    const lastMs = this.time.nowMs + 60_000;
+    while (!done()) {
+      if (this.time.nextMs > lastMs) throw new Error('it did not come about within a minute');
+      this.time.step();
+    }
+  }
+
+  pass(ms: number): void {
+    const endMs = this.time.nowMs + ms;
+    while (this.time.nextMs <= endMs) this.time.step();
+  }
+
+  /** Asks a node and waits for its answer; undefined if it died. */
+  ask(node: number, operation: Operation): Reply | undefined {
+    let answer: { reply: Reply | undefined } | undefined;
+    this.cluster.request(this.machine(node), operation, (reply) => {
+      answer = { reply };
+    });
+    this.until(() => answer !== undefined);
+    return answer!.reply;
+  }
+
+  put(node: number, text: string): Reply | undefined {
+    return this.ask(node, { kind: 'put', topic: 't', record: utf8Encode(text) });
+  }
+
+  get(node: number): string | undefined {
+    const reply = this.ask(node, { kind: 'get', topic: 't', group: 'default' });
+    return reply?.kind === 'record' ? utf8Decode(reply.record) : reply?.kind;
+  }
+
+  /** All that can be read at a node, in order. */
+  readAll(node: number): string[] {
+    const texts: string[] = [];
+    for (;;) {
+      const reply = this.ask(node, { kind: 'fetch', topic: 't', offset: texts.length as Offset });
+      if (reply?.kind !== 'record') return texts;
+      texts.push(utf8Decode(reply.record));
+    }
+  }
+
+  segments(node = 1): readonly SegmentRecord[] {
+    return this.machine(node).node!.clusterState!.topic('t')!.segments;
+  }
+
+  /** The machine of the open segment's owner, as most nodes see it. */
+  owner(): Machine {
+    const views = this.cluster.machines.flatMap(
+      ({ node }) => node?.clusterState?.currentSegment('t') ?? [],
+    );
+    const newest = views.reduce((a, b) => (b.epoch > a.epoch ? b : a));
+    return this.machine(newest.owner);
+  }
+
+  others(machine: Machine): readonly Machine[] {
+    return this.cluster.machines.filter((each) => each !== machine);
+  }
+
+  machine(id: number): Machine {
+    return this.cluster.machine(id);
+  }
+
+  powerLoss(machine: Machine): void {
+    this.cluster.crash(machine, true);
+    this.checker.crashed(machine.id);
+  }
+
+  replaceDisk(machine: Machine): void {
+    this.cluster.replaceDisk(machine);
+    this.checker.diskReplaced(machine.id);
+    this.cluster.start(machine);
+  }
+
+  isolate(machine: Machine): void {
+    for (const { id } of this.others(machine)) {
+      this.cluster.network.cut(machine.id, id);
+      this.cluster.network.cut(id, machine.id);
+    }
+  }
+
+  // What the cluster tells its observer.
+
+  traced(event: TraceEvent): void {
+    this.said.push(event);
+    this.checker.emit(event);
+  }
+
+  afterInput(node: Node, envelope: Envelope | undefined): void {
+    const body = envelope?.body;
+    this.checker.afterInput(node, body !== undefined && 'records' in body ? body : undefined);
+  }
+
+  replied(): void {}
+
+  ended(machine: Machine): void {
+    this.checker.crashed(machine.id);
+  }
+}
+
+const letters = (count: number): string[] => Array.from({ length: count }, (_, i) => `m${i}`);
+
+test('a full segment is sealed at its exact count and the next one opens elsewhere', () => {
+  const story = new Story('rollover');
+
+  for (const text of letters(23)) expect(story.put(2, text)?.kind).toBe('appended');
+  story.pass(1000);
+
+  const segments = story.segments();
+  expect(segments.map(({ state, count }) => [state, count])).toEqual([
+    ['sealed', 5],
+    ['sealed', 5],
+    ['sealed', 5],
+    ['sealed', 5],
+    ['open', 0],
+  ]);
+  expect(new Set(segments.map(({ owner }) => owner)).size).toBe(3);
+  for (const node of [1, 2, 3]) expect(story.readAll(node)).toEqual(letters(23));
+});
+
+test('appends that meet a rollover wait for the next owner, and none is lost or doubled', () => {
+  const story = new Story('appends-meet-rollover');
+  const replies: (Reply | undefined)[] = [];
+
+  for (const text of letters(40)) {
+    const operation: Operation = { kind: 'put', topic: 't', record: utf8Encode(text) };
+    story.cluster.request(story.machine(1), operation, (reply) => replies.push(reply));
+  }
+  story.until(() => replies.length === 40);
+
+  expect(replies.every((reply) => reply?.kind === 'appended')).toBe(true);
+  expect(story.readAll(1)).toEqual(letters(40));
+});
+
+test('the owner loses power: what it acknowledged is there, and another one goes on', () => {
+  const story = new Story('owner-dies');
+  for (const text of letters(3)) story.put(1, text);
+  const owner = story.owner();
+  const [witness] = story.others(owner);
+
+  story.powerLoss(owner);
+  const diedAtMs = story.time.nowMs;
+  story.until(
+    () => story.owner() !== owner && story.segments(witness!.id).at(-1)!.state === 'open',
+  );
+
+  expect(story.time.nowMs - diedAtMs).toBeLessThan(2000);
+  expect(story.put(witness!.id, 'm3')?.kind).toBe('appended');
+  expect(story.readAll(witness!.id)).toEqual(letters(4));
+
+  story.cluster.start(owner);
+  story.until(() => owner.node?.clusterState?.topic('t')?.segments.length === 2);
+  story.pass(2000);
+  expect(owner.node!.replica('t', 1 as SegmentId)).toMatchObject({ end: 3, durableEnd: 3 });
+  expect(story.readAll(owner.id)).toEqual(letters(4));
+});
+
+test('an owner that is cut off refuses soon, and what it took alone is never read', () => {
+  const story = new Story('cut-off');
+  for (const text of letters(2)) story.put(1, text);
+  const owner = story.owner();
+  const [witness] = story.others(owner);
+
+  story.isolate(owner);
+  const alone = story.put(owner.id, 'alone');
+  expect(alone).toMatchObject({ kind: 'error' });
+  story.pass(1000);
+  expect(story.put(owner.id, 'refused')).toMatchObject({ kind: 'error', code: 'LeaseExpired' });
+  expect(story.put(witness!.id, 'm2')?.kind).toBe('appended');
+
+  story.cluster.network.heal();
+  story.until(() => story.segments(owner.id).length === story.segments(witness!.id).length);
+  story.pass(1000);
+  expect(story.put(owner.id, 'm3')?.kind).toBe('appended');
+  expect(story.readAll(owner.id)).toEqual(letters(4));
+});
+
+test('the whole cluster loses power three times in a row', () => {
+  const story = new Story('all-die');
+  let written = 0;
+
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 7; i++) {
+      expect(story.put(1 + (i % 3), `m${written++}`)?.kind).toBe('appended');
+    }
+    for (const machine of story.cluster.machines) {
+      story.powerLoss(machine);
+    }
+    story.pass(500);
+    for (const machine of story.cluster.machines) story.cluster.start(machine);
+    story.until(() => {
+      const current = story.machine(1).node?.clusterState?.currentSegment('t');
+      const boots = story.cluster.machines.map(({ node }) => node?.boot);
+      return current?.state === 'open' && boots.includes(current.boot);
+    });
+    expect(story.readAll(2)).toEqual(letters(written));
+  }
+});
+
+test('a new disk under an old name does not vote its emptiness, and gets its copies back', () => {
+  const story = new Story('new-disk');
+  for (const text of letters(8)) story.put(1, text);
+  const owner = story.owner();
+  const [replaced, witness] = story.others(owner);
+
+  story.replaceDisk(replaced!);
+  const { incarnation } = replaced!.node!;
+  story.powerLoss(owner);
+  story.pass(5000);
+  expect(replaced!.node!.incarnation).not.toBe(incarnation);
+
+  // The witness alone cannot promise for a majority, and the new disk may not help it: nothing is sealed too short.
+  expect(story.segments(witness!.id).at(-1)!.state).not.toBe('sealed');
+  story.cluster.start(owner);
+  story.until(() => story.readAll(witness!.id).length === 8);
+  expect(story.readAll(witness!.id)).toEqual(letters(8));
+
+  story.until(() => {
+    const [first] = story.segments(witness!.id);
+    return first!.replicas.some((each) => each.incarnation === replaced!.node?.incarnation);
+  });
+  expect(replaced!.node!.replica('t', 1 as SegmentId)).toMatchObject({ end: 5, durableEnd: 5 });
+});
+
+test('readers on different nodes share one cursor: each record goes to one of them', () => {
+  const story = new Story('shared-cursor');
+  for (const text of letters(9)) story.put(1, text);
+
+  const taken = Array.from({ length: 10 }, (_, i) => story.get(1 + (i % 3)));
+
+  expect(taken).toEqual([...letters(9), 'empty']);
+});
+
+test('a cursor survives the death of the node that served it', () => {
+  const story = new Story('cursor-survives');
+  for (const text of letters(4)) story.put(1, text);
+  expect([story.get(1), story.get(2)]).toEqual(['m0', 'm1']);
+  const owner = story.owner();
+  const [witness] = story.others(owner);
+
+  story.powerLoss(owner);
+
+  // The first one was handed to the dead node: nobody can say what became of it.
+  expect(story.get(witness!.id)).toBe('error');
+  expect(story.get(witness!.id)).toBe('m2');
+  expect(story.get(witness!.id)).toBe('m3');
+  expect(story.get(witness!.id)).toBe('empty');
+});
+
+test('a network that repeats everything does nothing twice', () => {
+  const network = { ...OPTIONS.network, duplicateProbability: 1, inOrder: false };
+  const story = new Story('everything-twice', { network });
+
+  for (const text of letters(17)) expect(story.put(3, text)?.kind).toBe('appended');
+
+  expect(story.readAll(1)).toEqual(letters(17));
+});
+
+test('a node that is asked to stop hands over first: nobody has to time out', () => {
+  const story = new Story('hand-over');
+  for (const text of letters(2)) story.put(1, text);
+  const owner = story.owner();
+  const [witness] = story.others(owner);
+
+  story.cluster.stop(owner);
+  story.until(() => owner.node === undefined);
+
+  const fences = story.said.filter(
+    (event) => event.name === 'ProposeCommand' && event.proposal.command.kind === 'FenceSegment',
+  );
+  expect(fences).toEqual([]);
+  expect(story.put(witness!.id, 'm2')?.kind).toBe('appended');
+  expect(story.readAll(witness!.id)).toEqual(letters(3));
+});
