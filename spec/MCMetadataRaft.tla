@@ -19,12 +19,16 @@ NeverWithThree(n, a, b, c) == FALSE
 MCTimeout(n) == term[n] < MaxTerm /\ Raft!Timeout(n)
 \* Pre-votes, the word of a leader and the choice of when to stand are about liveness: here everyone may stand at any time.
 MCTimeoutAnyTime(n) == role[n] # "leader" /\ MCTimeout(n)
+MCProposeMembership(n, members) == Len(log[n]) < MaxLog /\ Raft!ProposeMembership(n, members)
+MCRequestReadIndex(n, id) == reads[n] = {} /\ Raft!RequestReadIndex(n, id)
+MCTransferLeadership(n, to) == transferee[n] = 0 /\ Raft!TransferLeadership(n, to)
+MCInstallSnapshot(n, i, last, r) == i = snapshot[n] /\ i > 1 /\ last /\ r = round[n] /\ Raft!InstallSnapshot(n, i, last, r)
 MCClientRequest(n) == Len(log[n]) < MaxLog /\ Raft!ClientRequest(n)
 \* The next entries after what the leader knows of someone, as many as there are, and the probe of the end of its log.
 MCAppendEntries(n, prev, end, c, r) ==
   /\ \E m \in Voters(n) \ {n} : prev = match[n][m]
   /\ end = Len(log[n])
-  /\ r = round[n]
+  /\ r = IF reads[n] = {} THEN round[n] ELSE 1
   /\ Raft!AppendEntries(n, prev, end, c, r)
 
 \* Only what is new goes to the disk, as few batches as may be on their way.
@@ -111,6 +115,18 @@ InitFigure8 ==
               <<Founding>>, 1 :> 1, {<<2, a>>, <<3, b>>})
 
 -----------------------------------------------------------------------------
+(* Probes: these must fail, and so show that what the invariants are about does happen *)
+
+NobodyIsElectedTwiceProbe == \A a, b \in elected : a[1] = b[1]
+NothingIsDecidedProbe == Len(decided) < 3
+NoMembershipIsDecidedProbe == \A i \in 2..Len(decided) : decided[i].kind # "membership"
+NoLearnerVotesProbe == \A a \in elected : a[2] \in Founders
+NoSnapshotIsInstalledProbe == \A n \in Nodes : snapshot[n] > 1 => n \in {a[2] : a \in elected} \/ log[n] = disk[n].log
+NoReadIsServedProbe == served.index = 1
+NoLeaderIsReplacedProbe == \A m \in messages : m.type # "TimeoutNow"
+NoSuffixIsCutProbe == \A n \in Nodes : IsPrefix(disk[n].log, log[n])
+
+-----------------------------------------------------------------------------
 (* Guards taken away *)
 
 \* The disk forgets for whom its node has voted.
@@ -123,6 +139,8 @@ SendBeforePersist(n, m) == messages' = messages \cup {m} /\ UNCHANGED outbox
 AnyLog(n, m) == TRUE
 \* A change before the last one is decided.
 ChangeAnyTime(n) == TRUE
+\* A leader takes itself for one without asking.
+ProvenByItself(n, read) == TRUE
 \* What follows a request's entries goes, though the request may be an old one.
 CutAfter(l, prev, entries) == SubSeq(l, 1, prev) \o entries
 =============================================================================

@@ -469,10 +469,12 @@ RequestReadIndex(n, id) ==
   /\ Silent
   /\ UNCHANGED <<role, term, vote, log, snapshot, commit, votes, match, transferee, round, answered, storage, ghosts>>
 
+IsProven(n, read) == IsQuorum({n} \cup {m \in Nodes : answered[n][m] >= read.round}, Voters(n))
+
 ConfirmReadIndex(n, read) ==
   /\ role[n] = "leader"
   /\ read \in reads[n] /\ read.index > 0
-  /\ IsQuorum({n} \cup {m \in Nodes : answered[n][m] >= read.round}, Voters(n))
+  /\ IsProven(n, read)
   /\ reads' = [reads EXCEPT ![n] = @ \ {read}]
   /\ served' = [index |-> read.index, least |-> read.least]
   /\ Silent

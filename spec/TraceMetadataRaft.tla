@@ -124,14 +124,14 @@ Act(n, e, durable) ==
        /\ DurableIs(n, durable)
 
 \* Arguments are bound here, and not by definitions: under a prime those would be the ones of the next event.
-Step ==
+TraceStep ==
   \E n \in {Line.n}, e \in {Line.e}, s \in {Line.s} : Act(n, e, s[8]) /\ StateIs(n, s)
 
 TraceInit == Init /\ trace \in DOMAIN Traces /\ next = 1
 
 TraceNext ==
   IF next > Len(Traces[trace]) THEN UNCHANGED <<vars, trace, next>>
-  ELSE Step /\ trace' = trace /\ next' = next + 1
+  ELSE TraceStep /\ trace' = trace /\ next' = next + 1
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next>>
 =============================================================================

@@ -4,9 +4,8 @@
  * does not check again.
  */
 import type { RaftEvent, Role, TracedMessage, TracedState } from '../impl/core/raft/trace.ts';
+import type { Line, Value } from './trace-line.ts';
 
-type Value = number | string | boolean | readonly Value[] | { readonly [name: string]: Value };
-export type Line = { readonly [name: string]: Value };
 
 export interface RaftTrace {
   readonly nodes: number;
@@ -170,7 +169,13 @@ class Projection {
     return this.numbers.of.get(node) ?? 0;
   }
 
-  private members({ voters, learners }: { voters: readonly number[]; learners: readonly number[] }): {
+  private members({
+    voters,
+    learners,
+  }: {
+    voters: readonly number[];
+    learners: readonly number[];
+  }): {
     voters: Line;
     learners: Line;
   } {
@@ -199,11 +204,23 @@ class Projection {
     switch (message.kind) {
       case 'RequestVoteRequest': {
         const { lastIndex, lastTerm } = message;
-        return { type: message.preVote ? 'PreVoteRequest' : 'VoteRequest', from, term, lastIndex, lastTerm };
+        return {
+          type: message.preVote ? 'PreVoteRequest' : 'VoteRequest',
+          from,
+          term,
+          lastIndex,
+          lastTerm,
+        };
       }
       case 'RequestVoteResponse': {
         const { granted } = message;
-        return { type: message.preVote ? 'PreVoteResponse' : 'VoteResponse', from, to, term, granted };
+        return {
+          type: message.preVote ? 'PreVoteResponse' : 'VoteResponse',
+          from,
+          to,
+          term,
+          granted,
+        };
       }
       case 'AppendEntriesRequest': {
         const { prevIndex, prevTerm, commitIndex: commit, round } = message;
@@ -215,13 +232,27 @@ class Projection {
         return { type: 'AppendResponse', from, to, term, success, match, round };
       }
       case 'InstallSnapshotRequest': {
-        const { snapshotIndex: index, snapshotTerm: lastTerm, offsetBytes, sizeBytes, chunk, round } = message;
+        const {
+          snapshotIndex: index,
+          snapshotTerm: lastTerm,
+          offsetBytes,
+          sizeBytes,
+          chunk,
+          round,
+        } = message;
         const last = offsetBytes + chunk === sizeBytes;
         return { type: 'SnapshotRequest', from, term, index, lastTerm, last, round };
       }
       case 'InstallSnapshotResponse': {
         const { installed, snapshotIndex, round } = message;
-        return { type: 'SnapshotResponse', from, to, term, match: installed ? snapshotIndex : 0, round };
+        return {
+          type: 'SnapshotResponse',
+          from,
+          to,
+          term,
+          match: installed ? snapshotIndex : 0,
+          round,
+        };
       }
       case 'TimeoutNow':
         return { type: 'TimeoutNow', from, to, term };

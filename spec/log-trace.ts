@@ -1,0 +1,293 @@
+/**
+ * Puts the data plane's events of a trace into the words and small numbers of `DistributedLog.tla`: nodes, topics,
+ * groups and records are numbered from 1, boots and incarnations by how often there were some before. A message is
+ * named by its place among all that were sent. Adds nothing that the spec does not check again.
+ */
+import type { NodeId } from '../impl/core/ids.ts';
+import type { Command, Proposal } from '../impl/core/metadata/commands.ts';
+import type { DataEvent, DurableChange } from '../impl/core/trace.ts';
+import type { Line, Value } from './trace-line.ts';
+
+export interface LogSizes {
+  readonly nodes: number;
+  readonly topics: number;
+  readonly groups: number;
+  readonly segments: number;
+  readonly records: number;
+}
+
+export interface LogTrace {
+  readonly sizes: LogSizes;
+  readonly lines: readonly Line[];
+}
+
+export function projectLog(events: readonly DataEvent[]): LogTrace {
+  return new Projection().project(events);
+}
+
+/** Numbers things in the order in which they come up. */
+class Numbers<Key> {
+  private readonly known = new Map<Key, number>();
+
+  of(key: Key): number {
+    let number = this.known.get(key);
+    if (number === undefined) {
+      number = this.known.size + 1;
+      this.known.set(key, number);
+    }
+    return number;
+  }
+
+  get size(): number {
+    return this.known.size;
+  }
+}
+
+const NOWHERE: readonly number[] = [0, 0];
+/** An entry of Raft's own. */
+const NOOP: Line = { origin: { node: 0, boot: 0, sequence: 0 }, command: { kind: 'Noop' } };
+
+class Projection {
+  private readonly nodes = new Numbers<number>();
+  private readonly topics = new Numbers<string>();
+  private readonly groups = new Numbers<string>();
+  private readonly records = new Numbers<number>();
+  private readonly boots = new Map<number, Numbers<number>>();
+  private readonly incarnations = new Map<number, Numbers<number>>();
+  private segments = 1;
+  private readonly places = new Map<string, number>();
+  private sent = 0;
+
+  project(events: readonly DataEvent[]): LogTrace {
+    // The founding of the cluster is the first entry of the log.
+    const lines: Line[] = [{ e: 'CommitCommand', n: 1, s: NOWHERE, index: 1, proposal: NOOP }];
+    for (const event of events) lines.push(this.line(event));
+    const { nodes, topics, groups, records } = this;
+    return {
+      sizes: {
+        nodes: nodes.size,
+        topics: Math.max(1, topics.size),
+        groups: Math.max(1, groups.size),
+        segments: this.segments,
+        records: Math.max(1, records.size),
+      },
+      lines,
+    };
+  }
+
+  private line(event: DataEvent): Line {
+    const node = this.nodes.of(event.node);
+    const s = 'segment' in event ? this.segment(event.topic, event.segment) : NOWHERE;
+    const base = { e: event.name, n: node, s };
+    switch (event.name) {
+      case 'ProposeCommand':
+        return { ...base, proposal: this.proposal(event.proposal) };
+      case 'CommitCommand': {
+        const proposal = event.proposal === null ? NOOP : this.proposal(event.proposal);
+        return { ...base, index: event.index, proposal };
+      }
+      case 'ApplyCommand':
+        return { ...base, index: event.index, fits: event.applied };
+      case 'RestoreMetadata':
+        return { ...base, index: event.index };
+      case 'AppendRecord': {
+        const { epoch, index } = event;
+        return { ...base, epoch, index, record: this.records.of(event.record) };
+      }
+      case 'SyncCompleted':
+        return { ...base, durable: event.durable.map((change) => this.change(change)) };
+      case 'SendReplicate': {
+        const { epoch, to, from, count, highWatermark } = event;
+        this.sends('Replicate', node, to, s, epoch, from, count, highWatermark);
+        this.places.set(`Epoch ${node} ${this.nodes.of(to)} ${s} ${epoch}`, this.sent);
+        return { ...base, epoch, to: this.nodes.of(to), from, count, highWatermark };
+      }
+      case 'HandleReplicate': {
+        const { sender, epoch, from, count, highWatermark, end, promised } = event;
+        const m = this.received('Replicate', sender, node, s, epoch, from, count, highWatermark);
+        return { ...base, m, epoch, end, promised };
+      }
+      case 'SendReplicateAck': {
+        const { epoch, to, durableEnd } = event;
+        this.sends('ReplicateAck', node, to, s, epoch, durableEnd);
+        const m = this.places.get(`Epoch ${this.nodes.of(to)} ${node} ${s} ${epoch}`) ?? 0;
+        return { ...base, m, epoch, to: this.nodes.of(to), durableEnd };
+      }
+      case 'HandleReplicateAck': {
+        const { sender, epoch, durableEnd } = event;
+        return { ...base, m: this.received('ReplicateAck', sender, node, s, epoch, durableEnd) };
+      }
+      case 'AdvanceHighWatermark':
+        return { ...base, epoch: event.epoch, highWatermark: event.highWatermark };
+      case 'AcknowledgeRecord':
+        return { ...base, epoch: event.epoch, index: event.index };
+      case 'StopAppending':
+        return { ...base, epoch: event.epoch, end: event.end };
+      case 'SendPromiseRequest': {
+        const { epoch, to } = event;
+        this.sends('PromiseRequest', node, to, s, epoch);
+        return { ...base, epoch, to: this.nodes.of(to) };
+      }
+      case 'HandlePromiseRequest': {
+        const { sender, epoch } = event;
+        const m = this.received('PromiseRequest', sender, node, s, epoch);
+        return { ...base, m, epoch, sender: this.nodes.of(sender) };
+      }
+      case 'SendPromise': {
+        const { epoch, to, durableEnd } = event;
+        this.sends('Promise', node, to, s, epoch, durableEnd);
+        const m = this.places.get(`PromiseRequest ${this.nodes.of(to)} ${node} ${s} ${epoch}`) ?? 0;
+        return { ...base, m, epoch, to: this.nodes.of(to), durableEnd };
+      }
+      case 'HandlePromise': {
+        const { sender, epoch, durableEnd } = event;
+        const m = this.received('Promise', sender, node, s, epoch, durableEnd);
+        return { ...base, m, epoch, sender: this.nodes.of(sender), durableEnd };
+      }
+      case 'SendCopyRequest': {
+        const { epoch, to, from } = event;
+        this.sends('CopyRequest', node, to, s, epoch, from);
+        return { ...base, epoch, to: this.nodes.of(to), from };
+      }
+      case 'SendCopy': {
+        const { epoch, to, from, count } = event;
+        const m = this.received('CopyRequest', to, node, s, epoch, from);
+        this.sends('Copy', node, to, s, epoch, from, count);
+        return { ...base, m, count };
+      }
+      case 'HandleCopy': {
+        const { sender, epoch, from, count, end } = event;
+        return { ...base, m: this.received('Copy', sender, node, s, epoch, from, count), end };
+      }
+      case 'DeliverRecord': {
+        const { topic, group, offset } = event;
+        return { ...base, t: this.topics.of(topic), group: this.groups.of(group), offset };
+      }
+      case 'ReadRecord':
+        return { ...base, t: this.topics.of(event.topic), offset: event.offset };
+      case 'Restart':
+        return {
+          ...base,
+          boot: this.boot(event.node, event.boot),
+          incarnation: this.incarnation(event.node, event.incarnation),
+          index: event.applied,
+          ends: event.ends.map((change) => this.change(change)),
+        };
+      case 'RenewLease':
+      case 'ExpireLease':
+      case 'Crash':
+      case 'ReplaceDisk':
+        return base;
+    }
+  }
+
+  private sends(kind: string, from: number, to: NodeId, ...content: Value[]): void {
+    this.places.set(`${kind} ${from} ${this.nodes.of(to)} ${content.join(' ')}`, ++this.sent);
+  }
+
+  /** Where the message that was received stands among those sent; 0 if none was. */
+  private received(kind: string, from: NodeId, to: number, ...content: Value[]): number {
+    return this.places.get(`${kind} ${this.nodes.of(from)} ${to} ${content.join(' ')}`) ?? 0;
+  }
+
+  private segment(topic: string, segment: number): readonly number[] {
+    this.segments = Math.max(this.segments, segment);
+    return [this.topics.of(topic), segment];
+  }
+
+  private change({ topic, segment, end, promised }: DurableChange): Line {
+    return { s: this.segment(topic, segment), end, promised };
+  }
+
+  private boot(node: number, boot: number): number {
+    return numbersOf(this.boots, node).of(boot);
+  }
+
+  private incarnation(node: number, incarnation: number): number {
+    return numbersOf(this.incarnations, node).of(incarnation);
+  }
+
+  private proposal({ origin, command }: Proposal): Line {
+    const { node, boot, sequence } = origin;
+    return {
+      origin: { node: this.nodes.of(node), boot: this.boot(node, boot), sequence },
+      command: this.command(command),
+    };
+  }
+
+  private command(command: Command): Line {
+    const set = (nodes: readonly NodeId[]): Line => ({ set: nodes.map((id) => this.nodes.of(id)) });
+    switch (command.kind) {
+      case 'RegisterNode': {
+        const { kind, node, boot, incarnation } = command;
+        return {
+          kind,
+          node: this.nodes.of(node),
+          boot: this.boot(node, boot),
+          incarnation: this.incarnation(node, incarnation),
+        };
+      }
+      case 'CreateTopic': {
+        const { kind, topic, owner, replicas } = command;
+        return {
+          kind,
+          topic: this.topics.of(topic),
+          owner: this.nodes.of(owner),
+          replicas: set(replicas),
+        };
+      }
+      case 'SealSegment': {
+        const { kind, topic, segment, epoch, count, nextOwner, nextReplicas } = command;
+        this.segment(topic, segment + 1);
+        return {
+          kind,
+          topic: this.topics.of(topic),
+          segment,
+          epoch,
+          count,
+          nextOwner: this.nodes.of(nextOwner),
+          nextReplicas: set(nextReplicas),
+        };
+      }
+      case 'FenceSegment': {
+        const { kind, topic, segment, expectedEpoch, recoverer } = command;
+        return {
+          kind,
+          topic: this.topics.of(topic),
+          segment,
+          expectedEpoch,
+          recoverer: this.nodes.of(recoverer),
+        };
+      }
+      case 'AdvanceCursor': {
+        const { kind, topic, group, expected, next } = command;
+        return {
+          kind,
+          topic: this.topics.of(topic),
+          group: this.groups.of(group),
+          expected,
+          next,
+        };
+      }
+      case 'RestoreReplica': {
+        const { kind, topic, segment, node, incarnation } = command;
+        return {
+          kind,
+          topic: this.topics.of(topic),
+          segment,
+          node: this.nodes.of(node),
+          incarnation: this.incarnation(node, incarnation),
+        };
+      }
+    }
+  }
+}
+
+function numbersOf<Key>(table: Map<Key, Numbers<number>>, key: Key): Numbers<number> {
+  let numbers = table.get(key);
+  if (numbers === undefined) {
+    numbers = new Numbers();
+    table.set(key, numbers);
+  }
+  return numbers;
+}
