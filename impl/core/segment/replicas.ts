@@ -15,6 +15,11 @@ type PromiseRequest = Extract<DataMessage, { kind: 'PromiseRequest' }>;
 type CopyRequest = Extract<DataMessage, { kind: 'CopyRequest' }>;
 type Copy = Extract<DataMessage, { kind: 'Copy' }>;
 
+/** Pause before the metadata is told again that a copy is whole. */
+const RESTORE_AGAIN_MS = 1000;
+/** Segments that are caught up at a time. */
+const CATCH_UP_MAX = 16;
+
 export class Replicas {
   private readonly ports: SegmentPorts;
   private readonly byTopic = new Map<string, Map<SegmentId, Replica>>();
@@ -23,7 +28,7 @@ export class Replicas {
   /** Committed to the store and not yet durable, oldest first. */
   private readonly unsynced: Unsynced[] = [];
   /** Sealed segments of which records are missing here. */
-  private readonly lagging = new Set<Replica>();
+  private readonly lagging = new Map<Replica, { restoreAtMs: number }>();
   private lastPeer = 0;
   private copyAgainAtMs = Infinity;
 
@@ -217,7 +222,7 @@ export class Replicas {
     if (listed === undefined) return;
     const restored = listed.incarnation === this.ports.self.incarnation;
     if (replica.end < count || !restored) {
-      this.lagging.add(replica);
+      if (!this.lagging.has(replica)) this.lagging.set(replica, { restoreAtMs: 0 });
       this.copyAgainAtMs = Math.min(this.copyAgainAtMs, this.ports.nowMs());
     } else {
       this.lagging.delete(replica);
@@ -268,10 +273,12 @@ export class Replicas {
   tick(nowMs: number): void {
     if (nowMs < this.copyAgainAtMs) return;
     this.copyAgainAtMs = this.lagging.size === 0 ? Infinity : nowMs + RETRY_MS;
-    let budget = 16;
-    for (const replica of this.lagging) {
-      if (budget-- === 0) break;
-      this.catchUp(replica);
+    const first = [...this.lagging].slice(0, CATCH_UP_MAX);
+    for (const [replica, progress] of first) {
+      // Whoever cannot be helped now waits behind all others.
+      this.lagging.delete(replica);
+      this.lagging.set(replica, progress);
+      this.catchUp(replica, progress, nowMs);
     }
   }
 
@@ -280,13 +287,16 @@ export class Replicas {
   }
 
   /** Fetches what a sealed segment lacks here, or says that nothing is lacking any more. */
-  private catchUp(replica: Replica): void {
+  private catchUp(replica: Replica, progress: { restoreAtMs: number }, nowMs: number): void {
     const { topic, segment } = replica;
     const record = this.ports.cluster().segment(topic, segment)!;
     if (replica.durableEnd >= record.count) {
       const listed = record.replicas.find((each) => each.node === this.ports.self.node);
       if (listed?.incarnation === this.ports.self.incarnation) this.lagging.delete(replica);
-      else this.ports.propose({ kind: 'RestoreReplica', topic, segment, ...this.ports.self });
+      else if (nowMs >= progress.restoreAtMs) {
+        progress.restoreAtMs = nowMs + RESTORE_AGAIN_MS;
+        this.ports.propose({ kind: 'RestoreReplica', topic, segment, ...this.ports.self });
+      }
       return;
     }
     if (replica.end >= record.count) return;
