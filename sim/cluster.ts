@@ -5,6 +5,7 @@
  */
 import { AssertionError } from '../impl/core/assert.ts';
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import type { WalrusError } from '../impl/core/errors.ts';
 import type { NodeId } from '../impl/core/ids.ts';
 import type { TraceEvent } from '../impl/core/trace.ts';
 import type { NodeConfig } from '../impl/node/config.ts';
@@ -43,8 +44,8 @@ export interface ClusterObserver {
   afterInput(node: Node, message: Envelope | undefined): void;
   /** A node answers a client. */
   replied(operation: Operation, reply: Reply): void;
-  /** The process of a node has ended by itself, with this reason. */
-  failed(node: NodeId, reason: string): void;
+  /** The process of a node has ended by itself, for this reason if nobody asked it to. */
+  ended(machine: Machine, reason: WalrusError | undefined): void;
 }
 
 interface Held {
@@ -65,6 +66,8 @@ export class Machine {
   replaced = false;
   /** Inputs that wait for the end of a pause. */
   readonly held: Held[] = [];
+  /** The nodes that its process knows how to reach. */
+  readonly located: Set<number> = new Set();
   /** Whoever waits for a reply of the present process. */
   open: Set<(reply: Reply | undefined) => void> = new Set();
   wakeAtMs: number = Infinity;
@@ -97,8 +100,11 @@ export class Cluster {
     this.randomness = randomness;
     this.checksum = checksum;
     this.observer = observer;
-    this.network = new SimNetwork<Envelope>(options.network, time, randomness, (_, to, envelope) =>
-      this.input(this.machine(to), (node) => node.receive(envelope), envelope),
+    this.network = new SimNetwork<Envelope>(
+      options.network,
+      time,
+      randomness,
+      (from, to, envelope) => this.deliver(from, this.machine(to), envelope),
     );
     this.machines = Array.from({ length: options.nodes }, (_, i) => {
       const random = randomness.stream(`disk/${i + 1}`);
@@ -192,21 +198,27 @@ export class Cluster {
 
   private networkOf(machine: Machine): Network<Envelope> {
     const { encode } = this.options;
-    const located = new Set<number>();
+    machine.located.clear();
     const send = (to: number, envelope: Envelope): void =>
       this.network.send(machine.id, to, encode === undefined ? envelope : encode(envelope));
     return {
       send: (to, envelope) => {
-        if (located.has(to) || true) send(to, envelope);
+        if (machine.located.has(to)) send(to, envelope);
       },
       sendToAddress: (address, envelope) => {
         const to = this.machines.find(({ id }) => raftAddress(id) === address);
         if (to !== undefined) send(to.id, envelope);
       },
       locate: (node) => {
-        located.add(node);
+        machine.located.add(node);
       },
     };
+  }
+
+  private deliver(from: number, machine: Machine, envelope: Envelope): void {
+    // Whoever was dialled by another can answer it.
+    machine.located.add(from);
+    this.input(machine, (node) => node.receive(envelope), envelope);
   }
 
   private input(machine: Machine, act: (node: Node) => void, message: Envelope | undefined): void {
@@ -236,7 +248,7 @@ export class Cluster {
     if (node.status === 'stopped') {
       machine.disk.processCrash();
       this.end(machine);
-      this.observer.failed(machine.id, node.failure?.message ?? 'stopped');
+      this.observer.ended(machine, node.failure);
       return;
     }
     this.armWake(machine);

@@ -121,7 +121,7 @@ function report(played: Played, run: Run): number {
   say(played);
   const property = played.outcome?.failure?.property;
   if (flags.shrink && property !== undefined) keep(run, property);
-  if (flags.replay !== undefined) console.log(`make sim REPLAY=${flags.replay}`);
+  if (flags.replay !== undefined) console.log(`make replay FILE=${flags.replay}`);
   else console.log(`make sim SEED=${played.seed} DURATION=${flags.duration}`);
   return played.crash === undefined ? 1 : 2;
 }

@@ -4,7 +4,7 @@
  * at the end what clients saw is judged.
  */
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
-import type { NodeId } from '../impl/core/ids.ts';
+import type { WalrusError } from '../impl/core/errors.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { TraceEvent } from '../impl/core/trace.ts';
 import { decodeEnvelope, encodeEnvelope } from '../impl/node/message-codec.ts';
@@ -19,7 +19,7 @@ import {
   ReadIsTrueProp,
   RealTimeOrderProp,
 } from '../properties/history.ts';
-import { Violation } from '../properties/violation.ts';
+import { demand, Violation } from '../properties/violation.ts';
 import { Aftermath } from './aftermath.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
@@ -81,6 +81,16 @@ export function planRun(seed: string, options: SimOptions): Run {
       calls: planWorkload(randomness.stream('workload'), workload, cluster.nodes, durationMs),
     },
   };
+}
+
+/** After which time somebody starts a node again that ended by itself. */
+const RESTART_MS = 1000;
+
+/** A node that gives up says why, and its disk did fail it in that way. */
+function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError): void {
+  const { readError, writeError, syncError } = disk.counts;
+  const failed = code === 'StorageFailed' && readError + writeError + syncError > 0;
+  demand(failed, 'NoFalseAlarmInv', () => `node ${id} ended, its disk being well: ${message}`);
 }
 
 const throughBytes = (envelope: Envelope): Envelope => decodeEnvelope(encodeEnvelope(envelope));
@@ -192,10 +202,12 @@ export class Simulation {
     }
   }
 
-  failed(node: NodeId, reason: string): void {
-    this.checker.crashed(node);
-    this.say({ name: 'Fault', node, detail: `ended: ${reason}` });
-    this.time.after(1000, () => this.restart(this.cluster.machine(node)));
+  ended(machine: Machine, reason: WalrusError | undefined): void {
+    this.checker.crashed(machine.id);
+    const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
+    this.say({ name: 'Ended', node: machine.id, detail });
+    if (reason !== undefined) NoFalseAlarmInv(machine, reason);
+    this.time.after(RESTART_MS, () => this.restart(machine));
   }
 
   // What faults do.

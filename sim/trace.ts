@@ -7,7 +7,7 @@ import type { VirtualTime } from './clock.ts';
 
 /** What the simulator itself does, besides the actions that the specification knows. */
 export interface SimEvent {
-  readonly name: 'Fault' | 'Undo' | 'Call' | 'Reply' | 'Phase';
+  readonly name: 'Fault' | 'Ended' | 'Phase';
   readonly node: number;
   readonly detail: string;
 }
