@@ -14,11 +14,27 @@ export interface BodyVisitor {
   remove(key: Uint8Array): void;
 }
 
-/** Hands each record of `bytes[at, end)` to the visitor; views point into `bytes`. */
-export function visitBody(bytes: Uint8Array, at: number, end: number, visitor: BodyVisitor): void {
+/** Where appends go: the stream selected last in a frame (0: none yet), and the index of its next record. */
+export interface Selection {
+  readonly selected: number;
+  readonly index: number;
+}
+
+export const NOTHING_SELECTED: Selection = { selected: 0, index: 0 };
+
+/**
+ * Hands each record of `bytes[at, end)` to the visitor; views point into `bytes`. A body may be visited in two parts:
+ * the second begins with what the first returned.
+ */
+export function visitBody(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  from: Selection,
+  visitor: BodyVisitor,
+): Selection {
   const cursor = new Cursor(bytes, at, end);
-  let selected = 0;
-  let index = 0;
+  let { selected, index } = from;
   while (cursor.at < end) {
     const head = cursor.varint();
     if (head % 2 === 0) {
@@ -37,6 +53,7 @@ export function visitBody(bytes: Uint8Array, at: number, end: number, visitor: B
       visitStreamChange(head, cursor, visitor);
     }
   }
+  return { selected, index };
 }
 
 function visitStreamChange(head: number, cursor: Cursor, visitor: BodyVisitor): void {

@@ -24,8 +24,8 @@ export interface FrameWriterOptions {
 }
 
 export interface FrameWriterEvents {
-  /** A frame was closed at the end of a transaction; all streams and keys are as the log says before `lsn`. */
-  onBoundary(lsn: Lsn, bytes: number): void;
+  /** A frame of so many bytes was closed; if with the end of a transaction, nothing is staged. */
+  onClosed(bytes: number): void;
   onProgress(): void;
   onFailed(reason: string): void;
 }
@@ -169,7 +169,7 @@ export class FrameWriter {
   }
 
   /** Closes the open frame if it ends with a transaction. */
-  private flush(): void {
+  flush(): void {
     const { frame } = this;
     if (frame !== undefined && this.staged === 0 && !frame.isEmpty) this.closeFrame(frame);
   }
@@ -187,7 +187,7 @@ export class FrameWriter {
     frame.seal(this.options.identity, file, this.durable, this.options.checksum);
     this.nextLsn = frame.lsn + frame.length;
     this.queue.push(frame);
-    if (this.staged === 0) this.events.onBoundary(this.nextLsn, frame.length);
+    this.events.onClosed(frame.length);
     this.pump();
   }
 

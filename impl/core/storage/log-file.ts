@@ -13,7 +13,7 @@ export class LogFile {
   allocatedBytes = 0;
   hasHeader = false;
   /** The disk had no room to make it so long. */
-  refusedBytes = Infinity;
+  refusedBytes: number = Infinity;
   /** Undefined while it is not open. */
   handle: FileHandle | undefined = undefined;
   /** `ready` takes writes. `noSpace` was refused its room and may be tried again. */

@@ -136,6 +136,12 @@ export class LogFiles {
     });
   }
 
+  /** Where the next file begins; Infinity if frames still go to this one, or went last. */
+  endOf(file: LogFile): Lsn {
+    const next = this.files[this.files.indexOf(file) + 1];
+    return next === undefined ? Infinity : next.begin;
+  }
+
   /** Opens a file for reading, or finds it open. Calls back with `undefined` if it cannot be opened. */
   open(file: LogFile, then: (handle: FileHandle | undefined) => void): void {
     if (this.idle.delete(file)) this.idle.add(file);

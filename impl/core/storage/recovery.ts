@@ -8,7 +8,7 @@ import type { Random } from '../../ports/random.ts';
 import { MalformedError } from '../codec.ts';
 import { WalrusError } from '../errors.ts';
 import { utf8Decode } from '../utf8.ts';
-import { type BodyVisitor, visitBody } from './body.ts';
+import { type BodyVisitor, NOTHING_SELECTED, type Selection, visitBody } from './body.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import {
   claimedFrameBytes,
@@ -61,6 +61,17 @@ interface Candidate {
   from: number;
 }
 
+/** The part of a frame that waits for the end of its transaction. */
+interface PendingPart {
+  readonly lsn: Lsn;
+  readonly bytes: Uint8Array;
+  /** Where the frame begins, where the part does, where it ends. */
+  readonly frameAt: number;
+  readonly at: number;
+  readonly end: number;
+  readonly selection: Selection;
+}
+
 interface Hole {
   readonly lsn: Lsn;
   readonly file: string;
@@ -92,7 +103,7 @@ export class Recovery implements BodyVisitor {
   private pairs = new Map<string, Uint8Array>();
   private unfinished = new Map<Lsn, number>();
   /** Frames of a transaction whose end has not been met. */
-  private pending: { bytes: Uint8Array; at: number; end: number; lsn: Lsn; bodyAt: number }[] = [];
+  private pending: PendingPart[] = [];
   private frameLsn: Lsn = 0;
 
   constructor(requests: Requests, checksum: Checksum, random: Random, done: Done) {
@@ -273,7 +284,9 @@ export class Recovery implements BodyVisitor {
     let bound = Infinity;
     for (const later of this.candidates.slice(i + 1)) bound = Math.min(bound, later.file.begin);
     const isClosed = this.base?.isClosed === true && candidate.counts;
-    if (isClosed || file.begin >= bound || from >= sizeBytes) {
+    // Frames behind the begin of a later file were cut. A file of which nobody knows where it begins is read.
+    const isCut = file.begin !== Infinity && file.begin >= bound;
+    if (isClosed || isCut || from >= sizeBytes) {
       if (candidate.counts && from > sizeBytes)
         this.corrupt(file.name, sizeBytes, 'it ends before the checkpoint does');
       else this.scan(i + 1);
@@ -351,11 +364,14 @@ export class Recovery implements BodyVisitor {
     const body = at + FRAME_HEADER_BYTES;
     const committed = body + frame.committedBytes;
     const end = body + frame.bodyBytes;
+    let selection = NOTHING_SELECTED;
     try {
       if (committed > body) {
-        for (const part of this.pending) this.apply(part.bytes, part.bodyAt, part.end, part.lsn);
+        for (const part of this.pending) {
+          this.apply(part.bytes, part.at, part.end, part.selection, part.lsn);
+        }
         this.pending = [];
-        this.apply(bytes, body, committed, frame.lsn);
+        selection = this.apply(bytes, body, committed, selection, frame.lsn);
       }
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
@@ -363,7 +379,7 @@ export class Recovery implements BodyVisitor {
       return false;
     }
     if (end > committed) {
-      this.pending.push({ bytes, at, end, lsn: frame.lsn, bodyAt: committed });
+      this.pending.push({ lsn: frame.lsn, bytes, frameAt: at, at: committed, end, selection });
     }
     this.at = frame.lsn + frame.frameBytes;
     return true;
@@ -372,13 +388,19 @@ export class Recovery implements BodyVisitor {
   /** The transaction was never finished; readers of its first frame have to know how much of that counts. */
   private dropPending(): void {
     const first = this.pending[0];
-    if (first !== undefined) this.unfinished.set(first.lsn, first.bodyAt - first.at);
+    if (first !== undefined) this.unfinished.set(first.lsn, first.at - first.frameAt);
     this.pending = [];
   }
 
-  private apply(bytes: Uint8Array, from: number, end: number, lsn: Lsn): void {
+  private apply(
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    selection: Selection,
+    lsn: Lsn,
+  ): Selection {
     this.frameLsn = lsn;
-    visitBody(bytes, from, end, this);
+    return visitBody(bytes, from, end, selection, this);
   }
 
   private conclude(): void {

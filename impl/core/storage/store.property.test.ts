@@ -155,8 +155,8 @@ function perform(world: StoreWorld, step: Work): void {
       fillUp(world, step.name);
       break;
     case 'ioError':
-      world.machine.faults.writeError = step.place;
-      world.machine.faults.syncError = 1 - step.place;
+      if (step.place < 0.5) world.machine.faults.writeError = 1;
+      else world.machine.faults.syncError = 1;
       world.append(step.name, 1, uniqueRecord(100));
       world.commit();
       world.store.sync();

@@ -1,52 +1,409 @@
 import { expect, test } from 'vitest';
-import { VirtualTime } from '../../../sim/clock.ts';
-import { SimDisk } from '../../../sim/disk.ts';
-import { Randomness } from '../../../sim/random.ts';
+import type { StoreWorldOptions } from '../../../sim/store-world.ts';
+import { StoreWorld } from '../../../sim/store-world.ts';
 import { utf8Decode, utf8Encode } from '../utf8.ts';
 import { crc32c } from './crc32c.ts';
 import { Store } from './store.ts';
 
-test('what was durable is there after power loss', () => {
-  const time = new VirtualTime();
-  const random = new Randomness('smoke').stream('disk');
-  const machine = new SimDisk({ random, schedule: (delayMs, task) => time.after(delayMs, task) });
-  const start = () => {
-    const disk = machine.start((completions) => store.complete(completions));
-    const store: Store = new Store(disk, {
-      checksum: crc32c,
-      random,
-      fileBytes: 65536,
-      batchBytes: 16384,
-      checkpointBytes: 65536,
-      syncOnCommit: true,
-      onProgress() {},
-      onFailed(error) {
-        throw error;
-      },
-    });
-    let opened = false;
-    store.open((error) => {
-      expect(error).toBeUndefined();
-      opened = true;
-    });
-    while (!opened) time.step();
-    return store;
-  };
-  const store = start();
-  const stream = store.stream('a');
-  for (let i = 0; i < 100; i++) expect(store.append(stream, 1, utf8Encode(`r${i}`))).toBe(i);
-  store.put('k', utf8Encode('v'));
-  const lsn = store.commit();
-  while (store.durableLsn < lsn) time.step();
-  machine.powerLoss();
-  const again = start();
-  expect(again.streams()).toEqual(['a']);
-  expect(utf8Decode(again.get('k')!)).toBe('v');
-  let read: string[] = [];
-  again.read(again.stream('a'), 10, { records: 3, bytes: 1e9 }, (error, records) => {
-    expect(error).toBeUndefined();
-    read = records.map(utf8Decode);
+function open(options: Partial<StoreWorldOptions> = {}): StoreWorld {
+  const world = new StoreWorld({
+    seed: 'store',
+    fileBytes: 65_536,
+    batchBytes: 4096,
+    checkpointBytes: 65_536,
+    syncOnCommit: true,
+    alignmentBytes: 1,
+    ...options,
   });
-  while (read.length === 0) time.step();
-  expect(read).toEqual(['r10', 'r11', 'r12']);
+  expect(world.open()).toBeUndefined();
+  return world;
+}
+
+function reopen(world: StoreWorld): void {
+  world.machine.powerLoss();
+  expect(world.open()).toBeUndefined();
+  world.adopt();
+}
+
+test('what was durable is there after power loss, what was not is all or nothing', () => {
+  const world = open();
+  for (let i = 0; i < 100; i++) world.append('a', 1, utf8Encode(`r${i}`));
+  world.put('k', utf8Encode('v'));
+  world.sync();
+  world.append('a', 1, utf8Encode('never committed'));
+  reopen(world);
+  const { store } = world;
+  expect(store.streams()).toEqual(['a']);
+  expect(utf8Decode(store.get('k')!)).toBe('v');
+  const read = world.read(store.stream('a'), 10, { records: 3, bytes: 1e9 });
+  expect(read.map(utf8Decode)).toEqual(['r10', 'r11', 'r12']);
+});
+
+test('a lone durable append costs one write and one sync', () => {
+  const world = open();
+  world.append('a', 1, new Uint8Array(100));
+  world.sync();
+  world.settle();
+  const before = world.store.stats;
+  const { requests } = world.machine;
+  world.append('a', 1, new Uint8Array(100));
+  world.sync();
+  expect(world.store.stats.writes).toBe(before.writes + 1);
+  expect(world.store.stats.syncs).toBe(before.syncs + 1);
+  expect(world.machine.requests).toBe(requests + 2);
+});
+
+test('commits that come while a group is under way go out together', () => {
+  const world = open();
+  for (let i = 0; i < 20; i++) {
+    world.append('a', 1, new Uint8Array(100));
+    world.commit();
+  }
+  const lsn = world.commit();
+  world.until(() => world.store.durableLsn >= lsn);
+  expect(world.store.stats.writes).toBe(2);
+  expect(world.store.stats.syncs).toBe(2);
+});
+
+test('with nothing staged, commit returns the last place', () => {
+  const world = open();
+  const first = world.commit();
+  expect(world.commit()).toBe(first);
+  world.append('a', 1, new Uint8Array(1));
+  const second = world.commit();
+  expect(second).toBeGreaterThan(first);
+  expect(world.commit()).toBe(second);
+  expect(world.store.durableLsn).toBeLessThan(second);
+  world.sync();
+  expect(world.store.durableLsn).toBeGreaterThanOrEqual(second);
+});
+
+test('without syncOnCommit nothing is synced until it is asked for', () => {
+  const world = open({ syncOnCommit: false });
+  world.append('a', 1, new Uint8Array(10));
+  const lsn = world.commit();
+  world.settle();
+  expect(world.store.writtenLsn).toBeGreaterThanOrEqual(lsn);
+  expect(world.store.durableLsn).toBeLessThan(lsn);
+  world.sync();
+  expect(world.store.durableLsn).toBeGreaterThanOrEqual(lsn);
+});
+
+test('an ordinary record costs at most 24 bytes beyond its own, its share of the frame included', () => {
+  const world = open({ batchBytes: 65_536, fileBytes: 1 << 20 });
+  const before = world.store.stats.writtenBytes;
+  for (let i = 0; i < 200; i++) {
+    world.append(`topic ${i % 10}`, 1000, new Uint8Array(750));
+    if (i % 20 === 19) world.sync();
+  }
+  const extra = world.store.stats.writtenBytes - before - 200 * 750;
+  expect(extra / 200).toBeLessThan(24);
+});
+
+test('empty records, long keys and names, values of every size', () => {
+  const world = open();
+  const long = 'ключ🐋'.repeat(2000);
+  world.append(long, 0, new Uint8Array(0));
+  world.append('', 0, new Uint8Array(0));
+  world.append('', 0, new Uint8Array(0));
+  world.append('', Number.MAX_SAFE_INTEGER, Uint8Array.of(1));
+  world.put(long, new Uint8Array(50_000).fill(3));
+  world.put('', new Uint8Array(0));
+  world.put('gone', Uint8Array.of(1));
+  world.put('gone', undefined);
+  world.sync();
+  world.check();
+  reopen(world);
+  world.check();
+  expect(world.store.keys('')).toEqual(['', long]);
+  expect(world.store.keys('кл')).toEqual([long]);
+});
+
+test('a record larger than a batch, than the arena, than a file', () => {
+  for (const syncOnCommit of [true, false]) {
+    const world = open({ syncOnCommit, fileBytes: 16_384 });
+    for (const length of [5000, 20_000, 40_000, 300_000, 10]) {
+      world.append('a', 1, new Uint8Array(length).fill(length % 251));
+      world.commit();
+    }
+    world.sync();
+    world.check();
+    reopen(world);
+    world.check();
+  }
+});
+
+test('a transaction of many frames and files is all or nothing', () => {
+  let lost = 0;
+  let kept = 0;
+  for (let seed = 0; seed < 40; seed++) {
+    const world = open({ seed: `large ${seed}`, fileBytes: 16_384 });
+    world.append('a', 1, new Uint8Array(100));
+    world.sync();
+    for (let i = 0; i < 60; i++)
+      world.append(i % 2 === 0 ? 'a' : 'b', 1, new Uint8Array(1000).fill(i));
+    world.truncate('a', 0);
+    world.append('a', 1, new Uint8Array(50).fill(99));
+    world.commit();
+    for (let left = seed * 3; left > 0 && world.time.pending > 0; left--) world.step();
+    reopen(world);
+    const { records } = world.streamOf('a');
+    if (records[0]!.length === 100) lost++;
+    else kept++;
+    world.append('a', 1, new Uint8Array(70));
+    world.append('b', 1, new Uint8Array(70));
+    world.sync();
+    reopen(world);
+    world.check();
+  }
+  expect(lost).toBeGreaterThan(3);
+  expect(kept).toBeGreaterThan(3);
+});
+
+test('ten thousand streams', () => {
+  const world = open({ batchBytes: 65_536, fileBytes: 1 << 20, checkpointBytes: 200_000 });
+  const names = Array.from({ length: 10_000 }, (_, i) => `stream/${i}`);
+  const ids = names.map((name) => world.store.stream(name));
+  expect(world.store.streams()).toEqual([]);
+  for (const round of [0, 1]) {
+    for (const [i, id] of ids.entries()) {
+      expect(world.store.append(id, 1, Uint8Array.of(i & 255, round))).toBe(round);
+      if (i % 1000 === 999) world.store.commit();
+    }
+  }
+  world.store.commit();
+  world.settle();
+  expect(world.store.stats.checkpoints).toBeGreaterThan(0);
+  world.machine.powerLoss();
+  expect(world.open()).toBeUndefined();
+  expect(world.store.streams()).toEqual([...names].sort());
+  for (const i of [0, 1, 4999, 9999]) {
+    const id = world.store.stream(names[i]!);
+    expect(world.readStream(id)).toEqual([Uint8Array.of(i & 255, 0), Uint8Array.of(i & 255, 1)]);
+  }
+});
+
+test('files that nobody needs go, also those of an earlier life', () => {
+  const world = open({ fileBytes: 16_384, checkpointBytes: 16_384 });
+  for (let i = 0; i < 200; i++) {
+    world.append('a', 1, new Uint8Array(1000).fill(i));
+    if (i === 3) world.append('b', 1, new Uint8Array(10));
+    world.commit();
+    world.settle();
+  }
+  expect(world.store.stats.files).toBeGreaterThan(15);
+  reopen(world);
+  world.trim('a', 195);
+  world.sync();
+  for (let i = 0; i < 40; i++) {
+    world.append('a', 1, new Uint8Array(1000).fill(i));
+    world.sync();
+    world.settle();
+    world.trim('a', world.streamOf('a').start + 1);
+  }
+  const { stats } = world.store;
+  expect(stats.removedFiles).toBeGreaterThan(10);
+  expect(stats.files).toBeLessThan(8);
+  const logs = [...world.machine.files().keys()].filter((name) => name.endsWith('.wal'));
+  // The file with the one record of `b` stays, and the spare is not in use yet.
+  expect(logs.length).toBe(stats.files + 1);
+  expect(logs[0]).toBe('000000000001.wal');
+  world.sync();
+  reopen(world);
+  world.check();
+});
+
+test('opening reads what came after the checkpoint, and after a close next to nothing', () => {
+  const world = open({ fileBytes: 65_536, checkpointBytes: 100_000 });
+  for (let i = 0; i < 3000; i++) {
+    world.append('a', 1, new Uint8Array(300));
+    if (i % 10 === 0) world.sync();
+  }
+  world.sync();
+  world.settle();
+  world.machine.processCrash();
+  expect(world.open()).toBeUndefined();
+  expect(world.store.stats.scannedBytes).toBeLessThan(400_000);
+  expect(world.close()).toBeUndefined();
+  world.machine.processCrash();
+  expect(world.open()).toBeUndefined();
+  expect(world.store.stats.scannedBytes).toBe(0);
+  world.check();
+});
+
+test('aligned writes begin and end aligned, and no place is written twice', () => {
+  for (const alignmentBytes of [512, 4096]) {
+    const world = open({ alignmentBytes, fileBytes: 65_536 });
+    const written = new Map<number, number>();
+    const begin = world.machine.begin.bind(world.machine);
+    world.machine.begin = (process, request) => {
+      if (request.op === 'write') {
+        expect(request.offsetBytes % alignmentBytes).toBe(0);
+        expect(request.bytes.length % alignmentBytes).toBe(0);
+        expect(written.get(request.file) ?? 0).toBeLessThanOrEqual(request.offsetBytes);
+        written.set(request.file, request.offsetBytes + request.bytes.length);
+      }
+      begin(process, request);
+    };
+    for (let i = 0; i < 300; i++) {
+      world.append('a', 1, new Uint8Array(i * 7));
+      if (i % 3 === 0) world.sync();
+    }
+    world.sync();
+    world.check();
+    expect(written.size).toBeGreaterThan(5);
+  }
+});
+
+test('a second store on the directory is refused, and the first goes on', () => {
+  const world = open();
+  const disk = world.machine.start((completions) => second.complete(completions));
+  const second: Store = new Store(disk, {
+    ...world.options,
+    checksum: crc32c,
+    random: { below: () => 0 },
+    onProgress() {},
+    onFailed() {},
+  });
+  let code: string | undefined;
+  second.open((error) => {
+    code = error?.code;
+  });
+  world.settle();
+  expect(code).toBe('Locked');
+  world.append('a', 1, new Uint8Array(3));
+  world.sync();
+  world.check();
+});
+
+test('records before the start are told apart from records that are not there yet', () => {
+  const world = open();
+  for (let i = 0; i < 10; i++) world.append('a', 1, Uint8Array.of(i));
+  world.trim('a', 4);
+  const id = world.store.stream('a');
+  expect(() => world.read(id, 3, { records: 1, bytes: 1 })).toThrow('begins at 4');
+  expect(world.read(id, 10, { records: 1, bytes: 1 })).toEqual([]);
+  expect(world.read(id, 4, { records: 2, bytes: 100 })).toEqual([
+    Uint8Array.of(4),
+    Uint8Array.of(5),
+  ]);
+  expect(world.read(id, 4, { records: 9, bytes: 0 })).toEqual([Uint8Array.of(4)]);
+});
+
+test('a read that fails says so and is not the end', () => {
+  const world = open({ batchBytes: 1024 });
+  for (let i = 0; i < 100; i++) world.append('a', 1, new Uint8Array(500).fill(i));
+  world.sync();
+  world.machine.powerLoss();
+  expect(world.open()).toBeUndefined();
+  const id = world.store.stream('a');
+  world.machine.faults.readError = 1;
+  expect(() => world.read(id, 0, { records: 1, bytes: 1 })).toThrow('injected read error');
+  world.machine.faults.readError = 0;
+  expect(world.read(id, 0, { records: 1, bytes: 1 })).toEqual([new Uint8Array(500)]);
+});
+
+test('a failed sync is the end: told once, nothing durable any more, reads go on', () => {
+  const world = open();
+  world.append('a', 1, Uint8Array.of(1));
+  world.sync();
+  const durable = world.store.durableLsn;
+  world.machine.faults.syncError = 1;
+  world.append('a', 1, Uint8Array.of(2));
+  const lsn = world.commit();
+  world.settle();
+  world.machine.faults.syncError = 0;
+  expect(world.failure?.code).toBe('StorageFailed');
+  expect(world.store.failure).toBe(world.failure);
+  const { syncs } = world.store.stats;
+  expect(() => world.store.commit()).toThrow('injected sync error');
+  expect(() => world.store.put('k', undefined)).toThrow('injected sync error');
+  world.settle();
+  expect(world.store.stats.syncs).toBe(syncs);
+  expect(world.store.durableLsn).toBe(durable);
+  expect(world.store.durableLsn).toBeLessThan(lsn);
+  expect(world.read(world.store.stream('a'), 0, { records: 5, bytes: 99 }).length).toBe(2);
+  let closed = false;
+  world.store.close(() => {
+    closed = true;
+  });
+  world.settle();
+  expect(closed).toBe(true);
+});
+
+test('on a full disk records are refused before they are staged, and reads and trims go on', () => {
+  const world = open({ fileBytes: 16_384 });
+  world.append('a', 1, new Uint8Array(100));
+  world.sync();
+  world.settle();
+  world.machine.faults.capacityBytes = world.machine.usedBytes;
+  let taken = 0;
+  while (world.store.room(1000) !== 'full') {
+    if (world.store.room(1000) === 'busy') world.step();
+    else {
+      world.append('a', 1, new Uint8Array(1000).fill(taken++));
+      world.commit();
+    }
+  }
+  world.sync();
+  expect(taken).toBeGreaterThan(15);
+  expect(world.store.stats.isFull).toBe(true);
+  world.check();
+  world.trim('a', 3);
+  world.sync();
+  reopen(world);
+  world.check();
+  world.machine.faults.capacityBytes = Infinity;
+  while (world.store.room(1000) !== 'yes') world.step();
+  world.append('a', 1, new Uint8Array(1000));
+  world.sync();
+  world.check();
+});
+
+test('room that comes back when records are trimmed is used again', () => {
+  const world = open({ fileBytes: 16_384, checkpointBytes: 16_384 });
+  world.machine.faults.capacityBytes = 8 * 16_384;
+  let appended = 0;
+  let trims = 0;
+  for (let turn = 0; turn < 5000 && appended < 600; turn++) {
+    const room = world.store.room(1000);
+    if (room === 'yes') {
+      world.append('a', 1, new Uint8Array(1000).fill(appended++));
+      world.commit();
+    } else if (room === 'full') {
+      trims++;
+      world.trim(
+        'a',
+        world.streamOf('a').start + Math.floor(world.streamOf('a').records.length / 2),
+      );
+      world.sync();
+    }
+    if (world.time.pending > 0) world.step();
+  }
+  expect(appended).toBe(600);
+  expect(trims).toBeGreaterThan(3);
+  world.sync();
+  world.check();
+});
+
+test('memory is bounded by room: what does not fit into the arena is told', () => {
+  const world = open({ fileBytes: 1 << 20 });
+  world.machine.faults.hung = true;
+  let taken = 0;
+  while (world.store.room(1000) === 'yes') {
+    world.append('a', 1, new Uint8Array(1000));
+    world.commit();
+    taken++;
+  }
+  expect(world.store.room(1000)).toBe('busy');
+  expect(taken).toBeGreaterThan(15);
+  expect(taken).toBeLessThan(33);
+  expect(world.store.stats.spilledBytes).toBe(0);
+  for (let i = 0; i < 20; i++) world.append('a', 1, new Uint8Array(1000));
+  expect(world.store.stats.spilledBytes).toBeGreaterThan(0);
+  world.machine.faults.hung = false;
+  world.sync();
+  world.check();
+  expect(world.store.room(1000)).toBe('yes');
+  expect(world.store.stats.spilledBytes).toBe(0);
 });

@@ -302,7 +302,7 @@ export class Store {
   commit(): Lsn {
     this.assertOpen();
     const lsn = this.writer.commit();
-    if (this.canReclaim) this.considerCheckpoint();
+    if (this.isCheckpointDue) this.writer.flush();
     return lsn;
   }
 
@@ -413,7 +413,7 @@ export class Store {
       recovered.lsn,
       { checksum, identity, batchBytes, reserveBytes: Math.floor(fileBytes / 8), syncOnCommit },
       {
-        onBoundary: (_lsn, bytes) => {
+        onClosed: (bytes) => {
           this.sinceCheckpointBytes += bytes;
           this.considerCheckpoint();
         },
@@ -444,14 +444,15 @@ export class Store {
     else this.options.onProgress();
   }
 
+  private get isCheckpointDue(): boolean {
+    if (this.checkpointer.isRunning || this.closing !== undefined) return false;
+    const dueBytes = Math.max(this.options.checkpointBytes, 8 * this.lastCheckpointBytes);
+    return this.canReclaim || this.sinceCheckpointBytes >= dueBytes;
+  }
+
   /** Takes a checkpoint of what the log says up to its last closed frame, if it is time and nothing is staged. */
   private considerCheckpoint(): void {
-    if (this.checkpointer.isRunning || this.closing !== undefined) return;
-    const dueBytes = Math.max(this.options.checkpointBytes, 8 * this.lastCheckpointBytes);
-    if (this.sinceCheckpointBytes < dueBytes && !this.canReclaim) return;
-    if (this.writer.frame !== undefined || this.writer.staged > 0) return;
-    this.canReclaim = this.deadFiles().length > 0;
-    if (this.sinceCheckpointBytes < dueBytes && !this.canReclaim) return;
+    if (!this.isCheckpointDue || this.writer.frame !== undefined || this.writer.staged > 0) return;
     this.takeCheckpoint(false, () => {});
   }
 
@@ -511,22 +512,16 @@ export class Store {
     });
   }
 
-  /**
-   * Files that no stream needs. Recovery may have to begin at the checkpoint that will be the second newest, so only
-   * what ends before it goes.
-   */
   private deadFiles(): LogFile[] {
-    const { files } = this.files;
-    const keptLsn = this.checkpointer.lsn;
-    return files.filter((file, i) => {
-      const next = files[i + 1];
-      return (
-        file.extents === 0 &&
-        file !== this.files.current &&
-        next !== undefined &&
-        next.begin <= keptLsn
-      );
-    });
+    return this.files.files.filter((file) => this.isDead(file));
+  }
+
+  /**
+   * No stream needs it. Recovery may have to begin at the checkpoint that will be the second newest, so it has to end
+   * before that.
+   */
+  private isDead(file: LogFile): boolean {
+    return file.extents === 0 && this.files.endOf(file) <= this.checkpointer.lsn;
   }
 
   private goOnClosing(done: OpenDone): void {
@@ -627,7 +622,7 @@ export class Store {
     }
     const file = this.files.at(lsn);
     file.extents--;
-    if (file.extents === 0 && file !== this.files.current) this.canReclaim = true;
+    if (file.extents === 0) this.canReclaim ||= this.isDead(file);
   };
 }
 

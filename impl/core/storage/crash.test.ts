@@ -1,0 +1,89 @@
+/** A fixed piece of work, cut short after each request that it makes to the disk, in several ways. */
+import { expect, test } from 'vitest';
+import { StoreWorld } from '../../../sim/store-world.ts';
+
+const OPTIONS = {
+  fileBytes: 8192,
+  batchBytes: 1024,
+  checkpointBytes: 3000,
+  syncOnCommit: true,
+  alignmentBytes: 1,
+};
+const WAYS = ['powerLoss', 'processCrash', 'both'] as const;
+
+function record(i: number): Uint8Array {
+  return new Uint8Array(100 + (i % 7) * 60).fill(i);
+}
+
+/** Goes through files, checkpoints and reclaim; stops as soon as `isOver`. */
+function work(world: StoreWorld, isOver: () => boolean): void {
+  for (let i = 0; i < 60 && !isOver(); i++) {
+    world.append('a', 1, record(i));
+    if (i % 3 === 0) world.append('b', 2, record(i));
+    world.put('cursor', Uint8Array.of(i));
+    if (i % 5 === 4) {
+      const { start, records } = world.streamOf('a');
+      world.trim('a', start + Math.max(0, records.length - 6));
+    }
+    if (i % 20 === 19) world.reset('b', i);
+    if (i % 13 === 12) {
+      const { start, records } = world.streamOf('a');
+      world.truncate('a', start + records.length - 1);
+    }
+    const lsn = world.commit();
+    if (i % 4 === 0) while (world.store.durableLsn < lsn && !isOver()) world.step();
+  }
+  while (world.time.pending > 0 && !isOver()) world.step();
+}
+
+function crash(world: StoreWorld, way: (typeof WAYS)[number]): void {
+  if (way !== 'powerLoss') world.machine.processCrash();
+  if (way !== 'processCrash') world.machine.powerLoss();
+}
+
+test('a crash after any request loses nothing durable, and neither does a second while opening', () => {
+  const full = new StoreWorld({ ...OPTIONS, seed: 'full' });
+  expect(full.open()).toBeUndefined();
+  work(full, () => false);
+  expect(full.store.stats.checkpoints).toBeGreaterThan(3);
+  expect(full.store.stats.removedFiles).toBeGreaterThan(1);
+  const { requests } = full.machine;
+  expect(requests).toBeGreaterThan(150);
+
+  for (let last = 0; last <= requests; last++) {
+    for (const way of WAYS) {
+      const world = new StoreWorld({ ...OPTIONS, seed: 'full' });
+      world.start();
+      while (!world.isOpen && world.machine.requests < last) world.step();
+      if (world.isOpen) work(world, () => world.machine.requests >= last);
+      crash(world, way);
+      // The second crash comes at another place each time.
+      world.start();
+      const second = world.machine.requests + (last % 23);
+      while (!world.isOpen && world.machine.requests < second) world.step();
+      expect(world.error).toBeUndefined();
+      crash(world, way);
+      expect(world.open(), `crash after request ${last} by ${way}`).toBeUndefined();
+      world.adopt();
+      world.append('a', 3, record(1));
+      world.sync();
+      world.check();
+    }
+  }
+});
+
+test('with a power loss before each request of a checkpoint, all files that are needed are there', () => {
+  // Small checkpoints, all the time: the interesting requests are among these.
+  const options = { ...OPTIONS, checkpointBytes: 200, batchBytes: 512 };
+  const full = new StoreWorld({ ...options, seed: 'often' });
+  expect(full.open()).toBeUndefined();
+  work(full, () => false);
+  for (let last = 20; last <= full.machine.requests; last++) {
+    const world = new StoreWorld({ ...options, seed: 'often' });
+    expect(world.open()).toBeUndefined();
+    work(world, () => world.machine.requests >= last);
+    world.machine.powerLoss();
+    expect(world.open()).toBeUndefined();
+    world.adopt();
+  }
+});

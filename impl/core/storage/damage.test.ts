@@ -1,0 +1,208 @@
+/** Bytes turned over, cut off and mixed up: a store tells, or shows a state that was once committed; never anything else. */
+import { expect, test } from 'vitest';
+import { StoreWorld } from '../../../sim/store-world.ts';
+import { WalrusError } from '../errors.ts';
+import { utf8Encode } from '../utf8.ts';
+
+const OPTIONS = {
+  seed: 'damage',
+  fileBytes: 8192,
+  batchBytes: 1024,
+  checkpointBytes: 1e9,
+  syncOnCommit: true,
+  alignmentBytes: 1,
+};
+
+/** A log of a few durable commits in two files, as its files, and what was committed. */
+function smallLog(checkpointBytes = 1e9): StoreWorld {
+  const world = new StoreWorld({ ...OPTIONS, checkpointBytes });
+  expect(world.open()).toBeUndefined();
+  for (let i = 0; i < 9; i++) {
+    world.append('a', 1, utf8Encode(`record ${i} ${'.'.repeat(i * 60)}`));
+    if (i % 2 === 0) world.append('b', 1, new Uint8Array(i * 30).fill(i));
+    if (i === 4) world.trim('a', 2);
+    world.put('key', utf8Encode(`value ${i}`));
+    world.commit();
+    world.sync();
+  }
+  world.settle();
+  world.machine.processCrash();
+  return world;
+}
+
+/** The states a store may show: what was committed, in order. */
+function openDamaged(files: ReadonlyMap<string, Uint8Array>): unknown {
+  const world = new StoreWorld({ ...OPTIONS, files });
+  const error = world.open();
+  if (error !== undefined) return error.code;
+  try {
+    return world.readAll();
+  } catch (thrown) {
+    if (thrown instanceof WalrusError) return thrown.code;
+    throw thrown;
+  }
+}
+
+/** Committed states as they were, by running the same work again and stopping earlier. */
+function committedStates(): unknown[] {
+  const states: unknown[] = [];
+  const world = new StoreWorld(OPTIONS);
+  expect(world.open()).toBeUndefined();
+  states.push(world.readAll());
+  for (let i = 0; i < 9; i++) {
+    world.append('a', 1, utf8Encode(`record ${i} ${'.'.repeat(i * 60)}`));
+    if (i % 2 === 0) world.append('b', 1, new Uint8Array(i * 30).fill(i));
+    if (i === 4) world.trim('a', 2);
+    world.put('key', utf8Encode(`value ${i}`));
+    world.commit();
+    states.push(world.readAll());
+  }
+  return states;
+}
+
+function fingerprint(state: unknown): string {
+  return JSON.stringify(state, (_, value) =>
+    value instanceof Map ? [...value] : value instanceof Uint8Array ? [...value].join() : value,
+  );
+}
+
+const known = new Set(committedStates().map(fingerprint));
+const ERRORS = ['Corrupt', 'UnsupportedVersion'];
+
+function verdict(files: ReadonlyMap<string, Uint8Array>): string {
+  const found = openDamaged(files);
+  if (typeof found === 'string') {
+    expect(ERRORS).toContain(found);
+    return found;
+  }
+  const print = fingerprint(found);
+  expect(known.has(print), print).toBe(true);
+  return print;
+}
+
+test.each([1e9, 600])('a byte turned over anywhere, checkpoint every %d bytes', (every) => {
+  const files = smallLog(every).machine.files();
+  const whole = verdict(files);
+  expect(whole).toBe([...known].at(-1));
+  const verdicts = new Map<string, number>();
+  for (const [name, bytes] of files) {
+    const end = bytes.findLastIndex((byte) => byte !== 0) + 2;
+    for (let at = 0; at < Math.min(end, bytes.length); at++) {
+      if (at > 80 && at < 4090) continue; // the rest of the head block, which is not read
+      const damaged = new Map(files);
+      const copy = bytes.slice();
+      copy[at]! ^= 1 << (at % 8);
+      damaged.set(name, copy);
+      const found = verdict(damaged);
+      const kind = found === whole ? 'whole' : ERRORS.includes(found) ? found : 'older';
+      verdicts.set(kind, (verdicts.get(kind) ?? 0) + 1);
+    }
+  }
+  // Most damage is to what later frames vouch for; only the last frame, of 810 bytes, has no voucher.
+  expect(verdicts.get('Corrupt')).toBeGreaterThan(1000);
+  expect(verdicts.get('older') ?? 0).toBeLessThan(850);
+});
+
+test.each([1e9, 600])('a file cut off anywhere, checkpoint every %d bytes', (every) => {
+  const files = smallLog(every).machine.files();
+  for (const [name, bytes] of files) {
+    const end = bytes.findLastIndex((byte) => byte !== 0) + 2;
+    for (let at = 0; at < bytes.length; at += at > 80 && (at < 4090 || at > end) ? 97 : 1) {
+      verdict(new Map(files).set(name, bytes.slice(0, at)));
+    }
+  }
+});
+
+test('a file missing', () => {
+  const files = smallLog(600).machine.files();
+  for (const name of files.keys()) {
+    const rest = new Map(files);
+    rest.delete(name);
+    verdict(rest);
+  }
+});
+
+test('damage in the middle is corruption, and names file and byte', () => {
+  const files = smallLog().machine.files();
+  const [name, bytes] = [...files][0]!;
+  const copy = bytes.slice();
+  copy[4096 + 58]! ^= 1;
+  const world = new StoreWorld({ ...OPTIONS, files: new Map(files).set(name, copy) });
+  const error = world.open();
+  expect(error?.code).toBe('Corrupt');
+  expect(error?.message).toContain(`${name} at byte 4096`);
+});
+
+test('a damaged record behind the checkpoint is found when it is read', () => {
+  const world = smallLog();
+  expect(world.open()).toBeUndefined();
+  expect(world.close()).toBeUndefined();
+  world.machine.processCrash();
+  const name = '000000000001.wal';
+  world.machine.rotBit(name, 4096 + 60, 3);
+  expect(world.open()).toBeUndefined();
+  const { store } = world;
+  expect(() => world.read(store.stream('b'), 0, { records: 1, bytes: 1 })).toThrow(
+    `${name} at byte 4096`,
+  );
+  expect(store.failure).toBeUndefined();
+});
+
+test('the tail of unsynced writes is cut, and what comes after it is not taken for its end', () => {
+  for (let seed = 0; seed < 60; seed++) {
+    const world = new StoreWorld({ ...OPTIONS, seed: `tail ${seed}`, syncOnCommit: false });
+    expect(world.open()).toBeUndefined();
+    for (let round = 0; round < 4; round++) {
+      for (let i = 0; i < 12; i++) {
+        world.append('a', 1, new Uint8Array(700).fill(round * 16 + i));
+        world.commit();
+        if (i === 3) world.sync();
+      }
+      while (world.time.pending > 3) world.step();
+      world.machine.powerLoss();
+      expect(world.open()).toBeUndefined();
+      world.adopt();
+    }
+  }
+});
+
+test('frames of another directory, or of another file under this name, are refused', () => {
+  const one = smallLog().machine.files();
+  const other = new StoreWorld({ ...OPTIONS, seed: 'other' });
+  expect(other.open()).toBeUndefined();
+  for (let i = 0; i < 5; i++) {
+    other.append('a', 1, new Uint8Array(900));
+    other.commit();
+    other.sync();
+  }
+  const foreign = other.machine.files();
+  const names = [...one.keys()].filter((name) => name.endsWith('.wal'));
+  expect(openDamaged(new Map(one).set(names[1]!, foreign.get(names[1]!)!))).toBe('Corrupt');
+  expect(openDamaged(new Map(one).set(names[1]!, one.get(names[0]!)!))).toBe('Corrupt');
+});
+
+test('the newest checkpoint damaged: the one before it does', () => {
+  const world = smallLog(600);
+  const names = [...world.machine.files().keys()].filter((name) => name.endsWith('.checkpoint'));
+  expect(names.length).toBe(2);
+  world.machine.rotBit(names[1]!, 70, 1);
+  expect(world.open()).toBeUndefined();
+  expect(world.store.stats.rejectedCheckpoints).toBe(1);
+  world.adopt();
+  world.machine.processCrash();
+  expect([...world.machine.files().keys()]).not.toContain(names[1]);
+});
+
+test('a newer version is refused', async () => {
+  const { crc32c } = await import('./crc32c.ts');
+  for (const kind of ['.wal', '.checkpoint']) {
+    const files = smallLog(600).machine.files();
+    const name = [...files.keys()].filter((one) => one.endsWith(kind)).at(-1)!;
+    const bytes = files.get(name)!;
+    const view = new DataView(bytes.buffer);
+    view.setUint32(8, 2, true);
+    view.setUint32(60, crc32c(bytes, 0, 60, 0), true);
+    const world = new StoreWorld({ ...OPTIONS, files });
+    expect(world.open()?.code).toBe('UnsupportedVersion');
+  }
+});
