@@ -225,6 +225,7 @@ export class NativeDisk implements Disk {
    * right as well, and go through the page cache.
    */
   alignedArena(sizeBytes: number): Uint8Array {
+    if (this.#closing !== undefined) throw new Error('the disk is closed');
     const room = new Uint8Array(sizeBytes + this.#native.directAlignment);
     const from = this.#native.bytesToAlignment(room);
     const arena = room.subarray(from, from + sizeBytes);

@@ -46,8 +46,6 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     onCompletions_ = Napi::Persistent(info[3].As<Napi::Function>());
     onClosed_ = Napi::Persistent(info[4].As<Napi::Function>());
 
-    tell_ = Tell::New(env, "walrus disk", 0, 1, this);
-    tell_.Unref(env);
     walrus::Options options;
     options.directory = given.Get("directory").As<Napi::String>().Utf8Value();
     options.engine = static_cast<walrus::Engine>(given.Get("engine").As<Napi::Number>().Uint32Value());
@@ -57,12 +55,13 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     try {
       disk_ = std::make_unique<walrus::Disk>(std::move(options));
     } catch (const std::exception& failure) {
-      tell_.Release();
       throw Napi::Error::New(env, failure.what());
     }
-    // After the thread-safe function, so that it runs before that one is torn down.
+    Ref();  // until the last call of `tell_` is over
+    tell_ = Tell::New(env, "walrus disk", 0, 1, this, [](Napi::Env, void*, DiskHandle* handle) { handle->Unref(); });
+    tell_.Unref(env);
+    // Later than the thread-safe function, so that it runs before that one is torn down.
     napi_add_env_cleanup_hook(env, StopAtExit, this);
-    Ref();
   }
 
  private:
@@ -112,6 +111,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
 
   // Once all that was submitted has completed and been delivered, `onClosed` is called.
   void Close(const Napi::CallbackInfo& info) {
+    closing_ = true;
     tell_.Ref(info.Env());
     disk_->drain();
   }
@@ -146,7 +146,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
       else if (completion.isList) extra(FilesOf(env, completion));
     }
     underWay_ -= count;
-    if (underWay_ == 0 && !disk_->isDrained()) tell_.Unref(env);
+    if (underWay_ == 0 && !closing_) tell_.Unref(env);
     try {
       onCompletions_.Call({Napi::Number::New(env, static_cast<double>(count)),
                            extras.IsEmpty() ? env.Undefined() : extras.As<Napi::Value>()});
@@ -181,7 +181,6 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     // The callbacks know the object that has this one: without this neither would ever be collected.
     onCompletions_.Reset();
     onClosed_.Reset();
-    Unref();
   }
 
   Napi::Value Stats(const Napi::CallbackInfo& info) {
@@ -218,6 +217,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
   double* records_ = nullptr;
   std::size_t completionsPerCall_ = 0;
   std::size_t underWay_ = 0;
+  bool closing_ = false;
   bool closed_ = false;
   std::vector<Completion> taken_;
   Napi::ObjectReference recordsReference_;

@@ -105,7 +105,8 @@ class Disk {
   void drain();
   bool isDrained() const { return drained_.load(std::memory_order_acquire); }
 
-  // Returns once no memory of a request is in use any more: waits for what has begun, drops what has not.
+  // Returns once no memory of a request is in use any more: waits for what has begun, drops what has not. After it, and
+  // once drained, only what is const may be called.
   void stop();
 
   const Choice& choice() const { return choice_; }
@@ -119,6 +120,7 @@ class Disk {
   void run();
   void begin(Request request);
   void openFile(const Request& request);
+  void forget(const OpenFile& file);
   void beginOnFile(Request request);
   void beginWaiting(OpenFile& file);
   bool mayBegin(const OpenFile& file, const Request& request) const;
@@ -150,6 +152,7 @@ class Disk {
   bool announced_ = false;
   Ending ending_ = Ending::no;
 
+  std::atomic<bool> arrived_ = false;  // something is, or was a moment ago, in the inbox
   std::atomic<bool> drained_ = false;
   std::thread thread_;
 };

@@ -4,7 +4,8 @@ namespace walrus {
 
 namespace {
 
-// A group ends here: small transfers are told of together, and a large one is not kept waiting for the next.
+// A group ends with so many bytes or with a sync: what is small is told of together, and a large transfer is not kept
+// waiting for the next one.
 constexpr std::size_t groupBytes = 64 << 10;
 
 }  // namespace
@@ -20,13 +21,10 @@ void PwriteWay::reap(std::vector<Transfer*>& finished, bool wait) {
   std::size_t bytes = 0;
   while (!started_.empty() && bytes < groupBytes) {
     Transfer& transfer = *started_.front();
-    const bool isSync = transfer.kind == Transfer::Kind::sync;
-    // A sync takes as long as many writes. Those that are done are told of first.
-    if (isSync && !finished.empty()) return;
     runToEnd(transfer, hiccups);
     started_.pop_front();
     finished.push_back(&transfer);
-    if (isSync) return;
+    if (transfer.kind == Transfer::Kind::sync) return;
     bytes += transfer.done;
   }
 }
