@@ -26,11 +26,28 @@ export function leadershipProgress(nodes: readonly NodeView[]): Unmet | undefine
   return undefined;
 }
 
+/**
+ * Topics whose open segment was placed on disks of which no majority is alive: nobody can promise anything for them until
+ * those come back, so nothing is demanded of them.
+ */
+export function hopelessTopics(record: Record, nodes: readonly NodeView[]): ReadonlySet<string> {
+  const alive = new Map<NodeId, number>(nodes.map(({ id, incarnation }) => [id, incarnation]));
+  const hopeless = new Set<string>();
+  for (const [topic, { segments }] of record.metadata.topics) {
+    const { replicas } = segments.at(-1)!;
+    const left = replicas.filter(({ node, incarnation }) => alive.get(node) === incarnation);
+    if (left.length * 2 <= replicas.length) hopeless.add(topic);
+  }
+  return hopeless;
+}
+
 /** Every topic has an open segment, owned by a process that lives. */
 export function failoverProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
   const property = 'FailoverProgress';
+  const hopeless = hopelessTopics(record, nodes);
   const boots = new Map<NodeId, number>(nodes.map(({ id, boot }) => [id, boot]));
   for (const [topic, { segments }] of record.metadata.topics) {
+    if (hopeless.has(topic)) continue;
     const { state, grants, epoch } = segments.at(-1)!;
     const grant = grants.get(epoch);
     if (state !== 'open') return { property, reason: `${topic}/${segments.length} is ${state}` };
@@ -42,8 +59,14 @@ export function failoverProgress(record: Record, nodes: readonly NodeView[]): Un
 }
 
 /** No open segment stays full. */
-export function rolloverProgress(record: Record, maxSegmentEntries: number): Unmet | undefined {
+export function rolloverProgress(
+  record: Record,
+  nodes: readonly NodeView[],
+  maxSegmentEntries: number,
+): Unmet | undefined {
+  const hopeless = hopelessTopics(record, nodes);
   for (const segment of record.segments()) {
+    if (hopeless.has(segment.topic)) continue;
     const model = record.model(segment);
     if (model?.state === 'open' && segment.records.length >= maxSegmentEntries) {
       return {

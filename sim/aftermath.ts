@@ -7,6 +7,7 @@ import type { Reply } from '../impl/core/controller/operations.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import {
   failoverProgress,
+  hopelessTopics,
   leadershipProgress,
   rolloverProgress,
   type Unmet,
@@ -21,6 +22,8 @@ import type { PlannedCall } from './workload.ts';
 /** By then all must be well again. Many times what any timeout in a node takes. */
 const PROGRESS_WITHIN_MS = 120_000;
 const POLL_MS = 100;
+/** By then everybody knows who is dead, so nothing new is placed on them. */
+const SETTLE_MS = 5000;
 
 const NO_DISK_FAULTS: Partial<DiskFaults> = {
   writeError: 0,
@@ -61,7 +64,7 @@ export class Aftermath {
       this.sim.restart(machine);
     }
     this.deadlineMs = time.nowMs + PROGRESS_WITHIN_MS;
-    this.waitForProgress();
+    time.after(SETTLE_MS, () => this.waitForProgress());
   }
 
   private waitForProgress(): void {
@@ -73,9 +76,9 @@ export class Aftermath {
       this.unanswered() ??
       leadershipProgress(nodes) ??
       failoverProgress(checker.record, nodes) ??
-      rolloverProgress(checker.record, maxSegmentEntries);
+      rolloverProgress(checker.record, nodes, maxSegmentEntries);
     if (unmet === undefined) {
-      this.useEverything();
+      this.useEverything(hopelessTopics(checker.record, nodes));
       return;
     }
     if (time.nowMs > this.deadlineMs) throw new Violation(unmet.property, unmet.reason);
@@ -95,10 +98,12 @@ export class Aftermath {
   }
 
   /** Each operation, on a new topic and on the old ones, is done within the bound. */
-  private useEverything(): void {
+  private useEverything(hopeless: ReadonlySet<string>): void {
     const topics = ['afterwards', ...this.sim.checker.record.metadata.topics.keys()];
     const kinds = ['register', 'put', 'get', 'fetch'] as const;
-    const asks = topics.flatMap((topic) => kinds.map((kind) => ({ topic, kind })));
+    const asks = topics
+      .filter((topic) => !hopeless.has(topic))
+      .flatMap((topic) => kinds.map((kind) => ({ topic, kind })));
     const next = (): void => {
       const ask = asks.shift();
       if (ask === undefined) this.readAll(topics);

@@ -76,7 +76,7 @@ function single(run: Run): number {
     writeFileSync(flags.trace, trace.map((line) => `${line}\n`).join(''));
   const summary = new Summary();
   summary.add(played);
-  for (const line of summary.lines(played.wallMs)) console.log(line);
+  for (const line of summary.lines(played.wallMs, cpuMs())) console.log(line);
   console.log(`hash         ${played.outcome?.hash}`);
   if (!hasFailed(played)) return 0;
   for (const line of last) console.log(line);
@@ -103,14 +103,17 @@ async function many(): Promise<number> {
     onPlayed: (played) => {
       summary.add(played);
       if (hasFailed(played)) failures.push(played);
-      bar?.update(summary.seeds, { ratio: Math.round(summary.ratio), failures: failures.length });
+      bar?.update(summary.seeds, {
+        ratio: Math.round(summary.ratio(cpuMs())),
+        failures: failures.length,
+      });
       if (bar === undefined && summary.seeds % Math.ceil(seeds.length / 10) === 0) {
         console.log(`${summary.seeds} of ${seeds.length} seeds, ${failures.length} failed`);
       }
     },
   });
   bar?.stop();
-  for (const line of summary.lines(performance.now() - startMs)) console.log(line);
+  for (const line of summary.lines(performance.now() - startMs, cpuMs())) console.log(line);
   for (const failed of failures.slice(1)) say(failed);
   const [first] = failures;
   return first === undefined ? 0 : report(first, runOfSeed(first.seed, flags.duration * 1000));
@@ -140,6 +143,12 @@ function keep(run: Run, property: string): void {
   mkdirSync(REGRESSIONS, { recursive: true });
   writeFileSync(file, `${JSON.stringify(regression, undefined, 2)}\n`);
   console.log(`kept as ${file}: ${faults.length} faults, ${calls.length} calls`);
+}
+
+/** What this process has used of all cores. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 function whole(text: string): number {

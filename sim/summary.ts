@@ -4,16 +4,14 @@ import type { Played } from './seed.ts';
 export class Summary {
   seeds = 0;
   private virtualMs = 0;
-  private coreMs = 0;
   private events = 0;
   private readonly calls = new Map<string, number>();
   private readonly faults = new Map<string, number>();
   private readonly evaluations = new Map<string, number>();
   private readonly probes = new Map<string, number>();
 
-  add({ outcome, wallMs }: Played): void {
+  add({ outcome }: Played): void {
     this.seeds++;
-    this.coreMs += wallMs;
     if (outcome === undefined) return;
     this.virtualMs += outcome.virtualMs;
     this.events += outcome.events;
@@ -23,17 +21,18 @@ export class Summary {
     addAll(this.probes, outcome.probes);
   }
 
-  /** Virtual milliseconds for one of a core's. */
-  get ratio(): number {
-    return this.virtualMs / this.coreMs;
+  /** Virtual milliseconds for each that a core worked. */
+  ratio(coreMs: number): number {
+    return this.virtualMs / coreMs;
   }
 
-  lines(wallMs: number): string[] {
-    const { seeds, virtualMs, coreMs, events } = this;
+  /** `coreMs` is the time that all cores together worked, `wallMs` what passed meanwhile. */
+  lines(wallMs: number, coreMs: number): string[] {
+    const { seeds, virtualMs, events } = this;
     const count = (value: number): string => Math.round(value).toLocaleString('en-US');
     return [
       `seeds        ${count(seeds)}, ${(seeds / (wallMs / 1000)).toFixed(2)} a second`,
-      `virtual time ${count(virtualMs / 1000)} s in ${count(coreMs / 1000)} core seconds: ${count(this.ratio)} to 1 on each core`,
+      `virtual time ${count(virtualMs / 1000)} s in ${count(coreMs / 1000)} s of CPU: ${count(this.ratio(coreMs))} to 1 on each core; ${count(virtualMs / wallMs)} to 1 by the wall`,
       `events       ${count(events)}, ${count(events / (coreMs / 1000))} a second and core`,
       `calls        ${count(total(this.calls))}: ${listed(this.calls)}`,
       `faults       ${count(total(this.faults))}: ${listed(this.faults)}`,
