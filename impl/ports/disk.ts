@@ -33,7 +33,12 @@ export type DiskRequest =
   /** Opens for reading and writing. With `create` the file must not exist, else it must. */
   | { readonly op: 'open'; readonly id: number; readonly name: string; readonly create: boolean }
   /** Makes the file at least this long and reserves its blocks; new bytes read as zero. */
-  | { readonly op: 'allocate'; readonly id: number; readonly file: FileHandle; readonly sizeBytes: number }
+  | {
+      readonly op: 'allocate';
+      readonly id: number;
+      readonly file: FileHandle;
+      readonly sizeBytes: number;
+    }
   /** Writes all of `bytes` at the offset, extending the file if need be. Short writes are the disk's affair. */
   | {
       readonly op: 'write';
