@@ -1,10 +1,11 @@
 /** Real processes on real sockets and a real disk, seen only through their ports. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { WalrusClient } from '../client/client.ts';
+import { WalrusClient } from '../client/client.ts';
 import { FrameWriter } from '../client/frames.ts';
 import { WalrusError } from '../core/errors.ts';
 import { fetchAll, TestCluster } from './test-cluster.test-support.ts';
@@ -238,6 +239,41 @@ describe('a node that dies', () => {
     expect(records[0]).toBe('before');
     expect(records.filter((record) => record === 'after').length).toBeGreaterThan(0);
     expect(records.filter((record) => record === 'alone').length).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('a disk that is lost', () => {
+  test('an empty disk under an old number is refused; with --replace it is filled again', async () => {
+    cluster = await TestCluster.start({ env: TEN_PER_SEGMENT });
+    await cluster.client().register('t');
+    const messages = numbered(35);
+    for (const message of messages) await cluster.client().put('t', message);
+    await cluster.kill(3);
+    rmSync(join(cluster.directory, 'node_3'), { recursive: true });
+    cluster.launch(3);
+    await cluster.until('node 3 is refused', async () =>
+      cluster!.node(3).log.includes('start it with --replace'),
+    );
+    await cluster.kill(3);
+    cluster.launch(3, ['--replace']);
+    await cluster.ready();
+    await cluster.client().put('t', 'after');
+    const all = [...messages, 'after'];
+    expect(await fetchAll(cluster.client(), 't')).toEqual(all);
+    // Alone it can show only what is sealed and on its own disk.
+    await cluster.until('node 3 holds what it lost', async () => {
+      await Promise.all([cluster!.kill(1), cluster!.kill(2)]);
+      const alone = new WalrusClient({ addresses: [cluster!.node(3).address], retryForMs: 0 });
+      const found = await Promise.allSettled(
+        messages.slice(0, 30).map((_, offset) => alone.fetch('t', offset)),
+      );
+      await alone.close();
+      for (const id of [1, 2]) cluster!.launch(id);
+      await cluster!.ready();
+      const payloads = found.map((each) => each.status === 'fulfilled' && each.value?.payload);
+      return payloads.every((payload, offset) => payload === messages[offset]);
+    });
+    expect(await fetchAll(cluster.client(), 't')).toEqual(all);
   });
 });
 

@@ -41,10 +41,12 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   const host = new Host<Envelope>(systemClock, (reason) => onEnd(reason));
   const network = new TcpNetwork<Envelope>({
     node: config.node.id,
-    address: config.node.raftAddress,
     cluster: config.cluster,
     codec: { encode: encodeEnvelope, decode: decodeEnvelope },
-    onMessage: (_, envelope) => host.receive(envelope),
+    onMessage: (_, envelope) => {
+      tellRefusal(envelope, log);
+      host.receive(envelope);
+    },
     onEvent: ({ what, ...details }) => log.info(details, `link ${what}`),
   });
   const server = new ClientServer(host, {
@@ -106,4 +108,11 @@ async function checkAdvertised(address: string): Promise<void> {
   await lookup(host).catch((error: Error) => {
     throw new WalrusError('InvalidArgument', `--raft-advertise-host: ${error.message}`);
   });
+}
+
+/** A cluster that does not let this node in goes on saying so; the operator has to do something. */
+function tellRefusal({ body }: Envelope, log: Logger): void {
+  if (body.kind === 'JoinReply' && body.outcome === 'refused') {
+    log.error({ reason: body.detail }, 'not let into the cluster');
+  }
 }

@@ -3,7 +3,7 @@
  * that it dialled itself; it only listens on links that others dialled. So a pair of nodes has two links, and
  * either may break without the other.
  *
- * A link begins with a hello, `magic version cluster from address to`, and the answer to it; then come frames with one
+ * A link begins with a hello, `magic version cluster from to`, and the answer to it; then come frames with one
  * message each. The listening end answers whatever it hears with a sign of life soon after, so that a link over a
  * broken network is given up in seconds, not when TCP notices. Nothing is sent twice: what was queued on a link
  * that broke is lost, as `Network` allows.
@@ -22,8 +22,6 @@ export interface MessageCodec<Message> {
 
 export interface TcpNetworkOptions<Message> {
   readonly node: number;
-  /** Where others reach this node: told to whom it dials, so that they can answer. */
-  readonly address: string;
   /** Nodes of another cluster are turned away. */
   readonly cluster: string;
   readonly codec: MessageCodec<Message>;
@@ -55,8 +53,6 @@ export class TcpNetwork<Message> implements Network<Message> {
   private readonly server: Server;
   private readonly inbound = new Set<Socket>();
   private readonly located = new Map<number, string>();
-  /** What nodes said of themselves; for those that nobody has located yet. */
-  private readonly introduced = new Map<number, string>();
   private readonly links = new Map<string, OutboundLink>();
   private readonly dirty = new Set<OutboundLink>();
   private closed = false;
@@ -85,7 +81,7 @@ export class TcpNetwork<Message> implements Network<Message> {
   }
 
   send(to: number, message: Message): void {
-    const address = this.located.get(to) ?? this.introduced.get(to);
+    const address = this.located.get(to);
     if (address !== undefined) this.enqueue(address, to, message);
   }
 
@@ -108,8 +104,8 @@ export class TcpNetwork<Message> implements Network<Message> {
     if (link === undefined) {
       const target = parseAddress(address);
       if (target === undefined) return;
-      const { node, cluster, address: own } = this.options;
-      link = new OutboundLink(target, { cluster, from: node, address: own, to }, (what, reason) =>
+      const { node, cluster } = this.options;
+      link = new OutboundLink(target, { cluster, from: node, to }, (what, reason) =>
         this.event(what, address, reason),
       );
       this.links.set(key, link);
@@ -141,10 +137,7 @@ export class TcpNetwork<Message> implements Network<Message> {
             const refusal = this.refusal(hello);
             socket.write(encodeWelcome(refusal));
             if (refusal !== '') refuse(refusal);
-            else {
-              from = hello.from;
-              this.introduced.set(from, hello.address);
-            }
+            else from = hello.from;
           } else {
             this.options.onMessage(from, this.options.codec.decode(bytes));
           }
@@ -193,27 +186,24 @@ interface Hello {
   readonly version: number;
   readonly cluster: string;
   readonly from: number;
-  readonly address: string;
   /** 0 where only an address is known. */
   readonly to: number;
 }
 
 function encodeHello(hello: Omit<Hello, 'version'>): Buffer {
   const body = new ByteWriter().text(MAGIC).whole(VERSION).text(hello.cluster);
-  body.whole(hello.from).text(hello.address).whole(hello.to);
-  return framed(body.finish());
+  return framed(body.whole(hello.from).whole(hello.to).finish());
 }
 
 function decodeHello(bytes: Uint8Array): Hello {
   const reader = new ByteReader(bytes);
   if (reader.text() !== MAGIC) throw new MalformedError('not a Walrus node');
   const version = reader.whole();
-  if (version !== VERSION) return { version, cluster: '', from: 0, address: '', to: 0 };
+  if (version !== VERSION) return { version, cluster: '', from: 0, to: 0 };
   const hello: Hello = {
     version,
     cluster: reader.text(),
     from: reader.whole(),
-    address: reader.text(),
     to: reader.whole(),
   };
   reader.end();

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { WalrusClient } from '../client/client.ts';
+
+const PROGRAM = new URL('../../dist/impl/runtime/main.js', import.meta.url).pathname;
+const CLIENT_PORT = 20_000 + (process.pid % 10_000);
+const RAFT_PORT = CLIENT_PORT + 10_000;
+
+let child: ChildProcess | undefined;
+let out = '';
+const kept = mkdtempSync(join(tmpdir(), 'walrus-dev-test-'));
+
+afterEach(async () => {
+  if (child !== undefined && child.exitCode === null) {
+    child.kill('SIGTERM');
+    await once(child, 'close');
+  }
+  rmSync(kept, { recursive: true, force: true });
+});
+
+/** Resolves when the cluster says that it is up. */
+async function dev(...flags: string[]): Promise<void> {
+  out = '';
+  const ports = ['--client-port', `${CLIENT_PORT}`, '--raft-port', `${RAFT_PORT}`];
+  child = spawn(process.execPath, [PROGRAM, 'dev', ...ports, ...flags]);
+  child.stdout!.on('data', (chunk) => {
+    out += chunk;
+  });
+  await vi.waitFor(() => expect(out).toContain('3 nodes are up'), { timeout: 40_000 });
+}
+
+async function interrupt(): Promise<number | null> {
+  child!.kill('SIGINT');
+  const [code] = await once(child!, 'close');
+  return code as number | null;
+}
+
+test('starts three nodes, ends them on Ctrl-C, and keeps data only where it is told to', async () => {
+  await dev();
+  const directory = /data in (\S+) \(removed/.exec(out)?.[1];
+  expect(existsSync(directory!)).toBe(true);
+  expect(out).toMatch(/^node 2 \| .* listening /m);
+  expect(await interrupt()).toBe(0);
+  expect(existsSync(directory!)).toBe(false);
+
+  await dev('--data-dir', kept);
+  const addresses = [0, 1, 2].map((index) => `127.0.0.1:${CLIENT_PORT + index}`);
+  const before = new WalrusClient({ addresses });
+  await before.register('t');
+  await before.put('t', 'kept');
+  await before.close();
+  expect(await interrupt()).toBe(0);
+  expect(readdirSync(kept)).toEqual(['node_1', 'node_2', 'node_3']);
+
+  await dev('--data-dir', kept);
+  const after = new WalrusClient({ addresses });
+  expect(await after.fetch('t', 0)).toEqual({ next: 1, payload: 'kept' });
+  await after.close();
+  expect(await interrupt()).toBe(0);
+});
