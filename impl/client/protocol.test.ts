@@ -136,17 +136,29 @@ describe('responses', () => {
     expect(frame.toString('utf8', 4)).toBe(text);
   });
 
-  test("errors have upstream's texts where it has one", () => {
-    expect(errorText('UnknownTopic', '', 'logs', undefined)).toBe('unknown topic logs');
-    expect(errorText('NotOwner', '', 'logs', 3)).toBe('NotLeaderForPartition: t_logs_s_3');
-    expect(errorText('Timeout', 'no answer', 'logs', 3)).toBe('Timeout: no answer');
+  test.each<[ErrorCode, string, string]>([
+    ['UnknownTopic', 'unknown topic logs', 'unknown topic logs'],
+    ['NotOwner', 'NotLeaderForPartition: t_logs_s_3', 'NotLeaderForPartition: t_logs_s_3'],
+    ['LeaseExpired', 'NotLeaderForPartition: t_logs_s_3', 'NotLeaderForPartition: t_logs_s_3'],
+    ['Timeout', 'RPC error: Request timeout', 'RPC error: Request timeout'],
+    // Upstream's text would hide that the record may be there.
+    [
+      'OutcomeUnknown',
+      'NotLeaderForPartition: t_a_s_1',
+      'OutcomeUnknown: NotLeaderForPartition: t_a_s_1',
+    ],
+    ['Overloaded', 'too much', 'Overloaded: too much'],
+  ])('%s, %j is told as %j', (code, message, text) => {
+    expect(errorText(code, message)).toBe(text);
   });
 
   test('every code survives the wire in what a caller decides by', () => {
     for (const code of Object.keys(ERRORS) as ErrorCode[]) {
-      const read = errorFromText(errorText(code, 'why: so', 'a: b', 2));
-      expect({ retriable: read.retriable, committed: read.committed }).toEqual(ERRORS[code]);
-      if (code !== 'LeaseExpired') expect(read.code).toBe(code);
+      for (const message of ['why: so', 'unknown topic a: b', 'NotLeaderForPartition: t_a_s_1']) {
+        const { retriable, committed } = errorFromText(errorText(code, message));
+        expect({ retriable, committed }).toEqual(ERRORS[code]);
+      }
+      expect(errorFromText(errorText(code, 'why: so')).code).toBe(code);
     }
     expect(errorFromText('unknown command').code).toBe('InvalidArgument');
     expect(errorFromText('toString: x').code).toBe('InvalidArgument');

@@ -184,42 +184,38 @@ function asUtf8(payload: Uint8Array): Uint8Array {
   return Buffer.from(new TextDecoder().decode(payload));
 }
 
+/** Beginnings of upstream's error texts, on which scripts rely, and the code that each amounts to. */
+const UPSTREAM_TEXTS: readonly (readonly [string, ErrorCode])[] = [
+  ['unknown topic ', 'UnknownTopic'],
+  ['NotLeaderForPartition: ', 'NotOwner'],
+  ['RPC error: Request timeout', 'Timeout'],
+  ['no raft leader known for metadata proposal after retries', 'Timeout'],
+];
+
 /**
- * The text of an error on the wire. Upstream's where it has one, so that its scripts go on to work; else the
- * code, a colon and the message. `segment` is the open one of the topic, as far as this node knows.
+ * The text of an error on the wire: the message alone if it is one of upstream's and tells a caller as much as
+ * the code does, else code, colon, message.
  */
-export function errorText(
-  code: ErrorCode,
-  message: string,
-  topic: string,
-  segment: number | undefined,
-): string {
-  switch (code) {
-    case 'UnknownTopic':
-      return `${UNKNOWN_TOPIC}${topic}`;
-    case 'NotOwner':
-    case 'LeaseExpired':
-      return `${NOT_OWNER}t_${topic}_s_${segment ?? 1}`;
-    case 'NoLeader':
-      return NO_LEADER;
-    default:
-      return `${code}: ${message}`;
-  }
+export function errorText(code: ErrorCode, message: string): string {
+  const upstream = upstreamCode(message);
+  const enough =
+    upstream !== undefined &&
+    ERRORS[upstream].retriable === ERRORS[code].retriable &&
+    ERRORS[upstream].committed === ERRORS[code].committed;
+  return enough ? message : `${code}: ${message}`;
 }
 
-/** The error that an `ERR` text stands for; the inverse of `errorText` as far as the text tells. */
+/** The error that an `ERR` text stands for; it has the same `retriable` and `committed` as the one told. */
 export function errorFromText(text: string): WalrusError {
+  const upstream = upstreamCode(text);
+  if (upstream !== undefined) return new WalrusError(upstream, text);
   const colon = text.indexOf(': ');
   const code = text.slice(0, Math.max(colon, 0));
-  if (Object.hasOwn(ERRORS, code)) {
-    return new WalrusError(code as ErrorCode, text.slice(colon + 2));
-  }
-  if (text.startsWith(UNKNOWN_TOPIC)) return new WalrusError('UnknownTopic', text);
-  if (text.startsWith(NOT_OWNER)) return new WalrusError('NotOwner', text);
-  if (text === NO_LEADER) return new WalrusError('NoLeader', text);
-  return new WalrusError('InvalidArgument', text);
+  return Object.hasOwn(ERRORS, code)
+    ? new WalrusError(code as ErrorCode, text.slice(colon + 2))
+    : new WalrusError('InvalidArgument', text);
 }
 
-const UNKNOWN_TOPIC = 'unknown topic ';
-const NOT_OWNER = 'NotLeaderForPartition: ';
-const NO_LEADER = 'no raft leader known for metadata proposal after retries';
+function upstreamCode(text: string): ErrorCode | undefined {
+  return UPSTREAM_TEXTS.find(([beginning]) => text.startsWith(beginning))?.[1];
+}

@@ -8,7 +8,7 @@ import { WalrusClient } from '../client/client.ts';
 
 const PROGRAM = new URL('../../dist/impl/runtime/main.js', import.meta.url).pathname;
 const CLIENT_PORT = 20_000 + (process.pid % 10_000);
-const RAFT_PORT = CLIENT_PORT + 10_000;
+const RAFT_PORT = CLIENT_PORT + 3;
 
 let child: ChildProcess | undefined;
 let out = '';

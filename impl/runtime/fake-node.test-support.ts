@@ -73,9 +73,14 @@ export class FakeNode implements HostedNode<string> {
       }
       return { kind: 'registered' };
     }
-    if (operation.topic === 'not-mine') return { kind: 'error', code: 'NotOwner', message: 'no' };
+    if (operation.topic === 'not-mine') {
+      return { kind: 'error', code: 'NotOwner', message: 'NotLeaderForPartition: t_not-mine_s_1' };
+    }
     const topic = this.topics.get(operation.topic);
-    if (topic === undefined) return { kind: 'error', code: 'UnknownTopic', message: 'none' };
+    if (topic === undefined) {
+      const message = `unknown topic ${operation.topic}`;
+      return { kind: 'error', code: 'UnknownTopic', message };
+    }
     if (operation.kind === 'put') {
       topic.records.push(operation.record.slice());
       return {

@@ -134,7 +134,7 @@ export class ClientServer {
   private stateOf(topic: string): Response {
     const state = this.service.topicState(topic);
     if (state === undefined) {
-      return { kind: 'error', message: errorText('UnknownTopic', '', topic, undefined) };
+      return { kind: 'error', message: errorText('UnknownTopic', `unknown topic ${topic}`) };
     }
     const text = JSON.stringify({
       current_segment: state.currentSegment,
@@ -157,11 +157,8 @@ export class ClientServer {
           : { kind: 'payload', payload: reply.record };
       case 'empty':
         return { kind: 'empty' };
-      case 'error': {
-        const { topic } = request;
-        const segment = this.service.topicState(topic)?.currentSegment;
-        return { kind: 'error', message: errorText(reply.code, reply.message, topic, segment) };
-      }
+      case 'error':
+        return { kind: 'error', message: errorText(reply.code, reply.message) };
     }
   }
 }
