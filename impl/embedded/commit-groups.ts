@@ -96,6 +96,7 @@ export class CommitGroups {
   #flushes: Flush[] = [];
   /** Operations that wait for memory, in order of arrival. */
   #waiting: Waiting[] = [];
+  #admitting = false;
   #timer: NodeJS.Timeout | undefined;
   #failure: WalrusError | undefined;
   /** Groups acknowledged so far. */
@@ -193,14 +194,18 @@ export class CommitGroups {
   }
 
   #admit(): void {
+    // What is admitted may commit, which may admit: the next must not overtake it.
+    if (this.#admitting) return;
+    this.#admitting = true;
     while (this.#waiting.length > 0) {
       const first = this.#waiting[0]!;
       const room = this.#failure ? 'failed' : this.#store.room(first.bytes);
-      if (room === 'busy') return;
+      if (room === 'busy') break;
       this.#waiting.shift();
       if (room === 'yes') first.run();
       else first.refuse(this.#failure ?? new WalrusError('NoSpace', 'the disk is full'));
     }
+    this.#admitting = false;
   }
 
   #armTimer(intervalMs: number): void {

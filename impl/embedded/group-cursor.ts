@@ -9,8 +9,6 @@ import { TopicReader } from './topic-reader.ts';
 /** The group of reads that name none. */
 export const DEFAULT_GROUP = '';
 const KEY_PREFIX = 'cursor ';
-/** What moving a cursor takes in the log, at most and but for the names. */
-const MOVE_BYTES = 128;
 
 export interface CursorSettings {
   readonly persistEvery: number;
@@ -103,27 +101,20 @@ export class GroupCursor {
     onStaged: (() => void) | undefined,
     onSettled: (() => void) | undefined,
   ): void {
-    const bytes = MOVE_BYTES + this.#key.length * 3;
-    const refuse = (error: WalrusError): void => {
-      settle(error);
+    if (this.topic.deleted) {
+      settle(new WalrusError('UnknownTopic', 'the topic was deleted'));
       onStaged?.();
       onSettled?.();
-    };
-    const run = (): void => {
-      if (this.topic.deleted) {
-        refuse(new WalrusError('UnknownTopic', 'the topic was deleted'));
-        return;
-      }
-      const group = this.#commits.current();
-      this.#stage(to);
-      group.onSettled((error) => {
-        settle(error);
-        onSettled?.();
-      });
-      onStaged?.();
-    };
-    if (this.#commits.hasRoom(bytes)) run();
-    else this.#commits.whenRoom(bytes, run, refuse);
+      return;
+    }
+    // Not subject to `room`: the store keeps a reserve for changes that give room back.
+    const group = this.#commits.current();
+    this.#stage(to);
+    group.onSettled((error) => {
+      settle(error);
+      onSettled?.();
+    });
+    onStaged?.();
   }
 
   #stage(to: number): void {

@@ -60,6 +60,8 @@ export interface WalrusOptions {
    * a topic without cursors stay. `never`: records stay until `trim` or `deleteTopic`.
    */
   readonly reclaim?: 'consumed' | 'never';
+  /** Size of one log file, 64 MiB by default, 64 KiB at least. Space is used again a file at a time. */
+  readonly fileBytes?: number;
 }
 
 export interface Settings {
@@ -70,6 +72,7 @@ export interface Settings {
   readonly fsync: FsyncSchedule;
   readonly disk: DiskChoice;
   readonly reclaimsConsumed: boolean;
+  readonly fileBytes: number;
   readonly quiet: boolean;
 }
 
@@ -82,6 +85,7 @@ export function settle(options: WalrusOptions, environment: Environment): Settin
   const { dir, namespace, disk = 'auto', reclaim = 'consumed' } = options;
   const { consistency = ReadConsistency.StrictlyAtOnce } = options;
   const { fsync = FsyncSchedule.Milliseconds(200) } = options;
+  const { fileBytes = FILE_BYTES_DEFAULT } = options;
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.includes(name)) invalid('options know no', name);
   }
@@ -97,6 +101,9 @@ export function settle(options: WalrusOptions, environment: Environment): Settin
   if (reclaim !== 'consumed' && reclaim !== 'never') {
     invalid("reclaim must be 'consumed' or 'never'", reclaim);
   }
+  if (wholeNumber('fileBytes', fileBytes) < FILE_BYTES_MIN) {
+    invalid(`fileBytes must be ${FILE_BYTES_MIN} or more`, fileBytes);
+  }
   const key = namespace ?? (dir === undefined ? environment.WALRUS_INSTANCE_KEY : undefined);
   const root = dir ?? (environment.WALRUS_DATA_DIR || 'wal_files');
   return {
@@ -106,11 +113,14 @@ export function settle(options: WalrusOptions, environment: Environment): Settin
     fsync: checkFsync(fsync),
     disk,
     reclaimsConsumed: reclaim === 'consumed',
+    fileBytes,
     quiet: environment.WALRUS_QUIET !== undefined,
   };
 }
 
-const OPTION_NAMES = ['dir', 'namespace', 'consistency', 'fsync', 'disk', 'reclaim'];
+const OPTION_NAMES = ['dir', 'namespace', 'consistency', 'fsync', 'disk', 'reclaim', 'fileBytes'];
+const FILE_BYTES_DEFAULT = 64 * 2 ** 20;
+const FILE_BYTES_MIN = 64 * 2 ** 10;
 
 function persistEveryOf(consistency: ReadConsistency): number {
   switch (consistency?.mode) {

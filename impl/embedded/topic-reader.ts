@@ -146,8 +146,7 @@ export class TopicReader {
   ): void {
     const { topic } = this;
     if (topic.deleted) {
-      done(undefined, []);
-      release();
+      this.#giveNothing(release, done);
       return;
     }
     const from = Math.max(this.position, topic.start);
@@ -178,8 +177,12 @@ export class TopicReader {
     release: () => void,
     done: EntriesDone,
   ): void {
+    if (records.length === 0) {
+      this.#giveNothing(release, done);
+      return;
+    }
     const entries = records.map((data, i) => ({ offset: from + i, data }));
-    if (!checkpoint || entries.length === 0) {
+    if (!checkpoint) {
       done(undefined, entries);
       release();
       return;
@@ -187,5 +190,13 @@ export class TopicReader {
     const settle = (error: WalrusError | undefined): void => done(error, error ? [] : entries);
     for (const { data } of entries) this.topic.consumedBytes += data.length;
     this.#advance(from + entries.length, settle, release);
+  }
+
+  /** After a turn of the event loop: a reader that polls must not keep the disk from being heard. */
+  #giveNothing(release: () => void, done: EntriesDone): void {
+    setImmediate(() => {
+      done(undefined, []);
+      release();
+    });
   }
 }

@@ -4,6 +4,7 @@
  * This file is what a user sees; it checks arguments and puts the pieces together. It does not know how bytes
  * lie on the disk (`impl/core/storage`), nor how they get there (`impl/runtime`, `native`).
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { isUint8Array } from 'node:util/types';
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
@@ -29,7 +30,6 @@ export const BATCH_ENTRIES_MAX = 2000;
 export const BATCH_BYTES_MAX: number = 10 * 2 ** 30;
 export const RECORD_BYTES_MAX: number = 2 ** 30;
 
-const FILE_BYTES = 64 * 2 ** 20;
 const BATCH_BYTES = 256 * 1024;
 const CHECKPOINT_BYTES = 64 * 2 ** 20;
 const ARENA_BYTES = 8 * 2 ** 20;
@@ -110,7 +110,7 @@ export class Walrus {
       link?.complete(completions),
     );
     try {
-      link = new StoreLink(disk, settings.fsync.mode === 'SyncEach');
+      link = new StoreLink(disk, settings);
       await link.open();
       const walrus = new Walrus(settings, disk, link);
       if (disk.way === 'portable' && settings.disk === 'auto' && !settings.quiet && !warned) {
@@ -194,7 +194,7 @@ export class Walrus {
   async readNext(topic: string, options: ReadOptions = {}): Promise<Entry | undefined> {
     const cursor = this.#sharedCursor(topic);
     const checkpoint = checkpointOf(options);
-    return cursor?.reader.next(checkpoint);
+    return cursor ? cursor.reader.next(checkpoint) : nothing(undefined);
   }
 
   /**
@@ -205,9 +205,10 @@ export class Walrus {
     const cursor = this.#sharedCursor(topic);
     const checkpoint = checkpointOf(options);
     const limits = limitsOf(options);
-    if (options.from === undefined) return cursor?.reader.batch(limits, checkpoint) ?? [];
-    const from = wholeNumber('from', options.from);
-    return cursor ? readFrom(cursor.topic, from, limits) : [];
+    if (cursor === undefined) return nothing([]);
+    if (options.from === undefined) return cursor.reader.batch(limits, checkpoint);
+    const entries = await readFrom(cursor.topic, wholeNumber('from', options.from), limits);
+    return entries.length > 0 ? entries : nothing(entries);
   }
 
   /** The entries that are there now, from `from` on, whatever the cursors. None if there is no such topic. */
@@ -248,7 +249,7 @@ export class Walrus {
     checkGroupName(group);
     const cursor = this.#topics.get(topic)?.cursors.get(group);
     if (cursor === undefined) return;
-    await this.#stage(FRAME_BYTES, () => {
+    await this.#stage(() => {
       cursor.remove();
       cursor.topic.cursors.delete(group);
       if (this.#settings.reclaimsConsumed) cursor.topic.reclaimConsumed(true);
@@ -293,7 +294,7 @@ export class Walrus {
     const it = this.#topics.get(topic);
     if (before > (it?.visibleEnd ?? 0)) invalid('offset must not lie beyond the end', before);
     if (it === undefined || before <= it.start) return;
-    await this.#stage(FRAME_BYTES, () => this.#store.trim(it.stream, before));
+    await this.#stage(() => this.#store.trim(it.stream, before));
   }
 
   /** Forgets the topic, its entries, its cursors and its mark. A topic of that name begins anew, at offset 0. */
@@ -302,7 +303,7 @@ export class Walrus {
     checkTopicName(topic);
     const it = this.#topics.get(topic);
     if (it === undefined) return;
-    await this.#stage(FRAME_BYTES, () => {
+    await this.#stage(() => {
       for (const cursor of it.cursors.values()) cursor.remove();
       this.#store.put(markKey(topic), undefined);
       this.#store.drop(it.stream);
@@ -417,16 +418,12 @@ export class Walrus {
     return group.promise(first);
   }
 
-  /** Stages a change as soon as there is room for it; resolves when it is acknowledged. */
-  #stage(bytes: number, change: () => void): Promise<void> {
+  /** Stages a small change, for which the store keeps a reserve of room; resolves when it is acknowledged. */
+  #stage(change: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const run = (): void => {
-        const group = this.#commits.current();
-        change();
-        group.onSettled((error) => (error ? reject(error) : resolve()));
-      };
-      if (this.#commits.hasRoom(bytes)) run();
-      else this.#commits.whenRoom(bytes, run, reject);
+      const group = this.#commits.current();
+      change();
+      group.onSettled((error) => (error ? reject(error) : resolve()));
     });
   }
 
@@ -440,7 +437,7 @@ export class Walrus {
     this.#assertOpen();
     checkTopicName(topic);
     const key = markKey(topic);
-    await this.#stage(FRAME_BYTES + key.length * 3, () => {
+    await this.#stage(() => {
       this.#store.put(key, new ByteWriter().whole(mark()).finish());
     });
   }
@@ -502,14 +499,14 @@ class StoreLink {
   onProgress: () => void = () => {};
   onFailed: (error: WalrusError) => void = () => {};
 
-  constructor(disk: OpenedDisk, syncOnCommit: boolean) {
+  constructor(disk: OpenedDisk, settings: Settings) {
     this.store = new Store(disk.disk, {
       checksum: disk.checksum,
       random: systemRandom,
-      fileBytes: FILE_BYTES,
+      fileBytes: settings.fileBytes,
       batchBytes: BATCH_BYTES,
       checkpointBytes: CHECKPOINT_BYTES,
-      syncOnCommit,
+      syncOnCommit: settings.fsync.mode === 'SyncEach',
       arena: disk.arena(ARENA_BYTES),
       onProgress: () => this.onProgress(),
       onFailed: (error) => this.onFailed(error),
@@ -581,6 +578,12 @@ function readFrom(topic: Topic, from: number, limits: Limits): Promise<Entry[]> 
       else resolve(records.map((data, i) => ({ offset: from + i, data })));
     });
   });
+}
+
+/** After a turn of the event loop: a reader that polls must not keep the disk from being heard. */
+async function nothing<Value>(value: Value): Promise<Value> {
+  await turn();
+  return value;
 }
 
 function markKey(topic: string): string {

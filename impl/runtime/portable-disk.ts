@@ -5,7 +5,7 @@
  * completed by the end of a turn of the event loop is delivered in one call. The bytes go through the page
  * cache, and each request costs a hop to the pool and back.
  */
-import { close, constants, fdatasync, fstat, open, read, write } from 'node:fs';
+import { close, constants, fdatasync, fstat, ftruncate, open, read, write } from 'node:fs';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -197,17 +197,25 @@ export class PortableDisk implements Disk {
       this.#complete(request.id, error);
       for (const next of waiting) this.#submitToFile(next);
     };
-    const zeros = new Uint8Array(ZEROS_BYTES);
-    const extend = (from: number): void => {
-      const bytes = zeros.subarray(0, Math.max(0, request.sizeBytes - from));
-      if (bytes.length === 0) finish(null);
-      else {
-        writeAll(file.fd, bytes, from, (error) =>
-          error ? finish(error) : extend(from + bytes.length),
-        );
+    fstat(file.fd, (statError, stats) => {
+      if (statError) {
+        finish(statError);
+        return;
       }
-    };
-    fstat(file.fd, (error, stats) => (error ? finish(error) : extend(stats.size)));
+      const zeros = new Uint8Array(ZEROS_BYTES);
+      const extend = (from: number): void => {
+        const bytes = zeros.subarray(0, Math.max(0, request.sizeBytes - from));
+        if (bytes.length === 0) finish(null);
+        else {
+          writeAll(file.fd, bytes, from, (error) => {
+            // What was refused takes no room from others.
+            if (error) ftruncate(file.fd, stats.size, () => finish(error));
+            else extend(from + bytes.length);
+          });
+        }
+      };
+      extend(stats.size);
+    });
   }
 
   #settle<Value>(

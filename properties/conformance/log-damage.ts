@@ -1,0 +1,2 @@
+import type { Cases } from './log-world.ts';
+export const damageCases: Cases = () => {};

@@ -1,0 +1,108 @@
+/** Where logs live that are being tested, and how they end. */
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type DiskChoice,
+  type Entry,
+  FsyncSchedule,
+  Walrus,
+  type WalrusOptions,
+} from '../../impl/embedded/walrus.ts';
+
+/** Upstream's blocks have 10 MiB; here an eighth of that, in files of 1 MiB, unless the full size is asked for. */
+const FULL = process.env.WALRUS_TEST_SCALE === 'full';
+export const MEBIBYTE: number = FULL ? 2 ** 20 : 2 ** 20 / 8;
+export const FILE_BYTES: number = FULL ? 64 * 2 ** 20 : 2 ** 20;
+
+/** How a log ends before it is opened again: in good order, or as `kill -9` leaves it. */
+export type Ending = 'closed' | 'killed';
+export const ENDINGS: readonly Ending[] = ['closed', 'killed'];
+
+/** A directory of its own for each test, and the logs that were opened there. */
+export class LogWorld {
+  readonly directory: string;
+  readonly #disk: DiskChoice;
+  readonly #open = new Map<Walrus, WalrusOptions>();
+  #copies = 0;
+
+  constructor(directory: string, disk: DiskChoice) {
+    this.directory = directory;
+    this.#disk = disk;
+  }
+
+  async open(options: WalrusOptions = {}): Promise<Walrus> {
+    const all = {
+      dir: join(this.directory, 'data'),
+      disk: this.#disk,
+      fsync: FsyncSchedule.NoFsync,
+      fileBytes: FILE_BYTES,
+      ...options,
+    };
+    const log = await Walrus.open(all);
+    this.#open.set(log, all);
+    return log;
+  }
+
+  /** Opens anew what `log` wrote, perhaps with other options. */
+  async reopen(log: Walrus, ending: Ending, options: WalrusOptions = {}): Promise<Walrus> {
+    const before = { ...this.#open.get(log)!, ...options };
+    if (ending === 'closed') {
+      await log.close();
+      return this.open(before);
+    }
+    // What the operating system was given is all that a killed process leaves, and a copy holds just that.
+    const dir = join(this.directory, `copy-${++this.#copies}`);
+    await cp(before.dir!, dir, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+    await log.close();
+    return this.open({ ...before, dir });
+  }
+
+  async dispose(): Promise<void> {
+    for (const log of this.#open.keys()) await log.close().catch(() => {});
+    await rm(this.directory, { recursive: true });
+  }
+}
+
+/** Test cases that want a fresh world each. */
+export type Cases = (world: () => LogWorld) => void;
+
+export function bytes(text: string): Uint8Array {
+  return Buffer.from(text);
+}
+
+export function textOf(entry: Entry | undefined): string | undefined {
+  return entry && Buffer.from(entry.data).toString();
+}
+
+export function textsOf(entries: readonly Entry[]): string[] {
+  return entries.map((entry) => textOf(entry)!);
+}
+
+/** Reads with the shared cursor until nothing is left. */
+export async function drain(log: Walrus, topic: string): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for (let entry = await log.readNext(topic); entry; entry = await log.readNext(topic)) {
+    entries.push(entry);
+  }
+  return entries;
+}
+
+/** Bytes that tell their seed and their place. */
+export function pattern(length: number, seed: number): Uint8Array {
+  const words = new Uint32Array(Math.ceil(length / 4));
+  let state = (seed * 2654435761 + 12345) >>> 0;
+  for (let i = 0; i < words.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    words[i] = state;
+  }
+  return new Uint8Array(words.buffer, 0, length);
+}
+
+/** As `toEqual`, but quick on megabytes. */
+export function sameBytes(one: Uint8Array | undefined, other: Uint8Array): boolean {
+  return one !== undefined && Buffer.compare(one, other) === 0;
+}
+
+export function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
