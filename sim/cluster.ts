@@ -40,6 +40,8 @@ export interface ClusterOptions {
 export interface ClusterObserver {
   /** A node does something that the specification has a name for. */
   traced(event: TraceEvent): void;
+  /** A message leaves a node, whatever becomes of it. */
+  sent(from: NodeId, to: NodeId, envelope: Envelope): void;
   /** A node has handled an input; `message` is what it heard, if it was one. */
   afterInput(node: Node, message: Envelope | undefined): void;
   /** A node answers a client. */
@@ -199,8 +201,10 @@ export class Cluster {
   private networkOf(machine: Machine): Network<Envelope> {
     const { encode } = this.options;
     machine.located.clear();
-    const send = (to: number, envelope: Envelope): void =>
+    const send = (to: number, envelope: Envelope): void => {
+      this.observer.sent(machine.id, to as NodeId, envelope);
       this.network.send(machine.id, to, encode === undefined ? envelope : encode(envelope));
+    };
     return {
       send: (to, envelope) => {
         if (machine.located.has(to)) send(to, envelope);

@@ -5,6 +5,7 @@
  */
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
+import type { NodeId } from '../impl/core/ids.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { TraceEvent } from '../impl/core/trace.ts';
 import { decodeEnvelope, encodeEnvelope } from '../impl/node/message-codec.ts';
@@ -19,6 +20,7 @@ import {
   ReadIsTrueProp,
   RealTimeOrderProp,
 } from '../properties/history.ts';
+import { RaftChecker } from '../properties/raft-invariants.ts';
 import { demand, Violation } from '../properties/violation.ts';
 import { Aftermath } from './aftermath.ts';
 import { VirtualTime } from './clock.ts';
@@ -98,6 +100,7 @@ const throughBytes = (envelope: Envelope): Envelope => decodeEnvelope(encodeEnve
 export class Simulation {
   readonly time: VirtualTime = new VirtualTime();
   readonly checker: Checker = new Checker(crc32c);
+  readonly raftChecker: RaftChecker = new RaftChecker();
   readonly cluster: Cluster;
   readonly workload: Workload;
   readonly trace: Trace;
@@ -188,10 +191,15 @@ export class Simulation {
     this.checker.emit(event);
   }
 
+  sent(from: NodeId, to: NodeId, { body }: Envelope): void {
+    if (body.kind === 'RequestVoteResponse') this.raftChecker.sent(from, to, body);
+  }
+
   afterInput(node: Node, envelope: Envelope | undefined): void {
     const body = envelope?.body;
     const records = body !== undefined && 'records' in body ? body : undefined;
     this.checker.afterInput(node, records);
+    if (node.raft !== undefined) this.raftChecker.afterInput(node.id, node.raft);
   }
 
   replied(operation: Operation, reply: Reply): void {
@@ -204,6 +212,7 @@ export class Simulation {
 
   ended(machine: Machine, reason: WalrusError | undefined): void {
     this.checker.crashed(machine.id);
+    this.raftChecker.crashed(machine.id);
     const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
     this.say({ name: 'Ended', node: machine.id, detail });
     if (reason !== undefined) NoFalseAlarmInv(machine, reason);
@@ -215,12 +224,14 @@ export class Simulation {
   crash(machine: Machine, power: boolean): void {
     this.cluster.crash(machine, power);
     this.checker.crashed(machine.id);
+    this.raftChecker.crashed(machine.id);
     this.trace.note({ name: 'Crash', node: machine.id });
   }
 
   replaceDisk(machine: Machine): void {
     this.cluster.replaceDisk(machine);
     this.checker.diskReplaced(machine.id);
+    this.raftChecker.diskReplaced(machine.id);
     this.trace.note({ name: 'ReplaceDisk', node: machine.id });
   }
 
@@ -257,7 +268,10 @@ export class Simulation {
       events: this.events,
       calls: Object.fromEntries(calls),
       faults,
-      evaluations: Object.fromEntries(this.checker.evaluations),
+      evaluations: Object.fromEntries([
+        ...this.checker.evaluations,
+        ...this.raftChecker.evaluations,
+      ]),
       probes: Object.fromEntries(this.checker.probes),
     };
   }

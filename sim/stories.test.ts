@@ -163,6 +163,8 @@ class Story {
     this.checker.emit(event);
   }
 
+  sent(): void {}
+
   afterInput(node: Node, envelope: Envelope | undefined): void {
     const body = envelope?.body;
     this.checker.afterInput(node, body !== undefined && 'records' in body ? body : undefined);

@@ -183,7 +183,16 @@ export class Workload {
       const { topic } = call.operation;
       this.ends.set(topic, Math.max(this.ends.get(topic) ?? 0, reply.offset + 1));
     }
+    if (reply?.kind === 'error' && reply.code === 'UnknownTopic') this.register(call);
     done(reply);
+  }
+
+  /** Whoever finds that a topic does not exist has it made. */
+  private register({ id, client, operation }: Call): void {
+    const node = 1 + this.randomness.stream(`client/${client}`).below(this.cluster.machines.length);
+    const kind = 'register';
+    const { topic } = operation;
+    this.ask({ id, client, atMs: 0, kind, topic, group: '', node, amount: 0 }, () => {});
   }
 
   private operationOf({ kind, id, topic, group, amount }: PlannedCall): Operation {
