@@ -134,8 +134,8 @@ export function writeRequest(
     return;
   }
   const { topic } = request;
-  if (topic === '' || topic.includes(' ')) {
-    throw new WalrusError('InvalidTopic', `a topic is not empty and has no spaces: "${topic}"`);
+  if (topic === '' || /\p{White_Space}/u.test(topic)) {
+    throw new WalrusError('InvalidTopic', 'a topic is not empty and has no white space');
   }
   const head = `${request.kind.toUpperCase()} ${topic}`;
   if (request.kind === 'fetch') {
