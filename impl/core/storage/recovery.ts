@@ -49,6 +49,9 @@ type Done = (error: WalrusError | undefined, recovered: Recovered | undefined) =
 
 /** Enough for the header of a file and, mostly, its first frame. */
 const PROBE_BYTES = 64 * 1024;
+/** The log is read by so much at a time; a larger frame in one piece. */
+const WINDOW_BYTES = 1024 * 1024;
+const END_OF_FILE = { offset: Infinity, windowBytes: WINDOW_BYTES };
 
 interface Candidate {
   readonly file: LogFile;
@@ -65,10 +68,8 @@ interface Candidate {
 interface PendingPart {
   readonly lsn: Lsn;
   readonly bytes: Uint8Array;
-  /** Where the frame begins, where the part does, where it ends. */
-  readonly frameAt: number;
-  readonly at: number;
-  readonly end: number;
+  /** How much of the frame comes before it. */
+  readonly counts: number;
   readonly selection: Selection;
 }
 
@@ -105,6 +106,7 @@ export class Recovery implements BodyVisitor {
   /** Frames of a transaction whose end has not been met. */
   private pending: PendingPart[] = [];
   private frameLsn: Lsn = 0;
+  private window: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   constructor(requests: Requests, checksum: Checksum, random: Random, done: Done) {
     this.requests = requests;
@@ -292,10 +294,7 @@ export class Recovery implements BodyVisitor {
       else this.scan(i + 1);
       return;
     }
-    this.readAt(candidate, from, sizeBytes - from, (bytes) => {
-      this.scannedBytes += bytes.length;
-      if (this.scanFile(candidate, bytes, bound)) this.scan(i + 1);
-    });
+    this.scanFile(candidate, from, WINDOW_BYTES, bound, () => this.scan(i + 1));
   }
 
   /** The file that holds the checkpoint's lsn goes only when another begins there. */
@@ -310,41 +309,82 @@ export class Recovery implements BodyVisitor {
     return true;
   }
 
-  /** False if it failed. */
-  private scanFile(candidate: Candidate, bytes: Uint8Array, bound: Lsn): boolean {
-    const { file, from } = candidate;
+  /** Reads the frames of one file from `offset` on, a window at a time. */
+  private scanFile(
+    candidate: Candidate,
+    offset: number,
+    windowBytes: number,
+    bound: Lsn,
+    next: () => void,
+  ): void {
+    const length = Math.min(windowBytes, candidate.sizeBytes - offset);
+    if (length < FRAME_HEADER_BYTES) {
+      next();
+      return;
+    }
+    this.readAt(candidate, offset, length, (bytes) => {
+      const end = this.scanWindow(candidate, offset, bytes, bound);
+      if (end === undefined) return;
+      this.scannedBytes += Math.min(end.offset - offset, length);
+      if (end.offset === offset && end.windowBytes <= windowBytes) next();
+      else this.scanFile(candidate, end.offset, end.windowBytes, bound, next);
+    });
+  }
+
+  /** Where to go on, and with how large a window; undefined if it failed. */
+  private scanWindow(
+    candidate: Candidate,
+    from: number,
+    bytes: Uint8Array,
+    bound: Lsn,
+  ): { offset: number; windowBytes: number } | undefined {
+    const { file, sizeBytes } = candidate;
     const view = viewOf(bytes);
     const base = file.begin === Infinity ? undefined : file.begin - FILE_HEAD_BYTES + from;
     let at = 0;
     while (at + FRAME_HEADER_BYTES <= bytes.length) {
-      if (base !== undefined && base + at >= bound) return true;
+      if (base !== undefined && base + at >= bound) return END_OF_FILE;
       const frame = decodeFrame(bytes, view, at, this.checksum);
+      if (frame === 'more') {
+        const windowBytes = claimedFrameBytes(view, at);
+        if (from + at + windowBytes <= sizeBytes) {
+          return { offset: from + at, windowBytes: Math.max(windowBytes, WINDOW_BYTES) };
+        }
+      }
       const isFrame = typeof frame !== 'string' && this.isOurs(frame, file);
       if (!isFrame || (base !== undefined && frame.lsn !== base + at)) {
         this.meetHole(file.name, from + at);
         at = nextMagic(view, at + 8, bytes.length);
-        continue;
-      }
-      if (!candidate.hasHeader) {
-        this.corrupt(file.name, 0, 'its header does not verify, but frames behind it do');
-        return false;
-      }
-      if (base === undefined || frame.lsn !== this.at) this.meetHole(file.name, from + at);
-      if (this.hole === undefined) {
-        if (!this.take(candidate, frame, bytes, at)) return false;
-      } else if (frame.durable > this.hole.lsn) {
-        const { hole } = this;
-        this.corrupt(
-          hole.file,
-          hole.offsetBytes,
-          `no frame with lsn ${hole.lsn}, which was durable`,
-        );
-        return false;
+      } else if (this.meetFrame(candidate, frame, bytes, at, from + at)) {
+        at += frame.frameBytes;
       } else {
-        this.cutBytes += frame.frameBytes;
+        return undefined;
       }
-      at += frame.frameBytes;
     }
+    return { offset: from + at, windowBytes: WINDOW_BYTES };
+  }
+
+  /** False if the frame proves damage. */
+  private meetFrame(
+    candidate: Candidate,
+    frame: FrameHeader,
+    bytes: Uint8Array,
+    at: number,
+    offset: number,
+  ): boolean {
+    const { name } = candidate.file;
+    if (!candidate.hasHeader) {
+      this.corrupt(name, 0, 'its header does not verify, but frames behind it do');
+      return false;
+    }
+    if (frame.lsn !== this.at) this.meetHole(name, offset);
+    const { hole } = this;
+    if (hole === undefined) return this.take(candidate, frame, bytes, at, offset);
+    if (frame.durable > hole.lsn) {
+      this.corrupt(hole.file, hole.offsetBytes, `no frame with lsn ${hole.lsn}, which was durable`);
+      return false;
+    }
+    this.cutBytes += frame.frameBytes;
     return true;
   }
 
@@ -357,7 +397,13 @@ export class Recovery implements BodyVisitor {
     this.hole ??= { lsn: this.at, file, offsetBytes };
   }
 
-  private take(candidate: Candidate, frame: FrameHeader, bytes: Uint8Array, at: number): boolean {
+  private take(
+    candidate: Candidate,
+    frame: FrameHeader,
+    bytes: Uint8Array,
+    at: number,
+    offset: number,
+  ): boolean {
     candidate.counts = true;
     if (!this.files.includes(candidate.file)) this.files.push(candidate.file);
     if (!frame.continues) this.dropPending();
@@ -368,18 +414,19 @@ export class Recovery implements BodyVisitor {
     try {
       if (committed > body) {
         for (const part of this.pending) {
-          this.apply(part.bytes, part.at, part.end, part.selection, part.lsn);
+          this.apply(part.bytes, 0, part.bytes.length, part.selection, part.lsn);
         }
         this.pending = [];
         selection = this.apply(bytes, body, committed, selection, frame.lsn);
       }
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
-      this.corrupt(candidate.file.name, candidate.from + at, error.message);
+      this.corrupt(candidate.file.name, offset, error.message);
       return false;
     }
     if (end > committed) {
-      this.pending.push({ lsn: frame.lsn, bytes, frameAt: at, at: committed, end, selection });
+      const part = bytes.slice(committed, end);
+      this.pending.push({ lsn: frame.lsn, bytes: part, counts: committed - at, selection });
     }
     this.at = frame.lsn + frame.frameBytes;
     return true;
@@ -388,7 +435,7 @@ export class Recovery implements BodyVisitor {
   /** The transaction was never finished; readers of its first frame have to know how much of that counts. */
   private dropPending(): void {
     const first = this.pending[0];
-    if (first !== undefined) this.unfinished.set(first.lsn, first.at - first.frameAt);
+    if (first !== undefined) this.unfinished.set(first.lsn, first.counts);
     this.pending = [];
   }
 
@@ -553,9 +600,12 @@ export class Recovery implements BodyVisitor {
     length: number,
     then: (bytes: Uint8Array) => void,
   ): void {
-    const into = new Uint8Array(length);
+    // One read at a time, and nothing keeps a view.
+    if (length > this.window.length) this.window = new Uint8Array(length);
+    const into = this.window.subarray(0, length);
     this.must(`reading ${file.name}`, { op: 'read', file: handle!, offsetBytes, into }, (read) => {
-      then(into.subarray(0, read.lengthBytes));
+      if (read.lengthBytes === length) then(into);
+      else this.fail(new WalrusError('StorageFailed', `${file.name} is shorter than its size`));
     });
   }
 
@@ -587,8 +637,10 @@ export class Recovery implements BodyVisitor {
 
 /** Next multiple of 8 at which a frame may begin. */
 function nextMagic(view: DataView, from: number, end: number): number {
+  const last = end - FRAME_HEADER_BYTES;
+  const magic = FRAME_MAGIC;
   let at = from;
-  while (at + FRAME_HEADER_BYTES <= end && view.getUint32(at, true) !== FRAME_MAGIC) at += 8;
+  while (at <= last && view.getUint32(at, true) !== magic) at += 8;
   return at;
 }
 
