@@ -25,7 +25,7 @@ VARIABLES
   begun    \* nodes that have started once
 
 Line == Traces[trace][next]
-TraceView == <<trace, next>>
+TraceView == <<trace, next, Evaluated(<<meta, view, disk, lives, writing, history, reading, proposals>>)>>
 
 \* In the place of the set of messages a sequence; of all of them the one that the line speaks of can be taken.
 TraceNoMessages == <<>>

@@ -26,7 +26,7 @@ VARIABLES
   next     \* the number of its next event
 
 Line == Traces[trace][next]
-TraceView == <<trace, next>>
+TraceView == <<trace, next, Evaluated(<<memory, ghosts, disk>>)>>
 
 \* In the place of the sets of MetadataRaft.
 NoSequence == <<>>

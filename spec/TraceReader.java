@@ -5,6 +5,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import tlc2.value.impl.BoolValue;
+import tlc2.value.impl.FcnLambdaValue;
+import tlc2.value.impl.FcnRcdValue;
 import tlc2.value.impl.IntValue;
 import tlc2.value.impl.RecordValue;
 import tlc2.value.impl.SetEnumValue;
@@ -30,6 +32,23 @@ public final class TraceReader {
     Value[] traces = new Value[all.length - 1];
     System.arraycopy(all, 1, traces, 0, traces.length);
     return new TupleValue(traces);
+  }
+
+  public static Value Evaluated(Value value) {
+    evaluate(value);
+    return BoolValue.ValTrue;
+  }
+
+  private static void evaluate(Value value) {
+    if (value instanceof FcnLambdaValue) evaluate(value.toFcnRcd());
+    else if (value instanceof FcnRcdValue) evaluateAll(((FcnRcdValue) value).values);
+    else if (value instanceof RecordValue) evaluateAll(((RecordValue) value).values);
+    else if (value instanceof TupleValue) evaluateAll(((TupleValue) value).elems);
+    else if (value instanceof SetEnumValue) evaluateAll(((SetEnumValue) value.normalize()).elems.toArray());
+  }
+
+  private static void evaluateAll(Value[] values) {
+    for (Value value : values) if (!(value instanceof IntValue)) evaluate(value);
   }
 
   private static synchronized Value[] lines() throws IOException {

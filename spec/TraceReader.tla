@@ -4,4 +4,8 @@
 
 Header == CHOOSE header : TRUE
 Traces == CHOOSE traces : TRUE
+
+\* True. TLC leaves functions unevaluated until somebody looks at them, and a view looks at very little: without this,
+\* what a state holds would be a chain of all that was ever done to it.
+Evaluated(value) == TRUE
 =============================================================================
