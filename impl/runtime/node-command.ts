@@ -5,7 +5,7 @@ import { WalrusError } from '../core/errors.ts';
 import { FLAG_DEFAULTS, type ProcessConfig, readConfig } from './config.ts';
 import { EXIT, exitCodeOf } from './exit-code.ts';
 import { openLog } from './log.ts';
-import { startNode } from './node-process.ts';
+import { type RunningNode, startNode } from './node-process.ts';
 
 /** A node that was asked to leave and has not by then is ended. */
 const LEAVE_MS = 10_000;
@@ -101,15 +101,18 @@ async function runToTheEnd(config: ProcessConfig, log: Logger): Promise<Error | 
     process.on('uncaughtException', resolve);
     process.on('unhandledRejection', (reason) => resolve(reason as Error));
   });
+  let node: RunningNode | undefined;
+  let leaving = false;
+  const leave = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'leaving');
+    leaving = true;
+    node?.stop();
+    setTimeout(() => process.exit(EXIT.bug), LEAVE_MS).unref();
+  };
+  process.once('SIGTERM', leave).once('SIGINT', leave);
   try {
-    const node = await startNode(config, log);
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        log.info({ signal }, 'leaving');
-        node.stop();
-        setTimeout(() => process.exit(EXIT.bug), LEAVE_MS).unref();
-      });
-    }
+    node = await startNode(config, log);
+    if (leaving) node.stop();
     return await Promise.race([node.ended, crashed]);
   } catch (error) {
     return error as Error;

@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePorts } from './free-ports.test-support.ts';
+
+const PROGRAM = new URL('../../dist/impl/runtime/main.js', import.meta.url).pathname;
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'walrus-node-'));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `walrus node` to its end; `signal` is sent once it listens. */
+async function node(flags: readonly string[], signal?: NodeJS.Signals): Promise<Ended> {
+  const [raftPort, clientPort] = await freePorts(2);
+  const child = spawn(process.execPath, [
+    PROGRAM,
+    'node',
+    ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`, '--data-dir', directory],
+    ...flags,
+  ]);
+  let out = '';
+  let err = '';
+  let sent = signal === undefined;
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+    if (sent || !out.includes('"listening"')) return;
+    sent = true;
+    child.kill(signal);
+  });
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+  });
+  const [code] = await once(child, 'close');
+  return { code: code as number | null, out, err };
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s is a good end', async (signal) => {
+  const { code, out, err } = await node([], signal);
+  expect(err).toBe('');
+  expect(out).toContain('"stopped"');
+  expect(code).toBe(0);
+});
+
+describe('ends that are not', () => {
+  test('flags that are wrong: told all at once, nothing started', async () => {
+    const { code, out, err } = await node(['--node-id', 'x', '--join', 'nowhere']);
+    expect(err).toMatch(/^error: --node-id: .*\nerror: --join: expected HOST:PORT\n$/);
+    expect(out).toBe('');
+    expect(code).toBe(64);
+  });
+
+  test('a flag that does not exist', async () => {
+    const { code, err } = await node(['--fsync', 'never']);
+    expect(err).toContain("unknown option '--fsync'");
+    expect(code).toBe(1);
+  });
+
+  test('a name to tell others that nobody can resolve', async () => {
+    const { code, out } = await node(['--raft-advertise-host', 'no.such.host.invalid']);
+    expect(out).toContain('--raft-advertise-host');
+    expect(code).toBe(64);
+  });
+
+  test('a client port that is taken', async () => {
+    const [port] = await freePorts(1);
+    const holder = createServer().listen(port, '127.0.0.1');
+    await once(holder, 'listening');
+    const { code, out } = await node(['--client-port', `${port}`]);
+    expect(out).toContain('EADDRINUSE');
+    expect(code).toBe(75);
+    holder.close();
+  });
+
+  test('a log file takes the place of stdout and is begun anew', async () => {
+    const file = join(directory, 'node.txt');
+    for (let life = 0; life < 2; life++) {
+      expect(await node(['--log-file', file, '--raft-advertise-host', 'x.invalid'])).toEqual({
+        code: 64,
+        out: '',
+        err: '',
+      });
+    }
+    expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(1);
+  });
+});
