@@ -31,7 +31,6 @@ export const BATCH_BYTES_MAX: number = 10 * 2 ** 30;
 export const RECORD_BYTES_MAX: number = 2 ** 30;
 
 const BATCH_BYTES = 256 * 1024;
-const CHECKPOINT_BYTES = 64 * 2 ** 20;
 const ARENA_BYTES = 8 * 2 ** 20;
 const READ_BYTES_DEFAULT = 2 ** 20;
 /** What a record or a change takes in the log beside its bytes, at most. */
@@ -505,7 +504,8 @@ class StoreLink {
       random: systemRandom,
       fileBytes: settings.fileBytes,
       batchBytes: BATCH_BYTES,
-      checkpointBytes: CHECKPOINT_BYTES,
+      // A file can go when a checkpoint no longer needs it.
+      checkpointBytes: settings.fileBytes,
       syncOnCommit: settings.fsync.mode === 'SyncEach',
       arena: disk.arena(ARENA_BYTES),
       onProgress: () => this.onProgress(),
