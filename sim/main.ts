@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError } from 'commander';
 import { hasFailed, playAll } from './fleet.ts';
+import type { Regression } from './regression.ts';
 import { type Played, play, runOfSeed } from './seed.ts';
 import { shrink } from './shrink.ts';
 import type { Run } from './simulator.ts';
@@ -24,12 +25,6 @@ interface Flags {
   readonly shrink?: boolean;
   readonly verbose?: boolean;
   readonly keepGoing?: boolean;
-}
-
-/** A regression file: a run, and what it once showed. */
-export interface Regression extends Run {
-  readonly property: string;
-  readonly note: string;
 }
 
 const REGRESSIONS = 'traces/regressions';

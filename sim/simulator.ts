@@ -85,6 +85,8 @@ export function planRun(seed: string, options: SimOptions): Run {
   };
 }
 
+/** So many events within a millisecond mean that something goes round in a circle. */
+const SPINNING_EVENTS = 100_000;
 /** After which time somebody starts a node again that ended by itself. */
 const RESTART_MS = 1000;
 
@@ -109,6 +111,8 @@ export class Simulation {
   healed = false;
   private readonly faultCounts = new Map<string, number>();
   private events = 0;
+  private watchEvents = SPINNING_EVENTS;
+  private watchMs = 0;
   /** Machines that are left as they are since the cluster was healed. */
   private readonly frozen = new Set<Machine>();
 
@@ -152,6 +156,10 @@ export class Simulation {
   tick(): void {
     this.time.step();
     this.events++;
+    if (this.events < this.watchEvents) return;
+    demand(this.time.nowMs > this.watchMs + 1, 'NoSpinningInv', () => 'time does not move on');
+    this.watchEvents = this.events + SPINNING_EVENTS;
+    this.watchMs = this.time.nowMs;
   }
 
   private underFaults(): void {
