@@ -117,13 +117,11 @@ InitFigure8 ==
 -----------------------------------------------------------------------------
 (* Probes: these must fail, and so show that what the invariants are about does happen *)
 
-NobodyIsElectedTwiceProbe == \A a, b \in elected : a[1] = b[1]
-NothingIsDecidedProbe == Len(decided) < 3
+OneIsElectedProbe == \A a, b \in elected : a[1] = b[1]
 NoMembershipIsDecidedProbe == \A i \in 2..Len(decided) : decided[i].kind # "membership"
-NoLearnerVotesProbe == \A a \in elected : a[2] \in Founders
 NoSnapshotIsInstalledProbe == \A n \in Nodes : snapshot[n] > 1 => n \in {a[2] : a \in elected} \/ log[n] = disk[n].log
 NoReadIsServedProbe == served.index = 1
-NoLeaderIsReplacedProbe == \A m \in messages : m.type # "TimeoutNow"
+NobodyIsUrgedProbe == \A m \in messages : m.type # "TimeoutNow"
 NoSuffixIsCutProbe == \A n \in Nodes : IsPrefix(disk[n].log, log[n])
 
 -----------------------------------------------------------------------------

@@ -17,6 +17,8 @@ export interface Model {
   readonly specification: string;
   readonly symmetry?: string;
   readonly constraint?: string;
+  /** Steps that it refuses are not taken. */
+  readonly actionConstraint?: string;
   readonly invariants?: readonly string[];
   /** Temporal properties: action properties, refinements, liveness. */
   readonly properties?: readonly string[];
@@ -42,6 +44,9 @@ export function configuration(model: Model): string {
   lines.push(`SPECIFICATION ${model.specification}`, 'CHECK_DEADLOCK FALSE');
   if (model.symmetry !== undefined) lines.push(`SYMMETRY ${model.symmetry}`);
   if (model.constraint !== undefined) lines.push(`CONSTRAINT ${model.constraint}`);
+  if (model.actionConstraint !== undefined) {
+    lines.push(`ACTION_CONSTRAINT ${model.actionConstraint}`);
+  }
   for (const invariant of model.invariants ?? []) lines.push(`INVARIANT ${invariant}`);
   for (const property of model.properties ?? []) lines.push(`PROPERTY ${property}`);
   return `${lines.join('\n')}\n`;
