@@ -61,6 +61,7 @@ describe('what is refused', () => {
     [{ join: ['nowhere'] }, /--join/],
     [{ disk: 'floppy' }, /--disk/],
     [{ heartbeatMs: '400' }, /--heartbeat-ms: at most half of --election-timeout-ms/],
+    [{ leaseMs: '800' }, /--lease-ms: at most --failover-ms/],
     [{ raftPort: '9000', clientPort: '9000' }, /--client-port: the same/],
   ])('%j', (given, message) => {
     expect(() => readConfig(given, {})).toThrow(

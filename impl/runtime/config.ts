@@ -8,6 +8,7 @@ import { parseAddress } from '../client/address.ts';
 import { WalrusError } from '../core/errors.ts';
 import { nodeId } from '../core/ids.ts';
 import type { NodeConfig } from '../node/config.ts';
+import { FLAG_DEFAULTS } from './flag-defaults.ts';
 import type { DiskChoice } from './open-disk.ts';
 
 export interface ProcessConfig {
@@ -78,30 +79,6 @@ function atLeast(least: number, otherwise: number): z.ZodType<number, string | u
     .optional()
     .transform((text) => (text === undefined ? otherwise : Math.max(least, Number(text))));
 }
-
-/** Values of flags that are not given. */
-export const FLAG_DEFAULTS = {
-  nodeId: 1,
-  dataDir: './data',
-  raftHost: '127.0.0.1',
-  raftPort: 6000,
-  clientHost: '127.0.0.1',
-  clientPort: 8080,
-  join: [],
-  initialPeer: [],
-  replace: false,
-  cluster: 'walrus',
-  disk: 'auto',
-  replicationFactor: 3,
-  electionTimeoutMs: 500,
-  heartbeatMs: 100,
-  leaseMs: 600,
-  failoverMs: 700,
-  operationTimeoutMs: 10_000,
-  maxConnections: 10_000,
-  httpHost: '127.0.0.1',
-  logLevel: 'info',
-} as const;
 
 /** Throws `InvalidArgument` that names every flag and variable that is wrong. */
 export function readConfig(
@@ -174,6 +151,9 @@ function checkRelations(flags: Flags): void {
   }
   if (flags.heartbeatMs * 2 > flags.leaseMs) {
     wrong.push('--heartbeat-ms: at most half of --lease-ms');
+  }
+  if (flags.leaseMs > flags.failoverMs) {
+    wrong.push('--lease-ms: at most --failover-ms, or two nodes believe in their turn for a while');
   }
   if (
     flags.raftPort !== 0 &&

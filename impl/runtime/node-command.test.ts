@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WalrusClient } from '../client/client.ts';
 import { freePorts } from './free-ports.test-support.ts';
 
 const PROGRAM = new URL('../../dist/impl/runtime/main.js', import.meta.url).pathname;
@@ -94,4 +95,32 @@ describe('ends that are not', () => {
     }
     expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(1);
   });
+});
+
+test('more clients than descriptors: those that are in go on, and others get in when some leave', async () => {
+  const [raftPort, clientPort] = await freePorts(2);
+  const program = `ulimit -n 256 && exec "$0" "$@"`;
+  const child = spawn('sh', [
+    '-c',
+    program,
+    ...[process.execPath, PROGRAM, 'node', '--data-dir', join(directory, 'few-descriptors')],
+    ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`],
+  ]);
+  const addresses = [`127.0.0.1:${clientPort}`];
+  const first = new WalrusClient({ addresses });
+  await first.register('t');
+  const crowd = Array.from({ length: 400 }, () =>
+    connect(clientPort!, '127.0.0.1').on('error', () => {}),
+  );
+  await Promise.all(
+    crowd.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])),
+  );
+  await first.put('t', 'while it is full');
+  for (const socket of crowd) socket.destroy();
+  const next = new WalrusClient({ addresses });
+  expect(await next.get('t')).toBe('while it is full');
+  await first.close();
+  await next.close();
+  child.kill('SIGKILL');
+  await once(child, 'close');
 });

@@ -1,0 +1,23 @@
+/** Values of flags that are not given. */
+export const FLAG_DEFAULTS = {
+  nodeId: 1,
+  dataDir: './data',
+  raftHost: '127.0.0.1',
+  raftPort: 6000,
+  clientHost: '127.0.0.1',
+  clientPort: 8080,
+  join: [],
+  initialPeer: [],
+  replace: false,
+  cluster: 'walrus',
+  disk: 'auto',
+  replicationFactor: 3,
+  electionTimeoutMs: 500,
+  heartbeatMs: 100,
+  leaseMs: 600,
+  failoverMs: 700,
+  operationTimeoutMs: 10_000,
+  maxConnections: 10_000,
+  httpHost: '127.0.0.1',
+  logLevel: 'info',
+} as const;
