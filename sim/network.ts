@@ -96,7 +96,9 @@ export class SimNetwork<Message> {
   /** Holds back everything from one node to another until so much later. */
   clog(from: number, to: number, durationMs: number): void {
     const link = this.link(from, to);
-    link.cloggedUntilMs = Math.max(link.cloggedUntilMs, this.time.nowMs + durationMs);
+    // In whole microseconds, so that the time may be reached exactly.
+    const untilMs = Math.ceil((this.time.nowMs + durationMs) * 1000) / 1000;
+    link.cloggedUntilMs = Math.max(link.cloggedUntilMs, untilMs);
   }
 
   /** From now on nothing is lost, repeated or held back, until a link is cut again. */
