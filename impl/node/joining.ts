@@ -9,6 +9,8 @@ type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
 
 /** Pause between two requests for admission, in milliseconds. */
 const ASK_AGAIN_MS = 500;
+/** A member that no leader speaks to for so long asks whether it still is one, in milliseconds. */
+const FORGOTTEN_MS = 3_000;
 
 export interface JoiningPorts {
   nowMs(): number;
@@ -30,10 +32,16 @@ export class Joining {
     this.ports = ports;
   }
 
-  /** True while this node is in no cluster and it is time to ask. */
+  /**
+   * True while it is time to ask: in no cluster, or not heard by the one that this node believes to be in. Its
+   * admission may have stood in a log that lost, and then nobody else knows of it.
+   */
   due(self: NodeId): boolean {
-    if (this.config.join.length === 0 || this.ports.nowMs() < this.askAtMs) return false;
-    return !this.ports.raft()!.membership.some(({ id }) => id === self);
+    const nowMs = this.ports.nowMs();
+    if (this.config.join.length === 0 || nowMs < this.askAtMs) return false;
+    const raft = this.ports.raft()!;
+    if (!raft.membership.some(({ id }) => id === self)) return true;
+    return nowMs - raft.leaderContactMs > FORGOTTEN_MS;
   }
 
   /** Asks the leader if one was named, else each known address in turn. */
