@@ -183,6 +183,7 @@ export class FrameWriter {
     frame.pad(this.alignmentBytes);
     this.arena.close(frame);
     const file = this.files.place(frame.lsn, frame.length);
+    file.pins++;
     file.extents += frame.extents;
     frame.seal(this.options.identity, file, this.durable, this.options.checksum);
     this.nextLsn = frame.lsn + frame.length;
@@ -220,6 +221,7 @@ export class FrameWriter {
         return;
       }
       frame.state = 'written';
+      this.files.unpin(file);
       if (!file.isDirty) {
         file.isDirty = true;
         this.dirty.push(file);
@@ -263,9 +265,11 @@ export class FrameWriter {
     this.syncsInFlight = files.length;
     for (const file of files) {
       file.isDirty = false;
+      file.pins++;
       this.syncs++;
       this.requests.send({ op: 'sync', file: file.handle! }, (completion) => {
         this.syncsInFlight--;
+        this.files.unpin(file);
         if (this.hasFailed) return;
         if (completion.error !== undefined) {
           this.events.onFailed(describe(`syncing ${file.name}`, completion));

@@ -22,7 +22,7 @@ export class LogFile {
   isDirty = false;
   /** Extents of streams that point into it; with none it can go. */
   extents = 0;
-  /** Reads in flight; while there are any the file stays open. */
+  /** Frames to be written, syncs and reads under way; while there are any the file stays open. */
   pins = 0;
   isUnlinked = false;
 

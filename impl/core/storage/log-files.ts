@@ -31,7 +31,7 @@ export class LogFiles {
   private readonly fileBytes: number;
   private readonly events: LogFilesEvents;
   private nextNumber: number;
-  /** Files opened for reading, the longest unused first. */
+  /** Open files that take no more frames, the longest unused first. */
   private readonly idle = new Set<LogFile>();
   private readonly opening = new Map<LogFile, ((handle: FileHandle | undefined) => void)[]>();
 
@@ -67,6 +67,7 @@ export class LogFiles {
     next.begin = lsn;
     this.files.push(next);
     this.current = next;
+    if (current !== undefined) this.keepIdle(current);
     this.grow(next, frameBytes);
     this.prepareSpare();
     return next;
@@ -174,10 +175,12 @@ export class LogFiles {
         this.events.onFailed(describe(`removing ${file.name}`, unlinked));
       }
     });
-    this.unpin(file);
+    if (file.pins === 0) this.close(file);
   }
 
+  /** One request less is under way on the file. */
   unpin(file: LogFile): void {
+    file.pins--;
     if (file.pins === 0 && file.isUnlinked) this.close(file);
   }
 
@@ -187,8 +190,8 @@ export class LogFiles {
     return all.flatMap((file) => (file.handle === undefined ? [] : [file.handle]));
   }
 
-  /** A file that holds frames, open for reading only, may be closed when many are. */
-  keepIdle(file: LogFile): void {
+  /** A file that takes no more frames may be closed when many are open. */
+  private keepIdle(file: LogFile): void {
     this.idle.add(file);
     if (this.idle.size <= IDLE_HANDLES_MAX) return;
     for (const oldest of this.idle) {

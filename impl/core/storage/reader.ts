@@ -166,14 +166,14 @@ export class Reader {
     file.pins++;
     this.files.open(file, (handle) => {
       if (handle === undefined) {
-        this.unpin(file);
+        this.files.unpin(file);
         done(new WalrusError('StorageFailed', `${file.name} cannot be opened`), []);
         return;
       }
       const into = new Uint8Array(length);
       const request = { op: 'read', file: handle, offsetBytes: offset, into } as const;
       this.requests.send(request, (completion) => {
-        this.unpin(file);
+        this.files.unpin(file);
         if (completion.error !== undefined) {
           const reason = describe(`reading ${file.name} at byte ${offset}`, completion);
           done(new WalrusError('StorageFailed', reason), []);
@@ -237,11 +237,6 @@ export class Reader {
     this.chunks.unshift({ file: file.number, from, bytes, view });
     if (this.chunks.length > CHUNKS_MAX) this.chunks.pop();
     this.chunksRead++;
-  }
-
-  private unpin(file: LogFile): void {
-    file.pins--;
-    this.files.unpin(file);
   }
 
   private corrupt(lsn: Lsn, reason: string): WalrusError {

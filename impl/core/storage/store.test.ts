@@ -407,3 +407,25 @@ test('memory is bounded by room: what does not fit into the arena is told', () =
   expect(world.store.room(1000)).toBe('yes');
   expect(world.store.stats.spilledBytes).toBe(0);
 });
+
+test('however many files there are, only so many are open', () => {
+  const world = open({ fileBytes: 8192, batchBytes: 1024, syncOnCommit: false });
+  let openFiles = 0;
+  let most = 0;
+  const begin = world.machine.begin.bind(world.machine);
+  world.machine.begin = (process, request) => {
+    if (request.op === 'open') openFiles++;
+    if (request.op === 'close') openFiles--;
+    most = Math.max(most, openFiles);
+    begin(process, request);
+  };
+  for (let i = 0; i < 600; i++) {
+    world.append('a', 1, new Uint8Array(900).fill(i));
+    if (i % 7 === 0) world.sync();
+  }
+  world.sync();
+  expect(world.store.stats.files).toBeGreaterThan(140);
+  world.check();
+  world.check();
+  expect(most).toBeLessThan(75);
+});

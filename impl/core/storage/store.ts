@@ -220,7 +220,10 @@ export class Store {
     return stream.id;
   }
 
-  /** Whether a record of so many bytes can be appended now, within the arena and with a place on the disk. */
+  /**
+   * Whether a record of so many bytes can be appended now, within the arena and with a place on the disk. Commit before
+   * waiting for a `busy` to pass: what is staged leaves the arena only then.
+   */
   room(bytes: number): Room {
     this.assertOpen();
     return this.writer.hasRoom(bytes + HEAD_BYTES_MAX);
