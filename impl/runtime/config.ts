@@ -153,7 +153,7 @@ function checkRelations(flags: Flags): void {
     wrong.push('--heartbeat-ms: at most half of --lease-ms');
   }
   if (flags.leaseMs > flags.failoverMs) {
-    wrong.push('--lease-ms: at most --failover-ms, or two nodes believe in their turn for a while');
+    wrong.push('--lease-ms: at most --failover-ms');
   }
   if (
     flags.raftPort !== 0 &&
