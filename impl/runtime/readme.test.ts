@@ -1,0 +1,126 @@
+/**
+ * The commands that the documents tell people to type, typed. Long work is cut short by the variables that the documents
+ * name, and addresses of other machines become addresses of this one.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { freePorts } from './free-ports.test-support.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const documents = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+  (path) => path.endsWith('.md') && !/(^|\/)(node_modules|dist|build|\.[^/]*)\//.test(path),
+);
+const scratch = mkdtempSync(join(tmpdir(), 'walrus-readme-'));
+const children: ChildProcess[] = [];
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** The commands in the fenced shell blocks of a document. */
+function commandsIn(path: string): string[] {
+  const text = readFileSync(join(root, path), 'utf8');
+  const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map((match) => match[1]!);
+  return blocks.flatMap((block) =>
+    block
+      .replaceAll('\\\n', ' ')
+      .split('\n')
+      .map((line) => line.replace(/(^|\s)#.*$/, '').trim())
+      .filter((line) => line !== ''),
+  );
+}
+
+function run(command: string): string {
+  return execFileSync('bash', ['-c', command], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+/** Starts a long-running command and waits until it says so. */
+async function start(command: string, says: RegExp): Promise<void> {
+  const child = spawn('bash', ['-c', `exec ${command}`], { cwd: root });
+  children.push(child);
+  let output = '';
+  await new Promise<void>((resolve, reject) => {
+    const hear = (chunk: Buffer): void => {
+      output += chunk.toString();
+      if (says.test(output)) resolve();
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    child.on('exit', (code) => reject(new Error(`${command} ended with ${code}:\n${output}`)));
+  });
+}
+
+const walrus = `node ${join(root, 'dist/impl/runtime/main.js')}`;
+
+test('every make target that a document names exists', () => {
+  const targets = new Set<string>();
+  for (const path of documents) {
+    const text = readFileSync(join(root, path), 'utf8');
+    for (const match of text.matchAll(/(?:^|`)make ([a-z][a-z-]*)/gm)) targets.add(match[1]!);
+  }
+  expect(targets.size).toBeGreaterThan(5);
+  for (const target of targets) run(`make --dry-run ${target}`);
+});
+
+test('every link between documents leads somewhere', () => {
+  for (const path of documents) {
+    const text = readFileSync(join(root, path), 'utf8');
+    for (const match of text.matchAll(/\]\(((?!https?:|#)[^)#]+)/g)) {
+      const target = join(root, path, '..', match[1]!);
+      expect(() => run(`test -e '${target}'`), `${path} links to ${match[1]}`).not.toThrow();
+    }
+  }
+});
+
+test('the first command of the readme simulates, and says how to repeat', () => {
+  expect(commandsIn('README.md')[0]).toBe('make sim');
+  const output = run('make --no-print-directory sim N=2 DURATION=5');
+  expect(output).toMatch(/virtual time/);
+});
+
+test('the cluster of the readme talks as the readme says', async () => {
+  const commands = commandsIn('README.md').filter((line) => /^npx walrus (?!node|repl)/.test(line));
+  expect(commands.length).toBeGreaterThan(4);
+  const [client] = (await freePorts(1)) as [number];
+  const [raft] = (await freePorts(1)) as [number];
+  await start(`${walrus} dev --client-port ${client} --raft-port ${raft}`, /3 nodes are up/);
+  const heard = commands.map((line) => {
+    const here = line
+      .replace('npx walrus', walrus)
+      .replace(/909(\d)/, (_, digit) => String(client + Number(digit) - 1));
+    return run(here.includes('--addr') ? here : `${here} --addr 127.0.0.1:${client}`).trim();
+  });
+  expect(heard).toContain('world');
+  expect(heard).toContain('hello');
+});
+
+test('the three commands of the readme make a cluster', async () => {
+  const commands = commandsIn('README.md').filter((line) => line.startsWith('npx walrus node'));
+  expect(commands).toHaveLength(3);
+  const ports = await freePorts(6);
+  for (const [i, line] of commands.entries()) {
+    const here = line
+      .replace('npx walrus', walrus)
+      .replace('/var/lib/walrus', join(scratch, 'cluster'))
+      .replace(/10\.0\.0\.(\d):6000/g, (_, node) => `127.0.0.1:${ports[Number(node) - 1]}`)
+      .replace(/10\.0\.0\.\d/g, '127.0.0.1')
+      .replace(/--raft-port \d+/, `--raft-port ${ports[i]}`)
+      .replace('0.0.0.0', `127.0.0.1 --client-port ${ports[3 + i]}`);
+    await start(here, /client/i);
+  }
+  const address = `127.0.0.1:${ports[5]}`;
+  const members = (): number => {
+    const metrics = JSON.parse(run(`${walrus} metrics --addr ${address}`));
+    return metrics.membership_config.membership.configs[0]?.length ?? 0;
+  };
+  while (members() < 3) await new Promise((resolve) => setTimeout(resolve, 200));
+  run(`${walrus} register logs --addr ${address} && ${walrus} put logs here --addr ${address}`);
+  expect(run(`${walrus} get logs --addr ${address}`).trim()).toBe('here');
+});
