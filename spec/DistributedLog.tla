@@ -82,6 +82,11 @@ history   == <<assigned, writers, appended, acked>>
 reading   == <<pending, delivered>>
 vars == <<metadata, knowledge, lives, disk, writing, network, history, reading>>
 
+\* The network is a set. A trace, which has an order, puts a sequence in its place (TraceDistributedLog).
+NoMessages == {}
+InFlight == messages
+Puts(m) == messages' = messages \cup {m}
+
 Min(a, b) == IF a < b THEN a ELSE b
 Max(a, b) == IF a < b THEN b ELSE a
 Longest(S) == CHOOSE x \in S : \A y \in S : y <= x
@@ -180,10 +185,11 @@ Extended(n, s, from, new) ==
      THEN SubSeq(records[n][s], 1, end) \o SubSeq(new, end - from + 1, most - from)
      ELSE records[n][s]
 
-\* How many records of the segment its writer n knows m to hold durably.
+\* How many records of the segment its writer n knows m to hold durably. Itself it counts like any other.
+OwnEnd(n, s) == DurableEnd(n, s)
 EndOf(n, s, m) ==
   IF m # n THEN reported[n][s][m]
-  ELSE IF Owns(n, s) \/ promises[n][s][n] >= 0 THEN DurableEnd(n, s)
+  ELSE IF Owns(n, s) \/ promises[n][s][n] >= 0 THEN OwnEnd(n, s)
   ELSE -1
 
 \* A majority of the replicas holds k records durably.
@@ -227,7 +233,7 @@ Init ==
   /\ reported = [n \in Nodes |-> PerSegment(NoReports)]
   /\ promises = [n \in Nodes |-> PerSegment(NoReports)]
   /\ pending = [n \in Nodes |-> {}]
-  /\ messages = {}
+  /\ messages = NoMessages
   /\ proposals = {}
   /\ assigned = PerSegment(<<>>)
   /\ writers = PerSegment({})
@@ -281,6 +287,11 @@ Renewed(n, new, table, fresh) ==
 \* Did this life of n propose it?
 Asked(n, p) == p.origin.node = n /\ p.origin.boot = boot[n]
 
+\* A new owner promises its epoch to itself, before it does anything under it.
+OwnPromises(n, new) ==
+  [promised EXCEPT ![n] = [s \in Segments |->
+     LET g == new.segments[s] IN IF g.state = "open" /\ GrantedTo(n, g) THEN Max(@[s], g.epoch) ELSE @[s]]]
+
 \* Node n applies the next command. If that moved a cursor and n asked for it, n may deliver the records.
 ApplyCommand(n) ==
   /\ up[n] /\ applied[n] < Len(log)
@@ -293,11 +304,12 @@ ApplyCommand(n) ==
      /\ stopped' = Renewed(n, new, stopped, FALSE)
      /\ reported' = Renewed(n, new, reported, NoReports)
      /\ promises' = Renewed(n, new, promises, NoReports)
+     /\ promised' = OwnPromises(n, new)
      /\ pending' = IF c.kind = "AdvanceCursor" /\ Fits(view[n], c) /\ Asked(n, p)
                    THEN [pending EXCEPT ![n] = @ \cup {[topic |-> c.topic, group |-> c.group, offset |-> o] :
                                                        o \in c.expected .. c.next - 1}]
                    ELSE pending
-  /\ UNCHANGED <<metadata, lives, disk, watermark, history, delivered>>
+  /\ UNCHANGED <<metadata, lives, incarnation, records, durable, durablePromise, watermark, history, delivered>>
 
 \* Node n, far behind, takes the metadata as of `index` from a snapshot.
 RestoreMetadata(n, index) ==
@@ -308,7 +320,8 @@ RestoreMetadata(n, index) ==
      /\ stopped' = Renewed(n, new, stopped, FALSE)
      /\ reported' = Renewed(n, new, reported, NoReports)
      /\ promises' = Renewed(n, new, promises, NoReports)
-  /\ UNCHANGED <<metadata, lives, disk, watermark, history, reading>>
+     /\ promised' = OwnPromises(n, new)
+  /\ UNCHANGED <<metadata, lives, incarnation, records, durable, durablePromise, watermark, history, reading>>
 
 --------------------------------------------------------------------------------
 (* Leases *)
@@ -330,9 +343,13 @@ ExpireLease(n) ==
 \* A request is handed to an owner once, and taken by it once: repeats are known by their number.
 IsNew(r) == r \notin appended
 
+\* An owner that stopped never starts again: a proposal to seal may commit much later.
+MayAppend(n, s) == lease[n] /\ ~stopped[n][s]
+
 \* The owner decides that r is the next record, and writes it down. It is not durable yet.
 AppendRecord(n, s, r) ==
-  /\ Owns(n, s) /\ lease[n] /\ ~stopped[n][s]
+  /\ Owns(n, s)
+  /\ MayAppend(n, s)
   /\ promised[n][s] <= Grant(n, s).epoch
   /\ IsNew(r)
   /\ records' = [records EXCEPT ![n][s] = Append(@, r)]
@@ -360,29 +377,33 @@ Replicates(n, s) ==
      /\ LET replicas == DOMAIN Grant(n, s).replicas IN IsMajority({m \in replicas : promises[n][s][m] >= 0}, replicas)
 
 \* It sends a stretch of its records to another replica; maybe none, only the watermark.
+\* The watermark that it tells them. A recoverer tells none: what is safe is decided when it seals.
+ToldWatermark(n, s) == IF Owns(n, s) THEN watermark[n][s] ELSE 0
+
 ReplicateMessage(n, s, to, from, count) ==
   [type |-> "Replicate", segment |-> s, epoch |-> Grant(n, s).epoch, sender |-> n, to |-> to, from |-> from,
-   records |-> SubSeq(records[n][s], from + 1, from + count), highWatermark |-> watermark[n][s]]
+   records |-> SubSeq(records[n][s], from + 1, from + count), highWatermark |-> ToldWatermark(n, s)]
 
 SendReplicate(n, s, to, from, count) ==
   /\ Replicates(n, s) /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
   /\ from + count <= End(n, s)
-  /\ messages' = messages \cup {ReplicateMessage(n, s, to, from, count)}
+  /\ Puts(ReplicateMessage(n, s, to, from, count))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
-\* A replica takes nothing of an epoch lower than it promised.
+\* A replica takes nothing of an epoch lower than it promised, and by taking something promises its epoch.
 Obeys(m, s, epoch) == epoch >= promised[m][s]
+Raised(promise, epoch) == Max(promise, epoch)
 
 \* It takes what joins on to its own end, skips what it has, and takes nothing beyond the end of a sealed segment.
 HandleReplicate(m, x) ==
-  /\ x \in messages /\ x.type = "Replicate" /\ x.to = m
+  /\ x \in InFlight /\ x.type = "Replicate" /\ x.to = m
   /\ up[m]
   /\ Obeys(m, x.segment, x.epoch)
   /\ LET s == x.segment
          extended == Extended(m, s, x.from, x.records)
          end == IF extended = records[m][s] THEN End(m, s) ELSE Len(extended)
      IN
-     /\ promised' = [promised EXCEPT ![m][s] = Max(@, x.epoch)]
+     /\ promised' = [promised EXCEPT ![m][s] = Raised(@, x.epoch)]
      /\ records' = [records EXCEPT ![m][s] = extended]
      /\ watermark' = [watermark EXCEPT ![m][s] = Max(@, Min(x.highWatermark, end))]
   /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, durablePromise,
@@ -402,20 +423,23 @@ ReplicateAckMessage(m, s, epoch, to) ==
 SendReplicateAck(m, s, epoch, to) ==
   /\ up[m] /\ to # m
   /\ DurablyPromised(m, s, epoch)
-  /\ \E x \in messages : x.type = "Replicate" /\ x.to = m /\ x.segment = s /\ x.epoch = epoch /\ x.sender = to
-  /\ messages' = messages \cup {ReplicateAckMessage(m, s, epoch, to)}
+  /\ \E x \in InFlight : x.type = "Replicate" /\ x.to = m /\ x.segment = s /\ x.epoch = epoch /\ x.sender = to
+  /\ Puts(ReplicateAckMessage(m, s, epoch, to))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
 HandleReplicateAck(n, x) ==
-  /\ x \in messages /\ x.type = "ReplicateAck" /\ x.to = n
+  /\ x \in InFlight /\ x.type = "ReplicateAck" /\ x.to = n
   /\ Writes(n, x.segment) /\ Grant(n, x.segment).epoch = x.epoch
   /\ Counts(Grant(n, x.segment), x.sender, x.incarnation)
   /\ reported' = [reported EXCEPT ![n][x.segment][x.sender] = Max(@, x.durableEnd)]
   /\ UNCHANGED <<metadata, knowledge, lives, disk, watermark, stopped, promises, history, reading>>
 
-\* The owner finds that a majority has more. A recoverer never does this: where the segment ends is not yet decided.
+\* Not a recoverer: where the segment ends is not decided before it is sealed.
+MayAdvance(n, s) == Owns(n, s)
+
+\* The owner finds that a majority has more.
 AdvanceHighWatermark(n, s) ==
-  /\ Owns(n, s)
+  /\ MayAdvance(n, s)
   /\ LET k == Longest({0} \cup {k \in 1 .. Len(records[n][s]) : HeldByMajority(n, s, k)}) IN
      /\ k > watermark[n][s]
      /\ watermark' = [watermark EXCEPT ![n][s] = k]
@@ -429,7 +453,7 @@ AcknowledgeRecord(n, s, index) ==
      \/ Grant(n, s).state = "sealed" /\ index < Grant(n, s).count
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, history, reading>>
 
-\* The segment is full, or the owner leaves. It never appends to it again: a proposal to seal may commit much later.
+\* The segment is full, or the owner leaves.
 StopAppending(n, s) ==
   /\ Owns(n, s) /\ ~stopped[n][s]
   /\ stopped' = [stopped EXCEPT ![n][s] = TRUE]
@@ -443,18 +467,18 @@ PromiseRequestMessage(n, s, to) ==
 
 SendPromiseRequest(n, s, to) ==
   /\ Recovers(n, s) /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
-  /\ messages' = messages \cup {PromiseRequestMessage(n, s, to)}
+  /\ Puts(PromiseRequestMessage(n, s, to))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
 Asks(sender, m, s, epoch) ==
-  \/ [type |-> "PromiseRequest", segment |-> s, epoch |-> epoch, sender |-> sender, to |-> m] \in messages
+  \/ [type |-> "PromiseRequest", segment |-> s, epoch |-> epoch, sender |-> sender, to |-> m] \in InFlight
   \/ sender = m /\ Recovers(m, s) /\ Grant(m, s).epoch = epoch
 
 HandlePromiseRequest(m, s, epoch, sender) ==
   /\ up[m]
   /\ Asks(sender, m, s, epoch)
   /\ Obeys(m, s, epoch)
-  /\ promised' = [promised EXCEPT ![m][s] = Max(@, epoch)]
+  /\ promised' = [promised EXCEPT ![m][s] = Raised(@, epoch)]
   /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, durable, durablePromise, writing, history, reading>>
 
 PromiseMessage(m, s, epoch, to) ==
@@ -466,7 +490,7 @@ SendPromise(m, s, epoch, to) ==
   /\ up[m] /\ to # m
   /\ DurablyPromised(m, s, epoch)
   /\ Asks(to, m, s, epoch)
-  /\ messages' = messages \cup {PromiseMessage(m, s, epoch, to)}
+  /\ Puts(PromiseMessage(m, s, epoch, to))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
 HandlePromise(n, s, epoch, sender, durableEnd) ==
@@ -475,7 +499,7 @@ HandlePromise(n, s, epoch, sender, durableEnd) ==
         /\ DurablyPromised(n, s, epoch)
         /\ durableEnd = DurableEnd(n, s)
         /\ Counts(Grant(n, s), n, incarnation[n])
-     \/ \E x \in messages :
+     \/ \E x \in InFlight :
           /\ x.type = "Promise" /\ x.to = n /\ x.segment = s /\ x.epoch = epoch
           /\ x.sender = sender /\ x.durableEnd = durableEnd
           /\ Counts(Grant(n, s), sender, x.incarnation)
@@ -492,7 +516,7 @@ SendCopyRequest(n, s, to) ==
   /\ up[n] /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
   /\ \/ Recovers(n, s) /\ promises[n][s][to] > End(n, s)
      \/ Grant(n, s).state = "sealed" /\ End(n, s) < Grant(n, s).count
-  /\ messages' = messages \cup {CopyRequestMessage(n, s, to)}
+  /\ Puts(CopyRequestMessage(n, s, to))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
 CopyMessage(m, x, count) ==
@@ -500,15 +524,15 @@ CopyMessage(m, x, count) ==
    records |-> SubSeq(records[m][x.segment], x.from + 1, x.from + count)]
 
 SendCopy(m, x, count) ==
-  /\ x \in messages /\ x.type = "CopyRequest" /\ x.to = m
+  /\ x \in InFlight /\ x.type = "CopyRequest" /\ x.to = m
   /\ up[m]
   /\ IF x.epoch = 0 THEN Grant(m, x.segment).state = "sealed" ELSE x.epoch = promised[m][x.segment]
   /\ count > 0 /\ x.from + count <= End(m, x.segment)
-  /\ messages' = messages \cup {CopyMessage(m, x, count)}
+  /\ Puts(CopyMessage(m, x, count))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
 HandleCopy(n, x) ==
-  /\ x \in messages /\ x.type = "Copy" /\ x.to = n
+  /\ x \in InFlight /\ x.type = "Copy" /\ x.to = n
   /\ up[n]
   /\ IF x.epoch = 0 THEN Grant(n, x.segment).state = "sealed"
      ELSE Recovers(n, x.segment) /\ Grant(n, x.segment).epoch = x.epoch /\ promised[n][x.segment] = x.epoch

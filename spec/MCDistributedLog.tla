@@ -15,16 +15,32 @@ EXTENDS DistributedLog, TLC
 
 CONSTANTS
   First,            \* the node that owns segment 1
+  Recoverers,       \* nodes that may be made recoverers
+  NextOwners,       \* nodes that may be given the next segment
+  Laggards,         \* nodes that may be late in applying the metadata; the others apply at once
+  Crashers,         \* nodes that may crash, or lose their disk; the others sync at once, which is all the same to them
+  Cut,              \* pairs of nodes that never hear of each other
+  Written,          \* the segments that records may be appended to, by number
   MaxCommits,       \* commands beyond the initial ones
+  MaxFences,        \* so many of them may fence
   MaxCrashes,       \* in all
   MaxReplacements,  \* disks lost, in all
   MaxCount,         \* records in a segment
-  Features          \* of "fence", "restore", "read", "move", "lease", "forget": what else may happen
+  Features          \* what else may happen
 
-ASSUME Features \subseteq {"fence", "restore", "read", "move", "lease", "forget"}
+ASSUME Features \subseteq
+  {"roll",     \* owners stop appending, and seal
+   "restore",  \* replicas copy what they lack of sealed segments, and come back into the quorum
+   "read",     \* replicas are told the high watermark
+   "move",     \* cursors move, records are delivered
+   "lease",    \* leases expire; without it every owner has one
+   "forget"}   \* after a restart, metadata is as of any time before; snapshots
+
+\* Replicas that nobody reads need not know the watermark: in place of `ToldWatermark`.
+Nothing(n, s) == 0
 
 Has(feature) == feature \in Features
-Symmetry == Permutations(Nodes \ {First})
+Symmetry == Permutations(Nodes \ ({First} \cup Recoverers \cup NextOwners))
 
 Registration(n, b, i) ==
   [origin |-> Nobody, command |-> [kind |-> "RegisterNode", node |-> n, boot |-> b, incarnation |-> i]]
@@ -44,7 +60,8 @@ InitialLength == Cardinality(Nodes) + Cardinality(Topics)
 --------------------------------------------------------------------------------
 (* What is sent as soon as it may be *)
 
-Others(n, s) == DOMAIN Grant(n, s).replicas \ {n}
+Hears(n) == {m \in Nodes \ {n} : {m, n} \notin Cut}
+Others(n, s) == DOMAIN Grant(n, s).replicas \cap Hears(n)
 
 \* A writer's records.
 Stretches(n, s) ==
@@ -58,12 +75,12 @@ PromiseRequests(n, s) ==
 
 \* The answers of a replica, to whoever writes now.
 Answers(m, s) ==
-  IF up[m] /\ durablePromise[m][s] > 0 /\ DurablyPromised(m, s, promised[m][s])
-  THEN LET epoch == promised[m][s]
-           ofEpoch == {w \in Nodes \ {m} : Grant(w, s).epoch = epoch /\ Writes(w, s)} IN
-       {ReplicateAckMessage(m, s, epoch, w) : w \in ofEpoch}
-       \cup {PromiseMessage(m, s, epoch, w) : w \in {w \in ofEpoch : Recovers(w, s)}}
-  ELSE {}
+  IF ~up[m] THEN {} ELSE
+  UNION {LET epoch == Grant(w, s).epoch IN
+         IF Writes(w, s) /\ DurablyPromised(m, s, epoch)
+         THEN (IF Replicates(w, s) THEN {ReplicateAckMessage(m, s, epoch, w)} ELSE {})
+              \cup (IF Recovers(w, s) THEN {PromiseMessage(m, s, epoch, w)} ELSE {})
+         ELSE {} : w \in Hears(m)}
 
 \* Copies, asked for and given at once.
 Copies(n, s) ==
@@ -84,12 +101,15 @@ Outbox ==
 Seals(n, s) ==
   IF (IF Grant(n, s).state = "open" THEN stopped[n][s] ELSE Recovers(n, s)) /\ s[2] + 1 \in SegmentIds
   THEN [kind : {"SealSegment"}, topic : {s[1]}, segment : {s[2]}, epoch : {Grant(n, s).epoch},
-        count : IF Owns(n, s) THEN {End(n, s)} ELSE RecoveredCounts(n, s), nextOwner : Nodes, nextReplicas : {Nodes}]
+        count : IF Owns(n, s) THEN {End(n, s)} ELSE RecoveredCounts(n, s),
+        nextOwner : NextOwners, nextReplicas : {Nodes}]
   ELSE {}
 
+FencesDone == Cardinality({i \in DOMAIN log : log[i].command.kind = "FenceSegment"})
 Fences(n, s) ==
-  IF Has("fence") /\ Grant(n, s).state \in {"open", "fenced"} /\ s[2] + 1 \in SegmentIds
-  THEN [kind : {"FenceSegment"}, topic : {s[1]}, segment : {s[2]}, expectedEpoch : {Grant(n, s).epoch}, recoverer : Nodes]
+  IF Recoverers # {} /\ FencesDone < MaxFences /\ Grant(n, s).state \in {"open", "fenced"} /\ s[2] + 1 \in SegmentIds
+  THEN [kind : {"FenceSegment"}, topic : {s[1]}, segment : {s[2]}, expectedEpoch : {Grant(n, s).epoch},
+        recoverer : Recoverers]
   ELSE {}
 
 Restorations(n, s) ==
@@ -121,55 +141,81 @@ Sending == messages' = messages \cup Outbox' /\ proposals' = proposals \cup Prop
 --------------------------------------------------------------------------------
 (* The actions, bounded *)
 
-NextRecord == CHOOSE r \in Records \ appended : \A q \in Records \ appended : r <= q
+\* Records in the order of their names; again and again where requests are not known by their numbers.
+NextRecords ==
+  LET new == {r \in Records : IsNew(r)} IN
+  IF new \cap appended # {} THEN new ELSE {r \in new : \A q \in new : r <= q}
 RECURSIVE Sum(_, _)
 Sum(f, S) == IF S = {} THEN 0 ELSE LET x == CHOOSE x \in S : TRUE IN f[x] + Sum(f, S \ {x})
 Crashes == Sum(boot, Nodes) - Cardinality(Nodes) + Cardinality({n \in Nodes : ~up[n]})
 Replacements == Sum(incarnation, Nodes) - Cardinality(Nodes)
 
-MCCommitCommand ==
-  /\ Len(log) < InitialLength + MaxCommits
-  /\ \E p \in proposals : Fits(meta, p.command) /\ CommitCommand(p) /\ meta' # meta /\ Sending
-MCApplyCommand == \E n \in Nodes : ApplyCommand(n) /\ Sending
-MCRestoreMetadata == Has("forget") /\ \E n \in Nodes : RestoreMetadata(n, Len(log)) /\ Sending
-MCRenewLease  == \E n \in Nodes : ~lease[n] /\ RenewLease(n) /\ Sending
-MCExpireLease == Has("lease") /\ \E n \in Nodes : lease[n] /\ ExpireLease(n) /\ Sending
-MCAppendRecord ==
-  /\ Records \ appended # {}
-  /\ \E n \in Nodes, s \in Segments : Len(records[n][s]) < MaxCount /\ AppendRecord(n, s, NextRecord) /\ Sending
+\* What some nodes do at once: before anything else happens.
+Applying == {n \in Nodes \ Laggards : up[n] /\ applied[n] < Len(log)}
+Unsynced(n) == durable[n] # [s \in Segments |-> Len(records[n][s])] \/ durablePromise[n] # promised[n]
+Syncing == {n \in Nodes \ Crashers : Unsynced(n)}
+Unleased == IF Has("lease") THEN {} ELSE {n \in Nodes : ~lease[n] /\ \E s \in Segments : Owns(n, s)}
+Calm == Applying = {} /\ Syncing = {} /\ Unleased = {}
+
+MCApplyCommand ==
+  IF Calm THEN \E n \in Laggards : ApplyCommand(n) /\ Sending
+  ELSE Applying # {} /\ ApplyCommand(CHOOSE n \in Applying : TRUE) /\ Sending
 MCSyncCompleted ==
-  \E n \in Nodes :
-    /\ \E s \in Segments : durable[n][s] < Len(records[n][s]) \/ durablePromise[n][s] < promised[n][s]
-    /\ SyncCompleted(n, [s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]])
-    /\ Sending
-MCHandleReplicate    == \E x \in messages : x.type = "Replicate" /\ HandleReplicate(x.to, x) /\ disk' # disk /\ Sending
+  /\ Applying = {}
+  /\ \E n \in IF Syncing # {} THEN {CHOOSE n \in Syncing : TRUE} ELSE {n \in Crashers : Unsynced(n)} :
+       /\ SyncCompleted(n, [s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]])
+       /\ Sending
+MCRenewLease ==
+  /\ Applying = {} /\ Syncing = {}
+  /\ \E n \in IF Has("lease") THEN {n \in Nodes : ~lease[n]} ELSE Unleased : RenewLease(n) /\ Sending
+MCExpireLease == Has("lease") /\ Calm /\ \E n \in Nodes : lease[n] /\ ExpireLease(n) /\ Sending
+
+MCCommitCommand ==
+  /\ Calm /\ Len(log) < InitialLength + MaxCommits
+  /\ \E p \in proposals : /\ Fits(meta, p.command)
+                          /\ p.command.kind = "FenceSegment" => FencesDone < MaxFences
+                          /\ CommitCommand(p) /\ meta' # meta /\ Sending
+MCRestoreMetadata == Has("forget") /\ Calm /\ \E n \in Nodes : RestoreMetadata(n, Len(log)) /\ Sending
+MCAppendRecord ==
+  /\ Calm
+  /\ \E n \in Nodes, s \in Topics \X Written, r \in NextRecords :
+       Len(records[n][s]) < MaxCount /\ AppendRecord(n, s, r) /\ Sending
+MCHandleReplicate ==
+  /\ Calm
+  /\ \E x \in messages : x.type = "Replicate" /\ HandleReplicate(x.to, x)
+                         /\ (disk' # disk \/ (Has("read") /\ watermark' # watermark)) /\ Sending
 MCHandleReplicateAck ==
-  \E x \in messages : x.type = "ReplicateAck" /\ HandleReplicateAck(x.to, x) /\ reported' # reported /\ Sending
-MCAdvanceHighWatermark == \E n \in Nodes, s \in Segments : AdvanceHighWatermark(n, s) /\ Sending
+  /\ Calm
+  /\ \E x \in messages : x.type = "ReplicateAck" /\ HandleReplicateAck(x.to, x) /\ reported' # reported /\ Sending
+MCAdvanceHighWatermark == Calm /\ \E n \in Nodes, s \in Segments : AdvanceHighWatermark(n, s) /\ Sending
 MCStopAppending ==
-  \E n \in Nodes, s \in Segments : s[2] + 1 \in SegmentIds /\ End(n, s) > 0 /\ StopAppending(n, s) /\ Sending
+  /\ Calm /\ Has("roll")
+  /\ \E n \in Nodes, s \in Segments : s[2] + 1 \in SegmentIds /\ End(n, s) > 0 /\ StopAppending(n, s) /\ Sending
 MCHandlePromiseRequest ==
-  \/ \E x \in messages : /\ x.type = "PromiseRequest"
-                         /\ HandlePromiseRequest(x.to, x.segment, x.epoch, x.sender) /\ disk' # disk /\ Sending
-  \/ \E n \in Nodes, s \in Segments : HandlePromiseRequest(n, s, Grant(n, s).epoch, n) /\ disk' # disk /\ Sending
+  /\ Calm
+  /\ \/ \E x \in messages : /\ x.type = "PromiseRequest"
+                            /\ HandlePromiseRequest(x.to, x.segment, x.epoch, x.sender) /\ disk' # disk /\ Sending
+     \/ \E n \in Nodes, s \in Segments : HandlePromiseRequest(n, s, Grant(n, s).epoch, n) /\ disk' # disk /\ Sending
 MCHandlePromise ==
-  \/ \E x \in messages : /\ x.type = "Promise"
-                         /\ HandlePromise(x.to, x.segment, x.epoch, x.sender, x.durableEnd)
-                         /\ promises' # promises /\ Sending
-  \/ \E n \in Nodes, s \in Segments : /\ promises[n][s][n] = -1
-                                      /\ HandlePromise(n, s, Grant(n, s).epoch, n, DurableEnd(n, s)) /\ Sending
-MCHandleCopy == \E x \in messages : x.type = "Copy" /\ HandleCopy(x.to, x) /\ disk' # disk /\ Sending
+  /\ Calm
+  /\ \/ \E x \in messages : /\ x.type = "Promise"
+                            /\ HandlePromise(x.to, x.segment, x.epoch, x.sender, x.durableEnd)
+                            /\ promises' # promises /\ Sending
+     \/ \E n \in Nodes, s \in Segments : /\ promises[n][s][n] = -1
+                                         /\ HandlePromise(n, s, Grant(n, s).epoch, n, DurableEnd(n, s)) /\ Sending
+MCHandleCopy == Calm /\ \E x \in messages : x.type = "Copy" /\ HandleCopy(x.to, x) /\ disk' # disk /\ Sending
 MCDeliverRecord ==
-  \E n \in Nodes : \E a \in pending[n] : DeliverRecord(n, a.topic, a.group, a.offset) /\ Sending
-MCCrash == Crashes < MaxCrashes /\ \E n \in Nodes : Crash(n) /\ Sending
+  Calm /\ \E n \in Nodes : \E a \in pending[n] : DeliverRecord(n, a.topic, a.group, a.offset) /\ Sending
+MCCrash == Calm /\ Crashes < MaxCrashes /\ \E n \in Crashers : Crash(n) /\ Sending
 \* All survives, or only what had to; without "forget", the metadata as it was known.
 MCRestart ==
-  \E n \in Nodes :
-    \E kept \in {[s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]],
-                 [s \in Segments |-> [end |-> DurableEnd(n, s), promised |-> durablePromise[n][s]]]} :
-      \E index \in (IF Has("forget") THEN Min(InitialLength, applied[n]) .. applied[n] ELSE {applied[n]}) :
-        Restart(n, kept, index) /\ Sending
-MCReplaceDisk == Replacements < MaxReplacements /\ \E n \in Nodes : ReplaceDisk(n) /\ Sending
+  /\ Calm
+  /\ \E n \in Crashers :
+       \E kept \in {[s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]],
+                    [s \in Segments |-> [end |-> DurableEnd(n, s), promised |-> durablePromise[n][s]]]} :
+         \E index \in (IF Has("forget") THEN Min(InitialLength, applied[n]) .. applied[n] ELSE {applied[n]}) :
+           Restart(n, kept, index) /\ Sending
+MCReplaceDisk == Calm /\ Replacements < MaxReplacements /\ \E n \in Crashers : ReplaceDisk(n) /\ Sending
 
 MCNext ==
   \/ MCCommitCommand \/ MCApplyCommand \/ MCRestoreMetadata
@@ -180,6 +226,67 @@ MCNext ==
   \/ MCDeliverRecord
   \/ MCCrash \/ MCRestart \/ MCReplaceDisk
 
-MCInit == Init /\ lease = [n \in Nodes |-> FALSE]
 MCSpec == Init /\ [][MCNext]_vars
+
+--------------------------------------------------------------------------------
+(* What the guards are for: each of these takes the place of one in a model that must fail *)
+
+\* in place of Obeys, DurablyPromised: promises are made, and not kept.
+ObeysAnyone(m, s, epoch) == TRUE
+PromisedThat(m, s, epoch) == durablePromise[m][s] >= epoch
+\* in place of Raised, DurablyPromised: the recoverer only asks how long everybody is.
+NotRaised(promise, epoch) == promise
+Anything(m, s, epoch) == TRUE
+\* in place of DurablyPromised: the promise is given before it is on disk.
+PromisedInMemory(m, s, epoch) == promised[m][s] = epoch
+\* in place of MayAppend: the count is read, and appending goes on.
+MayAppendAlways(n, s) == lease[n]
+\* in place of AckedEnd, OwnEnd: what is written counts as durable.
+WrittenEnd(n, s) == End(n, s)
+\* in place of HeldByMajority: the owner has it, that will do.
+HeldByOne(n, s, k) == \E m \in DOMAIN Grant(n, s).replicas : EndOf(n, s, m) >= k
+\* in place of GrantedTo: a grant is for a node, whichever its life.
+GrantedToNode(n, g) == g.owner = n
+\* in place of RecoveredCounts: with a majority of promises, the first of them will do.
+AnyPromisedCount(n, s) == IF Replicates(n, s) THEN {promises[n][s][m] : m \in Nodes} \ {-1} ELSE {}
+\* in place of Counts: a replica is a node, whichever its disk.
+CountsAnyDisk(g, m, inc) == m \in DOMAIN g.replicas
+\* in place of Asked: whoever sees the cursor move answers.
+AskedBySomebody(n, p) == TRUE
+\* in place of KnownEnd: what the owner has written may be read.
+WrittenTopicEnd(n, t) ==
+  LET last == Longest({i \in SegmentIds : Grant(n, <<t, i>>).state # "none"}) IN
+  Grant(n, <<t, last>>).base + End(n, <<t, last>>)
+\* in place of IsNew: a request that comes twice is done twice.
+Repeatable(r) == TRUE
+
+--------------------------------------------------------------------------------
+(* That a model is not empty: each of these is reported when it is first true. They hold of some state, not of all.
+   Needs one worker. *)
+
+Says(i, name, holds) == (TLCGet(i) = 0 /\ holds) => TLCSet(i, 1) /\ PrintT(<<"reached", name>>)
+ASSUME \A i \in 1 .. 14 : TLCSet(i, 0)
+
+SealedWith(s, k) == meta.segments[s].state = "sealed" /\ meta.segments[s].count = k
+Reached ==
+  /\ Says(1, "acknowledged", acked # {})
+  /\ Says(2, "sealed", \E s \in Segments : meta.segments[s].state = "sealed" /\ meta.segments[s].count > 0)
+  /\ Says(3, "recovered", \E s \in Segments : \E n \in Nodes : meta.segments[s].state = "sealed"
+                            /\ ~\E w \in writers[s] : w[1] = meta.segments[s].epoch)
+  /\ Says(4, "cut", \E s \in Segments : meta.segments[s].state = "sealed" /\ Len(assigned[s]) > meta.segments[s].count)
+  /\ Says(5, "kept although unacknowledged", \E s \in Segments : meta.segments[s].state = "sealed"
+               /\ Cardinality({a \in acked : a.segment = s}) < meta.segments[s].count)
+  /\ Says(6, "deposed and unaware", \E n \in Nodes, s \in Segments : Owns(n, s) /\ meta.segments[s].epoch # Grant(n, s).epoch)
+  /\ Says(7, "two recoverers", \E m, n \in Nodes, s \in Segments : m # n /\ Recovers(m, s) /\ Recovers(n, s))
+  /\ Says(8, "records beyond the seal", \E n \in Nodes, s \in Segments :
+               meta.segments[s].state = "sealed" /\ Len(records[n][s]) > meta.segments[s].count)
+  /\ Says(9, "lost records at a crash", \E n \in Nodes, s \in Segments : boot[n] > 1 /\ incarnation[n] = 1
+               /\ Len(records[n][s]) < Len(assigned[s]))
+  /\ Says(10, "restarted owner", \E n \in Nodes, s \in Segments :
+               up[n] /\ Grant(n, s).state = "open" /\ Grant(n, s).owner = n /\ Grant(n, s).boot < boot[n])
+  /\ Says(11, "replaced disk", \E n \in Nodes : up[n] /\ incarnation[n] > 1)
+  /\ Says(12, "restored replica", \E n \in Nodes, s \in Segments : n \in DOMAIN meta.segments[s].replicas
+               /\ incarnation[n] > 1 /\ meta.segments[s].replicas[n] = incarnation[n] /\ assigned[s] # <<>>)
+  /\ Says(13, "delivered", \E t \in Topics, g \in Groups : delivered[t][g] # <<>>)
+  /\ Says(14, "writes in the next segment", \E s \in Segments : s[2] > 1 /\ assigned[s] # <<>>)
 ================================================================================

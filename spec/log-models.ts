@@ -16,7 +16,10 @@ const base = {
   NextOwners: '{n2}',
   Laggards: '{n1}',
   Crashers: '{}',
+  Cut: '{}',
+  Written: '{1, 2}',
   MaxCommits: '1',
+  MaxFences: '0',
   MaxCrashes: '0',
   MaxReplacements: '0',
   MaxCount: '2',
@@ -39,6 +42,38 @@ const invariants = [
 
 const safe = { module: 'MCDistributedLog', specification: 'MCSpec', invariants } as const;
 
+/** One record, one recoverer: enough for an owner to be deposed. */
+const failover = {
+  ...base,
+  Records: '{1}',
+  MaxCount: '1',
+  Recoverers: '{n2}',
+  Written: '{1}',
+  MaxCommits: '2',
+  MaxFences: '1',
+} as const;
+
+/** The owner and its recoverer only have the third node in common: what it takes to go wrong, and little else. */
+const torn = { ...failover, Cut: '{{n1, n2}}' } as const;
+
+/** A model that leaves something out, and shows what happens then. */
+function mustFail(
+  name: string,
+  about: string,
+  fails: string,
+  constants: Readonly<Record<string, string>>,
+): Model {
+  return {
+    ...safe,
+    name,
+    about,
+    kind: 'quick',
+    constants,
+    invariants: [fails],
+    expect: { fails },
+  };
+}
+
 export const logModels: readonly Model[] = [
   {
     ...safe,
@@ -54,8 +89,164 @@ export const logModels: readonly Model[] = [
     name: 'MCFailover',
     about: 'an owner is fenced, rightly or not, and its segment recovered',
     kind: 'quick',
-    constants: { ...base, Records: '{1}', MaxCount: '1', Recoverers: '{n2}', MaxCommits: '2' },
+    constants: failover,
     expect: {},
     reaches: ['acknowledged', 'recovered', 'deposed and unaware', 'cut'],
   },
+  {
+    ...safe,
+    name: 'MCOwnerCrash',
+    about: 'an owner crashes, loses what it had not synced, returns, and is recovered from',
+    kind: 'quick',
+    constants: { ...failover, Laggards: '{}', Crashers: '{n1}', MaxCrashes: '1', MaxCommits: '3' },
+    expect: {},
+    reaches: ['acknowledged', 'recovered', 'lost records at a crash', 'restarted owner'],
+  },
+  {
+    ...safe,
+    name: 'MCReplicaCrash',
+    about: 'a replica crashes, forgets what it had not synced, and keeps its promise',
+    kind: 'quick',
+    constants: { ...failover, Crashers: '{n3}', MaxCrashes: '1' },
+    expect: {},
+    reaches: ['acknowledged', 'recovered', 'lost records at a crash'],
+  },
+  {
+    ...safe,
+    name: 'MCDiskLoss',
+    about: 'a replica comes back with an empty disk, and is not believed',
+    kind: 'quick',
+    constants: {
+      ...failover,
+      Laggards: '{}',
+      Crashers: '{n3}',
+      MaxCrashes: '1',
+      MaxReplacements: '1',
+      MaxCommits: '3',
+    },
+    expect: {},
+    reaches: ['acknowledged', 'recovered', 'replaced disk'],
+  },
+  {
+    ...safe,
+    name: 'MCReading',
+    about: 'the shared cursor moves over what is safe, and each record is delivered once',
+    kind: 'quick',
+    constants: {
+      ...base,
+      Features: '{"move", "read"}',
+      ToldWatermark: '<- ToldWatermark',
+      Laggards: '{n1, n2}',
+      MaxCommits: '2',
+      Records: '{1, 2}',
+    },
+    expect: {},
+    reaches: ['acknowledged', 'delivered'],
+  },
+  mustFail('MCNoFencing', 'replicas promise an epoch and obey lower ones', 'SealedExactInv', {
+    ...torn,
+    Obeys: '<- ObeysAnyone',
+    DurablyPromised: '<- PromisedThat',
+  }),
+  mustFail('MCNoPromise', 'the recoverer asks for ends and not for promises', 'SealedExactInv', {
+    ...torn,
+    Raised: '<- NotRaised',
+    DurablyPromised: '<- Anything',
+  }),
+  mustFail(
+    'MCStaleAck',
+    'a replica acknowledges for an epoch lower than it promised',
+    'SealedExactInv',
+    {
+      ...torn,
+      DurablyPromised: '<- PromisedThat',
+    },
+  ),
+  mustFail(
+    'MCUpstreamRollover',
+    'the count to seal is read, and appending goes on',
+    'SealedExactInv',
+    {
+      ...base,
+      Features: '{"roll"}',
+      MayAppend: '<- MayAppendAlways',
+    },
+  ),
+  mustFail('MCAckBeforeSync', 'a replica acknowledges what it has written', 'AckedIsDurableInv', {
+    ...base,
+    Records: '{1}',
+    Crashers: '{n3}',
+    AckedEnd: '<- WrittenEnd',
+    DurablyPromised: '<- PromisedInMemory',
+  }),
+  mustFail(
+    'MCAckBeforeQuorum',
+    'the client is told OK when the owner has the record',
+    'AckedIsDurableInv',
+    {
+      ...base,
+      Records: '{1}',
+      HeldByMajority: '<- HeldByOne',
+    },
+  ),
+  mustFail('MCResumeEpoch', 'a restarted owner goes on under its old epoch', 'SingleWriterInv', {
+    ...base,
+    Crashers: '{n1}',
+    MaxCrashes: '1',
+    GrantedTo: '<- GrantedToNode',
+  }),
+  mustFail(
+    'MCFirstPromise',
+    'the segment is sealed at the end of any replica that promised',
+    'SealedExactInv',
+    {
+      ...torn,
+      RecoveredCounts: '<- AnyPromisedCount',
+    },
+  ),
+  mustFail('MCForgetPromise', 'a promise is given before it is on disk', 'SealedExactInv', {
+    ...torn,
+    Crashers: '{n3}',
+    MaxCrashes: '1',
+    DurablyPromised: '<- PromisedInMemory',
+  }),
+  mustFail('MCEmptyDiskVotes', 'an empty disk under an old name counts', 'SealedExactInv', {
+    ...torn,
+    Laggards: '{}',
+    Crashers: '{n3}',
+    MaxCrashes: '1',
+    MaxReplacements: '1',
+    Counts: '<- CountsAnyDisk',
+  }),
+  mustFail('MCRecovererAdvances', 'a recoverer moves the high watermark', 'SealedExactInv', {
+    ...failover,
+    Cut: '{{n1, n3}}',
+    MayAdvance: '<- Writes',
+  }),
+  mustFail('MCRecovererUnsynced', 'a recoverer counts what it has only written', 'SealedExactInv', {
+    ...torn,
+    Crashers: '{n1, n2}',
+    OwnEnd: '<- WrittenEnd',
+  }),
+  mustFail('MCDeliverTwice', 'whoever sees the cursor move delivers', 'DeliveredOnceInv', {
+    ...base,
+    Records: '{1}',
+    Features: '{"move"}',
+    Asked: '<- AskedBySomebody',
+  }),
+  mustFail('MCReadUnsafe', 'the cursor moves over records that are not safe', 'CursorBoundsInv', {
+    ...base,
+    Records: '{1}',
+    Features: '{"move"}',
+    KnownEnd: '<- WrittenTopicEnd',
+  }),
+  mustFail(
+    'MCRepeatedRequest',
+    'a request that the network repeats is done twice',
+    'SequentialOrderInv',
+    {
+      ...base,
+      IsNew: '<- Repeatable',
+    },
+  ),
 ];

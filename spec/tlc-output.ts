@@ -80,6 +80,11 @@ export function readTlcOutput(output: string, properties: readonly string[]): Tl
         if (severity === '1' && Number(code) !== 2121) errors.push(body);
     }
   }
+  // SANY's own words stand between the messages.
+  const parsing = /\*\*\*\s*(?:Parse Error|Errors)[\s\S]*?(?=\n\n\n|Fatal errors)/.exec(
+    output,
+  )?.[0];
+  if (parsing !== undefined) errors.push(parsing);
   const reached = [...output.matchAll(/<<"reached", "([^"]+)">>/g)].map((match) => match[1]!);
   return {
     violated,
