@@ -8,7 +8,7 @@
 (*   line.s          segment, <<topic, number>>                                                                 *)
 (*   line.m          place of the message that is handled, or answered, among all that were sent; 0 if none     *)
 (*   all others      as in the event, names replaced by numbers                                                 *)
-EXTENDS DistributedLog, TraceReader
+EXTENDS DistributedLog, TraceReader, TLC
 
 TraceNodes == 1..Header.nodes
 TraceTopics == 1..Header.topics
@@ -101,7 +101,7 @@ Acts(n, e, s, line) ==
 
 Sends(n, e, s, line) ==
   \/ e = "ProposeCommand" /\ ProposeCommand(n, line.proposal)
-  \/ e = "SendReplicate" /\ EpochIs(n, s, line.epoch) /\ watermark[n][s] = line.highWatermark
+  \/ e = "SendReplicate" /\ EpochIs(n, s, line.epoch) /\ ToldWatermark(n, s) = line.highWatermark
        /\ SendReplicate(n, s, line.to, line.from, line.count)
   \/ e = "SendReplicateAck" /\ AckedEnd(n, s) = line.durableEnd /\ SendReplicateAck(n, s, line.epoch, line.to)
   \/ e = "SendPromiseRequest" /\ EpochIs(n, s, line.epoch) /\ SendPromiseRequest(n, s, line.to)
@@ -132,8 +132,25 @@ TraceInit ==
   /\ next = 1
 
 TraceNext ==
-  IF next > Len(Traces[trace]) THEN UNCHANGED <<vars, trace, next, states, begun>>
+  IF next > Len(Traces[trace]) THEN PrintT(<<"accepted", trace>>) /\ UNCHANGED <<vars, trace, next, states, begun>>
   ELSE TraceStep /\ trace' = trace /\ next' = next + 1
+
+-----------------------------------------------------------------------------
+(* Of a refused trace: how far it could be followed, and what the acting node had then *)
+
+TellNext == PrintT(<<"next", next>>)
+TellState ==
+  next >= Header.stop =>
+    LET n == Traces[trace][Header.stop].n
+        s == Traces[trace][Header.stop].s
+    IN
+    PrintT(<<"state", next,
+      IF s \in Segments
+      THEN [grant |-> Grant(n, s), records |-> Len(records[n][s]), durable |-> durable[n][s], promised |-> promised[n][s],
+            durablePromise |-> durablePromise[n][s], watermark |-> watermark[n][s], stopped |-> stopped[n][s],
+            reported |-> reported[n][s], promises |-> promises[n][s], boot |-> boot[n], lease |-> lease[n]]
+      ELSE [up |-> up[n], boot |-> boot[n], lease |-> lease[n], applied |-> applied[n], log |-> Len(log),
+            durable |-> durable[n], promised |-> promised[n], pending |-> pending[n], cursors |-> view[n].cursors]>>)
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next, states, begun>>
 =============================================================================

@@ -130,8 +130,23 @@ TraceStep ==
 TraceInit == Init /\ trace \in DOMAIN Traces /\ next = 1
 
 TraceNext ==
-  IF next > Len(Traces[trace]) THEN UNCHANGED <<vars, trace, next>>
+  IF next > Len(Traces[trace]) THEN PrintT(<<"accepted", trace>>) /\ UNCHANGED <<vars, trace, next>>
   ELSE TraceStep /\ trace' = trace /\ next' = next + 1
+
+-----------------------------------------------------------------------------
+(* Of a refused trace: how far it could be followed, and what the acting node had then *)
+
+TellNext == PrintT(<<"next", next>>)
+TellState ==
+  next >= Header.stop =>
+    LET n == Traces[trace][Header.stop].n IN
+    PrintT(<<"state", next,
+      [term |-> term[n], vote |-> vote[n], role |-> role[n], snapshot |-> snapshot[n],
+       terms |-> [i \in DOMAIN log[n] |-> log[n][i].term], commit |-> commit[n], durable |-> DurableIndex(n),
+       votes |-> votes[n], match |-> match[n], batches |-> Len(batches[n])]>>)
+AnyState(n, s) == TRUE
+AnyDurable(n, index) == TRUE
+AnyMatch(n, m, index) == TRUE
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next>>
 =============================================================================

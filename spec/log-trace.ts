@@ -6,18 +6,10 @@
 import type { NodeId } from '../impl/core/ids.ts';
 import type { Command, Proposal } from '../impl/core/metadata/commands.ts';
 import type { DataEvent, DurableChange } from '../impl/core/trace.ts';
-import type { Line, Value } from './trace-line.ts';
-
-export interface LogSizes {
-  readonly nodes: number;
-  readonly topics: number;
-  readonly groups: number;
-  readonly segments: number;
-  readonly records: number;
-}
+import type { Line, Sizes, Value } from './trace-line.ts';
 
 export interface LogTrace {
-  readonly sizes: LogSizes;
+  readonly sizes: Sizes;
   readonly lines: readonly Line[];
 }
 
@@ -54,6 +46,7 @@ class Projection {
   private readonly records = new Numbers<number>();
   private readonly boots = new Map<number, Numbers<number>>();
   private readonly incarnations = new Map<number, Numbers<number>>();
+  private readonly running = new Set<number>();
   private segments = 1;
   private readonly places = new Map<string, number>();
   private sent = 0;
@@ -61,7 +54,12 @@ class Projection {
   project(events: readonly DataEvent[]): LogTrace {
     // The founding of the cluster is the first entry of the log.
     const lines: Line[] = [{ e: 'CommitCommand', n: 1, s: NOWHERE, index: 1, proposal: NOOP }];
-    for (const event of events) lines.push(this.line(event));
+    for (const event of events) {
+      if (this.endsUnsaid(event)) lines.push(this.line({ name: 'Crash', node: event.node }));
+      lines.push(this.line(event));
+      if (event.name === 'Crash') this.running.delete(event.node);
+      else if (event.name === 'Restart') this.running.add(event.node);
+    }
     const { nodes, topics, groups, records } = this;
     return {
       sizes: {
@@ -73,6 +71,11 @@ class Projection {
       },
       lines,
     };
+  }
+
+  /** A process that is killed from outside says nothing: that it ended shows when the next one starts. */
+  private endsUnsaid({ name, node }: DataEvent): boolean {
+    return (name === 'Restart' || name === 'ReplaceDisk') && this.running.delete(node);
   }
 
   private line(event: DataEvent): Line {

@@ -6,10 +6,8 @@
 import type { RaftEvent, Role, TracedMessage, TracedState } from '../impl/core/raft/trace.ts';
 import type { Line, Value } from './trace-line.ts';
 
-
 export interface RaftTrace {
-  readonly nodes: number;
-  readonly founders: number;
+  readonly sizes: { readonly nodes: number; readonly founders: number };
   readonly lines: readonly Line[];
 }
 
@@ -61,7 +59,7 @@ class Projection {
 
   project(events: readonly RaftEvent[]): RaftTrace {
     const lines = events.map((event, i) => this.line(event, () => next(events, i)));
-    return { nodes: this.numbers.of.size, founders: this.numbers.founders, lines };
+    return { sizes: { nodes: this.numbers.of.size, founders: this.numbers.founders }, lines };
   }
 
   private line(event: RaftEvent, following: () => RaftEvent | undefined): Line {
