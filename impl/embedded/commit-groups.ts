@@ -199,11 +199,22 @@ export class CommitGroups {
     this.#admitting = true;
     while (this.#waiting.length > 0) {
       const first = this.#waiting[0]!;
-      const room = this.#failure ? 'failed' : this.#store.room(first.bytes);
+      if (this.#failure) {
+        this.#waiting.shift();
+        first.refuse(this.#failure);
+        continue;
+      }
+      const room = this.#store.room(first.bytes);
       if (room === 'busy') break;
-      this.#waiting.shift();
-      if (room === 'yes') first.run();
-      else first.refuse(this.#failure ?? new WalrusError('NoSpace', 'the disk is full'));
+      if (room === 'yes') {
+        this.#waiting.shift();
+        first.run();
+        continue;
+      }
+      // What is as large would not fit either, and to find that out takes the disk a while.
+      const refused = this.#waiting.filter((one) => one.bytes >= first.bytes);
+      this.#waiting = this.#waiting.filter((one) => one.bytes < first.bytes);
+      for (const one of refused) one.refuse(new WalrusError('NoSpace', 'the disk is full'));
     }
     this.#admitting = false;
   }

@@ -50,11 +50,23 @@ export class LogWorld {
       await log.close();
       return this.open(before);
     }
-    // What the operating system was given is all that a killed process leaves, and a copy holds just that.
-    const dir = join(this.directory, `copy-${++this.#copies}`);
-    await cp(before.dir!, dir, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+    const dir = await this.image(log);
     await log.close();
     return this.open({ ...before, dir });
+  }
+
+  /**
+   * A copy of the files of an open log, as `kill -9` would leave them: what the operating system was given is all
+   * that remains, and it is what a copy holds.
+   */
+  image(log: Walrus): Promise<string> {
+    return this.copy(this.#open.get(log)!.dir!);
+  }
+
+  async copy(from: string): Promise<string> {
+    const dir = join(this.directory, `copy-${++this.#copies}`);
+    await cp(from, dir, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+    return dir;
   }
 
   async dispose(): Promise<void> {
