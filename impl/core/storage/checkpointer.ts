@@ -1,8 +1,17 @@
-/** Puts checkpoints on the disk, one at a time, and keeps the newest two. */
+/**
+ * Puts checkpoints on the disk, one at a time, and keeps the newest two. The one before them lends its room to the next:
+ * on a disk that is full of dead files a checkpoint is what frees them, and it must not need room itself.
+ */
 import type { DiskCompletion, FileHandle } from '../../ports/disk.ts';
-import { fileName } from './format.ts';
+import { fileName, roundUp } from './format.ts';
 import { describe, type Requests } from './requests.ts';
 import type { Lsn } from './store.ts';
+
+/** Recovery removes it, as it does all unfinished checkpoints. */
+const RESERVE = 'reserve.checkpoint.tmp';
+/** Room for the index to grow until the room is used again. */
+const SPARE_FACTOR = 2;
+const BLOCK_BYTES = 4096;
 
 export interface CheckpointerEvents {
   onFailed(reason: string): void;
@@ -19,6 +28,7 @@ export class Checkpointer {
   private readonly events: CheckpointerEvents;
   private numbers: number[];
   private lastNumber: number;
+  private hasReserve = false;
 
   constructor(
     requests: Requests,
@@ -45,38 +55,44 @@ export class Checkpointer {
    */
   write(number: number, lsn: Lsn, bytes: Uint8Array, then: (isDurable: boolean) => void): void {
     const name = fileName('checkpoint', number);
-    const temporary = `${name}.tmp`;
-    const { requests } = this;
-    requests.send({ op: 'open', name: temporary, create: true }, (opened) => {
+    const { requests, hasReserve } = this;
+    const from = hasReserve ? RESERVE : `${name}.tmp`;
+    this.hasReserve = false;
+    requests.send({ op: 'open', name: from, create: !hasReserve }, (opened) => {
       if (opened.error === 'NoSpace') {
         then(false);
         return;
       }
       if (this.hasFailed(name, opened)) return;
       const file = opened.file!;
-      requests.send({ op: 'write', file, offsetBytes: 0, bytes }, (written) => {
-        if (written.error === 'NoSpace') {
-          this.giveUp(file, temporary, then);
-          return;
-        }
-        if (this.hasFailed(name, written)) return;
-        this.publish(file, number, () => {
-          this.previousLsn = this.lsn;
-          this.lsn = lsn;
-          this.written++;
-          then(true);
+      const sizeBytes = roundUp(bytes.length * SPARE_FACTOR, BLOCK_BYTES);
+      requests.send({ op: 'allocate', file, sizeBytes }, (allocated) => {
+        // Without the room to grow it may still do.
+        if (allocated.error !== 'NoSpace' && this.hasFailed(name, allocated)) return;
+        requests.send({ op: 'write', file, offsetBytes: 0, bytes }, (written) => {
+          if (written.error === 'NoSpace') {
+            this.giveUp(file, from, then);
+            return;
+          }
+          if (this.hasFailed(name, written)) return;
+          this.publish(file, from, number, () => {
+            this.previousLsn = this.lsn;
+            this.lsn = lsn;
+            this.written++;
+            then(true);
+          });
         });
       });
     });
   }
 
-  private publish(file: FileHandle, number: number, then: () => void): void {
+  private publish(file: FileHandle, from: string, number: number, then: () => void): void {
     const name = fileName('checkpoint', number);
     const { requests } = this;
     requests.send({ op: 'sync', file }, (synced) => {
       if (this.hasFailed(name, synced)) return;
       requests.send({ op: 'close', file }, () => {
-        requests.send({ op: 'rename', from: `${name}.tmp`, to: name }, (renamed) => {
+        requests.send({ op: 'rename', from, to: name }, (renamed) => {
           if (this.hasFailed(name, renamed)) return;
           requests.send({ op: 'syncDirectory' }, (directory) => {
             if (this.hasFailed(name, directory)) return;
@@ -89,16 +105,24 @@ export class Checkpointer {
     });
   }
 
-  private giveUp(file: FileHandle, temporary: string, then: (isDurable: boolean) => void): void {
+  private giveUp(file: FileHandle, from: string, then: (isDurable: boolean) => void): void {
     this.requests.send({ op: 'close', file }, () => {
-      this.requests.send({ op: 'unlink', name: temporary }, () => then(false));
+      if (from === RESERVE) {
+        this.hasReserve = true;
+        then(false);
+        return;
+      }
+      this.requests.send({ op: 'unlink', name: from }, () => then(false));
     });
   }
 
   private removeOld(): void {
     while (this.numbers.length > 2) {
       const name = fileName('checkpoint', this.numbers.shift()!);
-      this.requests.send({ op: 'unlink', name }, (unlinked) => this.hasFailed(name, unlinked));
+      const request = { op: 'rename', from: name, to: RESERVE } as const;
+      this.requests.send(request, (renamed) => {
+        if (!this.hasFailed(name, renamed)) this.hasReserve = true;
+      });
     }
   }
 

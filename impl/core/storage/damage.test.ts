@@ -206,3 +206,26 @@ test('a newer version is refused', async () => {
     expect(world.open()?.code).toBe('UnsupportedVersion');
   }
 });
+
+test('the newest checkpoint damaged after files were removed: what the one before it needs is still there', () => {
+  let removed = 0;
+  for (let commits = 10; commits < 90; commits += 3) {
+    const world = new StoreWorld({ ...OPTIONS, checkpointBytes: 3000 });
+    expect(world.open()).toBeUndefined();
+    for (let i = 0; i < commits; i++) {
+      world.append('a', 1, new Uint8Array(500).fill(i));
+      world.put('key', Uint8Array.of(i));
+      world.trim('a', Math.max(0, i - 2));
+      world.sync();
+      world.settle();
+    }
+    removed += world.store.stats.removedFiles;
+    world.machine.processCrash();
+    const names = [...world.machine.files().keys()].filter((name) => name.endsWith('.checkpoint'));
+    world.machine.rotBit(names.at(-1)!, 70, 1);
+    expect(world.open()).toBeUndefined();
+    expect(world.store.stats.rejectedCheckpoints).toBe(1);
+    world.check();
+  }
+  expect(removed).toBeGreaterThan(50);
+});

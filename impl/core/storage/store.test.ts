@@ -429,3 +429,55 @@ test('however many files there are, only so many are open', () => {
   world.check();
   expect(most).toBeLessThan(75);
 });
+
+test('a disk that is full to the last byte with dead files frees itself', () => {
+  const world = open({ fileBytes: 16_384, checkpointBytes: 16_384 });
+  for (let i = 0; i < 100; i++) {
+    world.append('a', 1, new Uint8Array(1000).fill(i));
+    world.sync();
+    world.settle();
+  }
+  expect(world.store.stats.checkpoints).toBeGreaterThan(3);
+  world.machine.faults.capacityBytes = world.machine.usedBytes;
+  while (world.store.room(1000) !== 'full') {
+    if (world.store.room(1000) === 'busy') world.step();
+    else world.append('a', 1, new Uint8Array(1000));
+    world.commit();
+  }
+  world.trim('a', world.store.end(world.store.stream('a')));
+  world.sync();
+  world.settle();
+  for (let asked = 0; asked < 20 && world.store.room(1000) !== 'yes'; asked++) world.settle();
+  expect(world.store.room(1000)).toBe('yes');
+  expect(world.store.stats.removedFiles).toBeGreaterThan(3);
+  for (let i = 0; i < 100; i++) world.append('a', 1, new Uint8Array(1000));
+  world.sync();
+  reopen(world);
+  world.check();
+});
+
+test('a checkpoint waits until all that it says is durable', () => {
+  for (const syncOnCommit of [true, false]) {
+    const world = open({ syncOnCommit, checkpointBytes: 5000 });
+    const names: string[] = [];
+    const begin = world.machine.begin.bind(world.machine);
+    let areHeld = true;
+    const held: (() => void)[] = [];
+    world.machine.begin = (process, request) => {
+      if (request.op === 'open') names.push(request.name);
+      if (request.op === 'sync' && areHeld) held.push(() => begin(process, request));
+      else begin(process, request);
+    };
+    for (let i = 0; i < 20; i++) {
+      world.append('a', 1, new Uint8Array(1000));
+      world.commit();
+      world.settle();
+    }
+    expect(held.length).toBeGreaterThan(0);
+    expect(names.filter((name) => name.includes('checkpoint'))).toEqual([]);
+    areHeld = false;
+    for (const go of held) go();
+    world.settle();
+    expect(world.store.stats.checkpoints).toBeGreaterThan(0);
+  }
+});

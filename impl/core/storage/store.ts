@@ -226,7 +226,10 @@ export class Store {
    */
   room(bytes: number): Room {
     this.assertOpen();
-    return this.writer.hasRoom(bytes + HEAD_BYTES_MAX);
+    const room = this.writer.hasRoom(bytes + HEAD_BYTES_MAX);
+    // Dead files may be all that keeps the disk full.
+    if (room === 'full' && this.canReclaim) this.considerCheckpoint();
+    return room;
   }
 
   /** Stages one record and returns its index. The bytes are copied. At most `RECORD_BYTES_MAX`. */
@@ -507,9 +510,9 @@ export class Store {
           this.files.remove(file);
           this.removedFiles++;
         }
-        this.canReclaim = this.deadFiles().length > 0;
         this.files.retry();
       }
+      this.canReclaim = this.deadFiles().length > 0;
       then();
       this.progress();
     });
