@@ -229,3 +229,24 @@ test('the newest checkpoint damaged after files were removed: what the one befor
   }
   expect(removed).toBeGreaterThan(50);
 });
+
+test('a frame that was written to the place of another is not taken for it', () => {
+  const world = new StoreWorld({ ...OPTIONS, checkpointBytes: 1e9 });
+  expect(world.open()).toBeUndefined();
+  for (let i = 0; i < 5; i++) {
+    world.append('a', 1, new Uint8Array(100).fill(i));
+    world.sync();
+  }
+  const id = world.store.stream('a');
+  const frameBytes = 168;
+  expect(world.store.writtenLsn).toBe(5 * frameBytes);
+  expect(world.close()).toBeUndefined();
+  const files = world.machine.files();
+  const bytes = files.get('000000000001.wal')!;
+  const second = 4096 + frameBytes;
+  bytes.copyWithin(second, second + frameBytes, second + 2 * frameBytes);
+  const damaged = new StoreWorld({ ...OPTIONS, files });
+  expect(damaged.open()).toBeUndefined();
+  expect(() => damaged.read(id, 1, { records: 1, bytes: 1 })).toThrow(`byte ${second}`);
+  expect(damaged.read(id, 2, { records: 1, bytes: 1 })).toEqual([new Uint8Array(100).fill(2)]);
+});
