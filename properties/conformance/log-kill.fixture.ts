@@ -1,0 +1,71 @@
+/**
+ * A process that writes and reads as hard as it can until it is killed, and says on its standard output, one line each,
+ * what was acknowledged to it: `append <topic> <offset> <id>`, `batch <topic> <offset> <id> <count>`, `got <offset>`.
+ * Arguments: directory, disk, fsync schedule, number of this life.
+ */
+import { writeSync } from 'node:fs';
+import { type DiskChoice, FsyncSchedule, Walrus } from '../../impl/embedded/walrus.ts';
+import { pattern } from './log-world.ts';
+
+const [dir, disk, schedule, life] = process.argv.slice(2) as [string, DiskChoice, string, string];
+const SCHEDULES: Record<string, FsyncSchedule> = {
+  each: FsyncSchedule.SyncEach,
+  interval: FsyncSchedule.Milliseconds(3),
+  none: FsyncSchedule.NoFsync,
+};
+
+/** The id in ASCII, padded to 24 bytes, and bytes that follow from it. */
+function record(id: string): Uint8Array {
+  const seed = [...id].reduce((sum, character) => sum * 31 + character.charCodeAt(0), 7) >>> 0;
+  const bytes = pattern(24 + (seed % 3000), seed);
+  Buffer.from(bytes.buffer, bytes.byteOffset).write(id.padEnd(24), 0, 24, 'ascii');
+  return bytes;
+}
+
+function say(line: string): void {
+  // At once and whole: what the parent does not read was never acknowledged for all that it knows.
+  writeSync(1, `${line}\n`);
+}
+
+async function appendSingles(log: Walrus, topic: string): Promise<never> {
+  for (let n = 0; ; n += 10) {
+    // Issued together, so that one write carries several.
+    const group = Array.from({ length: 10 }, async (_, i) => {
+      const id = `${life} ${n + i}`;
+      const offset = await log.append(topic, record(id));
+      say(`append ${topic} ${offset} ${id}`);
+    });
+    await Promise.all(group);
+  }
+}
+
+async function appendBatches(log: Walrus, topic: string): Promise<never> {
+  for (let n = 0; ; n++) {
+    const count = 1 + ((n * 7) % 40);
+    const id = `${life} ${n}`;
+    const records = Array.from({ length: count }, (_, i) => record(`${id} ${i} ${count}`));
+    const offset = await log.appendBatch(topic, records);
+    say(`batch ${topic} ${offset} ${id} ${count}`);
+  }
+}
+
+async function consume(log: Walrus, topic: string): Promise<never> {
+  for (;;) {
+    const entry = await log.readNext(topic);
+    if (entry) say(`got ${entry.offset}`);
+  }
+}
+
+const log = await Walrus.open({
+  dir,
+  disk,
+  fsync: SCHEDULES[schedule]!,
+  fileBytes: 2 ** 20,
+  reclaim: 'never',
+});
+await Promise.all([
+  appendSingles(log, 'singles'),
+  appendBatches(log, 'batches'),
+  appendSingles(log, 'queue'),
+  consume(log, 'queue'),
+]);

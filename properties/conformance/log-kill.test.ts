@@ -1,0 +1,128 @@
+/**
+ * kill -9 of a writer, again and again on one directory: what it said was acknowledged is there, whole, once, and in
+ * order, and there is nothing that it did not write. `KILL_ROUNDS` says how often, 4 unless set.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { type DiskChoice, type Entry, FsyncSchedule, Walrus } from '../../impl/embedded/walrus.ts';
+import { pattern, range, sameBytes } from './log-world.ts';
+
+const FIXTURE = fileURLToPath(new URL('./log-kill.fixture.ts', import.meta.url));
+const ROUNDS = Number(process.env.KILL_ROUNDS ?? 4);
+const SCHEDULES = ['each', 'none', 'interval'];
+
+/** What the writer was told, over all its lives. */
+class Witness {
+  /** Ids by offset, by topic. */
+  readonly acknowledged = new Map<string, Map<number, string>>();
+  readonly got: number[] = [];
+
+  hear(line: string): void {
+    const words = line.split(' ');
+    if (words[0] === 'got') {
+      this.got.push(Number(words[1]));
+      return;
+    }
+    const [kind, topic, offset, life, n, count] = words as [string, string, ...string[]];
+    const ids = this.acknowledged.get(topic) ?? new Map<number, string>();
+    this.acknowledged.set(topic, ids);
+    if (kind === 'append') ids.set(Number(offset), `${life} ${n}`);
+    for (const i of range(kind === 'batch' ? Number(count) : 0)) {
+      ids.set(Number(offset) + i, `${life} ${n} ${i} ${count}`);
+    }
+  }
+
+  get count(): number {
+    return [...this.acknowledged.values()].reduce((sum, ids) => sum + ids.size, 0);
+  }
+}
+
+/** One life of the writer, ended some time after its first word. */
+async function live(witness: Witness, args: string[], life: number): Promise<void> {
+  const child = spawn(process.execPath, ['--import', 'tsx', FIXTURE, ...args, String(life)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let errors = '';
+  child.stderr.on('data', (text) => {
+    errors += text;
+  });
+  const lines = createInterface(child.stdout);
+  const ended = Promise.all([once(child, 'exit'), once(lines, 'close')]);
+  const first = once(lines, 'line');
+  lines.on('line', (line) => witness.hear(line));
+  await Promise.race([first, ended]);
+  await delay(Math.random() * 150);
+  child.kill('SIGKILL');
+  const [[, signal]] = await ended;
+  expect(signal, errors).toBe('SIGKILL');
+}
+
+/** The id of a record, if it is as it was made. */
+function idOf(entry: Entry): string {
+  const id = Buffer.from(entry.data.subarray(0, 24)).toString('ascii').trimEnd();
+  const seed = [...id].reduce((sum, character) => sum * 31 + character.charCodeAt(0), 7) >>> 0;
+  const expected = pattern(24 + (seed % 3000), seed);
+  if (!sameBytes(entry.data.subarray(24), expected.subarray(24))) {
+    throw new Error(`entry ${entry.offset} is torn or invented: ${JSON.stringify(id)}`);
+  }
+  return id;
+}
+
+async function check(log: Walrus, witness: Witness): Promise<void> {
+  for (const [topic, acknowledged] of witness.acknowledged) {
+    const ids: string[] = [];
+    for await (const entry of log.read(topic, { from: 0 })) {
+      expect(entry.offset).toBe(ids.length);
+      ids.push(idOf(entry));
+    }
+    for (const [offset, id] of acknowledged) {
+      if (ids[offset] !== id) throw new Error(`lost: ${topic} ${offset} ${id}, is ${ids[offset]}`);
+    }
+    expect(new Set(ids).size, 'each once').toBe(ids.length);
+    // Of each life a beginning of what it wrote, in its order, batches whole.
+    let expected = '';
+    for (const id of ids) {
+      const [life, n, i, count] = id.split(' ').map(Number) as [number, number, number?, number?];
+      const isFirst = n === 0 && (i ?? 0) === 0;
+      if (!isFirst) expect(id).toBe(expected);
+      else if (expected !== '' && topic === 'batches') expect(expected).toMatch(/^\d+ \d+ 0 /);
+      const isLast = count === undefined || i === count - 1;
+      const next = isLast ? n + 1 : n;
+      expected = `${life} ${next}`;
+      if (count !== undefined) {
+        expected += isLast ? ` 0 ${1 + ((next * 7) % 40)}` : ` ${i! + 1} ${count}`;
+      }
+    }
+    if (topic === 'batches' && expected !== '') expect(expected).toMatch(/^\d+ \d+ 0 /);
+  }
+  // At most once: what came is not to come again.
+  expect(witness.got).toEqual([...new Set(witness.got)].sort((a, b) => a - b));
+  const next = log.offsets('queue').next - log.entryCount('queue');
+  expect(next).toBeGreaterThan(witness.got.at(-1) ?? -1);
+}
+
+for (const disk of ['portable', 'auto', 'io_uring'] satisfies DiskChoice[]) {
+  test(`${ROUNDS} times kill -9 on ${disk} disk`, {
+    timeout: 60_000 + ROUNDS * 10_000,
+  }, async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'walrus-kill-'));
+    const witness = new Witness();
+    for (const round of range(ROUNDS)) {
+      const schedule = SCHEDULES[round % SCHEDULES.length]!;
+      await live(witness, [dir, disk, schedule], round);
+      const log = await Walrus.open({ dir, disk, reclaim: 'never', fsync: FsyncSchedule.NoFsync });
+      if (round % 4 === 3 || round === ROUNDS - 1) await check(log, witness);
+      await log.close();
+    }
+    expect(witness.count).toBeGreaterThan(ROUNDS * 10);
+    expect(witness.got.length).toBeGreaterThan(ROUNDS);
+    await rm(dir, { recursive: true });
+  });
+}
