@@ -17,7 +17,7 @@ import type {
 
 export interface NativeOptions {
   readonly directory: string;
-  /** The way to the disk. `auto`, the default, takes the one that measured faster; the others are taken or it throws. */
+  /** The way to the disk. `auto`, the default, takes what measured faster (README.md); the others are taken or it throws. */
   readonly engine?: 'auto' | 'io_uring' | 'pwrite';
   /** Whether aligned writes go past the page cache. `auto`, the default, if the file system takes them. */
   readonly direct?: 'auto' | boolean;

@@ -254,6 +254,19 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 });
 
+test('auto takes the ring for direct writes, plain calls for buffered ones, and says why', async () => {
+  const direct = await open();
+  const stats = direct.disk.stats();
+  const expected = stats.direct && ringRefused === undefined ? 'io_uring' : 'pwrite';
+  expect(stats.engine).toBe(expected);
+  expect(stats.engineReason).not.toBe('');
+  expect(stats.directReason).not.toBe('');
+  const buffered = await open({ directory: join(scratch, 'buffered'), direct: false });
+  expect(buffered.disk.stats()).toMatchObject({ engine: 'pwrite', direct: false });
+  const forced = await open({ directory: join(scratch, 'forced'), engine: 'pwrite' });
+  expect(forced.disk.stats()).toMatchObject({ engine: 'pwrite', engineReason: 'asked for' });
+});
+
 test('one process has the directory, native or portable, and its death frees it', async () => {
   const holder = await tell('hold', { directory });
   expect(holder.says.error).toBeUndefined();

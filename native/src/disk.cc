@@ -76,20 +76,37 @@ void chooseDirect(const Options& options, Choice& choice) {
   if (options.direct == Direct::yes && refusal != 0) throw std::runtime_error(choice.directReason);
 }
 
-// Asks for the ring only where it is wanted: `automatic` takes plain system calls, because they measured faster
-// wherever a sync follows a write (see README.md).
-std::unique_ptr<Way> chooseWay(const Options& options, Choice& choice) {
-  choice.engine = options.engine == Engine::ioUring ? Engine::ioUring : Engine::pwrite;
-  if (choice.engine == Engine::pwrite) {
-    choice.engineReason = options.engine == Engine::pwrite ? "asked for" : "measured faster than io_uring";
-    return std::make_unique<PwriteWay>();
+std::unique_ptr<Way> tryRing(const Options& options, std::string& refusal) {
+  if (!options.ringForbidden.empty()) {
+    refusal = "io_uring: " + options.ringForbidden;
+    return nullptr;
   }
-  if (!options.ringForbidden.empty()) throw std::runtime_error("io_uring: " + options.ringForbidden);
-  int refusal = 0;
-  std::unique_ptr<Way> way = RingWay::open(refusal);
-  if (way == nullptr) throw std::runtime_error(describeFailure("io_uring is refused", refusal));
-  choice.engineReason = "asked for";
-  return way;
+  int failure = 0;
+  std::unique_ptr<Way> ring = RingWay::open(failure);
+  if (ring == nullptr) refusal = describeFailure("io_uring is refused", failure);
+  return ring;
+}
+
+// What `automatic` takes is what measured better, see README.md: the ring gains from several direct writes at a time
+// and from nothing else.
+std::unique_ptr<Way> chooseWay(const Options& options, Choice& choice) {
+  const bool isForced = options.engine != Engine::automatic;
+  if (isForced) choice.engineReason = "asked for";
+  if (options.engine == Engine::ioUring || (!isForced && choice.direct)) {
+    std::string refusal;
+    std::unique_ptr<Way> ring = tryRing(options, refusal);
+    if (ring != nullptr) {
+      choice.engine = Engine::ioUring;
+      if (!isForced) choice.engineReason = "several direct writes at a time are faster so";
+      return ring;
+    }
+    if (isForced) throw std::runtime_error(refusal);
+    choice.engineReason = refusal;
+  } else if (!isForced) {
+    choice.engineReason = "buffered writes gain nothing from io_uring";
+  }
+  choice.engine = Engine::pwrite;
+  return std::make_unique<PwriteWay>();
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ namespace {
 constexpr unsigned entries = 64;
 // One entry is the alarm's.
 constexpr std::size_t inKernelMax = entries - 1;
+constexpr std::size_t smallBytes = 32 << 10;
 constexpr std::size_t lendingMin = 256 << 10;
 constexpr std::uint64_t alarmTag = 0;  // no transfer has this address
 
@@ -34,6 +35,13 @@ RingWay::RingWay(std::unique_ptr<Ring> ring, Descriptor alarm)
 void RingWay::start(Transfer& transfer) { started_.push_back(&transfer); }
 
 void RingWay::reap(std::vector<Transfer*>& finished, bool wait) {
+  if (runsAlone()) {
+    Transfer& transfer = *started_.front();
+    started_.pop_front();
+    runToEnd(transfer, hiccups);
+    finished.push_back(&transfer);
+    return;
+  }
   do {
     handOver();
     ring_->submit(wait);
@@ -58,6 +66,15 @@ std::size_t RingWay::lend(std::uint8_t* data, std::size_t length) {
     if (ring_->registerMemory(data, part)) return part;
   }
   return 0;
+}
+
+// The way through the ring and back takes longer than a plain call: a sync goes to a thread of the kernel's, a write comes
+// back by an interruption. Where nothing can overlap that is all that counts, so a small transfer or
+// a sync that is the only one runs here. A large one leaves room for others to come meanwhile.
+bool RingWay::runsAlone() const {
+  if (inKernel_ != 0 || started_.size() != 1) return false;
+  const Transfer& transfer = *started_.front();
+  return transfer.kind == Transfer::Kind::sync || transfer.length <= smallBytes;
 }
 
 void RingWay::handOver() {

@@ -23,6 +23,7 @@ class RingWay final : public Way {
 
  private:
   RingWay(std::unique_ptr<Ring> ring, Descriptor alarm);
+  bool runsAlone() const;
   void handOver();
   void takeBack(std::vector<Transfer*>& finished);
 
