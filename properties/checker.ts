@@ -186,7 +186,7 @@ export class Checker implements TraceSink<TraceEvent> {
   private appendRecord(event: Named<'AppendRecord'>, node: NodeView): void {
     const segment = this.touch(event);
     this.count('SingleWriterInv');
-    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot, true);
+    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot);
     this.count('NoWritesPastOpenInv');
     NoWritesPastOpenInv(this.record, segment);
     this.count('SequentialOrderInv');
@@ -236,7 +236,7 @@ export class Checker implements TraceSink<TraceEvent> {
   private advanceHighWatermark(event: Named<'AdvanceHighWatermark'>, node: NodeView): void {
     const segment = this.touch(event);
     this.count('SingleWriterInv');
-    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot, false);
+    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot);
     const writer = node.writer(event.topic, event.segment);
     if (writer?.epoch === event.epoch) {
       this.count('MonotonicHighWatermarkProp');
@@ -249,7 +249,7 @@ export class Checker implements TraceSink<TraceEvent> {
   private acknowledgeRecord(event: Named<'AcknowledgeRecord'>, node: NodeView): void {
     const segment = this.touch(event);
     this.count('SingleWriterInv');
-    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot, false);
+    SingleWriterInv(this.record, segment, event.epoch, event.node, node.boot);
     segment.ackedEnd = Math.max(segment.ackedEnd, event.index + 1);
     this.ackedIsDurable(segment);
     this.sealedExact(segment);

@@ -62,8 +62,8 @@ export function SealedExactInv(record: Record, segment: SegmentRecord): void {
 }
 
 /**
- * One writer per segment and epoch: who acts under an epoch is the very life of the process that it was
- * granted to, and only an owner appends.
+ * One writer per segment and epoch: who appends, acknowledges, or moves the high watermark under an epoch is the very
+ * life of the process that it was granted to, and it was granted to an owner.
  */
 export function SingleWriterInv(
   record: Record,
@@ -71,7 +71,6 @@ export function SingleWriterInv(
   epoch: Epoch,
   node: NodeId,
   boot: BootId,
-  appends: boolean,
 ): void {
   const grant = record.model(segment)?.grants.get(epoch);
   demand(
@@ -84,9 +83,9 @@ export function SingleWriterInv(
         : `which was granted to node ${grant.node} (boot ${grant.boot})`),
   );
   demand(
-    !appends || grant.role === 'owner',
+    grant.role === 'owner',
     'SingleWriterInv',
-    () => `node ${node} appends to ${named(segment)} under epoch ${epoch}, granted for recovery`,
+    () => `node ${node} writes ${named(segment)} under epoch ${epoch}, granted for recovery`,
   );
 }
 
