@@ -637,7 +637,9 @@ export class Node {
     { from, fromIncarnation, fromBoot }: Envelope,
     { request, toBoot, operation }: Extract<Message, { kind: 'Forward' }>,
   ): void {
-    if (toBoot !== this.boot || !this.forwards.first(from, fromBoot, request)) return;
+    // What has an effect is for the life that it was meant for; a read may be answered by any.
+    if (toBoot !== this.boot && operation.kind !== 'fetch') return;
+    if (!this.forwards.first(from, fromBoot, request)) return;
     this.controller!.serve(operation, (reply) =>
       this.send(from, fromIncarnation, { kind: 'ForwardReply', request, reply }),
     );
