@@ -156,9 +156,10 @@ export class CommitGroups {
     });
   }
 
-  /** Resolves when nothing waits for memory any more and all that was staged is acknowledged or failed. */
+  /** Resolves when all that was asked for before is acknowledged, refused or failed. Nothing may be asked for meanwhile. */
   async drain(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#pending.length > 0 || this.#open !== undefined) {
+    await new Promise<void>((resolve) => this.whenRoom(0, resolve, () => resolve()));
+    if (this.#failure === undefined) {
       const last = this.current();
       await new Promise<void>((resolve) => last.onSettled(() => resolve()));
     }

@@ -78,6 +78,8 @@ export class Walrus {
   readonly #topics = new Map<string, Topic>();
   readonly #cursorHost: CursorHost;
   #failure: WalrusError | undefined;
+  /** Size of what `stage` refused, until someone waits for it. */
+  #refusedBytes = 0;
   #closing: Promise<void> | undefined;
 
   private constructor(settings: Settings, disk: OpenedDisk, link: StoreLink) {
@@ -167,7 +169,10 @@ export class Walrus {
     checkRecord(data);
     const it = this.#topics.get(topic) ?? this.#newTopic(topic);
     if (!this.#commits.hasRoom(data.length + FRAME_BYTES)) {
-      if (this.#store.room(data.length + FRAME_BYTES) === 'full') throw diskFull();
+      if (this.#store.room(data.length + FRAME_BYTES) === 'full') {
+        throw new WalrusError('NoSpace', 'the disk is full');
+      }
+      this.#refusedBytes = data.length + FRAME_BYTES;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
     }
     const group = this.#commits.current();
@@ -176,11 +181,21 @@ export class Walrus {
     return offset;
   }
 
-  /** Resolves when everything staged or appended so far is acknowledged. One promise for all who ask in one turn. */
+  /**
+   * Resolves when everything staged or appended so far is acknowledged, and there is room for what `stage` refused last. One
+   * promise for all who ask in one turn.
+   */
   acknowledged(): Promise<void> {
     try {
       this.#assertOpen();
-      return this.#commits.current().shared();
+      const acknowledged = this.#commits.current().shared();
+      const bytes = this.#refusedBytes;
+      if (bytes === 0) return acknowledged;
+      this.#refusedBytes = 0;
+      const room = new Promise<void>((resolve, reject) => {
+        this.#commits.whenRoom(bytes, resolve, reject);
+      });
+      return Promise.all([acknowledged, room]).then(() => {});
     } catch (error) {
       return Promise.reject(error);
     }
@@ -204,9 +219,10 @@ export class Walrus {
     const cursor = this.#sharedCursor(topic);
     const checkpoint = checkpointOf(options);
     const limits = limitsOf(options);
+    const from = options.from === undefined ? undefined : wholeNumber('from', options.from);
     if (cursor === undefined) return nothing([]);
-    if (options.from === undefined) return cursor.reader.batch(limits, checkpoint);
-    const entries = await readFrom(cursor.topic, wholeNumber('from', options.from), limits);
+    if (from === undefined) return cursor.reader.batch(limits, checkpoint);
+    const entries = await readFrom(cursor.topic, from, limits);
     return entries.length > 0 ? entries : nothing(entries);
   }
 
@@ -588,8 +604,4 @@ async function nothing<Value>(value: Value): Promise<Value> {
 
 function markKey(topic: string): string {
   return `mark ${topic}`;
-}
-
-function diskFull(): WalrusError {
-  return new WalrusError('NoSpace', 'the disk is full');
 }
