@@ -770,6 +770,26 @@ MonotonicCursorProp ==
   [][\A t \in Topics, g \in Groups : meta'.cursors[t][g] >= meta.cursors[t][g]]_vars
 
 --------------------------------------------------------------------------------
+(* What must happen, if those who live get their turn, and no more goes wrong than a minority of the replicas *)
+
+\* A segment of so many records is sealed in the end.
+RolloverProgress(full) ==
+  \A s \in Segments : s[2] + 1 \in SegmentIds =>
+    (Len(assigned[s]) >= full ~> meta.segments[s].state = "sealed")
+
+\* What is safe is read in the end, by a group that goes on asking.
+ReadProgress ==
+  \A t \in Topics, g \in Groups, k \in 1 .. Cardinality(Records) :
+    DecidedEnd(t) >= k ~> meta.cursors[t][g] >= k
+
+\* A segment whose owner is dead ends, and the topic has a living owner again.
+Deserted(s) ==
+  LET g == meta.segments[s] IN g.state = "open" /\ (~up[g.owner] \/ boot[g.owner] # g.boot)
+FailoverProgress ==
+  \A t \in Topics, i \in SegmentIds : i + 1 \in SegmentIds =>
+    (Deserted(<<t, i>>) ~> \E j \in SegmentIds : \E n \in Nodes : j > i /\ Owns(n, <<t, j>>))
+
+--------------------------------------------------------------------------------
 (* To clients it looks like AbstractLog *)
 
 RECURSIVE DecidedRecords(_, _)

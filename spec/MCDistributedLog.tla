@@ -36,10 +36,10 @@ ASSUME Features \subseteq
    "lease",    \* leases expire; without it every owner has one
    "forget"}   \* after a restart, metadata is as of any time before; snapshots
 
-\* Replicas that nobody reads need not know the watermark: in place of `ToldWatermark`.
-Nothing(n, s) == 0
-
 Has(feature) == feature \in Features
+\* In place of `ToldWatermark`: replicas that nobody reads need not know the watermark.
+ToldIfRead(n, s) == IF Has("read") THEN watermark[n][s] ELSE 0
+
 Symmetry == Permutations(Nodes \ ({First} \cup Recoverers \cup NextOwners))
 
 Registration(n, b, i) ==
@@ -228,8 +228,33 @@ MCNext ==
 
 MCSpec == Init /\ [][MCNext]_vars
 
+\* Fate is not obliged to anything. Of all else, as long as anything can happen something does; and as each step
+\* brings something that no step takes back, all that can happen to those who live happens in the end.
+Progress ==
+  \/ MCCommitCommand \/ MCApplyCommand \/ MCRenewLease
+  \/ MCAppendRecord \/ MCSyncCompleted \/ MCHandleReplicate \/ MCHandleReplicateAck
+  \/ MCAdvanceHighWatermark \/ MCStopAppending
+  \/ MCHandlePromiseRequest \/ MCHandlePromise \/ MCHandleCopy
+  \/ MCDeliverRecord
+FairSpec == MCSpec /\ WF_vars(Progress)
+FullRolls == RolloverProgress(MaxCount)
+
 --------------------------------------------------------------------------------
 (* What the guards are for: each of these takes the place of one in a model that must fail *)
+
+\* In MCStaleAck, with five replicas, there is much that does not matter. This is what does: n2 has the record, becomes
+\* recoverer, finds that three others have not, proposes to seal without it, and only then brings it to them.
+StaleAckPath ==
+  \A t \in Topics :
+    LET s == <<t, 1>>
+        n2 == CHOOSE n \in Recoverers : TRUE
+        others == Nodes \ {First, n2}
+        sealing == \E p \in proposals : p.command.kind = "SealSegment" IN
+    /\ FencesDone = 1 => records[n2][s] # <<>>
+    /\ promises[n2][s][n2] = -1 /\ promises[n2][s][First] = -1 /\ promised[First][s] <= InitialLength
+    /\ \A n \in others : records[n][s] # <<>> => sealing
+    /\ reported[First][s] # NoReports => sealing
+    /\ meta.segments[s].state = "sealed" => acked # {}
 
 \* in place of Obeys, DurablyPromised: promises are made, and not kept.
 ObeysAnyone(m, s, epoch) == TRUE

@@ -9,7 +9,7 @@ const base = {
   SegmentIds: '{1, 2}',
   Records: '{1, 2}',
   InitialLogs: '<- MCInitialLogs',
-  ToldWatermark: '<- Nothing',
+  ToldWatermark: '<- ToldIfRead',
   None: 'None',
   First: 'n1',
   Recoverers: '{}',
@@ -40,7 +40,19 @@ const invariants = [
   'Reached',
 ];
 
-const safe = { module: 'MCDistributedLog', specification: 'MCSpec', invariants } as const;
+const properties = [
+  'SealedForeverProp',
+  'EpochsRiseProp',
+  'MonotonicCursorProp',
+  'AbstractLogProp',
+];
+
+const safe = {
+  module: 'MCDistributedLog',
+  specification: 'MCSpec',
+  invariants,
+  properties,
+} as const;
 
 /** One record, one recoverer: enough for an owner to be deposed. */
 const failover = {
@@ -62,6 +74,7 @@ function mustFail(
   about: string,
   fails: string,
   constants: Readonly<Record<string, string>>,
+  more: Partial<Model> = {},
 ): Model {
   return {
     ...safe,
@@ -70,7 +83,9 @@ function mustFail(
     kind: 'quick',
     constants,
     invariants: [fails],
+    properties: [],
     expect: { fails },
+    ...more,
   };
 }
 
@@ -98,7 +113,7 @@ export const logModels: readonly Model[] = [
     name: 'MCOwnerCrash',
     about: 'an owner crashes, loses what it had not synced, returns, and is recovered from',
     kind: 'quick',
-    constants: { ...failover, Laggards: '{}', Crashers: '{n1}', MaxCrashes: '1', MaxCommits: '3' },
+    constants: { ...failover, Laggards: '{}', Crashers: '{n1}', MaxCrashes: '1', MaxCommits: '2' },
     expect: {},
     reaches: ['acknowledged', 'recovered', 'lost records at a crash', 'restarted owner'],
   },
@@ -122,7 +137,7 @@ export const logModels: readonly Model[] = [
       Crashers: '{n3}',
       MaxCrashes: '1',
       MaxReplacements: '1',
-      MaxCommits: '3',
+      MaxCommits: '2',
     },
     expect: {},
     reaches: ['acknowledged', 'recovered', 'replaced disk'],
@@ -135,7 +150,6 @@ export const logModels: readonly Model[] = [
     constants: {
       ...base,
       Features: '{"move", "read"}',
-      ToldWatermark: '<- ToldWatermark',
       Laggards: '{n1, n2}',
       MaxCommits: '2',
       Records: '{1, 2}',
@@ -143,6 +157,78 @@ export const logModels: readonly Model[] = [
     expect: {},
     reaches: ['acknowledged', 'delivered'],
   },
+  {
+    ...safe,
+    name: 'MCRestore',
+    about: 'an empty disk fetches what it lacks of a sealed segment, and counts again',
+    kind: 'quick',
+    constants: {
+      ...base,
+      Records: '{1}',
+      Written: '{1}',
+      Laggards: '{}',
+      Crashers: '{n3}',
+      MaxCrashes: '1',
+      MaxReplacements: '1',
+      MaxCommits: '3',
+      Features: '{"roll", "restore"}',
+    },
+    expect: {},
+    reaches: ['acknowledged', 'sealed', 'replaced disk', 'restored replica'],
+  },
+  {
+    ...safe,
+    name: 'MCLeases',
+    about: 'leases come and go as they please',
+    kind: 'quick',
+    constants: { ...torn, Features: '{"lease"}' },
+    expect: {},
+    reaches: ['acknowledged', 'recovered'],
+  },
+  {
+    ...safe,
+    name: 'MCForget',
+    about: 'a restarted node knows the metadata only as it was some time ago, or takes a snapshot',
+    kind: 'quick',
+    constants: {
+      ...torn,
+      Crashers: '{n3}',
+      MaxCrashes: '1',
+      Laggards: '{n3}',
+      Features: '{"forget"}',
+    },
+    expect: {},
+    reaches: ['acknowledged', 'recovered', 'lost records at a crash'],
+  },
+  {
+    ...safe,
+    name: 'MCLiveness',
+    about: 'full segments roll and dead owners are replaced',
+    kind: 'quick',
+    specification: 'FairSpec',
+    constants: { ...torn, Features: '{"roll"}', Crashers: '{n1}', MaxCrashes: '1', Laggards: '{}' },
+    invariants: [],
+    properties: ['FullRolls', 'FailoverProgress'],
+    expect: {},
+  },
+  {
+    ...safe,
+    name: 'MCReadLiveness',
+    about: 'what is safe is read',
+    kind: 'quick',
+    specification: 'FairSpec',
+    constants: { ...torn, Features: '{"roll", "move"}', Laggards: '{}', MaxCommits: '3' },
+    invariants: [],
+    properties: ['ReadProgress'],
+    expect: {},
+  },
+  mustFail(
+    'MCNobodyFences',
+    'an owner dies and nobody fences its segment',
+    'FailoverProgress',
+    { ...torn, MaxFences: '0', Crashers: '{n1}', MaxCrashes: '1' },
+    { specification: 'FairSpec', invariants: [], properties: ['FailoverProgress'] },
+  ),
   mustFail('MCNoFencing', 'replicas promise an epoch and obey lower ones', 'SealedExactInv', {
     ...torn,
     Obeys: '<- ObeysAnyone',
@@ -158,9 +244,12 @@ export const logModels: readonly Model[] = [
     'a replica acknowledges for an epoch lower than it promised',
     'SealedExactInv',
     {
-      ...torn,
+      ...failover,
+      Nodes: '{n1, n2, n3, n4, n5}',
+      Cut: '{{n1, n5}, {n3, n4}, {n3, n5}, {n4, n5}}',
       DurablyPromised: '<- PromisedThat',
     },
+    { kind: 'full', constraint: 'StaleAckPath' },
   ),
   mustFail(
     'MCUpstreamRollover',
