@@ -7,7 +7,7 @@
 import type { LogIndex, NodeId, Offset, SegmentId } from '../impl/core/ids.ts';
 import type { Proposal } from '../impl/core/metadata/commands.ts';
 import type { DataMessage } from '../impl/core/segment/messages.ts';
-import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
+import type { DataEvent } from '../impl/core/trace.ts';
 import type { Checksum } from '../impl/ports/disk.ts';
 import type { TraceSink } from '../impl/ports/trace-sink.ts';
 import {
@@ -48,14 +48,14 @@ interface Told {
   readonly record: Uint8Array;
 }
 
-export class Checker implements TraceSink<TraceEvent> {
+export class Checker implements TraceSink<DataEvent> {
   readonly record: Record = new Record();
   /** How often each property was evaluated. */
   readonly evaluations: Map<string, number> = new Map();
   /** How often each rare thing was seen to happen. */
   readonly probes: Map<string, number> = new Map();
   private readonly checksum: Checksum;
-  private readonly events: (TraceEvent | Told)[] = [];
+  private readonly events: (DataEvent | Told)[] = [];
   /** Committed commands, from the first node that tells of each; [index] is absent for what came before. */
   private readonly commands: (Proposal | null)[] = [];
   /** Whether the command at [index] changed anything. */
@@ -69,7 +69,7 @@ export class Checker implements TraceSink<TraceEvent> {
     this.checksum = checksum;
   }
 
-  emit(event: TraceEvent): void {
+  emit(event: DataEvent): void {
     this.events.push(event);
   }
 
@@ -115,7 +115,7 @@ export class Checker implements TraceSink<TraceEvent> {
     this.events.push({ name: 'told', put: false, topic, offset, record });
   }
 
-  private observe(event: TraceEvent | Told, node: NodeView, message: Carrying | undefined): void {
+  private observe(event: DataEvent | Told, node: NodeView, message: Carrying | undefined): void {
     switch (event.name) {
       case 'AppendRecord':
         this.appendRecord(event, node);

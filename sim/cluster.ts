@@ -7,7 +7,8 @@ import { AssertionError } from '../impl/core/assert.ts';
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
 import type { NodeId } from '../impl/core/ids.ts';
-import type { TraceEvent } from '../impl/core/trace.ts';
+import type { RaftEvent } from '../impl/core/raft/trace.ts';
+import type { DataEvent } from '../impl/core/trace.ts';
 import type { NodeConfig } from '../impl/node/config.ts';
 import type { Envelope } from '../impl/node/messages.ts';
 import { Node, type NodePorts } from '../impl/node/node.ts';
@@ -39,7 +40,9 @@ export interface ClusterOptions {
 /** Who looks on. */
 export interface ClusterObserver {
   /** A node does something that the specification has a name for. */
-  traced(event: TraceEvent): void;
+  traced(event: DataEvent): void;
+  /** Likewise, of Raft's actions. Absent if nobody wants to know of them. */
+  raftTraced?: ((event: RaftEvent) => void) | undefined;
   /** A message leaves a node, whatever becomes of it. */
   sent(from: NodeId, to: NodeId, envelope: Envelope): void;
   /** A node has handled an input; `message` is what it heard, if it was one. */
@@ -139,6 +142,9 @@ export class Cluster {
       disk,
       checksum: this.checksum,
       trace: { emit: (event) => this.observer.traced(event) },
+      raftTrace: this.observer.raftTraced && {
+        emit: (event) => this.observer.raftTraced!(event),
+      },
     };
     machine.node = new Node(this.configOf(machine), ports);
     this.input(machine, (node) => node.start(), undefined);

@@ -20,7 +20,9 @@ export async function playAll(options: FleetOptions): Promise<void> {
   const worker = new URL(`./seed-worker${extname(import.meta.url)}`, import.meta.url);
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const thread = new Worker(worker);
+      // What a run makes is soon forgotten: a large nursery lets most of it die there.
+      const resourceLimits = { maxYoungGenerationSizeMb: 64 };
+      const thread = new Worker(worker, { resourceLimits });
       const feed = (): void => {
         const seed = failed && options.stopAtFailure ? undefined : seeds[next++];
         if (seed === undefined) void thread.terminate().then(() => resolve());

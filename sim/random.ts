@@ -50,7 +50,7 @@ export class RandomStream implements Random {
     return least + this.unit() * (most - least);
   }
 
-  /** Exponentially distributed; at most 11 times the mean. */
+  /** Exponentially distributed; at most 9 times the mean. */
   exponential(mean: number): number {
     return mean * QUANTILES[Math.floor(this.unit() * QUANTILES.length)]!;
   }
@@ -106,6 +106,6 @@ export class Randomness {
  * one engine to the next and a run must not.
  */
 const QUANTILES: Float64Array = Float64Array.from(
-  { length: 32_768 },
-  (_, i) => Math.round(-Math.log(1 - (i + 0.5) / 32_768) * 1e6) / 1e6,
+  { length: 4096 },
+  (_, i) => Math.round(-Math.log(1 - (i + 0.5) / 4096) * 1e6) / 1e6,
 );

@@ -6,8 +6,9 @@
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
 import type { NodeId } from '../impl/core/ids.ts';
+import type { RaftEvent } from '../impl/core/raft/trace.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
-import type { TraceEvent } from '../impl/core/trace.ts';
+import type { DataEvent } from '../impl/core/trace.ts';
 import { decodeEnvelope, encodeEnvelope } from '../impl/node/message-codec.ts';
 import type { Envelope } from '../impl/node/messages.ts';
 import type { Node } from '../impl/node/node.ts';
@@ -123,6 +124,8 @@ export class Simulation {
     const { randomness } = this;
     this.run = run;
     this.trace = new Trace(this.time, write);
+    // Nothing checks Raft's events, which are many: its state is compared itself, and is in the hash.
+    this.raftTraced = write && ((event) => this.trace.write(event));
     this.cluster = new Cluster(
       { ...options.cluster, encode: options.encode ? throughBytes : undefined },
       this.time,
@@ -194,10 +197,12 @@ export class Simulation {
 
   // What the cluster tells.
 
-  traced(event: TraceEvent): void {
+  traced(event: DataEvent): void {
     this.trace.note(event);
     this.checker.emit(event);
   }
+
+  raftTraced: ((event: RaftEvent) => void) | undefined;
 
   sent(from: NodeId, to: NodeId, { body }: Envelope): void {
     if (body.kind === 'RequestVoteResponse') this.raftChecker.sent(from, to, body);
@@ -207,7 +212,9 @@ export class Simulation {
     const body = envelope?.body;
     const records = body !== undefined && 'records' in body ? body : undefined;
     this.checker.afterInput(node, records);
-    if (node.raft !== undefined) this.raftChecker.afterInput(node.id, node.raft);
+    if (node.raft === undefined) return;
+    this.raftChecker.afterInput(node.id, node.raft);
+    this.trace.mix((node.raft.term << 16) ^ node.raft.commitIndex);
   }
 
   replied(operation: Operation, reply: Reply): void {

@@ -7,7 +7,7 @@ import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { Offset, SegmentId } from '../impl/core/ids.ts';
 import type { SegmentRecord } from '../impl/core/metadata/cluster-state.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
-import type { TraceEvent } from '../impl/core/trace.ts';
+import type { DataEvent } from '../impl/core/trace.ts';
 import { utf8Decode, utf8Encode } from '../impl/core/utf8.ts';
 import type { Envelope } from '../impl/node/messages.ts';
 import type { Node } from '../impl/node/node.ts';
@@ -51,7 +51,7 @@ class Story {
   readonly time: VirtualTime = new VirtualTime();
   readonly checker: Checker = new Checker(crc32c);
   readonly cluster: Cluster;
-  readonly said: TraceEvent[] = [];
+  readonly said: DataEvent[] = [];
 
   constructor(seed: string, options: Partial<ClusterOptions> = {}) {
     this.cluster = new Cluster(
@@ -158,7 +158,7 @@ class Story {
 
   // What the cluster tells its observer.
 
-  traced(event: TraceEvent): void {
+  traced(event: DataEvent): void {
     this.said.push(event);
     this.checker.emit(event);
   }

@@ -37,9 +37,9 @@ export function drawOptions(randomness: Randomness, durationMs: number): SimOpti
         heartbeatMs: 100,
         operationTimeoutMs: 5000,
         snapshotEveryEntries: random.pick([20, 200, 10_000]),
-        fileBytes: random.pick([4096, 65_536, 1 << 20]),
-        batchBytes: 65_536,
-        checkpointBytes: random.pick([8192, 65_536, 1 << 20]),
+        fileBytes: random.pick([4096, 65_536, 262_144]),
+        batchBytes: random.pick([4096, 16_384, 65_536]),
+        checkpointBytes: random.pick([8192, 65_536, 262_144]),
       },
     },
     workload: {

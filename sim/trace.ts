@@ -14,14 +14,14 @@ export interface SimEvent {
 
 export class Trace {
   private readonly time: VirtualTime;
-  private readonly write: ((line: string) => void) | undefined;
+  private readonly line: ((line: string) => void) | undefined;
   private readonly names = new Map<string, number>();
   private low = 0x811c9dc5;
   private high = 0x1b873593;
 
   constructor(time: VirtualTime, write: ((line: string) => void) | undefined) {
     this.time = time;
-    this.write = write;
+    this.line = write;
   }
 
   note(event: TraceEvent | SimEvent): void {
@@ -32,7 +32,12 @@ export class Trace {
     }
     this.mix(this.time.nowUs | 0);
     this.mix((name << 8) ^ event.node);
-    this.write?.(JSON.stringify({ atUs: this.time.nowUs, ...event }));
+    this.write(event);
+  }
+
+  /** Writes the line without mixing it into the hash. */
+  write(event: TraceEvent | SimEvent): void {
+    this.line?.(JSON.stringify({ atUs: this.time.nowUs, ...event }));
   }
 
   /** Mixes in any number that a rerun has to come to again. */

@@ -29,11 +29,12 @@ import { EMPTY, type Entry, founding, type Restored, type Snapshot } from '../co
 import { decodeMembership, type Membership } from '../core/raft/membership.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
 import { Raft } from '../core/raft/raft.ts';
+import type { RaftEvent } from '../core/raft/trace.ts';
 import { DataPlane } from '../core/segment/data-plane.ts';
 import type { Replica } from '../core/segment/replica.ts';
 import type { Writer } from '../core/segment/writer.ts';
 import { type Lsn, Store } from '../core/storage/store.ts';
-import type { TraceEvent } from '../core/trace.ts';
+import type { DataEvent } from '../core/trace.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Checksum, Disk, DiskCompletion } from '../ports/disk.ts';
 import type { Network } from '../ports/network.ts';
@@ -55,7 +56,9 @@ export interface NodePorts {
   readonly checksum: Checksum;
   /** Memory that the disk can write from without copying. */
   readonly arena?: Uint8Array | undefined;
-  readonly trace?: TraceSink<TraceEvent> | undefined;
+  readonly trace?: TraceSink<DataEvent> | undefined;
+  /** Raft's part of the trace: it has several events to each message, so whoever does not read it may leave it out. */
+  readonly raftTrace?: TraceSink<RaftEvent> | undefined;
 }
 
 /** How often a node looks after what nobody asks it for: pings, registration, admission, full segments. */
@@ -387,7 +390,7 @@ export class Node {
         maxEntryBytesPerMessage: 256 * 1024,
         maxInflightMessages: 8,
         snapshotChunkBytes: 256 * 1024,
-        trace: ports.trace,
+        trace: ports.raftTrace,
       },
       restored,
       nowMs,

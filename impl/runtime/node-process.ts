@@ -85,6 +85,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     checksum,
     arena: arena(config.node.batchBytes * ARENA_BATCHES),
     trace,
+    raftTrace: trace,
   };
   host.run(new Node(config.node, ports));
   log.info({ raft: formatAddress(raftAddress), client: formatAddress(clientAddress) }, 'listening');
