@@ -25,16 +25,16 @@ VARIABLES
   begun    \* nodes that have started once
 
 Line == Traces[trace][next]
-TraceView == <<trace, next, Evaluated(<<meta, view, disk, lives, writing, history, reading, proposals>>)>>
+TraceView == <<trace, next, Evaluated(<<meta, view, durable, promised, durablePromise, writing>>)>>
 
 \* In the place of the set of messages a sequence; of all of them the one that the line speaks of can be taken.
 TraceNoMessages == <<>>
-TracePuts(m) == messages' = Append(messages, m)
-TraceInFlight == IF Line.m \in DOMAIN messages THEN {messages[Line.m]} ELSE {}
-Message == messages[Line.m]
+TracePuts(m) == messages' = Append(messages, Keep(m))
+TraceInFlight == IF Line.m \in DOMAIN messages THEN {Kept(messages[Line.m])} ELSE {}
+Message == Kept(messages[Line.m])
 HasMessage == Line.m \in DOMAIN messages
 
-TraceStateAt(commands, index) == IF index = 0 THEN NoMetadata ELSE states[index]
+TraceStateAt(commands, index) == IF index = 0 THEN NoMetadata ELSE Kept(states[index])
 
 -----------------------------------------------------------------------------
 Changed(changes, s) == {i \in DOMAIN changes : changes[i].s = s}
@@ -45,7 +45,7 @@ UpTo(n, changes) ==
      IF about = {} THEN [end |-> durable[n][s], promised |-> durablePromise[n][s]]
      ELSE LET i == CHOOSE i \in about : TRUE IN [end |-> changes[i].end, promised |-> changes[i].promised]]
 \* Of a restart: what it does not speak of is gone.
-Kept(changes) ==
+Survivors(changes) ==
   [s \in Segments |->
      LET about == Changed(changes, s) IN
      IF about = {} THEN [end |-> 0, promised |-> 0]
@@ -69,7 +69,7 @@ EpochIs(n, s, epoch) == Grant(n, s).epoch = epoch
 \* Steps that send nothing.
 Acts(n, e, s, line) ==
   \/ e = "CommitCommand"
-       /\ IF line.index = Len(log) + 1 THEN CommitCommand(line.proposal) /\ states' = Append(states, meta')
+       /\ IF line.index = Len(log) + 1 THEN CommitCommand(line.proposal) /\ states' = Append(states, Keep(meta'))
           ELSE log[line.index] = line.proposal /\ UNCHANGED <<vars, states>>
   \/ e # "CommitCommand" /\ states' = states /\
      \/ e = "ApplyCommand" /\ applied[n] + 1 = line.index
@@ -96,7 +96,7 @@ Acts(n, e, s, line) ==
      \/ e = "ReadRecord" /\ ReadRecord(n, line.t, line.offset)
      \/ e = "Crash" /\ Crash(n)
      \/ e = "ReplaceDisk" /\ ReplaceDisk(n)
-     \/ e = "Restart" /\ \E kept \in {Kept(line.ends)} :
+     \/ e = "Restart" /\ \E kept \in {Survivors(line.ends)} :
           Survived(n, kept) /\ Restart(n, kept, line.index) /\ boot'[n] = line.boot /\ incarnation[n] = line.incarnation
 
 Sends(n, e, s, line) ==

@@ -30,7 +30,7 @@ TraceView == <<trace, next, Evaluated(<<memory, ghosts, disk>>)>>
 
 \* In the place of the sets of MetadataRaft.
 NoSequence == <<>>
-TraceWith(sequence, m) == Append(sequence, m)
+TraceWith(sequence, m) == Append(sequence, Keep(m))
 TraceTogether(sequence, more) == sequence \o more
 
 -----------------------------------------------------------------------------
@@ -54,12 +54,12 @@ Same(m, x) ==
        [] x.type = "SnapshotResponse" -> m.to = x.to /\ m.match = x.match /\ m.round = x.round
        [] x.type = "TimeoutNow" -> m.to = x.to
 
-LastOf(sequence) == sequence[Len(sequence)]
+LastOf(sequence) == Kept(sequence[Len(sequence)])
 Sends == Same(LastOf(messages'), Line.x)
 SendsAfterPersist(n) == Same(LastOf(outbox'[n]), Line.x)
 Answers(n) == Same(LastOf(outbox'[n]), Line.y)
 
-Received == messages[Line.m]
+Received == Kept(messages[Line.m])
 Receives ==
   /\ Line.m \in DOMAIN messages
   /\ Same(Received, Line.x)

@@ -16,12 +16,14 @@ import tlc2.value.impl.Value;
 import util.UniqueString;
 
 /**
- * Overrides the module of the same name: TLC finds the class by that and calls each method once, at its start.
+ * Overrides the module of the same name: TLC finds the class by that. A definition without
+ * arguments is read once, at its start.
  * The file is named by the system property `traces`. A line is one JSON value: an array becomes a tuple, an object a
  * record, an object with the one key "set" a set; numbers are whole and fit 32 bits.
  */
 public final class TraceReader {
   private static Value[] lines;
+  private static final List<Value> kept = new ArrayList<>();
 
   public static Value Header() throws IOException {
     return lines()[0];
@@ -37,6 +39,16 @@ public final class TraceReader {
   public static Value Evaluated(Value value) {
     evaluate(value);
     return BoolValue.ValTrue;
+  }
+
+  public static synchronized Value Keep(Value value) {
+    evaluate(value);
+    kept.add(value);
+    return IntValue.gen(kept.size() - 1);
+  }
+
+  public static synchronized Value Kept(Value number) {
+    return kept.get(((IntValue) number).val);
   }
 
   private static void evaluate(Value value) {

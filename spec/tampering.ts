@@ -28,7 +28,6 @@ const KNOWN: Partial<Record<TraceEvent['name'], string>> = {
   SendReplicate: 'highWatermark',
   HandleReplicate: 'end',
   SendReplicateAck: 'durableEnd',
-  HandleReplicateAck: 'durableEnd',
   ApplyCommand: 'index',
   DeliverRecord: 'offset',
   HandleAppendEntriesResponse: 'matchIndex',
