@@ -32,6 +32,8 @@ export class Topic {
   /** Offset after the last record that is acknowledged: readers see what is before it. */
   visibleEnd: number;
   deleted = false;
+  /** Payload bytes of the records in `[from, to)`, as far as anyone asked. */
+  measured: { from: number; to: number; bytes: number } = { from: 0, to: 0, bytes: 0 };
   /** Bytes given out since the topic was trimmed last. */
   consumedBytes = 0;
   #waiters = new Set<() => void>();

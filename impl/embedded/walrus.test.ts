@@ -336,6 +336,19 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       });
     });
 
+    test('topicSize is the payload that is kept', async () => {
+      let log = await world.open({ reclaim: 'never' });
+      expect(await log.topicSize('t')).toBe(0);
+      await log.appendBatch('t', [pattern(1000, 1), pattern(0, 2), pattern(2_000_000, 3)]);
+      await log.append('other', pattern(5, 1));
+      expect(await log.topicSize('t')).toBe(2_001_000);
+      await log.append('t', pattern(7, 1));
+      expect(await log.topicSize('t')).toBe(2_001_007);
+      log = await world.reopen(log, 'killed');
+      await log.trim('t', 1);
+      expect(await log.topicSize('t')).toBe(2_000_007);
+    });
+
     test('records are kept until consumed, or for ever, as told', async () => {
       const consumed = await world.open({ namespace: 'consumed' });
       const kept = await world.open({ namespace: 'kept', reclaim: 'never' });

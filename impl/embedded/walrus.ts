@@ -292,6 +292,27 @@ export class Walrus {
     return { earliest: it?.start ?? 0, next: it?.visibleEnd ?? 0 };
   }
 
+  /**
+   * Payload bytes of the entries kept, 0 if there is no such topic. The log does not carry this number: the first call
+   * reads what is kept, later ones what came since, or all again if some was reclaimed.
+   */
+  async topicSize(topic: string): Promise<number> {
+    this.#assertOpen();
+    checkTopicName(topic);
+    const it = this.#topics.get(topic);
+    if (it === undefined) return 0;
+    const { start, visibleEnd: end } = it;
+    let { from, to, bytes } = it.measured;
+    if (from !== start) [from, to, bytes] = [start, start, 0];
+    while (to < end) {
+      const entries = await readFrom(it, to, { entries: end - to, bytes: READ_BYTES_DEFAULT });
+      for (const { data } of entries) bytes += data.length;
+      to += entries.length;
+    }
+    it.measured = { from, to, bytes };
+    return bytes;
+  }
+
   /** Names of all topics that ever got a record and were not deleted, sorted by code units. */
   topics(): string[] {
     this.#assertOpen();
