@@ -1,5 +1,5 @@
 /** Where logs live that are being tested, and how they end. */
-import { cp, rm } from 'node:fs/promises';
+import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type DiskChoice,
@@ -63,16 +63,29 @@ export class LogWorld {
     return this.copy(this.#open.get(log)!.dir!);
   }
 
+  /** Of a moment when no file comes or goes: a copy takes a while, and the log tidies up behind its appends. */
   async copy(from: string): Promise<string> {
-    const dir = join(this.directory, `copy-${++this.#copies}`);
-    await cp(from, dir, { recursive: true, filter: (path) => !path.endsWith('.sock') });
-    return dir;
+    for (;;) {
+      const dir = join(this.directory, `copy-${++this.#copies}`);
+      const before = await listing(from);
+      try {
+        await cp(from, dir, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+      if (!before.includes('.tmp') && (await listing(from)) === before) return dir;
+      await rm(dir, { recursive: true });
+    }
   }
 
   async dispose(): Promise<void> {
     for (const log of this.#open.keys()) await log.close().catch(() => {});
     await rm(this.directory, { recursive: true });
   }
+}
+
+async function listing(directory: string): Promise<string> {
+  return (await readdir(directory)).sort().join(' ');
 }
 
 /** Test cases that want a fresh world each. */
