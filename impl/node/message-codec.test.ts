@@ -66,7 +66,12 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     toBoot: natural as fc.Arbitrary<BootId>,
     operation,
   }),
-  fc.record({ kind: kind('ForwardReply'), request: natural, reply }),
+  fc.record({
+    kind: kind('ForwardReply'),
+    request: natural,
+    toBoot: natural as fc.Arbitrary<BootId>,
+    reply,
+  }),
   fc.record({ kind: kind('Propose'), proposal: bytes }),
   fc.record({ kind: kind('Join'), address: text, replace: fc.boolean() }),
   fc.record({

@@ -86,7 +86,7 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       encodeOperation(out, message.operation);
       break;
     case 'ForwardReply':
-      out.whole(message.request);
+      out.whole(message.request).whole(message.toBoot);
       encodeReply(out, message.reply);
       break;
     case 'Propose':
@@ -137,8 +137,11 @@ function decodeMessage(input: ByteReader): Message {
       const toBoot = input.whole() as BootId;
       return { kind, request, toBoot, operation: decodeOperation(input) };
     }
-    case 'ForwardReply':
-      return { kind, request: input.whole(), reply: decodeReply(input) };
+    case 'ForwardReply': {
+      const request = input.whole();
+      const toBoot = input.whole() as BootId;
+      return { kind, request, toBoot, reply: decodeReply(input) };
+    }
     case 'Propose':
       return { kind, proposal: input.bytes() };
     case 'Join':

@@ -35,7 +35,13 @@ export type ForwardMessage =
       readonly toBoot: BootId;
       readonly operation: Operation;
     }
-  | { readonly kind: 'ForwardReply'; readonly request: number; readonly reply: Reply }
+  /** Meant for the life of the asking process: a later one numbers its requests anew. */
+  | {
+      readonly kind: 'ForwardReply';
+      readonly request: number;
+      readonly toBoot: BootId;
+      readonly reply: Reply;
+    }
   /** A metadata command on its way to the Raft leader. What became of it comes back through the log. */
   | { readonly kind: 'Propose'; readonly proposal: Uint8Array };
 

@@ -216,7 +216,9 @@ export class Node {
         this.handleForward(envelope, body);
         break;
       case 'ForwardReply':
-        this.controller!.handleForwardReply(body.request, body.reply);
+        if (body.toBoot === this.boot) {
+          this.controller!.handleForwardReply(body.request, body.reply);
+        }
         break;
       case 'Propose':
         if (this.raftNode!.role === 'leader' && parse(body.proposal) !== undefined) {
@@ -644,7 +646,7 @@ export class Node {
     if (toBoot !== this.boot && operation.kind !== 'fetch') return;
     if (!this.forwards.first(from, fromBoot, request)) return;
     this.controller!.serve(operation, (reply) =>
-      this.send(from, fromIncarnation, { kind: 'ForwardReply', request, reply }),
+      this.send(from, fromIncarnation, { kind: 'ForwardReply', request, toBoot: fromBoot, reply }),
     );
   }
 
