@@ -105,7 +105,7 @@ export class FrameWriter {
     const needed = bytes + FRAME_HEADER_BYTES + this.alignmentBytes;
     const { reserveBytes } = this.options;
     const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, reserveBytes);
-    if (this.isStalled) this.resume();
+    this.askAgain();
     if (this.isStalled) return 'full';
     if (place !== 'yes') return place;
     if (frame !== undefined && frame.at + bytes <= frame.limit) return 'yes';
@@ -122,7 +122,7 @@ export class FrameWriter {
       this.committed = frame.endLsn;
       this.staged = 0;
     }
-    if (this.isStalled) this.resume();
+    this.askAgain();
     if (frame !== undefined) {
       const isFull = frame.at - frame.from >= this.options.batchBytes;
       if (isFull || !this.isBusy || this.wanted > frame.lsn) this.flush();
@@ -132,7 +132,7 @@ export class FrameWriter {
 
   /** Makes all that was committed durable, in time. */
   sync(): void {
-    if (this.isStalled) this.resume();
+    this.askAgain();
     if (this.durable >= this.committed) return;
     this.wanted = this.committed;
     // In the middle of a transaction the frame goes out when that ends.
@@ -151,6 +151,12 @@ export class FrameWriter {
   resume(): void {
     this.isStalled = false;
     this.pump();
+  }
+
+  /** If the disk had no room, it may have some now. */
+  private askAgain(): void {
+    if (this.files.isFull) this.files.retry();
+    if (this.isStalled) this.resume();
   }
 
   /** Accepts no more completions as progress. */

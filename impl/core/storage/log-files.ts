@@ -31,6 +31,8 @@ export class LogFiles {
   private readonly fileBytes: number;
   private readonly events: LogFilesEvents;
   private nextNumber: number;
+  /** Files that the disk has had no room for so far; frames may wait for them. */
+  private readonly refused = new Set<LogFile>();
   /** Open files that take no more frames, the longest unused first. */
   private readonly idle = new Set<LogFile>();
   private readonly opening = new Map<LogFile, ((handle: FileHandle | undefined) => void)[]>();
@@ -85,15 +87,22 @@ export class LogFiles {
   ): 'yes' | 'busy' | 'full' {
     const { current, spare } = this;
     const needed = unplacedBytes + bytes;
-    if (current !== undefined && current.state === 'ready') {
-      const kept = spare?.state === 'ready' ? 0 : reserveBytes;
-      if (lsn + needed + kept <= current.capacityLsn) return 'yes';
-    }
-    if (spare === undefined || spare.state === 'preparing') return 'busy';
-    if (spare.state === 'noSpace') {
+    const spareIsRefused = spare !== undefined && this.refused.has(spare);
+    if (this.refused.size > (spareIsRefused ? 1 : 0)) {
+      // Frames wait for their file already.
       this.retry();
       return 'full';
     }
+    if (current?.state === 'ready') {
+      const kept = spare?.state === 'ready' ? 0 : reserveBytes;
+      if (lsn + needed + kept <= current.capacityLsn) return 'yes';
+    }
+    if (spare === undefined) return 'busy';
+    if (spareIsRefused) {
+      this.retry();
+      return 'full';
+    }
+    if (spare.state === 'preparing') return 'busy';
     if (FILE_HEAD_BYTES + needed <= spare.sizeBytes) return 'yes';
     // The frame goes first; the record may then need a file of its own size.
     if (unplacedBytes > 0) return 'busy';
@@ -104,13 +113,12 @@ export class LogFiles {
 
   /** Tries again to make what was refused room. */
   retry(): void {
-    for (const file of [this.files.at(-1), this.spare]) {
-      if (file?.state === 'noSpace') this.prepare(file);
-    }
+    for (const file of this.refused) if (file.state === 'noSpace') this.prepare(file);
   }
 
+  /** Some file lacks its room. */
   get isFull(): boolean {
-    return this.spare?.state === 'noSpace';
+    return this.refused.size > 0;
   }
 
   /** The file that holds the frame at `lsn`. */
@@ -270,6 +278,9 @@ export class LogFiles {
     }
     file.state = 'ready';
     file.refusedBytes = Infinity;
+    this.refused.delete(file);
+    // Where there was room for one there may be for the other.
+    this.retry();
     this.events.onReady();
   }
 
@@ -282,6 +293,7 @@ export class LogFiles {
       file.state = 'ready';
     } else {
       file.state = 'noSpace';
+      this.refused.add(file);
     }
     this.events.onReady();
     return true;

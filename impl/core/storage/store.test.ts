@@ -481,3 +481,31 @@ test('a checkpoint waits until all that it says is durable', () => {
     expect(world.store.stats.checkpoints).toBeGreaterThan(0);
   }
 });
+
+test('what was staged without asking becomes durable as room comes back, a little at a time', () => {
+  for (let seed = 0; seed < 30; seed++) {
+    const world = open({ seed: `unasked ${seed}`, fileBytes: 16_384 });
+    world.append('a', 1, new Uint8Array(100));
+    world.sync();
+    world.settle();
+    world.machine.faults.capacityBytes = world.machine.usedBytes + seed * 500;
+    for (let i = 0; i < 60; i++) {
+      world.append('a', 1, new Uint8Array(1000).fill(i));
+      world.commit();
+      if (i % 5 === 0) world.settle();
+    }
+    world.settle();
+    expect(world.store.durableLsn).toBeLessThan(world.commit());
+    expect(world.store.stats.isFull).toBe(true);
+    for (let more = 0; more < 60; more++) {
+      world.machine.faults.capacityBytes += 3000;
+      world.commit();
+      world.settle();
+    }
+    expect(world.store.durableLsn).toBeGreaterThanOrEqual(world.commit());
+    world.check();
+    expect(world.failure).toBeUndefined();
+    reopen(world);
+    world.check();
+  }
+});
