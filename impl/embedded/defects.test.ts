@@ -408,7 +408,6 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       const dir = join(world.directory, 'data');
       const [newest] = (await filesOf(dir, '.checkpoint')).sort().reverse();
       const good = await readFile(newest!);
-      await writeFile(join(dir, '000000000999.checkpoint.tmp'), 'half a checkpoint');
       const broken = [
         Buffer.alloc(0),
         good.subarray(0, 10),
@@ -420,6 +419,7 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
         const copy = await world.copy(dir);
         const [name] = (await filesOf(copy, '.checkpoint')).sort().reverse();
         await writeFile(name!, content);
+        await writeFile(join(copy, '000000000999.checkpoint.tmp'), 'half a checkpoint');
         log = await world.open({ dir: copy });
         expect(textOf(await log.readNext('t'))).toBe('5');
         await log.close();
