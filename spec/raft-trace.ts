@@ -149,7 +149,10 @@ class Projection {
 
   private sender(node: number): Sender {
     let sender = this.senders.get(node);
-    if (sender === undefined) this.senders.set(node, (sender = new Sender()));
+    if (sender === undefined) {
+      sender = new Sender();
+      this.senders.set(node, sender);
+    }
     return sender;
   }
 

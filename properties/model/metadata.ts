@@ -1,0 +1,156 @@
+/**
+ * The committed log and every state it has led to: what `log`, `meta` and `view` are in `spec/DistributedLog.tla`. A
+ * node that lags sees a segment as it was; so each segment keeps all its versions, by the index that made them.
+ */
+import type { BootId, Epoch, Incarnation, NodeId } from '../../impl/core/ids.ts';
+import type { Command, Proposal } from '../../impl/core/metadata/commands.ts';
+
+export interface Grant {
+  readonly index: number;
+  readonly state: 'open' | 'fenced' | 'sealed';
+  readonly epoch: Epoch;
+  readonly owner: NodeId;
+  readonly boot: BootId;
+  readonly replicas: ReadonlyMap<NodeId, Incarnation>;
+  readonly base: number;
+  readonly count: number;
+}
+
+interface Registration {
+  readonly index: number;
+  readonly boot: BootId;
+  readonly incarnation: Incarnation;
+}
+
+export class Metadata {
+  /** What was committed at each index; `null` is an entry of Raft's own, and so is the founding, at 1. */
+  readonly log: (Proposal | null)[] = [null, null];
+  /** Whether the command at each index found what it expected. */
+  readonly fits: boolean[] = [true, true];
+  private readonly segments = new Map<string, Grant[]>();
+  private readonly lasts = new Map<string, number>();
+  private readonly nodes = new Map<NodeId, Registration>();
+  private readonly cursors = new Map<string, number>();
+
+  get length(): number {
+    return this.log.length - 1;
+  }
+
+  /** The segment as the first `index` commands leave it; undefined if they do not know it. */
+  grant(key: string, index: number): Grant | undefined {
+    const versions = this.segments.get(key);
+    if (versions === undefined) return undefined;
+    for (let i = versions.length - 1; i >= 0; i--) {
+      const version = versions[i]!;
+      if (version.index <= index) return version;
+    }
+    return undefined;
+  }
+
+  /** Number of the topic's last segment, all commands applied; 0 if there is no such topic. */
+  last(topic: string): number {
+    return this.lasts.get(topic) ?? 0;
+  }
+
+  keys(): Iterable<string> {
+    return this.segments.keys();
+  }
+
+  commit(proposal: Proposal | null): void {
+    const index = this.log.push(proposal) - 1;
+    this.fits.push(proposal === null || this.apply(index, proposal.command));
+  }
+
+  private apply(index: number, command: Command): boolean {
+    switch (command.kind) {
+      case 'RegisterNode': {
+        const { node, boot, incarnation } = command;
+        this.nodes.set(node, { index, boot, incarnation });
+        return true;
+      }
+      case 'CreateTopic': {
+        if (this.last(command.topic) > 0 || !this.know(command.replicas)) return false;
+        this.open(index, command.topic, 1, command.owner, command.replicas, 0);
+        return true;
+      }
+      case 'SealSegment': {
+        const { topic, segment, epoch, count, nextOwner, nextReplicas } = command;
+        const grant = this.grant(segmentKey(topic, segment), index);
+        if (grant === undefined || grant.state === 'sealed' || grant.epoch !== epoch) return false;
+        if (!this.know(nextReplicas)) return false;
+        this.put(topic, segment, { ...grant, index, state: 'sealed', count });
+        this.open(index, topic, segment + 1, nextOwner, nextReplicas, grant.base + count);
+        return true;
+      }
+      case 'FenceSegment': {
+        const { topic, segment, expectedEpoch, recoverer } = command;
+        const grant = this.grant(segmentKey(topic, segment), index);
+        if (grant === undefined || grant.state === 'sealed') return false;
+        const registration = this.nodes.get(recoverer);
+        if (grant.epoch !== expectedEpoch || registration === undefined) return false;
+        const { boot } = registration;
+        const epoch = index as Epoch;
+        this.put(topic, segment, {
+          ...grant,
+          index,
+          state: 'fenced',
+          epoch,
+          owner: recoverer,
+          boot,
+        });
+        return true;
+      }
+      case 'AdvanceCursor': {
+        const { topic, group, expected, next } = command;
+        const key = `${topic} ${group}`;
+        if (this.last(topic) === 0 || (this.cursors.get(key) ?? 0) !== expected) return false;
+        this.cursors.set(key, next);
+        return true;
+      }
+      case 'RestoreReplica': {
+        const { topic, segment, node, incarnation } = command;
+        const grant = this.grant(segmentKey(topic, segment), index);
+        if (grant?.state !== 'sealed' || !grant.replicas.has(node)) return false;
+        const replicas = new Map(grant.replicas).set(node, incarnation);
+        this.put(topic, segment, { ...grant, index, replicas });
+        return true;
+      }
+    }
+  }
+
+  private know(nodes: readonly NodeId[]): boolean {
+    return nodes.every((node) => this.nodes.has(node));
+  }
+
+  private open(
+    index: number,
+    topic: string,
+    segment: number,
+    owner: NodeId,
+    replicas: readonly NodeId[],
+    base: number,
+  ): void {
+    this.lasts.set(topic, segment);
+    this.put(topic, segment, {
+      index,
+      state: 'open',
+      epoch: index as Epoch,
+      owner,
+      boot: this.nodes.get(owner)!.boot,
+      replicas: new Map(replicas.map((node) => [node, this.nodes.get(node)!.incarnation])),
+      base,
+      count: 0,
+    });
+  }
+
+  private put(topic: string, segment: number, grant: Grant): void {
+    const key = segmentKey(topic, segment);
+    const versions = this.segments.get(key);
+    if (versions === undefined) this.segments.set(key, [grant]);
+    else versions.push(grant);
+  }
+}
+
+export function segmentKey(topic: string, segment: number): string {
+  return `${topic}/${segment}`;
+}

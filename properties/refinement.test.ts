@@ -1,0 +1,59 @@
+/** The twin follows the real thing, and nothing else: runs are accepted, damaged ones are not. */
+import { describe, expect, test } from 'vitest';
+import type { NodeId } from '../impl/core/ids.ts';
+import type { TraceEvent } from '../impl/core/trace.ts';
+import { play, runOfSeed } from '../sim/seed.ts';
+import { tamper } from '../spec/tampering.ts';
+import { Refinement } from './refinement.ts';
+import { Violation } from './violation.ts';
+
+const DURATION_MS = 15_000;
+
+/** What the nodes of a simulated run said; a process that ended counts as crashed. */
+function eventsOf(seed: string): TraceEvent[] {
+  const events: TraceEvent[] = [];
+  play(runOfSeed(seed, DURATION_MS), (line) => {
+    const event = JSON.parse(line) as { name: string; node: number };
+    if (event.name === 'Fault' || event.name === 'Phase') return;
+    if (event.name === 'Ended') events.push({ name: 'Crash', node: event.node as NodeId });
+    else events.push(event as TraceEvent);
+  });
+  return events;
+}
+
+function isAllowed(events: readonly TraceEvent[]): boolean {
+  const refinement = new Refinement();
+  try {
+    for (const event of events) refinement.event(event);
+    return true;
+  } catch (error) {
+    if (error instanceof Violation) return false;
+    throw error;
+  }
+}
+
+describe('refinement', () => {
+  const runs = ['1', '2', '5', '7'].map((seed) => ({ seed, events: eventsOf(seed) }));
+
+  test.each(runs)('seed $seed takes steps of the model only', ({ events }) => {
+    const refinement = new Refinement();
+    for (const event of events) refinement.event(event);
+    expect(events.length).toBeGreaterThan(500);
+  });
+
+  test('of tampered runs at least 99 of 100 are refused', () => {
+    const accepted: string[] = [];
+    let tried = 0;
+    for (const { events } of runs) {
+      const ofLog = events.filter((event) => !('state' in event));
+      for (let i = 0; i < 90; i++) {
+        const tampered = tamper(ofLog, i, i * 7919 + 1);
+        if (tampered === undefined) continue;
+        tried++;
+        if (isAllowed(tampered.events)) accepted.push(tampered.what);
+      }
+    }
+    expect(tried).toBeGreaterThan(150);
+    expect(accepted.length, accepted.join('\n')).toBeLessThanOrEqual(tried / 100);
+  });
+});
