@@ -1,0 +1,10 @@
+import { describe, test } from 'vitest';
+import { loadNative } from '../../native/index.ts';
+import { logConformance } from './log.ts';
+
+const native = loadNative();
+if (!('unavailable' in native)) logConformance('io_uring');
+else {
+  const reason = native.unavailable;
+  describe('log on io_uring disk', () => test(reason, (context) => context.skip(reason)));
+}

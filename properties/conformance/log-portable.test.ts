@@ -1,0 +1,3 @@
+import { logConformance } from './log.ts';
+
+logConformance('portable');
