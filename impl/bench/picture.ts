@@ -1,0 +1,77 @@
+/** The figures as a picture. Drawn by Vega-Lite, which lives in the package of the peers. */
+import { pathToFileURL } from 'node:url';
+import { peerModulePath } from './peer-packages.ts';
+import { figuresOf, type Results } from './results.ts';
+
+const SHOWN = ['none-1000', 'each-1000', 'each-100', 'each-1', 'none-batch-256', 'read-sequential'];
+
+interface VegaLite {
+  compile(specification: object): { spec: object };
+}
+interface Vega {
+  parse(specification: object): object;
+  View: new (runtime: object, options: object) => { toSVG(): Promise<string> };
+}
+
+/** As SVG. Throws if the package is not installed. */
+export async function draw(results: Results): Promise<string> {
+  const vegaLite = (await import(pathToFileURL(peerModulePath('vega-lite')).href)) as VegaLite;
+  const vega = (await import(pathToFileURL(peerModulePath('vega')).href)) as Vega;
+  const { spec } = vegaLite.compile(specification(results));
+  return new vega.View(vega.parse(spec), { renderer: 'none' }).toSVG();
+}
+
+function specification({ workloads }: Results): object {
+  const rows = SHOWN.flatMap((name) => workloads.filter((workload) => workload.name === name));
+  const values = rows.flatMap(({ title, subjects }) =>
+    subjects.flatMap((result) => {
+      const figures = figuresOf(result);
+      if (figures === undefined || /^(raw|store) /.test(result.subject)) return [];
+      const kind = /^walrus (io_uring|pwrite|portable)$/.test(result.subject) ? 'this' : 'peer';
+      return [{ title, subject: result.subject, kind, rate: Math.round(figures.entriesPerSecond) }];
+    }),
+  );
+  const y = { field: 'subject', type: 'nominal', sort: null, title: null };
+  const x = {
+    field: 'rate',
+    type: 'quantitative',
+    scale: { type: 'log' },
+    title: 'entries per second (logarithmic)',
+  };
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    background: 'white',
+    data: { values },
+    facet: {
+      field: 'title',
+      type: 'nominal',
+      sort: rows.map(({ title }) => title),
+      title: null,
+      header: { labelFontSize: 13, labelAnchor: 'start' },
+    },
+    columns: 2,
+    resolve: { scale: { y: 'independent' } },
+    spec: {
+      width: 320,
+      layer: [
+        {
+          mark: { type: 'bar' },
+          encoding: {
+            y,
+            x,
+            color: {
+              field: 'kind',
+              type: 'nominal',
+              scale: { domain: ['this', 'peer'], range: ['#1b6ca8', '#b9c4cc'] },
+              legend: null,
+            },
+          },
+        },
+        {
+          mark: { type: 'text', align: 'left', dx: 4, fontSize: 10 },
+          encoding: { y, x, text: { field: 'rate', type: 'quantitative', format: '.3s' } },
+        },
+      ],
+    },
+  };
+}
