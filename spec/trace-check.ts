@@ -3,12 +3,15 @@
  * plane against DistributedLog and its Raft events against MetadataRaft; each run checks tampered copies too, all of
  * which must be refused. Exit code 0: all accepted. 1: one refused, or a tampered one accepted. 2: could not be run.
  */
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { NodeId } from '../impl/core/ids.ts';
 import type { RaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
-import { MissingTool } from './jar.ts';
+import { MissingTool, WORK } from './jar.ts';
 import { projectLog } from './log-trace.ts';
 import { projectRaft } from './raft-trace.ts';
 import { tamper } from './tampering.ts';
@@ -26,7 +29,26 @@ interface Case extends Projected {
   readonly tampered: string | undefined;
 }
 
-const CONTROLS = 3;
+/** The simulator, compiled or not as this file is. */
+const SIMULATOR = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../sim/main.ts' : '../sim/main.js', import.meta.url),
+);
+
+/** Traces of the first `count` seeds. Whether a run fails does not matter here. */
+function simulate(count: number, durationS: number): Source[] {
+  mkdirSync(WORK, { recursive: true });
+  const directory = mkdtempSync(join(WORK, 'seeds-'));
+  try {
+    return Array.from({ length: count }, (_, i) => {
+      const file = join(directory, `${i + 1}.ndjson`);
+      const flags = ['--seed', `${i + 1}`, '--duration', `${durationS}`, '--trace', file];
+      spawnSync(process.execPath, [...process.execArgv, SIMULATOR, ...flags], { stdio: 'ignore' });
+      return { ...read(file), name: `seed ${i + 1}` };
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
 
 function read(file: string): Source {
   const events = readFileSync(file, 'utf8')
@@ -94,9 +116,14 @@ function hash(text: string): number {
 async function check(
   spec: SpecName,
   sources: readonly Source[],
-  invariants: boolean,
+  { invariants, controls: wanted }: { invariants: boolean; controls: number },
 ): Promise<boolean> {
-  const cases = sources.flatMap((source, i) => casesOf(spec, source, i < 5 ? CONTROLS : 0));
+  // The shortest traces are tampered with: what has to be refused costs as much as what is accepted.
+  const inOrder = [...sources].sort((a, b) => a.events.length - b.events.length);
+  const each = Math.ceil(wanted / sources.length);
+  const cases = inOrder.flatMap((source, i) =>
+    casesOf(spec, source, Math.max(0, Math.min(each, wanted - i * each))),
+  );
   if (cases.length === 0) {
     console.log(`${spec.padEnd(16)} no events`);
     return true;
@@ -126,19 +153,29 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      seeds: { type: 'string' },
+      duration: { type: 'string', default: '20' },
       invariants: { type: 'boolean', default: false },
+      controls: { type: 'string', default: '12' },
       spec: { type: 'string' },
     },
   });
-  if (positionals.length === 0) {
-    console.error('usage: trace-check [--invariants] [--spec DistributedLog|MetadataRaft] FILE...');
+  const sources = positionals.map(read);
+  if (values.seeds !== undefined) {
+    sources.push(...simulate(Number(values.seeds), Number(values.duration)));
+  }
+  if (sources.length === 0) {
+    console.error(
+      'usage: trace-check [FILE...] [--seeds COUNT] [--duration SECONDS] [--invariants] ' +
+        '[--controls COUNT] [--spec DistributedLog|MetadataRaft]',
+    );
     return 2;
   }
-  const sources = positionals.map(read);
+  const how = { invariants: values.invariants, controls: Number(values.controls) };
   let good = true;
   for (const spec of ['DistributedLog', 'MetadataRaft'] as const) {
     if (values.spec !== undefined && values.spec !== spec) continue;
-    good = (await check(spec, sources, values.invariants)) && good;
+    good = (await check(spec, sources, how)) && good;
   }
   return good ? 0 : 1;
 }
