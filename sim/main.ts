@@ -97,7 +97,10 @@ async function many(): Promise<number> {
     stopAtFailure: flags.keepGoing !== true,
     onPlayed: (played) => {
       summary.add(played);
-      if (hasFailed(played)) failures.push(played);
+      if (hasFailed(played)) {
+        failures.push(played);
+        if (bar === undefined) say(played);
+      }
       bar?.update(summary.seeds, {
         ratio: Math.round(summary.ratio(cpuMs())),
         failures: failures.length,
@@ -109,7 +112,7 @@ async function many(): Promise<number> {
   });
   bar?.stop();
   for (const line of summary.lines(performance.now() - startMs, cpuMs())) console.log(line);
-  for (const failed of failures.slice(1)) say(failed);
+  if (bar !== undefined) for (const failed of failures.slice(1)) say(failed);
   const [first] = failures;
   return first === undefined ? 0 : report(first, runOfSeed(first.seed, flags.duration * 1000));
 }
