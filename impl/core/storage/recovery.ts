@@ -98,6 +98,8 @@ export class Recovery implements BodyVisitor {
 
   // What has been read so far.
   private at: Lsn = 0;
+  /** Everything before it was known to be durable once. */
+  private claimed: Lsn = 0;
   private hole: Hole | undefined = undefined;
   private nextStream = 1;
   private readonly streams = new Map<number, StreamIndex>();
@@ -166,6 +168,7 @@ export class Recovery implements BodyVisitor {
     this.base = checkpoint;
     this.identity = checkpoint.identity;
     this.at = checkpoint.lsn;
+    this.claimed = checkpoint.lsn;
     this.nextStream = checkpoint.nextStream;
     for (const stream of checkpoint.streams) this.streams.set(stream.id, stream);
     this.pairs = new Map(checkpoint.pairs);
@@ -405,6 +408,7 @@ export class Recovery implements BodyVisitor {
     offset: number,
   ): boolean {
     candidate.counts = true;
+    this.claimed = Math.max(this.claimed, frame.durable);
     if (!this.files.includes(candidate.file)) this.files.push(candidate.file);
     if (!frame.continues) this.dropPending();
     const body = at + FRAME_HEADER_BYTES;
@@ -473,7 +477,34 @@ export class Recovery implements BodyVisitor {
         file.extents++;
       }
     }
-    this.syncFiles(this.candidates.filter(({ counts }) => counts));
+    const counted = this.candidates.filter(({ counts }) => counts);
+    this.writeAgain(counted, 0, 0, () => this.syncFiles(counted));
+  }
+
+  /**
+   * Writes what nobody has claimed to be durable once more, in its place. The process that wrote it may have died of a
+   * sync that failed: the kernel then takes its pages for clean, and a sync alone would do nothing and succeed.
+   */
+  private writeAgain(
+    candidates: readonly Candidate[],
+    i: number,
+    done: number,
+    then: () => void,
+  ): void {
+    const candidate = candidates[i];
+    if (candidate === undefined) return then();
+    const { file, handle } = candidate;
+    const next = candidates[i + 1]?.file.begin ?? this.at;
+    const from = Math.max(file.begin, this.claimed) + done;
+    const length = Math.min(WINDOW_BYTES, next - from);
+    if (length <= 0) return this.writeAgain(candidates, i + 1, 0, then);
+    const offsetBytes = file.offsetOf(from);
+    this.readAt(candidate, offsetBytes, length, (bytes) => {
+      const what = `writing ${file.name} again`;
+      this.must(what, { op: 'write', file: handle!, offsetBytes, bytes }, () =>
+        this.writeAgain(candidates, i, done + length, then),
+      );
+    });
   }
 
   private fileOf(lsn: Lsn): LogFile | undefined {

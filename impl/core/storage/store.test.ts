@@ -307,6 +307,8 @@ test('a failed sync is the end: told once, nothing durable any more, reads go on
   const world = open();
   world.append('a', 1, Uint8Array.of(1));
   world.sync();
+  // The next file is ready: no other sync than the log's own can fail.
+  world.settle();
   const durable = world.store.durableLsn;
   world.machine.faults.syncError = 1;
   world.append('a', 1, Uint8Array.of(2));
