@@ -511,3 +511,21 @@ test('what was staged without asking becomes durable as room comes back, a littl
     world.check();
   }
 });
+
+test('a failed write is the end as well, and nothing after it counts', () => {
+  const world = open();
+  world.append('a', 1, Uint8Array.of(1));
+  world.sync();
+  world.settle();
+  const written = world.store.writtenLsn;
+  world.machine.faults.writeError = 1;
+  world.append('a', 1, Uint8Array.of(2));
+  world.commit();
+  world.settle();
+  world.machine.faults.writeError = 0;
+  expect(world.failure?.message).toContain('writing 000000000001.wal');
+  expect(() => world.store.append(1, 1, Uint8Array.of(3))).toThrow('injected write error');
+  expect(world.store.writtenLsn).toBe(written);
+  reopen(world);
+  expect(world.streamOf('a').records).toEqual([Uint8Array.of(1)]);
+});
