@@ -230,11 +230,7 @@ export class Simulation {
     this.raftChecker.crashed(machine.id);
     const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
     this.say({ name: 'Ended', node: machine.id, detail });
-    if (reason !== undefined) {
-      NoFalseAlarmInv(machine, reason);
-      // After a failed write nobody knows what the kernel still remembers of it: the machine is switched off and on.
-      machine.disk.powerLoss();
-    }
+    if (reason !== undefined) NoFalseAlarmInv(machine, reason);
     this.time.after(RESTART_MS, () => this.restart(machine));
   }
 

@@ -48,6 +48,8 @@
  * *hole*. If a valid frame behind it says that more was durable than the hole's lsn, durable bytes are damaged: `Corrupt`.
  * If none does, the hole is where unsynced writes were torn or lost: the log ends there, and what lies
  * behind it is cut by beginning the next file at the hole's lsn.
+ * What counts and was not claimed to be durable is written once more and synced before the directory is open: the sync
+ * that should have covered it may have failed, and the kernel forgets what it failed to write.
  *
  * **`<number, 12 digits>.checkpoint`**: what the log says before an lsn, so that nothing before needs to be read. A
  * header like that of a file (magic "WALRUSCP"; 32 u32 length of the body, 36 u32 CRC-32C of the body), then the
