@@ -8,15 +8,14 @@ export interface FleetOptions {
   readonly seeds: readonly string[];
   readonly durationMs: number;
   readonly jobs: number;
-  /** No more seeds are begun after the first failure. */
-  readonly stopAtFailure: boolean;
-  onPlayed(played: Played): void;
+  /** Returns whether more seeds are to be begun. */
+  onPlayed(played: Played): boolean;
 }
 
 export async function playAll(options: FleetOptions): Promise<void> {
   const { seeds, durationMs, jobs } = options;
   let next = 0;
-  let failed = false;
+  let stopped = false;
   const worker = new URL(`./seed-worker${extname(import.meta.url)}`, import.meta.url);
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -24,13 +23,12 @@ export async function playAll(options: FleetOptions): Promise<void> {
       const resourceLimits = { maxYoungGenerationSizeMb: 64 };
       const thread = new Worker(worker, { resourceLimits });
       const feed = (): void => {
-        const seed = failed && options.stopAtFailure ? undefined : seeds[next++];
+        const seed = stopped ? undefined : seeds[next++];
         if (seed === undefined) void thread.terminate().then(() => resolve());
         else thread.postMessage({ seed, durationMs } satisfies Task);
       };
       thread.on('message', (played: Played) => {
-        failed ||= hasFailed(played);
-        options.onPlayed(played);
+        if (!options.onPlayed(played)) stopped = true;
         feed();
       });
       thread.on('error', reject);

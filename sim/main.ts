@@ -94,7 +94,6 @@ async function many(): Promise<number> {
     seeds,
     durationMs: flags.duration * 1000,
     jobs: flags.jobs,
-    stopAtFailure: flags.keepGoing !== true,
     onPlayed: (played) => {
       summary.add(played);
       if (hasFailed(played)) {
@@ -108,6 +107,7 @@ async function many(): Promise<number> {
       if (bar === undefined && summary.seeds % Math.ceil(seeds.length / 10) === 0) {
         console.log(`${summary.seeds} of ${seeds.length} seeds, ${failures.length} failed`);
       }
+      return flags.keepGoing === true || failures.length === 0;
     },
   });
   bar?.stop();
