@@ -240,6 +240,19 @@ FairSpec == MCSpec /\ WF_vars(Progress)
 FullRolls == RolloverProgress(MaxCount)
 
 --------------------------------------------------------------------------------
+(* For random walks: TLC 1.7 applies EXCEPT wrongly to a function that it has not evaluated yet, and in walks it puts that
+   off. To compare two functions it must evaluate them. *)
+
+Same(f) == f = [x \in DOMAIN f |-> f[x]]
+Solid ==
+  \A n \in Nodes :
+    /\ Same(records[n]) /\ Same(durable[n]) /\ Same(promised[n]) /\ Same(durablePromise[n])
+    /\ Same(watermark[n]) /\ Same(stopped[n]) /\ Same(reported[n]) /\ Same(promises[n])
+    /\ Same(view[n].nodes) /\ Same(view[n].segments) /\ Same(view[n].cursors)
+    /\ \A s \in Segments : Same(reported[n][s]) /\ Same(promises[n][s])
+    /\ \A t \in Topics : Same(view[n].cursors[t])
+
+--------------------------------------------------------------------------------
 (* What the guards are for: each of these takes the place of one in a model that must fail *)
 
 \* In MCStaleAck, with five replicas, there is much that does not matter. This is what does: n2 has the record, becomes

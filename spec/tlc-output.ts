@@ -59,6 +59,9 @@ export function readTlcOutput(output: string, properties: readonly string[]): Tl
         generated = whole(/([\d,]+) states generated/.exec(body)?.[1]);
         distinct = whole(/([\d,]+) distinct states found/.exec(body)?.[1]);
         break;
+      case 2209: // random walks count no distinct states
+        generated = Math.max(generated, whole(/([\d,]+) states generated/.exec(body)?.[1]));
+        break;
       case 2217:
         trace.push(readState(body));
         break;
