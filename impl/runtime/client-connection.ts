@@ -10,7 +10,7 @@ import {
 } from '../client/protocol.ts';
 
 /** Requests under way; with more the connection is not read from. */
-const UNANSWERED_MAX = 1024;
+const UNANSWERED_MAX = 256;
 /** Answers that the client has not taken; with more the connection is not read from. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
@@ -19,14 +19,19 @@ interface Slot {
   response: Response | undefined;
 }
 
-/** One client's connection: cuts requests out of it and puts the answers back in order. */
+/**
+ * One client's connection: cuts requests out of it and puts the answers back in order. Requests wait in
+ * `backlog` while the limits are reached, and nothing is read while any of them waits.
+ */
 export class ClientConnection {
   private readonly socket: Socket;
   private readonly serve: (request: Request, answer: (response: Response) => void) => void;
   private readonly wantFlush: () => void;
   private readonly writer = new FrameWriter();
+  private backlog: Request[] = [];
   private slots: Slot[] = [];
-  private finishing = false;
+  private answeredBytes = 0;
+  private ended = false;
 
   /** `serve` answers once, whenever it likes; `wantFlush` asks for a call of `flush` at the end of the turn. */
   constructor(
@@ -38,46 +43,41 @@ export class ClientConnection {
     this.serve = serve;
     this.wantFlush = wantFlush;
     const decoder = new FrameDecoder(REQUEST_LIMITS, {
-      onFrame: (bytes) => this.take(parseRequest(bytes)),
+      onFrame: (bytes) => this.backlog.push(parseRequest(bytes)),
       onInvalidLength: (_, skipped) => {
-        this.take({ kind: 'malformed', message: INVALID_FRAME_LENGTH });
-        if (!skipped) this.finish();
+        this.backlog.push({ kind: 'malformed', message: INVALID_FRAME_LENGTH });
+        if (!skipped) this.ended = true;
       },
     });
     socket.on('data', (chunk) => {
+      if (this.ended) return;
       decoder.push(chunk);
-      if (this.isFull()) socket.pause();
+      this.takeRequests();
+      wantFlush();
     });
     socket.on('drain', wantFlush);
-    socket.on('end', () => this.finish());
+    socket.on('end', () => {
+      this.ended = true;
+      wantFlush();
+    });
     socket.on('error', () => socket.destroy());
   }
 
-  /** Writes the answers that are complete up to the first that is not. */
+  /** Writes the answers that are complete up to the first that is not, then takes what has waited for that. */
   flush(): void {
-    const { socket, slots, writer } = this;
+    const { socket } = this;
     if (socket.destroyed) return;
-    let done = 0;
-    for (; done < slots.length; done++) {
-      const response = slots[done]!.response;
-      if (response === undefined) break;
-      writeResponse(writer, response);
-    }
-    if (done > 0) {
-      this.slots = slots.slice(done);
-      socket.write(writer.take());
-    }
-    if (this.finishing) {
-      if (this.slots.length === 0) socket.end(() => socket.destroy());
-    } else if (socket.isPaused() && !this.isFull()) {
-      socket.resume();
-    }
+    this.writeAnswers();
+    this.takeRequests();
+    if (this.backlog.length > 0) socket.pause();
+    else if (!this.ended) socket.resume();
+    else if (this.slots.length === 0) socket.end(() => socket.destroy());
   }
 
-  /** Reads no more; ends the connection when what is under way is answered and sent. */
+  /** Takes no more requests; ends the connection when what is under way is answered and sent. */
   finish(): void {
-    this.finishing = true;
-    this.socket.pause();
+    this.ended = true;
+    this.backlog = [];
     this.wantFlush();
   }
 
@@ -85,18 +85,45 @@ export class ClientConnection {
     this.socket.destroy();
   }
 
+  private writeAnswers(): void {
+    const { slots, writer } = this;
+    let done = 0;
+    for (; done < slots.length; done++) {
+      const response = slots[done]!.response;
+      if (response === undefined) break;
+      writeResponse(writer, response);
+    }
+    if (done === 0) return;
+    this.slots = slots.slice(done);
+    // Those behind the gap are counted anew as they are written; the number of slots bounds them.
+    this.answeredBytes = 0;
+    this.socket.write(writer.take());
+  }
+
+  private takeRequests(): void {
+    let taken = 0;
+    while (taken < this.backlog.length && !this.isFull()) this.take(this.backlog[taken++]!);
+    if (taken > 0) this.backlog = this.backlog.slice(taken);
+  }
+
   private take(request: Request): void {
-    if (this.finishing) return;
     const slot: Slot = { response: undefined };
     this.slots.push(slot);
     this.serve(request, (response) => {
       slot.response = response;
+      this.answeredBytes += sizeOf(response);
       this.wantFlush();
     });
   }
 
   private isFull(): boolean {
-    const { slots, socket } = this;
-    return slots.length >= UNANSWERED_MAX || socket.writableLength >= UNREAD_BYTES_MAX;
+    const unreadBytes = this.answeredBytes + this.socket.writableLength;
+    return this.slots.length >= UNANSWERED_MAX || unreadBytes >= UNREAD_BYTES_MAX;
   }
+}
+
+/** About how much the answer takes. */
+function sizeOf(response: Response): number {
+  if (response.kind === 'payload' || response.kind === 'fetched') return response.payload.length;
+  return response.kind === 'json' ? response.text.length : 0;
 }

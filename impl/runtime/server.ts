@@ -37,7 +37,7 @@ export class ClientServer {
   private readonly options: ServerOptions;
   private readonly server: Server;
   private readonly connections = new Set<ClientConnection>();
-  private readonly dirty = new Set<ClientConnection>();
+  private dirty = new Set<ClientConnection>();
 
   constructor(service: Service, options: ServerOptions) {
     this.service = service;
@@ -104,8 +104,10 @@ export class ClientServer {
   }
 
   private flush(): void {
-    for (const connection of this.dirty) connection.flush();
-    this.dirty.clear();
+    // What becomes dirty meanwhile has its turn in the next one.
+    const connections = this.dirty;
+    this.dirty = new Set();
+    for (const connection of connections) connection.flush();
   }
 
   private answer(request: Request, answer: (response: Response) => void): void {
