@@ -587,6 +587,8 @@ export class Node {
     }
     if (this.joining.due(this.id)) this.joining.ask();
     this.register();
+    // A full disk is asked again by commits, and by this where nothing is committed.
+    if (this.store.stats.isFull) this.store.room(0);
     if (nowMs >= this.monitorAtMs) {
       this.monitorAtMs = nowMs + this.config.monitorCheckMs;
       this.dataPlane!.owner.rollOver(false);
