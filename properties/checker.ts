@@ -450,7 +450,8 @@ export class Checker implements TraceSink<DataEvent> {
     this.evaluations.set(property, (this.evaluations.get(property) ?? 0) + 1);
   }
 
-  private probe(name: string): void {
+  /** Notes that a rare thing has happened. */
+  probe(name: string): void {
     this.probes.set(name, (this.probes.get(name) ?? 0) + 1);
   }
 }

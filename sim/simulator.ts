@@ -206,6 +206,7 @@ export class Simulation {
 
   sent(from: NodeId, to: NodeId, { body }: Envelope): void {
     if (body.kind === 'RequestVoteResponse') this.raftChecker.sent(from, to, body);
+    else if (body.kind === 'Refuse') this.checker.probe('a lower epoch refused');
   }
 
   afterInput(node: Node, envelope: Envelope | undefined): void {
@@ -274,7 +275,19 @@ export class Simulation {
       calls.set(key, (calls.get(key) ?? 0) + 1);
     }
     const { lost, duplicated, cut, overflowed } = this.cluster.network.counts;
-    const faults = { ...Object.fromEntries(this.faultCounts), lost, duplicated, cut, overflowed };
+    const faults: Record<string, number> = {
+      ...Object.fromEntries(this.faultCounts),
+      lost,
+      duplicated,
+      cut,
+      overflowed,
+    };
+    for (const { disk } of this.cluster.machines) {
+      for (const [kind, count] of Object.entries(disk.counts)) {
+        const key = `disk ${kind}`;
+        faults[key] = (faults[key] ?? 0) + count;
+      }
+    }
     return {
       seed: this.run.seed,
       failure,
