@@ -26,7 +26,7 @@ import { decodeProposal, type Proposal } from '../core/metadata/commands.ts';
 import { place } from '../core/metadata/placement.ts';
 import { Proposals } from '../core/metadata/proposals.ts';
 import { EMPTY, type Entry, founding, type Restored, type Snapshot } from '../core/raft/entry.ts';
-import { decodeMembership, type Membership } from '../core/raft/membership.ts';
+import { decodeMembership, type Member, type Membership } from '../core/raft/membership.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
 import { Raft } from '../core/raft/raft.ts';
 import type { RaftEvent } from '../core/raft/trace.ts';
@@ -505,9 +505,7 @@ export class Node {
     const leading = raft.role === 'leader';
     if (leading && this.supervisor.deadlineMs() === Infinity) this.peers.restart(nowMs);
     this.supervisor.watch(leading);
-    this.peers.follow(raft.membership, (member) =>
-      this.ports.network.locate(member.id, member.address),
-    );
+    this.peers.follow(raft.membership, (member) => this.locate(member));
   }
 
   private apply(entry: Entry): void {
@@ -539,10 +537,21 @@ export class Node {
       case 'RestoreReplica':
         this.dataPlane!.replicaRestored(command.topic, command.segment);
         break;
-      case 'RegisterNode':
+      case 'RegisterNode': {
+        const member = this.raftNode!.membership.find(({ id }) => id === command.node);
+        if (member !== undefined) this.locate(member);
+        break;
+      }
       case 'AdvanceCursor':
         break;
     }
+  }
+
+  /** A node that came back under another address says so when it registers; the membership keeps the first one. */
+  private locate({ id, incarnation, address }: Member): void {
+    const known = this.cluster.node(id);
+    const moved = known?.incarnation === incarnation ? known.raftAddress : undefined;
+    this.ports.network.locate(id, moved ?? address);
   }
 
   private installSnapshot(snapshot: Snapshot): void {
@@ -587,6 +596,7 @@ export class Node {
     }
     if (this.joining.due(this.id)) this.joining.ask();
     this.register();
+    this.controller!.retrySilentReads();
     // A full disk is asked again by commits, and by this where nothing is committed.
     if (this.store.stats.isFull) this.store.room(0);
     if (nowMs >= this.monitorAtMs) {
@@ -594,8 +604,9 @@ export class Node {
       this.dataPlane!.owner.rollOver(false);
     }
     if (raft.role === 'leader') {
-      const learner = raft.membership.find((member) => member.learner);
-      if (learner !== undefined) raft.proposeMembership({ kind: 'promote', id: learner.id });
+      const caughtUp = ({ id, learner }: Member): boolean =>
+        learner && typeof raft.proposeMembership({ kind: 'promote', id }) !== 'string';
+      raft.membership.some(caughtUp);
     }
     if (this.stopByMs < Infinity) this.handOver(nowMs);
   }
@@ -655,6 +666,7 @@ export class Node {
   private answerJoin(envelope: Envelope, address: string, replace: boolean): void {
     const { from, fromIncarnation } = envelope;
     const reply = this.joining.admit(from, fromIncarnation, address, replace);
+    if (reply.outcome === 'admitted') this.ports.network.locate(from, address);
     this.ports.network.sendToAddress(address, this.wrap(from, fromIncarnation, reply));
   }
 

@@ -45,7 +45,8 @@ interface Pending {
   /** Answered with `Timeout` then, or with what was last heard. */
   deadlineMs: number;
   last: Reply;
-  /** The grant that made another node the right one to hand it to. */
+  /** The node that it was handed to, and the grant that made that the right one. */
+  forwardedTo: NodeId | undefined;
   forwardedUnder: Epoch | undefined;
   /** Nothing more that is heard of it goes to the client. */
   answered: boolean;
@@ -93,6 +94,7 @@ export class Controller {
       answer,
       deadlineMs,
       last,
+      forwardedTo: undefined,
       forwardedUnder: undefined,
       answered: false,
     };
@@ -135,6 +137,16 @@ export class Controller {
     this.retry(topic);
   }
 
+  /** Reads that were handed to a node that fell silent are tried elsewhere. Anything else may have been done. */
+  retrySilentReads(): void {
+    for (const [request, pending] of [...this.forwarded]) {
+      const { operation, forwardedTo } = pending;
+      if (operation.kind !== 'fetch' || this.ports.live(forwardedTo!)) continue;
+      this.forwarded.delete(request);
+      this.settle(pending, this.refusal('Unavailable', operation.topic));
+    }
+  }
+
   tick(nowMs: number): void {
     if (nowMs >= this.retryAtMs) {
       this.retryAtMs = Infinity;
@@ -164,7 +176,13 @@ export class Controller {
       this.execute(operation, segment, settle);
       return;
     }
+    if (operation.kind !== 'fetch' && this.ports.cluster().node(target)?.boot !== segment.boot) {
+      // The grant was made to a life of the owner that is over: another one is on its way.
+      settle(this.refusal('NotOwner', operation.topic));
+      return;
+    }
     const request = this.nextRequest++;
+    pending.forwardedTo = target;
     pending.forwardedUnder = this.ports.cluster().currentSegment(operation.topic)!.epoch;
     this.forwarded.set(request, pending);
     this.ports.forward(target, request, operation);
