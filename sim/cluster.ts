@@ -76,6 +76,8 @@ export class Machine {
   /** Whoever waits for a reply of the present process. */
   open: Set<(reply: Reply | undefined) => void> = new Set();
   wakeAtMs: number = Infinity;
+  /** Called when its process has asked something of the disk. */
+  onDiskUse: (() => void) | undefined;
 
   constructor(id: NodeId, disk: SimDisk, clock: NodeClock) {
     this.id = id;
@@ -247,6 +249,7 @@ export class Cluster {
       machine.held.push({ act, message });
       return;
     }
+    const { requests } = machine.disk;
     try {
       act(node);
     } catch (error) {
@@ -254,6 +257,7 @@ export class Cluster {
       throw new Violation('NodeAssertion', `node ${machine.id}: ${error.message}`);
     }
     this.observer.afterInput(node, message);
+    if (machine.disk.requests !== requests) machine.onDiskUse?.();
     if (machine.node !== node) return;
     if (node.status === 'stopped') {
       machine.disk.processCrash();

@@ -10,6 +10,7 @@ import type { RandomStream } from './random.ts';
 
 export type FaultKind =
   | 'PowerLoss'
+  | 'PowerLossInWrite'
   | 'ProcessCrash'
   | 'Stop'
   | 'Pause'
@@ -65,6 +66,21 @@ type Inject = (scene: Scene, machines: readonly Machine[], fault: Fault) => void
 const INJECT: Readonly<Record<FaultKind, Inject>> = {
   /** All of them at once. */
   PowerLoss: (scene, machines, fault) => crash(scene, machines, fault, true),
+  /** Each within two milliseconds of one of the next forty times that it writes or syncs; `amount` says which. */
+  PowerLossInWrite: (scene, machines, { forMs, amount }) => {
+    for (const machine of machines) {
+      let writes = Math.floor(amount * 40);
+      machine.onDiskUse = () => {
+        if (writes-- > 0) return;
+        machine.onDiskUse = undefined;
+        scene.time.after(2 * fraction(amount * 977), () => {
+          if (scene.healed) return;
+          scene.crash(machine, true);
+          scene.time.after(forMs, () => scene.restart(machine));
+        });
+      };
+    }
+  },
   ProcessCrash: (scene, machines, fault) => crash(scene, machines, fault, false),
   /** An orderly stop, as for an upgrade. */
   Stop: (scene, machines, { forMs }) => {
