@@ -182,8 +182,11 @@ async function compare(
 ): Promise<void> {
   const log = await subject.open(directory, schedule);
   let index = 0;
-  await log.readAll((data) => payloads.check(index++, data));
-  await log.close();
+  try {
+    await log.readAll((data) => payloads.check(index++, data));
+  } finally {
+    await log.close();
+  }
   if (index === expected) return;
   throw new Error(`${expected} records were acknowledged and ${index} are there`);
 }

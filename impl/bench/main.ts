@@ -32,7 +32,10 @@ interface Options {
 
 const options = new Command('make bench')
   .description('Measures the embedded library beside raw limits and peers.')
-  .option('--only <names>', 'workloads whose name contains one of these, comma between')
+  .option(
+    '--only <names>',
+    'workloads of these names, or that contain these parts of names; comma between',
+  )
   .option('--quick', 'a smoke test: one round of tiny sizes; its figures mean nothing')
   .option('--no-peers', 'neither build nor run what is not Walrus')
   .option('--rounds <n>', 'rounds of each workload; the median counts (default 5)', positive)
@@ -138,9 +141,11 @@ function replaced(
 }
 
 function choose(): readonly Measured[] {
-  const names = options.only?.split(',');
+  const parts = options.only?.split(',');
+  const isMeant = (name: string, part: string) =>
+    WORKLOADS.some((one) => one.name === part) ? name === part : name.includes(part);
   return WORKLOADS.filter(({ name, isSmoke }) =>
-    names ? names.some((part) => name.includes(part)) : !options.quick || isSmoke,
+    parts ? parts.some((part) => isMeant(name, part)) : !options.quick || isSmoke,
   ).map((measured) => ({
     ...measured,
     subjects: measured.subjects.filter((subject) => options.peers || isOurs(subject)),

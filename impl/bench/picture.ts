@@ -6,9 +6,11 @@ import { figuresOf, type Results } from './results.ts';
 const SHOWN = ['none-1000', 'each-1000', 'each-100', 'each-1', 'none-batch-256', 'read-sequential'];
 
 interface VegaLite {
-  compile(specification: object): { spec: object };
+  compile(specification: object, options: object): { spec: object };
 }
 interface Vega {
+  readonly Error: number;
+  logger(level: number): object;
   parse(specification: object): object;
   View: new (runtime: object, options: object) => { toSVG(): Promise<string> };
 }
@@ -17,7 +19,9 @@ interface Vega {
 export async function draw(results: Results): Promise<string> {
   const vegaLite = (await import(pathToFileURL(peerModulePath('vega-lite')).href)) as VegaLite;
   const vega = (await import(pathToFileURL(peerModulePath('vega')).href)) as Vega;
-  const { spec } = vegaLite.compile(specification(results));
+  const { spec } = vegaLite.compile(specification(results), {
+    logger: vega.logger(vega.Error),
+  });
   return new vega.View(vega.parse(spec), { renderer: 'none' }).toSVG();
 }
 

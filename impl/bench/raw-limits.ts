@@ -14,7 +14,8 @@ export type RawLimit =
   | 'direct 256 KiB'
   | 'direct 1 MiB'
   | 'write+fdatasync'
-  | 'direct write+fdatasync';
+  | 'direct write+fdatasync'
+  | 'direct write+fdatasync, new blocks';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -25,26 +26,38 @@ interface Shape {
   readonly blockBytes: number;
   readonly isDirect: boolean;
   readonly isSynced: boolean;
+  /** The file grows: each sync then has a new place of its blocks to write, too. */
+  readonly isGrowing: boolean;
 }
 
 const SHAPES: Readonly<Record<Exclude<RawLimit, 'memcpy'>, Shape>> = {
-  'pwrite 256 KiB': { blockBytes: 256 * KIB, isDirect: false, isSynced: false },
-  'pwrite 1 MiB': { blockBytes: MIB, isDirect: false, isSynced: false },
-  'direct 256 KiB': { blockBytes: 256 * KIB, isDirect: true, isSynced: false },
-  'direct 1 MiB': { blockBytes: MIB, isDirect: true, isSynced: false },
-  'write+fdatasync': { blockBytes: 4 * KIB, isDirect: false, isSynced: true },
-  'direct write+fdatasync': { blockBytes: 4 * KIB, isDirect: true, isSynced: true },
+  'pwrite 256 KiB': { blockBytes: 256 * KIB, isDirect: false, isSynced: false, isGrowing: true },
+  'pwrite 1 MiB': { blockBytes: MIB, isDirect: false, isSynced: false, isGrowing: true },
+  'direct 256 KiB': { blockBytes: 256 * KIB, isDirect: true, isSynced: false, isGrowing: false },
+  'direct 1 MiB': { blockBytes: MIB, isDirect: true, isSynced: false, isGrowing: false },
+  'write+fdatasync': { blockBytes: 4 * KIB, isDirect: false, isSynced: true, isGrowing: false },
+  'direct write+fdatasync': {
+    blockBytes: 4 * KIB,
+    isDirect: true,
+    isSynced: true,
+    isGrowing: false,
+  },
+  'direct write+fdatasync, new blocks': {
+    blockBytes: 4 * KIB,
+    isDirect: true,
+    isSynced: true,
+    isGrowing: true,
+  },
 };
 
 export function measureRawLimit(limit: RawLimit, job: Job): Sample {
   const memory = alignedMemory(16 * MIB);
   for (let i = 0; i < memory.length; i += 4) memory[i] = i >>> 8;
   if (limit === 'memcpy') return timed(job, MIB, memcpy(memory));
-  const { blockBytes, isDirect, isSynced } = SHAPES[limit];
+  const { blockBytes, isDirect, isSynced, isGrowing } = SHAPES[limit];
   const flags = constants.O_RDWR | constants.O_CREAT | (isDirect ? constants.O_DIRECT : 0);
   const fd = openSync(join(job.directory, 'raw'), flags, 0o600);
-  const isRewriting = isDirect || isSynced;
-  if (isRewriting) {
+  if (!isGrowing) {
     for (let at = 0; at < WRITTEN_BYTES; at += memory.length) {
       writeSync(fd, memory, 0, memory.length, at);
     }
@@ -52,7 +65,7 @@ export function measureRawLimit(limit: RawLimit, job: Job): Sample {
   }
   let at = 0;
   const sample = timed(job, blockBytes, () => {
-    writeSync(fd, memory, at % memory.length, blockBytes, isRewriting ? at % WRITTEN_BYTES : at);
+    writeSync(fd, memory, at % memory.length, blockBytes, isGrowing ? at : at % WRITTEN_BYTES);
     if (isSynced) fdatasyncSync(fd);
     at += blockBytes;
   });

@@ -41,7 +41,7 @@ function columnsOf(workload: WorkloadResult): Column[] {
     { title: 'entries/s', text: ({ entriesPerSecond }) => count(entriesPerSecond) },
     { title: 'MB/s', text: ({ megabytesPerSecond }) => number(megabytesPerSecond) },
     ...raws.map((raw): Column => {
-      const bySync = raw.subject.endsWith('fdatasync');
+      const bySync = raw.subject.includes('fdatasync');
       return {
         title: `× ${raw.subject.slice(4)}`,
         text: (_, result) => number(ratio(result, raw, bySync ? rateOf : bandwidthOf)),

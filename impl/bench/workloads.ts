@@ -50,7 +50,11 @@ const STORES = [
 ];
 const DATABASES = ['lmdb', 'classic-level', 'better-sqlite3', 'rocksdb'];
 const BUFFERED = ['raw memcpy', 'raw pwrite 256 KiB', 'raw pwrite 1 MiB', 'raw direct 1 MiB'];
-const SYNCED = ['raw write+fdatasync', 'raw direct write+fdatasync'];
+const SYNCED = [
+  'raw write+fdatasync',
+  'raw direct write+fdatasync',
+  'raw direct write+fdatasync, new blocks',
+];
 const BULK = ['raw direct 256 KiB', 'raw direct 1 MiB', 'raw direct write+fdatasync'];
 const UPSTREAM_THREADS = ['walrus-rust', 'walrus-rust 2 threads', 'walrus-rust 10 threads'];
 
