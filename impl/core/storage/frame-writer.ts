@@ -121,8 +121,9 @@ export class FrameWriter {
       frame.committedAt = frame.at;
       this.committed = frame.endLsn;
       this.staged = 0;
+      // Not at each call: whoever commits after every completion would ask in a circle.
+      this.askAgain();
     }
-    this.askAgain();
     if (frame !== undefined) {
       const isFull = frame.at - frame.from >= this.options.batchBytes;
       if (isFull || !this.isBusy || this.wanted > frame.lsn) this.flush();

@@ -501,7 +501,7 @@ test('what was staged without asking becomes durable as room comes back, a littl
     expect(world.store.stats.isFull).toBe(true);
     for (let more = 0; more < 60; more++) {
       world.machine.faults.capacityBytes += 3000;
-      world.commit();
+      world.store.room(0);
       world.settle();
     }
     expect(world.store.durableLsn).toBeGreaterThanOrEqual(world.commit());

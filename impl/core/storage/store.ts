@@ -8,7 +8,7 @@
  *
  * **Room.** Ask `room` before appending what could also be refused. `busy` means that the arena is in use: wait for
  * `onProgress`. `full` means that the disk has no place for it: refuse it with `NoSpace`, read on, and ask again; each
- * asking (and each commit) makes the disk try again. What was staged without asking is kept in memory until the
+ * asking (and each commit of something) makes the disk try again. What was staged without asking is kept in memory until the
  * disk takes it: only its durability waits. So a record is refused before it is staged, or it will be written.
  *
  * **Failure.** A write or sync that fails otherwise is the end: `onFailed`, once; every staging call throws `StorageFailed`
