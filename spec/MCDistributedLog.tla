@@ -206,6 +206,13 @@ MCHandlePromise ==
 MCHandleCopy == Calm /\ \E x \in messages : x.type = "Copy" /\ HandleCopy(x.to, x) /\ disk' # disk /\ Sending
 MCDeliverRecord ==
   Calm /\ \E n \in Nodes : \E a \in pending[n] : DeliverRecord(n, a.topic, a.group, a.offset) /\ Sending
+\* These two change nothing: what they tell is safe because the watermark is, which SequentialOrderInv says.
+MCAcknowledgeRecord ==
+  /\ Calm /\ Has("read")
+  /\ \E n \in Nodes, s \in Segments, index \in 0 .. MaxCount - 1 : AcknowledgeRecord(n, s, index) /\ Sending
+MCReadRecord ==
+  /\ Calm /\ Has("read")
+  /\ \E n \in Nodes, t \in Topics, offset \in 0 .. Cardinality(Records) - 1 : ReadRecord(n, t, offset) /\ Sending
 MCCrash == Calm /\ Crashes < MaxCrashes /\ \E n \in Crashers : Crash(n) /\ Sending
 \* All survives, or only what had to; without "forget", the metadata as it was known.
 MCRestart ==
@@ -223,7 +230,7 @@ MCNext ==
   \/ MCAppendRecord \/ MCSyncCompleted \/ MCHandleReplicate \/ MCHandleReplicateAck
   \/ MCAdvanceHighWatermark \/ MCStopAppending
   \/ MCHandlePromiseRequest \/ MCHandlePromise \/ MCHandleCopy
-  \/ MCDeliverRecord
+  \/ MCDeliverRecord \/ MCAcknowledgeRecord \/ MCReadRecord
   \/ MCCrash \/ MCRestart \/ MCReplaceDisk
 
 MCSpec == Init /\ [][MCNext]_vars
