@@ -5,28 +5,18 @@
  * Each input ends in `flush`: what the input changed is put into the store as one batch, what may leave at once
  * leaves, and what promises something waits in `unspoken` until that batch is durable.
  */
-import { assert } from '../core/assert.ts';
-import { MalformedError } from '../core/codec.ts';
 import { Controller } from '../core/controller/controller.ts';
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import { Supervisor } from '../core/controller/supervisor.ts';
 import { WalrusError } from '../core/errors.ts';
-import {
-  type BootId,
-  drawId,
-  type Incarnation,
-  type LogIndex,
-  type NodeId,
-  type SegmentId,
-  type Term,
-} from '../core/ids.ts';
+import { type BootId, drawId, type Incarnation, type NodeId, type SegmentId } from '../core/ids.ts';
 import { Lease } from '../core/lease/lease.ts';
 import { ClusterState } from '../core/metadata/cluster-state.ts';
-import { decodeProposal, type Proposal } from '../core/metadata/commands.ts';
+import type { Proposal } from '../core/metadata/commands.ts';
 import { place } from '../core/metadata/placement.ts';
 import { Proposals } from '../core/metadata/proposals.ts';
 import { EMPTY, type Entry, founding, type Restored, type Snapshot } from '../core/raft/entry.ts';
-import { decodeMembership, type Member, type Membership } from '../core/raft/membership.ts';
+import type { Member } from '../core/raft/membership.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
 import { Raft } from '../core/raft/raft.ts';
 import type { RaftEvent } from '../core/raft/trace.ts';
@@ -43,7 +33,9 @@ import type { TraceSink } from '../ports/trace-sink.ts';
 import type { NodeConfig } from './config.ts';
 import { Forwards } from './forwards.ts';
 import { Joining } from './joining.ts';
+import { Mail } from './mail.ts';
 import type { Envelope, Message } from './messages.ts';
+import { MetadataLog, parseProposal } from './metadata-log.ts';
 import { raftMetrics } from './metrics.ts';
 import { Peers } from './peers.ts';
 import { type Identity, RaftStorage, readIdentity, writeIdentity } from './recovery.ts';
@@ -83,6 +75,8 @@ export class Node {
   private readonly ports: NodePorts;
   private readonly store: Store;
   private readonly lease: Lease;
+  private readonly metadata: MetadataLog;
+  private readonly mail: Mail;
   private readonly forwards = new Forwards();
   private readonly peers: Peers;
   private readonly joining: Joining;
@@ -92,16 +86,10 @@ export class Node {
   private currentStatus: 'starting' | 'running' | 'stopped' = 'starting';
   private currentFailure: WalrusError | undefined;
   private identity: Identity | undefined;
-  private cluster = new ClusterState();
   private raftNode: Raft | undefined;
   private raftStorage: RaftStorage | undefined;
   private dataPlane: DataPlane | undefined;
   private controller: Controller | undefined;
-  /** Membership and term as of the last applied entry; a snapshot of the metadata names them. */
-  private appliedMembership: Membership = [];
-  private appliedTerm = 0 as Term;
-  private lastSnapshot: { readonly index: LogIndex; readonly term: Term } | undefined;
-  private compaction: Snapshot | undefined;
   /** Who this node is, is durable from here on; nobody hears of it before. */
   private foundedLsn: Lsn = Infinity;
   private choresAtMs = Infinity;
@@ -128,6 +116,15 @@ export class Node {
       onProgress: () => {},
       onFailed: (error) => this.fail(error),
     });
+    this.metadata = new MetadataLog(this.id, ports.trace);
+    this.mail = new Mail({
+      node: this.id,
+      boot: this.boot,
+      network: ports.network,
+      peers: this.peers,
+      nowMs,
+      incarnation: () => this.identity!.incarnation,
+    });
     this.proposals = new Proposals({
       node: this.id,
       boot: this.boot,
@@ -147,7 +144,7 @@ export class Node {
     this.joining = new Joining(config, {
       nowMs,
       raft: () => this.raftNode,
-      sendToAddress: (address, body) => ports.network.sendToAddress(address, this.wrap(0, 0, body)),
+      sendToAddress: (address, body) => this.mail.sendToAddress(address, 0, 0, body),
       locate: (node, address) => ports.network.locate(node, address),
     });
   }
@@ -200,7 +197,7 @@ export class Node {
   }
 
   receive(envelope: Envelope): void {
-    if (this.currentStatus !== 'running' || !this.isForMe(envelope)) return;
+    if (this.currentStatus !== 'running' || !this.mail.isForMe(envelope)) return;
     const { from, fromIncarnation, body } = envelope;
     this.peers.heard(from, fromIncarnation, this.nowMs());
     switch (body.kind) {
@@ -221,7 +218,7 @@ export class Node {
         }
         break;
       case 'Propose':
-        if (this.raftNode!.role === 'leader' && parse(body.proposal) !== undefined) {
+        if (this.raftNode!.role === 'leader' && parseProposal(body.proposal) !== undefined) {
           this.raftNode!.propose(body.proposal);
         }
         break;
@@ -321,8 +318,8 @@ export class Node {
       id: this.id,
       running: this.currentStatus === 'running',
       raft: this.raftNode,
-      applied: { index: this.cluster.appliedIndex, term: this.appliedTerm },
-      snapshot: this.lastSnapshot,
+      applied: this.metadata.applied,
+      snapshot: this.metadata.snapshot,
       holders: this.raftNode === undefined ? [] : this.holders(),
       nowMs: this.nowMs(),
       wallMs: this.ports.clock.wallMs(),
@@ -382,7 +379,7 @@ export class Node {
     const { config, ports } = this;
     const nowMs = this.nowMs();
     const { snapshot } = restored;
-    if (snapshot !== undefined) this.takeSnapshot(snapshot);
+    if (snapshot !== undefined) this.metadata.restore(snapshot);
     this.raftNode = new Raft(
       {
         id: this.id,
@@ -408,7 +405,7 @@ export class Node {
       cluster: () => this.cluster,
       nowMs: () => this.nowMs(),
       leaseValid: () => this.lease.valid(this.nowMs()),
-      send: (to, body) => this.send(to.node, to.incarnation, body),
+      send: (to, body) => this.mail.send(to.node, to.incarnation, body),
       propose: (command) => this.proposals.proposeCommand(command),
       place: (owner) => this.place(owner),
       failed: (error) => this.fail(error),
@@ -467,17 +464,15 @@ export class Node {
       if (ready === undefined) break;
       this.raftStorage!.persist(ready);
       readies.push(ready.number);
-      for (const each of ready.messages) this.sendRaft(each);
+      for (const each of ready.messages) this.mail.sendRaft(each, this.raftNode!.membership);
       messages.push(...ready.messagesAfterPersist);
       if (ready.snapshot !== undefined) this.installSnapshot(ready.snapshot);
       for (const entry of ready.committed) this.apply(entry);
     }
     this.followRaft();
-    this.compact();
+    const compaction = this.compact();
     const lsn = this.store.commit();
     this.dataPlane!.committed(lsn);
-    const { compaction } = this;
-    this.compaction = undefined;
     if (readies.length === 0 && compaction === undefined) return;
     this.unspoken.push({ lsn, readies, messages, compaction });
     if (this.store.durableLsn >= lsn) this.flush();
@@ -490,7 +485,7 @@ export class Node {
     while (this.unspoken.length > 0 && this.unspoken[0]!.lsn <= durableLsn) {
       const { readies, messages, compaction } = this.unspoken.shift()!;
       for (const number of readies) this.raftNode!.persisted(number);
-      for (const each of messages) this.sendRaft(each);
+      for (const each of messages) this.mail.sendRaft(each, this.raftNode!.membership);
       if (compaction !== undefined) this.raftNode!.compact(compaction);
     }
   }
@@ -509,19 +504,9 @@ export class Node {
   }
 
   private apply(entry: Entry): void {
-    const proposal = entry.kind === 'command' ? (parse(entry.data) ?? null) : null;
-    const { index } = entry;
-    this.ports.trace?.emit({ name: 'CommitCommand', node: this.id, index, proposal });
-    const outcome = this.cluster.applyCommand(index, proposal?.command ?? null);
-    this.ports.trace?.emit({
-      name: 'ApplyCommand',
-      node: this.id,
-      index,
-      applied: outcome.applied,
-    });
-    this.appliedTerm = entry.term;
-    if (entry.kind === 'membership') this.appliedMembership = decodeMembership(entry.data);
-    if (proposal === null) return;
+    const result = this.metadata.apply(entry);
+    if (result === undefined) return;
+    const { proposal, outcome } = result;
     if (outcome.applied) this.applied(proposal);
     this.proposals.applied(proposal.origin, outcome);
   }
@@ -555,34 +540,19 @@ export class Node {
   }
 
   private installSnapshot(snapshot: Snapshot): void {
-    this.takeSnapshot(snapshot);
+    this.metadata.restore(snapshot);
     this.ports.trace?.emit({ name: 'RestoreMetadata', node: this.id, index: snapshot.index });
     this.dataPlane!.everythingChanged();
     for (const topic of this.cluster.topicNames()) this.controller!.topicChanged(topic);
     this.proposals.skipped();
   }
 
-  private takeSnapshot(snapshot: Snapshot): void {
-    this.cluster = ClusterState.restore(snapshot.data);
-    assert(this.cluster.appliedIndex === snapshot.index, 'a snapshot holds the state it names');
-    this.appliedMembership = snapshot.membership;
-    this.appliedTerm = snapshot.term;
-    this.lastSnapshot = snapshot;
-  }
-
-  /** Replaces a long log by the state that it led to. */
-  private compact(): void {
-    const index = this.cluster.appliedIndex;
-    if (index - (this.lastSnapshot?.index ?? 0) < this.config.snapshotEveryEntries) return;
-    if (this.unspoken.some(({ compaction }) => compaction !== undefined)) return;
-    this.compaction = {
-      index,
-      term: this.appliedTerm,
-      membership: this.appliedMembership,
-      data: this.cluster.snapshot(),
-    };
-    this.lastSnapshot = this.compaction;
-    this.raftStorage!.compact(this.compaction);
+  /** Replaces a long log by the state that it led to; one such replacement is under way at a time. */
+  private compact(): Snapshot | undefined {
+    if (this.unspoken.some(({ compaction }) => compaction !== undefined)) return undefined;
+    const snapshot = this.metadata.snapshotEvery(this.config.snapshotEveryEntries);
+    if (snapshot !== undefined) this.raftStorage!.compact(snapshot);
+    return snapshot;
   }
 
   // ---- what nobody asks for
@@ -592,7 +562,7 @@ export class Node {
     const raft = this.raftNode!;
     for (const member of raft.membership) {
       if (member.id === this.id || !this.peers.silentTo(member.id, nowMs - CHORES_MS)) continue;
-      this.send(member.id, member.incarnation, { kind: 'Ping' });
+      this.mail.send(member.id, member.incarnation, { kind: 'Ping' });
     }
     if (this.joining.due(this.id)) this.joining.ask();
     this.register();
@@ -659,7 +629,12 @@ export class Node {
     if (toBoot !== this.boot && operation.kind !== 'fetch') return;
     if (!this.forwards.first(from, fromBoot, request)) return;
     this.controller!.serve(operation, (reply) =>
-      this.send(from, fromIncarnation, { kind: 'ForwardReply', request, toBoot: fromBoot, reply }),
+      this.mail.send(from, fromIncarnation, {
+        kind: 'ForwardReply',
+        request,
+        toBoot: fromBoot,
+        reply,
+      }),
     );
   }
 
@@ -667,7 +642,7 @@ export class Node {
     const { from, fromIncarnation } = envelope;
     const reply = this.joining.admit(from, fromIncarnation, address, replace);
     if (reply.outcome === 'admitted') this.ports.network.locate(from, address);
-    this.ports.network.sendToAddress(address, this.wrap(from, fromIncarnation, reply));
+    this.mail.sendToAddress(address, from, fromIncarnation, reply);
   }
 
   private submit(bytes: Uint8Array): void {
@@ -697,57 +672,17 @@ export class Node {
     return this.peers.live(node, this.nowMs());
   }
 
-  private isForMe({ from, to, toIncarnation }: Envelope): boolean {
-    const mine = this.identity!.incarnation;
-    return (
-      from !== this.id &&
-      (to === 0 || to === this.id) &&
-      (toIncarnation === 0 || toIncarnation === mine)
-    );
-  }
-
-  /** A question goes to the member, an answer to whoever asked: its disk may be newer than the membership here. */
-  private sendRaft({ to, message }: Outgoing): void {
-    switch (message.kind) {
-      case 'RequestVoteResponse':
-      case 'AppendEntriesResponse':
-      case 'InstallSnapshotResponse':
-        this.send(to, this.peers.incarnation(to), message);
-        break;
-      default: {
-        const member = this.raftNode!.membership.find(({ id }) => id === to);
-        this.send(to, member?.incarnation ?? 0, message);
-      }
-    }
-  }
-
   /** To a node as the metadata knows it. */
   private sendTo(to: NodeId, body: Message): void {
-    this.send(to, this.cluster.node(to)?.incarnation ?? 0, body);
+    this.mail.send(to, this.cluster.node(to)?.incarnation ?? 0, body);
   }
 
-  private send(to: NodeId, toIncarnation: Incarnation | 0, body: Message): void {
-    this.peers.spoke(to, this.nowMs());
-    this.ports.network.send(to, this.wrap(to, toIncarnation, body));
-  }
-
-  private wrap(to: NodeId | 0, toIncarnation: Incarnation | 0, body: Message): Envelope {
-    const fromIncarnation = this.identity!.incarnation;
-    return { from: this.id, fromIncarnation, fromBoot: this.boot, to, toIncarnation, body };
+  private get cluster(): ClusterState {
+    return this.metadata.cluster;
   }
 
   private nowMs(): number {
     return this.ports.clock.monotonicMs();
-  }
-}
-
-/** The proposal in these bytes. Bytes that are none are no reason to stop: every node skips them alike. */
-function parse(bytes: Uint8Array): Proposal | undefined {
-  try {
-    return decodeProposal(bytes);
-  } catch (error) {
-    if (error instanceof MalformedError) return undefined;
-    throw error;
   }
 }
 

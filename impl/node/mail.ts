@@ -1,0 +1,66 @@
+/** Envelopes: who sends, and for which disk a message is meant. */
+import type { BootId, Incarnation, NodeId } from '../core/ids.ts';
+import type { Membership } from '../core/raft/membership.ts';
+import type { Outgoing } from '../core/raft/messages.ts';
+import type { Network } from '../ports/network.ts';
+import type { Envelope, Message } from './messages.ts';
+import type { Peers } from './peers.ts';
+
+export interface MailPorts {
+  readonly node: NodeId;
+  readonly boot: BootId;
+  readonly network: Network<Envelope>;
+  readonly peers: Peers;
+  nowMs(): number;
+  /** Known before anything is sent. */
+  incarnation(): Incarnation;
+}
+
+export class Mail {
+  private readonly ports: MailPorts;
+
+  constructor(ports: MailPorts) {
+    this.ports = ports;
+  }
+
+  /** Whether it is for this node and this disk, as far as the sender knew. */
+  isForMe({ from, to, toIncarnation }: Envelope): boolean {
+    const { node } = this.ports;
+    if (from === node || (to !== 0 && to !== node)) return false;
+    return toIncarnation === 0 || toIncarnation === this.ports.incarnation();
+  }
+
+  send(to: NodeId, toIncarnation: Incarnation | 0, body: Message): void {
+    const { network, peers } = this.ports;
+    peers.spoke(to, this.ports.nowMs());
+    network.send(to, this.wrap(to, toIncarnation, body));
+  }
+
+  sendToAddress(
+    address: string,
+    to: NodeId | 0,
+    toIncarnation: Incarnation | 0,
+    body: Message,
+  ): void {
+    this.ports.network.sendToAddress(address, this.wrap(to, toIncarnation, body));
+  }
+
+  /** A question goes to the member, an answer to whoever asked: its disk may be newer than the membership here. */
+  sendRaft({ to, message }: Outgoing, membership: Membership): void {
+    switch (message.kind) {
+      case 'RequestVoteResponse':
+      case 'AppendEntriesResponse':
+      case 'InstallSnapshotResponse':
+        this.send(to, this.ports.peers.incarnation(to), message);
+        break;
+      default:
+        this.send(to, membership.find(({ id }) => id === to)?.incarnation ?? 0, message);
+    }
+  }
+
+  private wrap(to: NodeId | 0, toIncarnation: Incarnation | 0, body: Message): Envelope {
+    const { node: from, boot: fromBoot } = this.ports;
+    const fromIncarnation = this.ports.incarnation();
+    return { from, fromIncarnation, fromBoot, to, toIncarnation, body };
+  }
+}

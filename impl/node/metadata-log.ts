@@ -1,0 +1,85 @@
+/**
+ * The metadata as this node has applied it, and what a snapshot of it has to name: the term and the membership as of
+ * the last applied entry, which lag behind Raft's own.
+ */
+import { assert } from '../core/assert.ts';
+import { MalformedError } from '../core/codec.ts';
+import type { LogIndex, NodeId, Term } from '../core/ids.ts';
+import { ClusterState, type Outcome } from '../core/metadata/cluster-state.ts';
+import { decodeProposal, type Proposal } from '../core/metadata/commands.ts';
+import type { Entry, Snapshot } from '../core/raft/entry.ts';
+import { decodeMembership, type Membership } from '../core/raft/membership.ts';
+import type { DataEvent } from '../core/trace.ts';
+import type { TraceSink } from '../ports/trace-sink.ts';
+
+export class MetadataLog {
+  private readonly node: NodeId;
+  private readonly trace: TraceSink<DataEvent> | undefined;
+  private state = new ClusterState();
+  private term = 0 as Term;
+  private membership: Membership = [];
+  private latest: Snapshot | undefined;
+
+  constructor(node: NodeId, trace: TraceSink<DataEvent> | undefined) {
+    this.node = node;
+    this.trace = trace;
+  }
+
+  /** Replaced as a whole when a snapshot is installed: ask each time. */
+  get cluster(): ClusterState {
+    return this.state;
+  }
+
+  get applied(): { readonly index: LogIndex; readonly term: Term } {
+    return { index: this.state.appliedIndex, term: this.term };
+  }
+
+  /** The snapshot that the log begins with. */
+  get snapshot(): Snapshot | undefined {
+    return this.latest;
+  }
+
+  /**
+   * Applies a committed entry. Gives what became of the proposal in it; undefined if there is none, or none
+   * that can be read: every node passes such bytes over alike.
+   */
+  apply(entry: Entry): { readonly proposal: Proposal; readonly outcome: Outcome } | undefined {
+    const { index } = entry;
+    const { node } = this;
+    const proposal = entry.kind === 'command' ? (parseProposal(entry.data) ?? null) : null;
+    this.trace?.emit({ name: 'CommitCommand', node, index, proposal });
+    const outcome = this.state.applyCommand(index, proposal?.command ?? null);
+    this.trace?.emit({ name: 'ApplyCommand', node, index, applied: outcome.applied });
+    this.term = entry.term;
+    if (entry.kind === 'membership') this.membership = decodeMembership(entry.data);
+    return proposal === null ? undefined : { proposal, outcome };
+  }
+
+  /** Goes on from a snapshot instead of what led to it. */
+  restore(snapshot: Snapshot): void {
+    this.state = ClusterState.restore(snapshot.data);
+    assert(this.state.appliedIndex === snapshot.index, 'a snapshot holds the state it names');
+    this.term = snapshot.term;
+    this.membership = snapshot.membership;
+    this.latest = snapshot;
+  }
+
+  /** A snapshot of what is applied, if the log has grown by so many entries since the last one. */
+  snapshotEvery(entries: number): Snapshot | undefined {
+    const index = this.state.appliedIndex;
+    if (index - (this.latest?.index ?? 0) < entries) return undefined;
+    const { term, membership } = this;
+    this.latest = { index, term, membership, data: this.state.snapshot() };
+    return this.latest;
+  }
+}
+
+/** The proposal in these bytes; undefined if there is none. */
+export function parseProposal(bytes: Uint8Array): Proposal | undefined {
+  try {
+    return decodeProposal(bytes);
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
