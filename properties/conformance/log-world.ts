@@ -73,7 +73,7 @@ export class LogWorld {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
-      if (!before.includes('.tmp') && (await listing(from)) === before) return dir;
+      if (!/\d\.checkpoint\.tmp/.test(before) && (await listing(from)) === before) return dir;
       await rm(dir, { recursive: true });
     }
   }
