@@ -15,6 +15,7 @@ Never(n) == FALSE
 Always(n) == TRUE
 NeverWith(n, m) == FALSE
 NeverWithThree(n, a, b, c) == FALSE
+NeverWithFour(n, a, b, c, d) == FALSE
 
 MCTimeout(n) == term[n] < MaxTerm /\ Raft!Timeout(n)
 \* Pre-votes, the word of a leader and the choice of when to stand are about liveness: here everyone may stand at any time.
@@ -29,6 +30,12 @@ MCAppendEntries(n, prev, end, c, r) ==
   /\ \E m \in Voters(n) \ {n} : prev = match[n][m]
   /\ end = Len(log[n])
   /\ r = IF reads[n] = {} THEN round[n] ELSE 1
+  /\ Raft!AppendEntries(n, prev, end, c, r)
+\* One entry at a time, to someone who has the founding.
+MCAppendOneEntry(n, prev, end, c, r) ==
+  /\ \E m \in Voters(n) \ {n} : prev = Max(1, match[n][m])
+  /\ end = prev + 1
+  /\ r = round[n]
   /\ Raft!AppendEntries(n, prev, end, c, r)
 
 \* Only what is new goes to the disk, as few batches as may be on their way.

@@ -79,6 +79,11 @@ const SNAPSHOTS = { ...LED, InstallSnapshot: '<- MCInstallSnapshot' };
 const MEMBERSHIP = { ...LED, ProposeMembership: '<- MCProposeMembership' };
 const PRE_VOTE_LED = { ...LED, ...WITH_PRE_VOTE };
 const NOOPS_ONLY = { ClientRequest: '<- Never', Recover: '<- NeverWith' };
+const FIGURE_8 = {
+  Init: '<- InitFigure8',
+  AppendEntries: '<- MCAppendOneEntry',
+  ...NOOPS_ONLY,
+};
 
 function fails(
   name: string,
@@ -157,7 +162,7 @@ export const raftModels: readonly Model[] = [
     name: 'MCRaftFigure8',
     about: 'Figure 8 of the Raft paper, from (b) on, without crashes.',
     kind: 'full',
-    constants: constants({ terms: 5, entries: 3 }, [], { Init: '<- InitFigure8', ...NOOPS_ONLY }),
+    constants: constants({ terms: 5, entries: 3 }, [], FIGURE_8),
     properties: PROPERTIES,
     expect: {},
   },
@@ -205,16 +210,20 @@ export const raftModels: readonly Model[] = [
     'An entry of an earlier term is taken for decided because a majority has it (figure 8).',
     'StateMachineSafetyInv',
     constants({ terms: 5, entries: 3 }, [], {
-      Init: '<- InitFigure8',
-      ...NOOPS_ONLY,
+      ...FIGURE_8,
       MayCount: '<- CountAnyTerm',
     }),
   ),
   fails(
     'MCOverlappingChange',
     'A membership is changed while an earlier change is not decided.',
-    'StateMachineSafetyInv',
-    constants({ terms: 3, entries: 4 }, [], { ...MEMBERSHIP, MayChangeMembership: '<- Always' }),
+    'LeaderCompletenessInv',
+    constants({ terms: 3, entries: 4 }, [], {
+      ...MEMBERSHIP,
+      ...NOOPS_ONLY,
+      AppendEntries: '<- NeverWithFour',
+      MayChangeMembership: '<- Always',
+    }),
   ),
   fails(
     'MCStaleTruncate',
@@ -226,7 +235,11 @@ export const raftModels: readonly Model[] = [
     'MCStaleRead',
     'A leader answers reads without proof that it still leads.',
     'ReadIndexInv',
-    constants({ terms: 3, entries: 2 }, [], { ...READS, IsProven: '<- ProvenByItself' }),
+    constants({ terms: 3, entries: 2 }, [], {
+      ...READS,
+      ...NOOPS_ONLY,
+      IsProven: '<- ProvenByItself',
+    }),
   ),
   fails(
     'MCReachesTwoLeaders',
