@@ -90,12 +90,13 @@ function fails(
   about: string,
   invariant: string,
   constantsOf: Record<string, string>,
+  kind: Model['kind'] = 'quick',
 ): Model {
   return {
     ...COMMON,
     name,
     about,
-    kind: 'quick',
+    kind,
     constants: constantsOf,
     invariants: [invariant],
     expect: { fails: invariant },
@@ -110,7 +111,7 @@ export const raftModels: readonly Model[] = [
     kind: 'quick',
     constants: constants({ terms: 2, entries: 2 }),
     properties: [...PROPERTIES, 'RefinesCommittedLog'],
-    expect: {},
+    expect: { states: 5050 },
   },
   {
     ...HOLDS,
@@ -213,6 +214,7 @@ export const raftModels: readonly Model[] = [
       ...FIGURE_8,
       MayCount: '<- CountAnyTerm',
     }),
+    'full',
   ),
   fails(
     'MCOverlappingChange',
@@ -240,6 +242,7 @@ export const raftModels: readonly Model[] = [
       ...NOOPS_ONLY,
       IsProven: '<- ProvenByItself',
     }),
+    'full',
   ),
   fails(
     'MCReachesTwoLeaders',
