@@ -105,7 +105,7 @@ export const logModels: readonly Model[] = [
     about: 'an owner is fenced, rightly or not, and its segment recovered',
     kind: 'quick',
     constants: failover,
-    expect: {},
+    expect: { states: 46208 },
     reaches: ['acknowledged', 'recovered', 'deposed and unaware', 'cut'],
   },
   {
@@ -205,10 +205,10 @@ export const logModels: readonly Model[] = [
     about: 'a dead owner is replaced',
     kind: 'quick',
     specification: 'FairSpec',
-    constants: { ...torn, Crashers: '{n1}', MaxCrashes: '1', Laggards: '{}' },
+    constants: { ...torn, MaxCommits: '3', Crashers: '{n1}', MaxCrashes: '1', Laggards: '{}' },
     invariants: [],
     properties: ['FailoverProgress'],
-    expect: {},
+    expect: { states: 18078 },
   },
   {
     ...safe,
@@ -219,7 +219,7 @@ export const logModels: readonly Model[] = [
     constants: { ...torn, Features: '{"roll", "move"}', Laggards: '{}', MaxCommits: '3' },
     invariants: [],
     properties: ['FullRolls', 'ReadProgress'],
-    expect: {},
+    expect: { states: 4028 },
   },
   {
     ...safe,
