@@ -55,6 +55,8 @@ class Projection {
     // The founding of the cluster is the first entry of the log.
     const lines: Line[] = [{ e: 'CommitCommand', n: 1, s: NOWHERE, index: 1, proposal: NOOP }];
     for (const event of events) {
+      // A process that dies while it opens its store never took part: to the specification it is still down.
+      if (event.name === 'Crash' && !this.running.has(event.node)) continue;
       if (this.endsUnsaid(event)) lines.push(this.line({ name: 'Crash', node: event.node }));
       lines.push(this.line(event));
       if (event.name === 'Crash') this.running.delete(event.node);
