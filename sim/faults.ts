@@ -11,6 +11,7 @@ import type { RandomStream } from './random.ts';
 export type FaultKind =
   | 'PowerLoss'
   | 'PowerLossInWrite'
+  | 'Flicker'
   | 'ProcessCrash'
   | 'Stop'
   | 'Pause'
@@ -80,6 +81,20 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
         });
       };
     }
+  },
+  /** Each loses power again and again, and is back within ten milliseconds. */
+  Flicker: (scene, machines, { forMs, amount }) => {
+    machines.forEach((machine, i) => {
+      let atMs = 0;
+      for (let turn = i * 0.618; atMs < forMs; turn += amount + 0.382) {
+        atMs += 1 + 600 * fraction(turn * 31);
+        scene.time.after(atMs, () => {
+          if (scene.healed) return;
+          scene.crash(machine, true);
+          scene.time.after(10 * fraction(turn * 977), () => scene.restart(machine));
+        });
+      }
+    });
   },
   ProcessCrash: (scene, machines, fault) => crash(scene, machines, fault, false),
   /** An orderly stop, as for an upgrade. */

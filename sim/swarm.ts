@@ -10,6 +10,7 @@ import type { SimOptions } from './simulator.ts';
 export function drawOptions(randomness: Randomness, durationMs: number): SimOptions {
   const random = randomness.stream('swarm');
   const nodes = random.pick([1, 3, 3, 3, 3, 3, 5]);
+  const electionTimeoutMs = random.pick([150, 300, 500, 500]);
   const syncMs = random.pick([0.2, 1, 1, 10]);
   return {
     durationMs,
@@ -33,8 +34,8 @@ export function drawOptions(randomness: Randomness, durationMs: number): SimOpti
         monitorCheckMs: random.pick([500, 2000]),
         leaseMs: 400,
         failoverMs: 1000,
-        electionTimeoutMs: 500,
-        heartbeatMs: 100,
+        electionTimeoutMs,
+        heartbeatMs: electionTimeoutMs / 5,
         operationTimeoutMs: 5000,
         snapshotEveryEntries: random.pick([20, 200, 10_000]),
         fileBytes: random.pick([4096, 65_536, 262_144]),
