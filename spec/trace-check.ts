@@ -4,10 +4,10 @@
  * which must be refused. Exit code 0: all accepted. 1: one refused, or a tampered one accepted. 2: could not be run.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { NodeId } from '../impl/core/ids.ts';
 import type { RaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
@@ -33,6 +33,8 @@ interface Case extends Projected {
 const SIMULATOR = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../sim/main.ts' : '../sim/main.js', import.meta.url),
 );
+
+const GOLDEN = join(process.cwd(), 'traces', 'golden');
 
 /** Traces of the first `count` seeds. Whether a run fails does not matter here. */
 function simulate(count: number, durationS: number): Source[] {
@@ -149,35 +151,53 @@ async function check(
   return wrong.length === 0;
 }
 
+interface Options {
+  readonly seeds?: number;
+  readonly duration: number;
+  readonly invariants: boolean;
+  readonly controls: number;
+  readonly spec?: SpecName;
+}
+
+const SPECS: readonly SpecName[] = ['DistributedLog', 'MetadataRaft'];
+
+const count = (value: string): number => {
+  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('expected a whole number.');
+  return Number(value);
+};
+
+const command = new Command('trace-check')
+  .description(
+    'Lets TLC decide whether the specification allows traces, and refuses tampered copies.',
+  )
+  .argument('[files...]', 'traces, one event a line (default: those in traces/golden)')
+  .option('--seeds <count>', 'traces of so many simulated runs as well', count)
+  .option('--duration <seconds>', 'virtual length of each of those', count, 20)
+  .option('--invariants', 'check all invariants in each state, at a fifth of the speed', false)
+  .option('--controls <count>', 'tampered copies that have to be refused', count, 12)
+  .addOption(new Option('--spec <name>', 'check against one of the two only').choices(SPECS));
+
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      seeds: { type: 'string' },
-      duration: { type: 'string', default: '20' },
-      invariants: { type: 'boolean', default: false },
-      controls: { type: 'string', default: '12' },
-      spec: { type: 'string' },
-    },
-  });
-  const sources = positionals.map(read);
-  if (values.seeds !== undefined) {
-    sources.push(...simulate(Number(values.seeds), Number(values.duration)));
-  }
-  if (sources.length === 0) {
-    console.error(
-      'usage: trace-check [FILE...] [--seeds COUNT] [--duration SECONDS] [--invariants] ' +
-        '[--controls COUNT] [--spec DistributedLog|MetadataRaft]',
-    );
-    return 2;
-  }
-  const how = { invariants: values.invariants, controls: Number(values.controls) };
+  command.parse();
+  const options = command.opts<Options>();
+  const sources = command.args.map(read);
+  if (options.seeds !== undefined) sources.push(...simulate(options.seeds, options.duration));
+  else if (sources.length === 0) sources.push(...golden());
+  const empty = sources.find(({ events }) => events.length === 0);
+  if (empty !== undefined) throw new MissingTool(`${empty.name}: no event in it`);
   let good = true;
-  for (const spec of ['DistributedLog', 'MetadataRaft'] as const) {
-    if (values.spec !== undefined && values.spec !== spec) continue;
-    good = (await check(spec, sources, how)) && good;
+  for (const spec of SPECS) {
+    if (options.spec !== undefined && options.spec !== spec) continue;
+    good = (await check(spec, sources, options)) && good;
   }
   return good ? 0 : 1;
+}
+
+/** The traces that are kept. */
+function golden(): Source[] {
+  return readdirSync(GOLDEN)
+    .filter((name) => name.endsWith('.ndjson'))
+    .map((name) => ({ ...read(join(GOLDEN, name)), name }));
 }
 
 main().then(
