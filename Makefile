@@ -46,7 +46,7 @@ tlc: build ## Check the quick models of the specification and those that must fa
 tlc-full: build ## Check the large models (up to an hour); results in spec/RESULTS.md
 	@node dist/spec/tlc.js --full
 
-trace-check: build ## Let TLC judge traces: FILE=trace.ndjson or SEEDS=n
+trace-check: build ## Let TLC judge the golden traces, FILE=trace.ndjson, or SEEDS=n simulated ones
 	@node dist/spec/trace-check.js $(FILE) $(call flag,SEEDS,--seeds)
 
 native-test: native ## C++ tests of ring, files and checksum, under the sanitizers
