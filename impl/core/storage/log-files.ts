@@ -138,8 +138,10 @@ export class LogFiles {
   /** Nothing was written to it and nothing will be. */
   removeSpare(): void {
     const { spare } = this;
+    if (spare === undefined) return;
     this.spare = undefined;
-    if (spare?.handle === undefined) return;
+    this.refused.delete(spare);
+    if (spare.handle === undefined) return;
     this.requests.send({ op: 'close', file: spare.handle }, () => {
       this.requests.send({ op: 'unlink', name: spare.name }, () => {});
     });
