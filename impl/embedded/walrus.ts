@@ -81,6 +81,7 @@ export class Walrus {
   /** Size of what `stage` refused, until someone waits for it. */
   #refusedBytes = 0;
   #closing: Promise<void> | undefined;
+  #failClosing: (error: WalrusError) => void = () => {};
 
   private constructor(settings: Settings, disk: OpenedDisk, link: StoreLink) {
     this.#settings = settings;
@@ -404,21 +405,25 @@ export class Walrus {
   }
 
   async #close(): Promise<void> {
-    if (this.#failure === undefined) {
+    try {
       await this.#commits.drain();
+      for (const topic of this.#topics.values()) topic.wake();
+      if (this.#failure === undefined) await this.#closeStore();
+    } finally {
+      await this.#disk.close();
     }
-    for (const topic of this.#topics.values()) topic.wake();
-    if (this.#failure === undefined) {
-      for (const topic of this.#topics.values()) {
-        for (const cursor of topic.cursors.values()) cursor.persistNow();
-        if (this.#settings.reclaimsConsumed) topic.reclaimConsumed(true);
-      }
-      await this.#commits.flush();
-      await new Promise<void>((resolve, reject) =>
-        this.#store.close((error) => (error ? reject(error) : resolve())),
-      );
+  }
+
+  async #closeStore(): Promise<void> {
+    for (const topic of this.#topics.values()) {
+      for (const cursor of topic.cursors.values()) cursor.persistNow();
+      if (this.#settings.reclaimsConsumed) topic.reclaimConsumed(true);
     }
-    await this.#disk.close();
+    await this.#commits.flush();
+    await new Promise<void>((resolve, reject) => {
+      this.#failClosing = reject;
+      this.#store.close((error) => (error ? reject(error) : resolve()));
+    });
   }
 
   #assertOpen(): void {
@@ -434,6 +439,7 @@ export class Walrus {
   #fail(error: WalrusError): void {
     this.#failure = error;
     this.#commits.fail(error);
+    this.#failClosing(error);
     for (const topic of this.#topics.values()) topic.wake();
   }
 

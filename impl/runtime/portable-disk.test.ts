@@ -34,10 +34,12 @@ test('a full file system is NoSpace, and what was written before can be read', a
       const full = await run({ op: 'allocate', id: 3, file: file!, sizeBytes: 2 ** 22 });
       expect(full.error).toBe('NoSpace');
       expect(full.detail).toMatch(/ENOSPC/);
-      const more = { op: 'write', file: file!, offsetBytes: 2 ** 20, bytes } as const;
-      expect((await run({ ...more, id: 4 })).error).toBe('NoSpace');
+      expect((await run({ op: 'list', id: 4 })).files).toEqual([{ name: 'a', sizeBytes: 1000 }]);
+      const large = new Uint8Array(2 ** 21);
+      const write = { op: 'write', id: 5, file: file!, offsetBytes: 1000, bytes: large } as const;
+      expect((await run(write)).error).toBe('NoSpace');
       const into = new Uint8Array(1000);
-      await run({ op: 'read', id: 5, file: file!, offsetBytes: 0, into });
+      await run({ op: 'read', id: 6, file: file!, offsetBytes: 0, into });
       expect(into).toEqual(bytes);
     });
   });

@@ -25,7 +25,8 @@ export async function withTinyFileSystem(
   try {
     await use(directory);
   } finally {
-    await run('umount', [directory]);
+    // Lazily: where a test has failed its files may still be open, and it is that failure which counts.
+    await run('umount', ['-l', directory]);
     await rmdir(directory);
   }
 }
