@@ -76,6 +76,7 @@ export class CommitGroup {
 
 interface Waiting {
   readonly bytes: number;
+  readonly keptShare: number;
   readonly run: () => void;
   readonly refuse: (error: WalrusError) => void;
 }
@@ -119,16 +120,26 @@ export class CommitGroups {
     return this.#open;
   }
 
-  /** Whether `bytes` can be staged at once. If not, `whenRoom` tells when, or why not. */
-  hasRoom(bytes: number): boolean {
+  /**
+   * Whether `bytes` can be staged at once. If not, `whenRoom` tells when, or why not. On a full disk, what gives room back may
+   * use the store's reserve: `keptShare` is what it leaves of it.
+   */
+  hasRoom(bytes: number, keptShare = 1): boolean {
     return (
-      this.#failure === undefined && this.#waiting.length === 0 && this.#store.room(bytes) === 'yes'
+      this.#failure === undefined &&
+      this.#waiting.length === 0 &&
+      this.#store.room(bytes, keptShare) === 'yes'
     );
   }
 
   /** Runs `run` as soon as `bytes` can be staged, in order of arrival. `NoSpace` if the disk is full. */
-  whenRoom(bytes: number, run: () => void, refuse: (error: WalrusError) => void): void {
-    this.#waiting.push({ bytes, run, refuse });
+  whenRoom(
+    bytes: number,
+    run: () => void,
+    refuse: (error: WalrusError) => void,
+    keptShare = 1,
+  ): void {
+    this.#waiting.push({ bytes, keptShare, run, refuse });
     // What is staged is part of what fills the memory.
     if (this.#waiting.length === 1) this.commit();
     this.#admit();
@@ -205,7 +216,7 @@ export class CommitGroups {
         first.refuse(this.#failure);
         continue;
       }
-      const room = this.#store.room(first.bytes);
+      const room = this.#store.room(first.bytes, first.keptShare);
       if (room === 'busy') break;
       if (room === 'yes') {
         this.#waiting.shift();
@@ -213,8 +224,10 @@ export class CommitGroups {
         continue;
       }
       // What is as large would not fit either, and to find that out takes the disk a while.
-      const refused = this.#waiting.filter((one) => one.bytes >= first.bytes);
-      this.#waiting = this.#waiting.filter((one) => one.bytes < first.bytes);
+      const isRefused = (one: Waiting): boolean =>
+        one.bytes >= first.bytes && one.keptShare >= first.keptShare;
+      const refused = this.#waiting.filter(isRefused);
+      this.#waiting = this.#waiting.filter((one) => !isRefused(one));
       for (const one of refused) one.refuse(new WalrusError('NoSpace', 'the disk is full'));
     }
     this.#admitting = false;

@@ -240,7 +240,6 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
         }
         // Reads go on, and so do cursors: consuming is what gives room back.
         for (const i of range(acked)) expect((await log.readNext('t'))?.offset).toBe(i);
-        await writeFile(ballast, '');
         let error: unknown;
         for (let attempt = 0; attempt < 50; attempt++) {
           error = await log.append('t', pattern(100_000, acked)).then(
@@ -253,6 +252,17 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
         }
         expect(error).toBeUndefined();
         expect((await log.readNext('t'))?.offset).toBe(acked);
+        // So does room that others give back.
+        await expect(fill()).rejects.toMatchObject({ code: 'NoSpace' });
+        await writeFile(ballast, '');
+        while (
+          await log.append('u', bytes('x'.repeat(100_000))).then(
+            () => false,
+            () => true,
+          )
+        ) {
+          await delay(10);
+        }
         await log.close();
       });
     });

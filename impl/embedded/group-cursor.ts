@@ -9,6 +9,10 @@ import { TopicReader } from './topic-reader.ts';
 /** The group of reads that name none. */
 export const DEFAULT_GROUP = '';
 const KEY_PREFIX = 'cursor ';
+/** What moving a cursor takes in the log, at most and but for the names. */
+const MOVE_BYTES = 128;
+/** To consume is the way out of a full disk, so it may use the reserve, but for what the trims need in the end. */
+const KEPT_SHARE = 0.5;
 
 export interface CursorSettings {
   readonly persistEvery: number;
@@ -101,20 +105,27 @@ export class GroupCursor {
     onStaged: (() => void) | undefined,
     onSettled: (() => void) | undefined,
   ): void {
-    if (this.topic.deleted) {
-      settle(new WalrusError('UnknownTopic', 'the topic was deleted'));
+    const refuse = (error: WalrusError): void => {
+      settle(error);
       onStaged?.();
       onSettled?.();
-      return;
-    }
-    // Not subject to `room`: the store keeps a reserve for changes that give room back.
-    const group = this.#commits.current();
-    this.#stage(to);
-    group.onSettled((error) => {
-      settle(error);
-      onSettled?.();
-    });
-    onStaged?.();
+    };
+    const run = (): void => {
+      if (this.topic.deleted) {
+        refuse(new WalrusError('UnknownTopic', 'the topic was deleted'));
+        return;
+      }
+      const group = this.#commits.current();
+      this.#stage(to);
+      group.onSettled((error) => {
+        settle(error);
+        onSettled?.();
+      });
+      onStaged?.();
+    };
+    const bytes = MOVE_BYTES + this.#key.length * 3;
+    if (this.#commits.hasRoom(bytes, KEPT_SHARE)) run();
+    else this.#commits.whenRoom(bytes, run, refuse, KEPT_SHARE);
   }
 
   #stage(to: number): void {
@@ -122,7 +133,10 @@ export class GroupCursor {
     this.persisted = to;
     this.isDurable = true;
     this.topic.store.put(this.#key, new ByteWriter().whole(to).finish());
-    if (this.#settings.reclaimsConsumed) this.topic.reclaimConsumed(false);
+    if (this.#settings.reclaimsConsumed) {
+      // Where there is no room for records, any that goes counts.
+      this.topic.reclaimConsumed(!this.#commits.hasRoom(0));
+    }
   }
 }
 

@@ -17,6 +17,7 @@ import {
   textOf,
   textsOf,
 } from '../../properties/conformance/log-world.ts';
+import { withTinyFileSystem } from '../../properties/conformance/tiny-file-system.ts';
 import {
   type DiskChoice,
   type Entry,
@@ -479,6 +480,30 @@ describe('a sync that fails', () => {
     syncBuiltinESMExports();
     const again = await world.reopen(log, 'closed');
     expect(textOf(await again.readNext('t'))).toBe('safe');
+    await world.dispose();
+  });
+});
+
+test('on a full disk strict reads end in NoSpace, peeks go on, and the log can be closed', async (context) => {
+  await withTinyFileSystem(context, 6 * 2 ** 20, async (dir) => {
+    const world = new LogWorld(await mkdtemp(join(tmpdir(), 'walrus-library-')), 'portable');
+    const log = await world.open({ dir, reclaim: 'never' });
+    const fill = async (): Promise<void> => {
+      for (;;) await log.append('t', pattern(1000, 1));
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'NoSpace' });
+    const consume = async (): Promise<void> => {
+      while (await log.readNext('t'));
+    };
+    await expect(consume()).rejects.toMatchObject({ code: 'NoSpace' });
+    const next = await log.readNext('t', { checkpoint: false });
+    expect(next?.offset).toBeGreaterThan(0);
+    await expect(log.readNext('t')).rejects.toMatchObject({ code: 'NoSpace' });
+    expect(await log.readNext('t', { checkpoint: false })).toEqual(next);
+    await log.trim('t', log.offsets('t').next - 1);
+    const again = await world.reopen(log, 'closed');
+    expect(await drain(again, 't')).toHaveLength(1);
+    await again.close();
     await world.dispose();
   });
 });

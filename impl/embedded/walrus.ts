@@ -265,7 +265,7 @@ export class Walrus {
     checkGroupName(group);
     const cursor = this.#topics.get(topic)?.cursors.get(group);
     if (cursor === undefined) return;
-    await this.#stage(() => {
+    await this.#stage(FRAME_BYTES, 0, () => {
       cursor.remove();
       cursor.topic.cursors.delete(group);
       if (this.#settings.reclaimsConsumed) cursor.topic.reclaimConsumed(true);
@@ -331,7 +331,7 @@ export class Walrus {
     const it = this.#topics.get(topic);
     if (before > (it?.visibleEnd ?? 0)) invalid('offset must not lie beyond the end', before);
     if (it === undefined || before <= it.start) return;
-    await this.#stage(() => this.#store.trim(it.stream, before));
+    await this.#stage(FRAME_BYTES, 0, () => this.#store.trim(it.stream, before));
   }
 
   /** Forgets the topic, its entries, its cursors and its mark. A topic of that name begins anew, at offset 0. */
@@ -340,7 +340,7 @@ export class Walrus {
     checkTopicName(topic);
     const it = this.#topics.get(topic);
     if (it === undefined) return;
-    await this.#stage(() => {
+    await this.#stage(FRAME_BYTES, 0, () => {
       for (const cursor of it.cursors.values()) cursor.remove();
       this.#store.put(markKey(topic), undefined);
       this.#store.drop(it.stream);
@@ -416,6 +416,8 @@ export class Walrus {
 
   async #closeStore(): Promise<void> {
     for (const topic of this.#topics.values()) {
+      // On a full disk less is saved for the next opening, but nothing that was promised.
+      if (this.#store.room(FRAME_BYTES, 0) === 'full') break;
       for (const cursor of topic.cursors.values()) cursor.persistNow();
       if (this.#settings.reclaimsConsumed) topic.reclaimConsumed(true);
     }
@@ -460,12 +462,16 @@ export class Walrus {
     return group.promise(first);
   }
 
-  /** Stages a small change, for which the store keeps a reserve of room; resolves when it is acknowledged. */
-  #stage(change: () => void): Promise<void> {
+  /** Stages a small change as soon as there is room; resolves when it is acknowledged. */
+  #stage(bytes: number, keptShare: number, change: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const group = this.#commits.current();
-      change();
-      group.onSettled((error) => (error ? reject(error) : resolve()));
+      const run = (): void => {
+        const group = this.#commits.current();
+        change();
+        group.onSettled((error) => (error ? reject(error) : resolve()));
+      };
+      if (this.#commits.hasRoom(bytes, keptShare)) run();
+      else this.#commits.whenRoom(bytes, run, reject, keptShare);
     });
   }
 
@@ -479,7 +485,7 @@ export class Walrus {
     this.#assertOpen();
     checkTopicName(topic);
     const key = markKey(topic);
-    await this.#stage(() => {
+    await this.#stage(FRAME_BYTES + key.length * 3, 1, () => {
       this.#store.put(key, new ByteWriter().whole(mark()).finish());
     });
   }

@@ -99,11 +99,11 @@ export class FrameWriter {
     return opened;
   }
 
-  hasRoom(bytes: number): 'yes' | 'busy' | 'full' {
+  hasRoom(bytes: number, keptShare: number): 'yes' | 'busy' | 'full' {
     const { frame } = this;
     const unplacedBytes = frame === undefined ? 0 : frame.at - frame.from;
     const needed = bytes + FRAME_HEADER_BYTES + this.alignmentBytes;
-    const { reserveBytes } = this.options;
+    const reserveBytes = this.options.reserveBytes * keptShare;
     const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, reserveBytes);
     this.askAgain();
     if (this.isStalled) return 'full';

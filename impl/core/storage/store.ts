@@ -222,11 +222,12 @@ export class Store {
 
   /**
    * Whether a record of so many bytes can be appended now, within the arena and with a place on the disk. Commit before
-   * waiting for a `busy` to pass: what is staged leaves the arena only then.
+   * waiting for a `busy` to pass: what is staged leaves the arena only then. Some of the disk is reserved for changes that give
+   * room back: they ask with `keptShare`, the share of the reserve that they leave.
    */
-  room(bytes: number): Room {
+  room(bytes: number, keptShare = 1): Room {
     this.assertOpen();
-    const room = this.writer.hasRoom(bytes + HEAD_BYTES_MAX);
+    const room = this.writer.hasRoom(bytes + HEAD_BYTES_MAX, keptShare);
     // Dead files may be all that keeps the disk full.
     if (room === 'full' && this.canReclaim) this.considerCheckpoint();
     return room;
