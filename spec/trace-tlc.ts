@@ -94,7 +94,7 @@ function groupsOf(traces: readonly Projected[]): number[][] {
         name === 'records' ? '' : 2 ** Math.ceil(Math.log2(Math.max(size, 4))),
       )
       .join(' ');
-    const exact = `${key} ${sizes['founders'] ?? ''}`;
+    const exact = `${key} ${sizes.founders ?? ''}`;
     groups.set(exact, [...(groups.get(exact) ?? []), i]);
   });
   return [...groups.values()];
@@ -206,7 +206,7 @@ export async function explain(spec: SpecName, trace: Projected, name: string): P
   const looked = newlyLookedAt(
     await run(spec, [before], { lines: [], arguments: coverage }),
     await run(spec, [until], { lines: [], arguments: coverage }),
-    String(line['e']),
+    String(line.e),
   );
   return [
     `${name}: no action of ${spec} explains event ${at}`,
