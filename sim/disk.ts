@@ -91,7 +91,7 @@ type WriteRequest = Extract<DiskRequest, { op: 'write' }>;
 interface Range {
   readonly from: number;
   readonly to: number;
-  /** How many syncs of the file had been asked for when it was written. */
+  /** How many syncs of the file had been asked for when its write was. */
   readonly epoch: number;
 }
 
@@ -105,12 +105,11 @@ class Inode {
   /** Ranges of which a failed or lying sync made the cache forget that they are unsynced. */
   forgotten: Range[] = [];
 
-  write(offset: number, bytes: Uint8Array): void {
+  write(offset: number, bytes: Uint8Array, epoch: number): void {
     const to = offset + bytes.length;
     this.extend(to);
     this.cached.set(bytes, offset);
     const last = this.unsynced.at(-1);
-    const { epoch } = this;
     if (last !== undefined && last.to === offset && last.epoch === epoch) {
       this.unsynced[this.unsynced.length - 1] = { from: last.from, to, epoch };
     } else {
@@ -126,7 +125,8 @@ class Inode {
   }
 
   settle(ranges: readonly Range[], sizeBytes: number): void {
-    this.setStableBytes(Math.max(this.stableBytes, sizeBytes));
+    const endBytes = ranges.reduce((end, { to }) => Math.max(end, to), sizeBytes);
+    this.setStableBytes(Math.max(this.stableBytes, endBytes));
     for (const { from, to } of ranges) this.stable.set(this.cached.subarray(from, to), from);
   }
 
@@ -152,9 +152,13 @@ type NameChange =
 
 interface InFlight {
   readonly request: DiskRequest;
-  /** Of `sync`: it covers what was written in this epoch or before, and this length. */
+  /** Of `write`: when it was asked for. Of `sync`: it covers what was asked for in this epoch or before, and this length. */
   epoch: number;
   sizeBytes: number;
+  /** Of `sync`: writes before it that are still under way. */
+  awaited: number;
+  /** Of `write`: syncs that wait for it. */
+  syncs: InFlight[];
   /** Of `syncDirectory`: it covers the changes before this one, counted from the beginning. */
   changes: number;
 }
@@ -230,7 +234,7 @@ export class SimDisk {
     this.latency = options.latency ?? FAST_DISK;
     for (const [name, bytes] of options.files ?? []) {
       const inode = new Inode();
-      inode.write(0, bytes);
+      inode.write(0, bytes, 0);
       inode.settle(inode.unsynced, bytes.length);
       inode.unsynced = [];
       this.names.set(name, inode);
@@ -249,7 +253,7 @@ export class SimDisk {
   stop(disk: Disk): void {
     const process = disk as SimProcess;
     for (const item of process.inFlight) {
-      if (item.request.op === 'write') this.applyWrite(process, item.request);
+      if (item.request.op === 'write') this.applyWrite(process, item.request, item.epoch);
     }
     this.end(process);
   }
@@ -258,14 +262,14 @@ export class SimDisk {
   processCrash(): void {
     this.counts.processCrash++;
     for (const process of this.processes) {
-      for (const { request } of process.inFlight) {
+      for (const { request, epoch } of process.inFlight) {
         if (request.op !== 'write') continue;
         const kept = this.random.below(3);
         const length =
           kept === 0 ? 0 : kept === 1 ? request.bytes.length : this.below(request.bytes.length);
         if (length < request.bytes.length) this.counts.tornWrite++;
         const inode = process.open.get(request.file);
-        if (length > 0) inode?.write(request.offsetBytes, request.bytes.subarray(0, length));
+        if (length > 0) inode?.write(request.offsetBytes, request.bytes.subarray(0, length), epoch);
       }
       process.alive = false;
       process.inFlight.clear();
@@ -279,9 +283,9 @@ export class SimDisk {
     this.counts.powerLoss++;
     const chance = this.keepChance();
     for (const process of this.processes) {
-      for (const { request } of process.inFlight) {
+      for (const { request, epoch } of process.inFlight) {
         if (request.op !== 'write') continue;
-        process.open.get(request.file)?.write(request.offsetBytes, request.bytes);
+        process.open.get(request.file)?.write(request.offsetBytes, request.bytes, epoch);
       }
       process.alive = false;
       process.inFlight.clear();
@@ -343,18 +347,34 @@ export class SimDisk {
   begin(process: SimProcess, request: DiskRequest): void {
     if (!process.alive) return;
     this.requests++;
-    const item: InFlight = { request, epoch: 0, sizeBytes: 0, changes: 0 };
-    if (request.op === 'sync') {
+    const item: InFlight = { request, epoch: 0, sizeBytes: 0, awaited: 0, syncs: [], changes: 0 };
+    if (request.op === 'write') {
+      item.epoch = process.open.get(request.file)?.epoch ?? 0;
+    } else if (request.op === 'sync') {
       const inode = process.open.get(request.file);
       if (inode !== undefined) {
         item.epoch = inode.epoch++;
         item.sizeBytes = inode.cachedBytes;
       }
+      this.awaitWrites(process, item, request.file);
     } else if (request.op === 'syncDirectory') {
       item.changes = this.settledChanges + this.nameChanges.length;
     }
     process.inFlight.add(item);
-    this.options.schedule(this.delayMs(request), () => this.finish(process, item));
+    if (item.awaited === 0) this.carryOut(process, item);
+  }
+
+  /** A sync begins when the writes of its handle that were asked for before it are done. */
+  private awaitWrites(process: SimProcess, sync: InFlight, file: FileHandle): void {
+    for (const other of process.inFlight) {
+      if (other.request.op !== 'write' || other.request.file !== file) continue;
+      other.syncs.push(sync);
+      sync.awaited++;
+    }
+  }
+
+  private carryOut(process: SimProcess, item: InFlight): void {
+    this.options.schedule(this.delayMs(item.request), () => this.finish(process, item));
   }
 
   private finish(process: SimProcess, item: InFlight): void {
@@ -365,7 +385,12 @@ export class SimDisk {
       return;
     }
     process.inFlight.delete(item);
-    process.deliver([this.perform(process, item)]);
+    const completion = this.perform(process, item);
+    for (const sync of item.syncs) {
+      sync.awaited--;
+      if (sync.awaited === 0) this.carryOut(process, sync);
+    }
+    process.deliver([completion]);
   }
 
   private perform(process: SimProcess, item: InFlight): DiskCompletion {
@@ -403,7 +428,7 @@ export class SimDisk {
         if (this.happens('writeError')) return failed(id, 'Io', 'injected write error');
         const inode = this.inode(process, request.file);
         if (!this.fits(inode, request.offsetBytes + request.bytes.length)) return this.noSpace(id);
-        this.applyWrite(process, request);
+        this.applyWrite(process, request, item.epoch);
         return { id };
       }
       case 'read': {
@@ -449,7 +474,7 @@ export class SimDisk {
     }
   }
 
-  private applyWrite(process: SimProcess, request: WriteRequest): void {
+  private applyWrite(process: SimProcess, request: WriteRequest, epoch: number): void {
     const inode = process.open.get(request.file);
     if (inode === undefined) return;
     let { offsetBytes } = request;
@@ -458,7 +483,7 @@ export class SimDisk {
       const to = this.random.below(sectors) * SECTOR_BYTES;
       offsetBytes = Math.max(0, Math.min(to, inode.cachedBytes - request.bytes.length));
     }
-    inode.write(offsetBytes, request.bytes);
+    inode.write(offsetBytes, request.bytes, epoch);
   }
 
   private inode(process: SimProcess, file: FileHandle): Inode {

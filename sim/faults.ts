@@ -11,6 +11,7 @@ import type { RandomStream } from './random.ts';
 export type FaultKind =
   | 'PowerLoss'
   | 'PowerLossInWrite'
+  | 'PowerLossInElection'
   | 'Flicker'
   | 'ProcessCrash'
   | 'Stop'
@@ -78,6 +79,27 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
           if (scene.healed) return;
           scene.crash(machine, true);
           scene.time.after(forMs, () => scene.restart(machine));
+        });
+      };
+    }
+  },
+  /**
+   * Each, whenever it writes that its term has risen, loses power within so many milliseconds as a hundred times `amount`, and
+   * is back at once: in time for the next candidate of the same term.
+   */
+  PowerLossInElection: (scene, machines, { forMs, amount }) => {
+    const endMs = scene.time.nowMs + Math.max(forMs, 5000);
+    for (const machine of machines) {
+      let term = machine.node?.raft?.term;
+      machine.onDiskUse = () => {
+        const before = term;
+        term = machine.node?.raft?.term;
+        if (scene.time.nowMs > endMs) machine.onDiskUse = undefined;
+        if (term === undefined || before === undefined || term === before) return;
+        scene.time.after(100 * amount, () => {
+          if (scene.healed) return;
+          scene.crash(machine, true);
+          scene.time.after(1, () => scene.restart(machine));
         });
       };
     }

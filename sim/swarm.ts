@@ -64,7 +64,13 @@ export function drawOptions(randomness: Randomness, durationMs: number): SimOpti
   };
 }
 
+/** Half of all kinds, or, in one run of three, no more than two. */
 function drawWeights(random: RandomStream): Record<FaultKind, number> {
-  const weights = FAULT_KINDS.map((kind) => [kind, random.chance(0.5) ? 0 : random.unit()]);
+  const some = random.chance(0.33) ? random.shuffle(FAULT_KINDS).slice(0, 2) : FAULT_KINDS;
+  const omitted = some === FAULT_KINDS ? 0.5 : 0;
+  const weights = FAULT_KINDS.map((kind) => [
+    kind,
+    !some.includes(kind) || random.chance(omitted) ? 0 : random.unit(),
+  ]);
   return Object.fromEntries(weights) as Record<FaultKind, number>;
 }
