@@ -96,6 +96,7 @@ interface Range {
 }
 
 class Inode {
+  /** Of both images, as much as was ever written; what lies behind that, up to the size, reads as zero. */
   cached: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   stable: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   cachedBytes = 0;
@@ -108,6 +109,7 @@ class Inode {
   write(offset: number, bytes: Uint8Array, epoch: number): void {
     const to = offset + bytes.length;
     this.extend(to);
+    if (to > this.cached.length) this.cached = larger(this.cached, to);
     this.cached.set(bytes, offset);
     const last = this.unsynced.at(-1);
     if (last !== undefined && last.to === offset && last.epoch === epoch) {
@@ -119,21 +121,36 @@ class Inode {
 
   /** Makes the file at least this long. */
   extend(sizeBytes: number): void {
-    if (sizeBytes <= this.cachedBytes) return;
-    if (sizeBytes > this.cached.length) this.cached = larger(this.cached, sizeBytes);
-    this.cachedBytes = sizeBytes;
+    this.cachedBytes = Math.max(this.cachedBytes, sizeBytes);
   }
 
   settle(ranges: readonly Range[], sizeBytes: number): void {
     const endBytes = ranges.reduce((end, { to }) => Math.max(end, to), sizeBytes);
     this.setStableBytes(Math.max(this.stableBytes, endBytes));
-    for (const { from, to } of ranges) this.stable.set(this.cached.subarray(from, to), from);
+    for (const { from, to } of ranges) {
+      if (to > this.stable.length) this.stable = larger(this.stable, to);
+      this.stable.set(this.cached.subarray(from, to), from);
+    }
   }
 
   setStableBytes(sizeBytes: number): void {
-    if (sizeBytes > this.stable.length) this.stable = larger(this.stable, sizeBytes);
     if (sizeBytes < this.stableBytes) this.stable.fill(0, sizeBytes, this.stableBytes);
     this.stableBytes = sizeBytes;
+  }
+
+  /** What reads see of `[from, to)`. */
+  read(from: number, to: number, into: Uint8Array): void {
+    const written = this.cached.subarray(from, to);
+    into.set(written);
+    into.fill(0, written.length, to - from);
+  }
+
+  flip(offset: number, bit: number): void {
+    if (offset >= this.cached.length) this.cached = larger(this.cached, offset + 1);
+    this.cached[offset]! ^= 1 << bit;
+    if (offset >= this.stableBytes) return;
+    if (offset >= this.stable.length) this.stable = larger(this.stable, offset + 1);
+    this.stable[offset]! ^= 1 << bit;
   }
 
   /** What was stable is all there is. */
@@ -316,8 +333,7 @@ export class SimDisk {
     const inode = this.names.get(name);
     if (inode === undefined || offsetBytes >= inode.cachedBytes) return false;
     this.counts.bitRot++;
-    inode.cached[offsetBytes]! ^= 1 << bit;
-    if (offsetBytes < inode.stableBytes) inode.stable[offsetBytes]! ^= 1 << bit;
+    inode.flip(offsetBytes, bit);
     return true;
   }
 
@@ -334,7 +350,13 @@ export class SimDisk {
   /** All files as a process would read them now, sorted by name. */
   files(): Map<string, Uint8Array> {
     const sorted = [...this.names].sort(([a], [b]) => (a < b ? -1 : 1));
-    return new Map(sorted.map(([name, inode]) => [name, inode.cached.slice(0, inode.cachedBytes)]));
+    return new Map(
+      sorted.map(([name, inode]) => {
+        const bytes = new Uint8Array(inode.cachedBytes);
+        inode.read(0, bytes.length, bytes);
+        return [name, bytes];
+      }),
+    );
   }
 
   get usedBytes(): number {
@@ -436,7 +458,7 @@ export class SimDisk {
         const inode = this.inode(process, request.file);
         const from = Math.min(request.offsetBytes, inode.cachedBytes);
         const to = Math.min(from + request.into.length, inode.cachedBytes);
-        request.into.set(inode.cached.subarray(from, to));
+        inode.read(from, to, request.into);
         return { id, lengthBytes: to - from };
       }
       case 'sync': {
