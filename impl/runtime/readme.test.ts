@@ -15,8 +15,11 @@ const documents = readdirSync(root, { recursive: true, encoding: 'utf8' }).filte
 );
 const scratch = mkdtempSync(join(tmpdir(), 'walrus-readme-'));
 const children: ChildProcess[] = [];
-afterAll(() => {
-  for (const child of children) child.kill('SIGKILL');
+afterAll(async () => {
+  // Asked, not killed: `walrus dev` has processes of its own to end.
+  const ended = children.map((child) => new Promise((resolve) => child.once('close', resolve)));
+  for (const child of children) child.kill('SIGTERM');
+  await Promise.all(ended);
   rmSync(scratch, { recursive: true, force: true });
 });
 
@@ -53,7 +56,7 @@ async function start(command: string, says: RegExp): Promise<void> {
     };
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
-    child.on('exit', (code) => reject(new Error(`${command} ended with ${code}:\n${output}`)));
+    child.once('exit', (code) => reject(new Error(`${command} ended with ${code}:\n${output}`)));
   });
 }
 
