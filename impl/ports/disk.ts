@@ -3,11 +3,14 @@
  * exactly once, in any order. A disk never completes a request inside `submit`.
  *
  * What a disk promises, and no more:
- * - A write that completed is seen by later reads of the same process. It survives power loss only
- *   if a `sync` of that file was submitted after the write completed, and that sync succeeded.
+ * - A write that completed is seen by later reads of the same process. It survives power loss only if a `sync` of the same
+ *   handle was submitted after the write, and both have succeeded. Neither need have completed when the other is
+ *   submitted, and they complete in any order: whoever waits for durability waits for both.
  * - Writes in flight at power loss, or completed but not synced, are kept, lost, or torn: any subset of their
  *   512-byte sectors may remain. Bytes once synced stay, even if a later write of equal bytes to them is torn.
  * - `open` with create, `rename` and `unlink` survive power loss only after `syncDirectory` succeeded.
+ * - A `sync` tells what the device did, not what became of the writes before it: one that was refused, for want of room
+ *   perhaps, says so itself, and the sync makes the others durable.
  * - A `sync` that failed says nothing about any earlier write, and must not be tried again on that file.
  *
  * Every disk passes `properties/conformance/disk.ts`.
@@ -55,7 +58,7 @@ export type DiskRequest =
       readonly offsetBytes: number;
       readonly into: Uint8Array;
     }
-  /** Makes the data (and length) of every write to `file` that completed before this submit durable. */
+  /** Makes the data (and length) of every write to `file` submitted before this one durable: it waits for them. */
   | { readonly op: 'sync'; readonly id: number; readonly file: FileHandle }
   | { readonly op: 'close'; readonly id: number; readonly file: FileHandle }
   /** Renames over whatever has the new name. */

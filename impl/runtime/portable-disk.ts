@@ -36,8 +36,20 @@ interface OpenFile {
   readonly fd: number;
   /** Requests that came while the file is being allocated: zeros must not land on top of a later write. */
   waiting: FileRequest[] | undefined;
+  /** Writes under way, by the order of their submission, oldest first. */
+  readonly writes: Set<number>;
+  /** Writes submitted so far. */
+  lastWrite: number;
+  /** Syncs that wait for writes before them, oldest first. */
+  readonly syncs: WaitingSync[];
   /** A failed sync may have dropped dirty pages and forgotten it, so a later one proves nothing. */
   syncFailed: boolean;
+}
+
+interface WaitingSync {
+  readonly request: Request<'sync'>;
+  /** The last write that it covers. */
+  readonly lastWrite: number;
 }
 
 export class PortableDisk implements Disk {
@@ -126,7 +138,14 @@ export class PortableDisk implements Disk {
           return;
         }
         const file = this.#nextHandle++;
-        this.#files.set(file, { fd, waiting: undefined, syncFailed: false });
+        this.#files.set(file, {
+          fd,
+          waiting: undefined,
+          writes: new Set(),
+          lastWrite: 0,
+          syncs: [],
+          syncFailed: false,
+        });
         this.#complete(request.id, null, { file, lengthBytes: stats.size });
       });
     });
@@ -144,15 +163,14 @@ export class PortableDisk implements Disk {
         this.#allocate(request, file);
         break;
       case 'write':
-        writeAll(file.fd, request.bytes, request.offsetBytes, (error) =>
-          this.#complete(request.id, error),
-        );
+        this.#write(request, file);
         break;
       case 'read':
         this.#read(request, file, 0);
         break;
       case 'sync':
-        this.#sync(request, file);
+        file.syncs.push({ request, lastWrite: file.lastWrite });
+        this.#startSyncs(file);
         break;
       case 'close':
         this.#files.delete(request.file);
@@ -175,6 +193,24 @@ export class PortableDisk implements Disk {
       if (total < into.length && (error || count > 0)) this.#read(request, file, total);
       else this.#complete(id, null, { lengthBytes: total });
     });
+  }
+
+  #write(request: Request<'write'>, file: OpenFile): void {
+    const write = ++file.lastWrite;
+    file.writes.add(write);
+    writeAll(file.fd, request.bytes, request.offsetBytes, (error) => {
+      file.writes.delete(write);
+      this.#complete(request.id, error);
+      this.#startSyncs(file);
+    });
+  }
+
+  /** Starts the syncs whose writes are all done, well or badly. */
+  #startSyncs(file: OpenFile): void {
+    const [oldest = Infinity] = file.writes;
+    while (file.syncs.length > 0 && file.syncs[0]!.lastWrite < oldest) {
+      this.#sync(file.syncs.shift()!.request, file);
+    }
   }
 
   #sync(request: Request<'sync'>, file: OpenFile): void {

@@ -71,6 +71,10 @@ class Process {
     throw new Error(`request ${id} was never completed`);
   }
 
+  hasCompleted(id: number): boolean {
+    return this.#completions.has(id);
+  }
+
   async completeAll(): Promise<void> {
     for (let id = 1; id <= this.#lastId; id++) await this.completion(id);
   }
@@ -429,6 +433,36 @@ export function diskConformance(
         const again = await process.open('a', false);
         expectBytes(await process.read(again, 0, 20_000), pattern(10_000, 1));
       });
+
+      test('a sync waits for the writes submitted before it', async () => {
+        const file = await process.open('a', true);
+        const sizeBytes = 2 ** 24;
+        const bytes = pattern(sizeBytes, 1);
+        for (let round = 0; round < 5; round++) {
+          const offsetBytes = round * sizeBytes;
+          const write = process.submit({ op: 'write', file, offsetBytes, bytes });
+          const sync = process.submit({ op: 'sync', file });
+          expect((await process.completion(sync)).error).toBeUndefined();
+          // Whether or not the write's own completion has come, it is done.
+          const tail = await process.read(file, offsetBytes + sizeBytes - 1000, 1000);
+          expectBytes(tail, bytes.subarray(sizeBytes - 1000));
+          expect((await process.completion(write)).error).toBeUndefined();
+        }
+      });
+
+      test('a sync does not wait for ever while others write', async () => {
+        const file = await process.open('a', true);
+        const bytes = pattern(1000, 1);
+        const write = (): number => process.submit({ op: 'write', file, offsetBytes: 0, bytes });
+        let writes = [write(), write()];
+        const sync = process.submit({ op: 'sync', file });
+        for (let turn = 0; turn < TURNS_MAX && !process.hasCompleted(sync); turn++) {
+          // Never a moment without one under way.
+          writes = writes.map((id) => (process.hasCompleted(id) ? write() : id));
+          await world.turn();
+        }
+        expect((await process.completion(sync)).error).toBeUndefined();
+      });
     });
   });
 }
@@ -455,6 +489,30 @@ export function powerLossConformance(
         process.submit({ op: 'write', file, offsetBytes: 3000, bytes: pattern(3000, 99) });
         process.submit({ op: 'sync', file });
         await world.losePower();
+      }
+      await world.dispose();
+    });
+
+    test('a sync makes durable what was submitted before it in the same turn', async () => {
+      const world = await makeWorld();
+      for (let round = 0; round < 50; round++) {
+        const process = new Process(world);
+        await process.must({ op: 'lock' });
+        const file = await process.open(`round-${round}`, true);
+        await process.must({ op: 'syncDirectory' });
+        const places = [0, 1, 2, 3].map((i) => i * 3000);
+        for (const offsetBytes of places) {
+          process.submit({ op: 'write', file, offsetBytes, bytes: pattern(3000, offsetBytes) });
+        }
+        await process.must({ op: 'sync', file });
+        await world.losePower();
+        const next = new Process(world);
+        await next.must({ op: 'lock' });
+        const again = await next.open(`round-${round}`, false);
+        for (const offsetBytes of places) {
+          expectBytes(await next.read(again, offsetBytes, 3000), pattern(3000, offsetBytes));
+        }
+        await world.stop(next.disk);
       }
       await world.dispose();
     });

@@ -1,7 +1,8 @@
 /**
  * Takes records into frames and sees them onto the disk, in order of the log: group commit. While a write (or, if every
  * commit is to be synced, a sync) is under way, commits gather in one open frame; when it is done, or the frame is
- * full, the frame goes out as one write. One sync is under way at a time and covers all that was written before.
+ * full, the frame goes out as one write. One sync is under way at a time and covers all writes submitted before it: a
+ * commit that finds nothing under way has its write and its sync submitted in one turn.
  */
 import type { Checksum } from '../../ports/disk.ts';
 import type { Arena } from './arena.ts';
@@ -55,6 +56,11 @@ export class FrameWriter {
   private readonly writing: Frame[] = [];
   private writesInFlight = 0;
   private syncsInFlight = 0;
+  /** Everything before it is durable once it is written: syncs behind its writes have succeeded. */
+  private synced: Lsn;
+  /** What `synced` becomes when the syncs in flight have succeeded. */
+  private syncing: Lsn;
+  /** Files to which a write was submitted since their last sync was. */
   private dirty: LogFile[] = [];
   private wanted: Lsn;
   private isStalled = false;
@@ -79,6 +85,8 @@ export class FrameWriter {
     this.durable = lsn;
     this.committed = lsn;
     this.wanted = lsn;
+    this.synced = lsn;
+    this.syncing = lsn;
   }
 
   /** Where the log ends, with all that is staged. */
@@ -128,7 +136,9 @@ export class FrameWriter {
     }
     if (frame !== undefined) {
       const isFull = frame.at - frame.from >= this.options.batchBytes;
-      if (isFull || !this.isBusy || this.wanted > frame.lsn) this.flush();
+      const { isBusy } = this;
+      if (isFull || !isBusy || this.wanted > frame.lsn) this.flush();
+      if (!isBusy) this.startSync();
     }
     return this.committed;
   }
@@ -216,6 +226,10 @@ export class FrameWriter {
     this.writes++;
     this.writtenBytes += frame.length;
     if (this.writing.length === 0 || this.writing.at(-1)!.lsn < frame.lsn) this.writing.push(frame);
+    if (!file.isDirty) {
+      file.isDirty = true;
+      this.dirty.push(file);
+    }
     const bytes = frame.bytes.subarray(frame.from, this.writtenEnd(frame));
     const offsetBytes = file.offsetOf(frame.lsn);
     this.requests.send({ op: 'write', file: file.handle!, offsetBytes, bytes }, (completion) => {
@@ -231,10 +245,6 @@ export class FrameWriter {
       }
       frame.state = 'written';
       this.files.unpin(file);
-      if (!file.isDirty) {
-        file.isDirty = true;
-        this.dirty.push(file);
-      }
       this.advanceWritten();
       this.goOn();
       this.events.onProgress();
@@ -253,6 +263,9 @@ export class FrameWriter {
   /** The disk refused room that it had promised: the same bytes go to the same place when it has some. */
   private putBack(frame: Frame): void {
     frame.state = 'queued';
+    // No sync so far covers the write that is to come.
+    this.synced = Math.min(this.synced, frame.lsn);
+    this.syncing = Math.min(this.syncing, frame.lsn);
     this.isStalled = true;
     this.queue.push(frame);
     this.queue.sort((a, b) => a.lsn - b.lsn);
@@ -264,20 +277,38 @@ export class FrameWriter {
       const frame = this.writing.shift()!;
       this.written = frame.lsn + frame.length;
     }
+    this.advanceDurable();
     this.arena.release();
+  }
+
+  private advanceDurable(): void {
+    this.durable = Math.min(this.synced, this.written);
+  }
+
+  /** Everything before it is written or being written. */
+  private get submitted(): Lsn {
+    let lsn = this.written;
+    for (const frame of this.writing) {
+      if (frame.state === 'queued') break;
+      lsn = frame.lsn + frame.length;
+    }
+    return lsn;
   }
 
   private goOn(): void {
     this.pump();
-    this.startSync();
     if (!this.isBusy) this.flush();
+    this.startSync();
   }
 
+  /** Syncs what was submitted, if that is wanted and no other sync is under way. */
   private startSync(): void {
-    if (this.syncsInFlight > 0 || this.hasFailed || this.written === this.durable) return;
-    const isWanted = this.options.syncOnCommit || this.wanted > this.durable;
-    if (!isWanted || (!this.options.syncOnCommit && this.written < this.wanted)) return;
-    const upTo = this.written;
+    if (this.syncsInFlight > 0 || this.hasFailed) return;
+    const { submitted } = this;
+    if (submitted <= this.synced) return;
+    const isDue = this.wanted > this.synced && submitted >= this.wanted;
+    if (!this.options.syncOnCommit && !isDue) return;
+    this.syncing = submitted;
     const files = this.dirty;
     this.dirty = [];
     this.syncsInFlight = files.length;
@@ -294,7 +325,8 @@ export class FrameWriter {
           return;
         }
         if (this.syncsInFlight > 0) return;
-        this.durable = upTo;
+        this.synced = this.syncing;
+        this.advanceDurable();
         this.goOn();
         this.events.onProgress();
       });

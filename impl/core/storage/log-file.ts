@@ -18,7 +18,7 @@ export class LogFile {
   handle: FileHandle | undefined = undefined;
   /** `ready` takes writes. `noSpace` was refused its room and may be tried again. */
   state: 'preparing' | 'ready' | 'noSpace' = 'ready';
-  /** A write to it has completed since its last sync was submitted. */
+  /** A write to it was submitted since its last sync was. */
   isDirty = false;
   /** Extents of streams that point into it; with none it can go. */
   extents = 0;

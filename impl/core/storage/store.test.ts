@@ -53,6 +53,63 @@ test('a lone durable append costs one write and one sync', () => {
   expect(world.machine.requests).toBe(requests + 2);
 });
 
+test('the write and the sync of a lone commit are submitted in one turn', () => {
+  for (const syncOnCommit of [true, false]) {
+    const world = open({ syncOnCommit });
+    world.append('a', 1, new Uint8Array(100));
+    world.sync();
+    world.settle();
+    const ops: string[] = [];
+    const begin = world.machine.begin.bind(world.machine);
+    world.machine.begin = (process, request) => {
+      ops.push(request.op);
+      begin(process, request);
+    };
+    world.append('a', 1, new Uint8Array(100));
+    const lsn = world.commit();
+    if (!syncOnCommit) world.store.sync();
+    expect(ops).toEqual(['write', 'sync']);
+    expect(world.store.durableLsn).toBeLessThan(lsn);
+    world.until(() => world.store.durableLsn >= lsn);
+    reopen(world);
+    expect(world.streamOf('a').records.length).toBe(2);
+  }
+});
+
+test('a write refused for want of room is not durable by the sync behind it', () => {
+  // The refusal comes before the sync is done, or after.
+  for (const delayMs of [0.001, 50]) {
+    const world = open();
+    world.append('a', 1, new Uint8Array(100));
+    world.sync();
+    world.settle();
+    const { durableLsn } = world.store;
+    const { syncs } = world.store.stats;
+    const begin = world.machine.begin.bind(world.machine);
+    world.machine.begin = (process, request) => {
+      if (request.op !== 'write') {
+        begin(process, request);
+        return;
+      }
+      world.machine.begin = begin;
+      const refusal = { id: request.id, error: 'NoSpace' } as const;
+      world.time.after(delayMs, () => process.deliver([refusal]));
+    };
+    world.append('a', 1, new Uint8Array(100));
+    const lsn = world.commit();
+    world.settle();
+    expect(world.failure).toBeUndefined();
+    expect(world.store.durableLsn).toBe(durableLsn);
+    expect(world.store.room(0)).toBe('yes');
+    world.until(() => world.store.writtenLsn >= lsn);
+    expect(world.store.durableLsn).toBe(durableLsn);
+    world.until(() => world.store.durableLsn >= lsn);
+    expect(world.store.stats.syncs).toBe(syncs + 2);
+    reopen(world);
+    expect(world.streamOf('a').records.length).toBe(2);
+  }
+});
+
 test('commits that come while a group is under way go out together', () => {
   const world = open();
   for (let i = 0; i < 20; i++) {
