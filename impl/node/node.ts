@@ -104,7 +104,7 @@ export class Node {
     this.ports = ports;
     const nowMs = (): number => ports.clock.monotonicMs();
     this.lease = new Lease(config.leaseMs);
-    this.peers = new Peers(config.failoverMs, nowMs());
+    this.peers = new Peers(config.failoverMs);
     this.store = new Store(ports.disk, {
       checksum: ports.checksum,
       random: ports.random,
@@ -432,7 +432,7 @@ export class Node {
       this.proposals,
     );
     this.currentStatus = 'running';
-    this.peers.restart(nowMs);
+    this.peers.listen(nowMs);
     this.choresAtMs = nowMs;
     this.ports.trace?.emit({
       name: 'Restart',
@@ -497,9 +497,7 @@ export class Node {
     if (this.lease.renewLease(raft.leaderContactMs, nowMs)) {
       this.ports.trace?.emit({ name: 'RenewLease', node: this.id });
     }
-    const leading = raft.role === 'leader';
-    if (leading && this.supervisor.deadlineMs() === Infinity) this.peers.restart(nowMs);
-    this.supervisor.watch(leading);
+    this.supervisor.watch(raft.role === 'leader');
     this.peers.follow(raft.membership, (member) => this.locate(member));
   }
 

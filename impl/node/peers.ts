@@ -9,12 +9,11 @@ export class Peers {
   private readonly spokeAt = new Map<NodeId, number>();
   private located: Membership | undefined;
   /** Nobody is blamed for silence before this. */
-  private sinceMs: number;
+  private sinceMs = 0;
 
-  /** A node not heard for `silenceMs` is taken for dead. */
-  constructor(silenceMs: number, nowMs: number) {
+  /** A node not heard for `silenceMs` is taken for dead. All members speak to each other, whoever leads. */
+  constructor(silenceMs: number) {
     this.silenceMs = silenceMs;
-    this.sinceMs = nowMs;
   }
 
   heard(from: NodeId, incarnation: Incarnation, nowMs: number): void {
@@ -31,8 +30,8 @@ export class Peers {
     this.spokeAt.set(to, nowMs);
   }
 
-  /** Begins to listen anew: everybody gets the full time to be heard. */
-  restart(nowMs: number): void {
+  /** Begins to listen: everybody gets the full time to be heard. */
+  listen(nowMs: number): void {
     this.sinceMs = nowMs;
   }
 
