@@ -22,6 +22,7 @@ export type FaultKind =
   | 'CutPair'
   | 'Clog'
   | 'SwizzleClog'
+  | 'Jitter'
   | 'Drift'
   | 'WallJump'
   | 'SlowDisk'
@@ -172,6 +173,11 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
         }
       });
     });
+  },
+  /** Every message takes longer, each by something else, in the mean up to 300 ms: elections go wrong again and again. */
+  Jitter: (scene, _, { forMs, amount }) => {
+    scene.cluster.network.setJitter(300 * amount);
+    scene.time.after(forMs, () => scene.cluster.network.setJitter(0));
   },
   /** A clock runs up to 20 % too fast or too slow; `amount` 0.5 is right. */
   Drift: (scene, machines, { forMs, amount }) => {

@@ -47,6 +47,7 @@ export class SimNetwork<Message> {
     overflowed: 0,
   };
   private options: NetworkOptions;
+  private jitterMs = 0;
   private readonly time: VirtualTime;
   private readonly randomness: Randomness;
   private readonly deliver: (from: number, to: number, message: Message) => void;
@@ -101,6 +102,11 @@ export class SimNetwork<Message> {
     link.cloggedUntilMs = Math.max(link.cloggedUntilMs, untilMs);
   }
 
+  /** From now on every message takes longer by so much in the mean, exponentially distributed. */
+  setJitter(meanMs: number): void {
+    this.jitterMs = meanMs;
+  }
+
   /** From now on nothing is lost, repeated or held back, until a link is cut again. */
   heal(): void {
     this.options = {
@@ -110,6 +116,7 @@ export class SimNetwork<Message> {
       spikeProbability: 0,
       linkCapacity: Infinity,
     };
+    this.jitterMs = 0;
     for (const link of this.links.values()) {
       link.cuts = 0;
       link.cloggedUntilMs = 0;
@@ -124,6 +131,7 @@ export class SimNetwork<Message> {
     const { latencyMinMs, latencyMeanMs, spikeProbability } = this.options;
     let latencyMs = latencyMinMs + link.random.exponential(latencyMeanMs);
     if (spikeProbability > 0 && link.random.chance(spikeProbability)) latencyMs *= 50;
+    if (this.jitterMs > 0) latencyMs += link.random.exponential(this.jitterMs);
     link.underway++;
     this.arrive(link, from, to, message, this.time.nowMs + latencyMs);
   }

@@ -20,7 +20,7 @@ export function drawOptions(randomness: Randomness, durationMs: number): SimOpti
       clockDrift: random.pick([0, 0.0001, 0.01]),
       network: {
         latencyMinMs: random.pick([0.05, 0.2, 1]),
-        latencyMeanMs: random.pick([0.1, 0.5, 2, 10]),
+        latencyMeanMs: random.pick([0.1, 0.1, 0.5, 0.5, 2, 10, 50]),
         spikeProbability: random.pick([0, 0.0001, 0.01]),
         lossProbability: random.pick([0, 0, 0.001, 0.02, 0.1]),
         duplicateProbability: random.pick([0, 0, 0.001, 0.02, 0.1]),
