@@ -307,9 +307,9 @@ void Disk::beginWaiting(OpenFile& file) {
   }
 }
 
-// A close waits for all that uses the file. A sync waits for the writes before it, so that it covers them too, which is
-// more than the port asks: whoever submits both at once is spared a turn between them. Buffered and direct writes of one file keep out of each other's way: the
-// kernel throws cached pages away after a direct write, and reports an I/O error if one of them is dirty again.
+// A close waits for all that uses the file. A sync waits for the writes before it, so that it covers them. Buffered and
+// direct writes of one file keep out of each other's way: the kernel throws cached pages away after a direct write, and
+// reports an I/O error if one of them is dirty again.
 bool Disk::mayBegin(const OpenFile& file, const Request& request) const {
   if (request.op == Op::close) return file.isIdle();
   if (request.op == Op::sync) return file.directWrites == 0 && file.bufferedWrites == 0;

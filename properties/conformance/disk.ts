@@ -71,10 +71,6 @@ class Process {
     throw new Error(`request ${id} was never completed`);
   }
 
-  hasCompleted(id: number): boolean {
-    return this.#completions.has(id);
-  }
-
   async completeAll(): Promise<void> {
     for (let id = 1; id <= this.#lastId; id++) await this.completion(id);
   }
@@ -448,20 +444,6 @@ export function diskConformance(
           expectBytes(tail, bytes.subarray(sizeBytes - 1000));
           expect((await process.completion(write)).error).toBeUndefined();
         }
-      });
-
-      test('a sync does not wait for ever while others write', async () => {
-        const file = await process.open('a', true);
-        const bytes = pattern(1000, 1);
-        const write = (): number => process.submit({ op: 'write', file, offsetBytes: 0, bytes });
-        let writes = [write(), write()];
-        const sync = process.submit({ op: 'sync', file });
-        for (let turn = 0; turn < TURNS_MAX && !process.hasCompleted(sync); turn++) {
-          // Never a moment without one under way.
-          writes = writes.map((id) => (process.hasCompleted(id) ? write() : id));
-          await world.turn();
-        }
-        expect((await process.completion(sync)).error).toBeUndefined();
       });
     });
   });
