@@ -80,6 +80,7 @@ export class MetadataModel {
         const place = segment?.replicas.findIndex(({ node }) => node === command.node) ?? -1;
         if (segment?.state !== 'sealed' || place === -1) return false;
         const { node, incarnation } = command;
+        if (this.nodes.get(node)?.incarnation !== incarnation) return false;
         segment.replicas = segment.replicas.with(place, { node, incarnation });
         return true;
       }

@@ -123,7 +123,9 @@ Fits(state, c) ==
          g.state \in {"open", "fenced"} /\ g.epoch = c.expectedEpoch /\ Registered(state, c.recoverer)
     [] c.kind = "AdvanceCursor" -> c.topic \in state.topics /\ state.cursors[c.topic][c.group] = c.expected
     [] c.kind = "RestoreReplica" ->
-         LET g == state.segments[c.topic, c.segment] IN g.state = "sealed" /\ c.node \in DOMAIN g.replicas
+         LET g == state.segments[c.topic, c.segment] IN
+         \* A late one names a disk that has been replaced since.
+         g.state = "sealed" /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
     [] c.kind = "Noop" -> FALSE
 
 \* The state after the command that the log has at `index`.

@@ -172,7 +172,7 @@ export const logModels: readonly Model[] = [
       MaxCommits: '3',
       Features: '{"roll", "restore"}',
     },
-    expect: { states: 6012 },
+    expect: { states: 5176 },
     reaches: ['acknowledged', 'sealed', 'replaced disk', 'restored replica'],
   },
   {

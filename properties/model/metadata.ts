@@ -111,6 +111,7 @@ export class Metadata {
         const { topic, segment, node, incarnation } = command;
         const grant = this.grant(segmentKey(topic, segment), index);
         if (grant?.state !== 'sealed' || !grant.replicas.has(node)) return false;
+        if (this.nodes.get(node)?.incarnation !== incarnation) return false;
         const replicas = new Map(grant.replicas).set(node, incarnation);
         this.put(topic, segment, { ...grant, index, replicas });
         return true;

@@ -136,6 +136,8 @@ test('a replaced disk takes its place in a sealed segment, never in an open one'
   });
   const state = after(...three, create('t', 1), seal('t', 1, 4, 10));
   expect(apply(state, restore(2))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, restore(1))).toEqual({ applied: false, reason: 'Stale' });
+  apply(state, { ...register(2), incarnation: 999 as Incarnation } as Command);
   expect(apply(state, restore(1))).toEqual({ applied: true });
   expect(state.segment('t', 1 as SegmentId)!.replicas[1]).toEqual({ node: 2, incarnation: 999 });
 });

@@ -212,6 +212,10 @@ export class ClusterState {
         const segment = topic.segments[command.segment - 1];
         const replica = segment?.replicas.find((each) => each.node === command.node);
         if (segment?.state !== 'sealed' || replica === undefined) return refused('Stale');
+        // A late one names a disk that has been replaced since.
+        if (this.nodeRecords.get(command.node)?.incarnation !== command.incarnation) {
+          return refused('Stale');
+        }
         const restored: SegmentRecord = {
           ...segment,
           replicas: segment.replicas.map((each) =>
