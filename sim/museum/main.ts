@@ -58,7 +58,10 @@ async function hunt(patch: string): Promise<Found | undefined> {
     }
     symlinkSync(join(process.cwd(), 'node_modules'), join(tree, 'node_modules'));
     execFileSync('git', ['apply', join(process.cwd(), patch)], { cwd: tree });
-    execFileSync(join(tree, 'node_modules/.bin/tsc'), ['-b', 'sim'], { cwd: tree });
+    execFileSync(join(tree, 'node_modules/.bin/tsc'), ['-b', 'sim'], {
+      cwd: tree,
+      stdio: 'inherit',
+    });
     return await play(pathToFileURL(join(tree, 'dist/sim/fleet.js')));
   } finally {
     rmSync(tree, { recursive: true });
