@@ -150,7 +150,7 @@ export class TestCluster {
 
   /** Tries until it is true; a failure of `check` is not yet. */
   async until(what: string, check: () => Promise<boolean>): Promise<void> {
-    const giveUpMs = performance.now() + 40_000;
+    const giveUpMs = performance.now() + 80_000;
     for (;;) {
       const seen = await check().catch((error: Error) => error);
       if (seen === true) return;
