@@ -262,6 +262,7 @@ describe('a disk that is lost', () => {
     expect(await fetchAll(cluster.client(), 't')).toEqual(all);
     // Alone it can show only what is sealed and on its own disk.
     await cluster.until('node 3 holds what it lost', async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
       await Promise.all([cluster!.kill(1), cluster!.kill(2)]);
       const alone = new WalrusClient({ addresses: [cluster!.node(3).address], retryForMs: 0 });
       const found = await Promise.allSettled(

@@ -199,7 +199,11 @@ export class Replicas {
       count: message.records.length,
       end: replica.end,
     });
-    if (epoch === 0) this.copyAgainAtMs = this.ports.nowMs();
+    if (epoch === 0) {
+      // All of a sealed segment may be read, wherever it is.
+      replica.highWatermark = replica.end;
+      this.copyAgainAtMs = this.ports.nowMs();
+    }
   }
 
   /**
