@@ -8,6 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { WalrusClient } from '../client/client.ts';
 import { FrameWriter } from '../client/frames.ts';
 import { WalrusError } from '../core/errors.ts';
+import { freePorts } from './free-ports.test-support.ts';
 import { fetchAll, TestCluster } from './test-cluster.test-support.ts';
 import { startWriters } from './writers.test-support.ts';
 
@@ -312,7 +313,7 @@ describe('what a node has to endure', () => {
     const client = cluster.client();
     await client.register('t');
     const first = cluster.node(1).process!;
-    const [raftPort, clientPort] = [cluster.node(1).raftPort + 1, cluster.node(1).clientPort + 1];
+    const [raftPort, clientPort] = await freePorts(2);
     const flags = ['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`];
     const second = cluster.launch(1, flags);
     const [code] = await once(second, 'close');
