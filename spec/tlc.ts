@@ -41,6 +41,8 @@ function check(model: Model, jar: string, workers: number): Promise<Run> {
     [
       '-XX:+UseParallelGC',
       `-Xmx${HEAP_GIB[model.kind]}g`,
+      // TLC unpacks the standard modules under fixed names and deletes them at its end, under the feet of its neighbours.
+      `-Djava.io.tmpdir=${directory}`,
       '-cp',
       jar,
       'tlc2.TLC',
