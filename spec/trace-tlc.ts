@@ -130,6 +130,8 @@ async function run(spec: SpecName, traces: readonly Projected[], how: How): Prom
       '-XX:+UseSerialGC',
       '-Xmx2g',
       '-Xss16m',
+      // As in tlc.ts: TLC unpacks the standard modules under fixed names and deletes them at its end.
+      `-Djava.io.tmpdir=${directory}`,
       `-Dtraces=${file}`,
       '-cp',
       `${jar}:${classes}`,
