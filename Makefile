@@ -46,8 +46,8 @@ tlc: build ## Check the quick models of the specification and those that must fa
 tlc-full: build ## Check the large models (up to an hour); results in spec/RESULTS.md
 	@node dist/spec/tlc.js --full
 
-trace-check: build ## Let TLC judge the golden traces, FILE=trace.ndjson, or SEEDS=n simulated ones
-	@node dist/spec/trace-check.js $(FILE) $(call flag,SEEDS,--seeds)
+trace-check: build ## Let TLC judge golden traces, FILE=trace.ndjson, CLUSTER=dir of live ones, SEEDS=n new ones
+	@node dist/spec/trace-check.js $(FILE) $(if $(CLUSTER),--cluster $(CLUSTER)/*.ndjson) $(call flag,SEEDS,--seeds)
 
 native-test: native ## C++ tests of ring, files and checksum, under the sanitizers
 	@native/test/run.sh

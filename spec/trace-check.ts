@@ -15,6 +15,7 @@ import { MissingTool, WORK } from './jar.ts';
 import { projectLog } from './log-trace.ts';
 import { projectRaft } from './raft-trace.ts';
 import { tamper } from './tampering.ts';
+import { mergeTraces, parseNodeTrace, UnmergeableError } from './trace-merge.ts';
 import { checkTraces, explain, type Projected, type SpecName } from './trace-tlc.ts';
 
 interface Source {
@@ -50,6 +51,12 @@ function simulate(count: number, durationS: number): Source[] {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** The traces of the nodes of one cluster, as one. */
+function readCluster(files: readonly string[]): Source {
+  const traces = files.map((file) => parseNodeTrace(readFileSync(file, 'utf8')));
+  return { name: files.join(' + '), events: mergeTraces(traces) };
 }
 
 function read(file: string): Source {
@@ -152,6 +159,7 @@ async function check(
 }
 
 interface Options {
+  readonly cluster: boolean;
   readonly seeds?: number;
   readonly duration: number;
   readonly invariants: boolean;
@@ -171,6 +179,7 @@ const command = new Command('trace-check')
     'Lets TLC decide whether the specification allows traces, and refuses tampered copies.',
   )
   .argument('[files...]', 'traces, one event a line (default: those in traces/golden)')
+  .option('--cluster', 'the files are of the nodes of one cluster, one each', false)
   .option('--seeds <count>', 'traces of so many simulated runs as well', count)
   .option('--duration <seconds>', 'virtual length of each of those', count, 20)
   .option('--invariants', 'check all invariants in each state, at a fifth of the speed', false)
@@ -180,7 +189,8 @@ const command = new Command('trace-check')
 async function main(): Promise<number> {
   command.parse();
   const options = command.opts<Options>();
-  const sources = command.args.map(read);
+  const files = command.args;
+  const sources = options.cluster ? [readCluster(files)] : files.map(read);
   if (options.seeds !== undefined) sources.push(...simulate(options.seeds, options.duration));
   else if (sources.length === 0) sources.push(...golden());
   const empty = sources.find(({ events }) => events.length === 0);
@@ -205,7 +215,8 @@ main().then(
     process.exitCode = code;
   },
   (error: unknown) => {
-    console.error(error instanceof MissingTool ? error.message : error);
-    process.exitCode = 2;
+    const isTold = error instanceof MissingTool || error instanceof UnmergeableError;
+    console.error(isTold ? error.message : error);
+    process.exitCode = error instanceof UnmergeableError ? 1 : 2;
   },
 );

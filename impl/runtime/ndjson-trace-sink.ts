@@ -1,25 +1,31 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { TraceSink } from '../ports/trace-sink.ts';
 
+const NEWLINE = 10;
+
 /**
- * Writes each event as one line of JSON. Lines of one turn of the event loop are written together, synchronously, so
- * that a process that dies loses at most the turn it died in. A file that cannot be written ends the trace, not
- * the node.
+ * Writes each event as one line of JSON. Lines of one input are written together, synchronously, as soon as the input
+ * has been handled: before the network, which waits for the end of the turn, and before a `TracedDisk`. So whatever
+ * others may know of a process that was killed is in its trace. A file that cannot be written ends the trace, not the node.
  */
 export class NdjsonTraceSink<Event> implements TraceSink<Event> {
   private readonly onFailed: (error: Error) => void;
   private fd: number | undefined;
   private lines: string[] = [];
 
-  /** Begins the file anew. Throws what the system says if it cannot be opened. */
+  /**
+   * Goes on at the end of the file: earlier lives of the node are part of the story. A line that a killed process left
+   * unfinished is left alone, on a line of its own. Throws what the system says if the file cannot be opened.
+   */
   constructor(file: string, onFailed: (error: Error) => void) {
     this.onFailed = onFailed;
-    this.fd = openSync(file, 'w');
+    this.fd = openSync(file, 'a+');
+    if (endsTorn(this.fd)) writeSync(this.fd, '\n');
   }
 
   emit(event: Event): void {
     if (this.fd === undefined) return;
-    if (this.lines.length === 0) setImmediate(() => this.flush());
+    if (this.lines.length === 0) queueMicrotask(() => this.flush());
     this.lines.push(JSON.stringify(event));
   }
 
@@ -40,4 +46,12 @@ export class NdjsonTraceSink<Event> implements TraceSink<Event> {
     if (this.fd !== undefined) closeSync(this.fd);
     this.fd = undefined;
   }
+}
+
+function endsTorn(fd: number): boolean {
+  const sizeBytes = fstatSync(fd).size;
+  if (sizeBytes === 0) return false;
+  const last = new Uint8Array(1);
+  readSync(fd, last, 0, 1, sizeBytes - 1);
+  return last[0] !== NEWLINE;
 }

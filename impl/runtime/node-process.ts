@@ -16,6 +16,7 @@ import { ClientServer } from './server.ts';
 import { systemClock } from './system-clock.ts';
 import { systemRandom } from './system-random.ts';
 import { TcpNetwork } from './tcp-network.ts';
+import { TracedDisk } from './traced-disk.ts';
 
 export interface RunningNode {
   readonly clientAddress: Address;
@@ -81,7 +82,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     clock: systemClock,
     random: systemRandom,
     network,
-    disk,
+    disk: trace === undefined ? disk : new TracedDisk(disk, () => trace.flush()),
     checksum,
     arena: arena(config.node.batchBytes * ARENA_BATCHES),
     trace,
