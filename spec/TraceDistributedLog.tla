@@ -38,12 +38,15 @@ TraceStateAt(commands, index) == IF index = 0 THEN NoMetadata ELSE Kept(states[i
 
 -----------------------------------------------------------------------------
 Changed(changes, s) == {i \in DOMAIN changes : changes[i].s = s}
-\* What the event says of each segment, or what was.
+\* What the event says of each segment, or what was. What the code calls the durable end is DurableEnd: it has cut off what
+\* lies beyond a seal, and here that is only looked away from.
 UpTo(n, changes) ==
   [s \in Segments |->
      LET about == Changed(changes, s) IN
      IF about = {} THEN [end |-> durable[n][s], promised |-> durablePromise[n][s]]
-     ELSE LET i == CHOOSE i \in about : TRUE IN [end |-> changes[i].end, promised |-> changes[i].promised]]
+     ELSE LET i == CHOOSE i \in about : TRUE IN
+          [end |-> IF changes[i].end = DurableEnd(n, s) THEN durable[n][s] ELSE changes[i].end,
+           promised |-> changes[i].promised]]
 \* Of a restart: what it does not speak of is gone.
 Survivors(changes) ==
   [s \in Segments |->

@@ -1,7 +1,8 @@
 /**
  * Puts the data plane's events of a trace into the words and small numbers of `DistributedLog.tla`: nodes, topics,
  * groups and records are numbered from 1, boots and incarnations by how often there were some before. A message is
- * named by its place among all that were sent. Adds nothing that the spec does not check again.
+ * named by its place among all that were sent. A request that comes again after its first record turned out to lie
+ * beyond the end of its segment, and so is lost for certain, is a new one. Adds nothing that the spec does not check again.
  */
 import type { NodeId } from '../impl/core/ids.ts';
 import type { Command, Proposal } from '../impl/core/metadata/commands.ts';
@@ -43,7 +44,12 @@ class Projection {
   private readonly nodes = new Numbers<number>();
   private readonly topics = new Numbers<string>();
   private readonly groups = new Numbers<string>();
-  private readonly records = new Numbers<number>();
+  private readonly records = new Numbers<string>();
+  /** Where each record was put last, and which time that was. */
+  private readonly appended = new Map<number, { s: string; index: number; time: number }>();
+  /** The counts of segments that are sealed. */
+  private readonly sealed = new Map<string, number>();
+  private readonly commands: (Command | undefined)[] = [];
   private readonly boots = new Map<number, Numbers<number>>();
   private readonly incarnations = new Map<number, Numbers<number>>();
   private readonly running = new Set<number>();
@@ -89,15 +95,17 @@ class Projection {
         return { ...base, proposal: this.proposal(event.proposal) };
       case 'CommitCommand': {
         const proposal = event.proposal === null ? NOOP : this.proposal(event.proposal);
+        this.commands[event.index] = event.proposal?.command;
         return { ...base, index: event.index, proposal };
       }
       case 'ApplyCommand':
+        if (event.applied) this.applies(this.commands[event.index]);
         return { ...base, index: event.index, fits: event.applied };
       case 'RestoreMetadata':
         return { ...base, index: event.index };
       case 'AppendRecord': {
         const { epoch, index } = event;
-        return { ...base, epoch, index, record: this.records.of(event.record) };
+        return { ...base, epoch, index, record: this.record(event.record, `${s}`, index) };
       }
       case 'SyncCompleted':
         return { ...base, durable: event.durable.map((change) => this.change(change)) };
@@ -198,6 +206,19 @@ class Projection {
   private segment(topic: string, segment: number): readonly number[] {
     this.segments = Math.max(this.segments, segment);
     return [this.topics.of(topic), segment];
+  }
+
+  private applies(command: Command | undefined): void {
+    if (command?.kind !== 'SealSegment') return;
+    this.sealed.set(`${this.segment(command.topic, command.segment)}`, command.count);
+  }
+
+  private record(record: number, s: string, index: number): number {
+    const last = this.appended.get(record);
+    const isLost = last !== undefined && last.index >= (this.sealed.get(last.s) ?? Infinity);
+    const time = (last?.time ?? 0) + (isLost ? 1 : 0);
+    this.appended.set(record, { s, index, time });
+    return this.records.of(`${record} ${time}`);
   }
 
   private change({ topic, segment, end, promised }: DurableChange): Line {

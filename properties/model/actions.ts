@@ -205,12 +205,12 @@ function AppendRecord(model: LogModel, event: Named<'AppendRecord'>): Refusal {
   const { epoch } = model.grant(node, key)!;
   if (epoch !== event.epoch) return 'the epoch is that of the grant';
   if (copy.promised > epoch) return 'no higher epoch was promised';
-  if (model.appended.has(event.record)) return 'a record is appended once';
+  if (model.isTaken(event.record)) return 'a record is appended once';
   const assigned = model.assignedTo(key);
   if (event.index !== copy.end || event.index !== assigned.length) {
     return 'the owner has all records of the segment';
   }
-  model.appended.add(event.record);
+  model.appended.set(event.record, { key, index: event.index });
   assigned.push(event.record);
   copy.end++;
   return undefined;
@@ -220,15 +220,21 @@ function SyncCompleted(model: LogModel, { node: id, durable }: Named<'SyncComple
   const node = model.node(id);
   if (!node.up) return 'the process runs';
   for (const change of durable) {
-    const copy = node.copy(keyOf(change));
-    if (change.end < copy.durable || change.end > copy.end) return 'what is durable was written';
+    const key = keyOf(change);
+    const copy = node.copy(key);
+    // What lies beyond a seal does not count, so that it is cut off changes nothing.
+    const cut = change.end === model.durableEnd(node, key);
+    if (!cut && (change.end < copy.durable || change.end > copy.end)) {
+      return 'what is durable was written';
+    }
     if (change.promised < copy.durablePromise || change.promised > copy.promised) {
       return 'what is promised durably was promised';
     }
   }
   for (const change of durable) {
-    const copy = node.copy(keyOf(change));
-    copy.durable = change.end;
+    const key = keyOf(change);
+    const copy = node.copy(key);
+    if (change.end !== model.durableEnd(node, key)) copy.durable = change.end;
     copy.durablePromise = change.promised;
   }
   return undefined;

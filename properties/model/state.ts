@@ -52,7 +52,8 @@ export class LogModel {
   /** All messages that were ever sent, by their content. */
   readonly messages: Set<string> = new Set();
   readonly proposals: Set<string> = new Set();
-  readonly appended: Set<number> = new Set();
+  /** Where each record was put. */
+  readonly appended: Map<number, { readonly key: string; readonly index: number }> = new Map();
   /** The records of each segment, in their one order. */
   private readonly assigned = new Map<string, number[]>();
   private readonly nodes = new Map<NodeId, NodeState>();
@@ -73,6 +74,14 @@ export class LogModel {
       this.assigned.set(key, assigned);
     }
     return assigned;
+  }
+
+  /** Whether the record was appended, and not beyond the end at which its segment was sealed: such a request may come again. */
+  isTaken(record: number): boolean {
+    const place = this.appended.get(record);
+    if (place === undefined) return false;
+    const now = this.metadata.grant(place.key, this.metadata.length);
+    return now?.state !== 'sealed' || place.index < now.count;
   }
 
   grant(node: NodeState, key: string): Grant | undefined {

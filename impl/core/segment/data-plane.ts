@@ -130,7 +130,9 @@ export class DataPlane {
 
   private endOutdated(topic: string, current: SegmentRecord): void {
     const recovery = this.failover.recovery(topic);
-    if (recovery !== undefined && recovery.epoch !== current.epoch) this.failover.end(topic);
+    if (recovery !== undefined && recovery.epoch !== current.epoch) {
+      this.failover.end(topic, recovery);
+    }
     const writer = this.owner.writer(topic);
     if (writer === undefined || writer.epoch === current.epoch) return;
     const now = this.ports.cluster().segment(topic, writer.replica.segment)!;

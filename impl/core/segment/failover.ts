@@ -47,8 +47,9 @@ export class Failover {
   }
 
   /** The metadata has moved on: sealed, or given to another recoverer. */
-  end(topic: string): void {
+  end(topic: string, recovery: Recovery): void {
     this.recoveries.delete(topic);
+    recovery.writer.ended = true;
   }
 
   /**

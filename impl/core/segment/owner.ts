@@ -47,11 +47,13 @@ export class Owner {
   /** The metadata gave the segment to a recoverer. Records that wait will hear what became of them at the seal. */
   fenced(writer: Writer): void {
     writer.stopped = true;
+    writer.ended = true;
   }
 
   /** The metadata says that the segment ended at `count`. */
   sealed(topic: string, writer: Writer, count: number): void {
     this.writers.delete(topic);
+    writer.ended = true;
     writer.settleSealed(count);
   }
 
@@ -90,9 +92,7 @@ export class Owner {
   /** Sends what was appended since the last call. Called once at the end of each input. */
   replicate(): void {
     for (const writer of this.fresh) {
-      if (writer.replica.promised === writer.epoch) {
-        replicateTo(this.ports, writer, writer.replica.end);
-      }
+      if (mayWrite(writer)) replicateTo(this.ports, writer, writer.replica.end);
       this.wakeWithin(RETRY_MS);
     }
     this.fresh.clear();
@@ -104,27 +104,26 @@ export class Owner {
   ): void {
     const writer = this.writers.get(message.topic);
     if (writer?.replica.segment !== message.segment || writer.epoch !== message.epoch) return;
+    if (writer.ended) return;
     const follower = writer.follower(sender);
     if (follower === undefined) return;
     handleReplicateAck(this.ports, writer, follower, message);
     this.advanceHighWatermark(writer);
-    if (writer.replica.promised === writer.epoch) {
-      replicateTo(this.ports, writer, writer.replica.end);
-    }
+    if (mayWrite(writer)) replicateTo(this.ports, writer, writer.replica.end);
   }
 
   /** A replica has promised a higher epoch: this writer can finish nothing more. */
   handleRefuse(message: Extract<DataMessage, { kind: 'Refuse' }>): void {
     const writer = this.writers.get(message.topic);
     if (writer?.replica.segment === message.segment && writer.epoch === message.epoch) {
-      writer.stopped = true;
+      this.stopAppending(writer);
     }
   }
 
   /** More of this node's own copy is durable. */
   synced(replica: Replica): void {
     const writer = this.writers.get(replica.topic);
-    if (writer?.replica === replica) this.advanceHighWatermark(writer);
+    if (writer?.replica === replica && !writer.ended) this.advanceHighWatermark(writer);
   }
 
   /** Begins to roll over what is full or has fewer copies than it might have; with `all`, everything. */
@@ -139,8 +138,9 @@ export class Owner {
     if (nowMs < this.wakeAtMs) return;
     this.wakeAtMs = Infinity;
     for (const writer of this.writers.values()) {
+      if (writer.ended) continue;
       const { end } = writer.replica;
-      if (writer.replica.promised === writer.epoch) repeat(this.ports, writer, end, nowMs);
+      if (mayWrite(writer)) repeat(this.ports, writer, end, nowMs);
       this.proposeSeal(writer);
       if (writer.stopped || outstanding(writer, end)) this.wakeWithin(RETRY_MS);
     }
@@ -224,4 +224,8 @@ export class Owner {
   private wakeWithin(ms: number): void {
     this.wakeAtMs = Math.min(this.wakeAtMs, this.ports.nowMs() + ms);
   }
+}
+
+function mayWrite({ ended, replica, epoch }: Writer): boolean {
+  return !ended && replica.promised === epoch;
 }

@@ -81,6 +81,7 @@ function supply(ports: SegmentPorts, writer: Writer, follower: Follower, end: nu
         ports.failed(error);
         return;
       }
+      if (writer.ended) return;
       if (follower.next === from) sendReplicate(ports, writer, follower, from, records);
       if (returned) supply(ports, writer, follower, end);
     });

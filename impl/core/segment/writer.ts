@@ -36,6 +36,8 @@ export class Writer {
   highWatermark = 0;
   /** No record is taken any more; see `StopAppending`. */
   stopped = false;
+  /** The metadata gave the segment to somebody else: nothing is sent or counted under this epoch any more. */
+  ended = false;
   private readonly waiting: { readonly index: number; readonly settle: Settle }[] = [];
   private firstWaiting = 0;
 
