@@ -50,7 +50,7 @@ export function addNodeCommand(program: Command): void {
     .option('--http-host <host>', 'listen here for HTTP', defaults.httpHost)
     .option('--log-file <file>', 'write the log here, begun anew, not to stdout')
     .option('--log-level <level>', 'trace, debug, info, warn or error', defaults.logLevel)
-    .option('--trace-file <file>', 'write every protocol action here, one line of JSON each')
+    .option('--trace-file <file>', 'append every protocol action to it, one line of JSON each')
     .addHelpText(
       'after',
       `

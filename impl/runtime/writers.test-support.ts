@@ -1,5 +1,6 @@
 /** Clients that write to one topic without end, and remember what they were told. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { WalrusError } from '../core/errors.ts';
 import type { TestCluster } from './test-cluster.test-support.ts';
@@ -22,7 +23,13 @@ export interface Writers {
 
 const PROGRESS_WITHIN_MS = 40_000;
 
-export function startWriters(cluster: TestCluster, topic: string, count: number): Writers {
+/** Each writer waits `pauseMs` after each of its records. */
+export function startWriters(
+  cluster: TestCluster,
+  topic: string,
+  count: number,
+  pauseMs = 0,
+): Writers {
   const acknowledged: string[][] = [];
   const unknown = new Set<string>();
   let total = 0;
@@ -35,6 +42,7 @@ export function startWriters(cluster: TestCluster, topic: string, count: number)
     const mine: string[] = [];
     acknowledged.push(mine);
     for (let sequence = 0; !stopped; sequence++) {
+      if (pauseMs > 0) await sleep(pauseMs);
       const record = `w${writer} ${sequence}`;
       try {
         await client.put(topic, record);
