@@ -40,9 +40,13 @@ export class DataPlane {
         return this.failover.handlePromise(sender, message);
       case 'CopyRequest':
         return this.replicas.sendCopy(sender, message);
-      case 'Copy':
+      case 'Copy': {
+        const { topic, epoch } = message;
+        // Of a recovery that is over.
+        if (epoch !== 0 && this.failover.recovery(topic)?.epoch !== epoch) return;
         this.replicas.handleCopy(sender, message);
-        return this.failover.copied(message.topic);
+        return this.failover.copied(topic);
+      }
     }
   }
 
