@@ -211,6 +211,47 @@ test('appends that meet a rollover wait for the next owner, and none is lost or 
   expect(story.readAll(1)).toEqual(letters(40));
 });
 
+const big = (i: number): string => `${i} ${'x'.repeat(4000)}`;
+const LONG_SEGMENTS = { config: { ...OPTIONS.config, maxSegmentEntries: 30 } };
+
+test('an owner whose disk is full hands over, and gets nothing again while others have room', () => {
+  const story = new Story('owner-is-full', LONG_SEGMENTS);
+  const full = story.owner();
+  full.disk.faults.capacityBytes = full.disk.usedBytes;
+
+  let taken = 0;
+  const put = (): void => expect(story.put(full.id, big(taken++))?.kind).toBe('appended');
+  while (!full.node!.diskIsFull || story.owner() === full) put();
+  story.pass(500);
+  const { length } = story.segments(story.others(full)[0]!.id);
+  while (taken < 200) put();
+
+  const later = story.segments(story.others(full)[0]!.id).slice(length);
+  expect(later.length).toBeGreaterThan(3);
+  expect(later.map(({ owner }) => owner)).not.toContain(full.id);
+  full.disk.faults.capacityBytes = Infinity;
+  story.pass(3000);
+  for (const { id } of story.cluster.machines) expect(story.readAll(id)).toHaveLength(taken);
+});
+
+test('a cluster that is full says so, loses nothing, and goes on where it was when there is room', () => {
+  const story = new Story('all-are-full', LONG_SEGMENTS);
+  for (const { disk } of story.cluster.machines) disk.faults.capacityBytes = disk.usedBytes;
+
+  let taken = 0;
+  let reply = story.put(1, big(0));
+  while (reply?.kind === 'appended') reply = story.put(1, big(++taken));
+  expect(reply).toMatchObject({ kind: 'error', code: 'NoSpace' });
+  const { length } = story.segments();
+  story.pass(20_000);
+  expect(story.segments()).toHaveLength(length);
+
+  for (const { disk } of story.cluster.machines) disk.faults.capacityBytes = Infinity;
+  story.pass(2000);
+  expect(story.put(1, 'again')?.kind).toBe('appended');
+  expect(story.readAll(1)).toHaveLength(taken + 1);
+});
+
 test('the owner loses power: what it acknowledged is there, and another one goes on', () => {
   const story = new Story('owner-dies');
   for (const text of letters(3)) story.put(1, text);

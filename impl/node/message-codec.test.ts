@@ -81,7 +81,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     detail: text,
     members: fc.array(fc.record({ id: natural as fc.Arbitrary<NodeId>, address: text })),
   }),
-  fc.record({ kind: kind('Ping') }),
+  fc.record({ kind: kind('Ping'), full: fc.boolean() }),
 );
 const envelope: fc.Arbitrary<Envelope> = fc.record({
   from: natural as fc.Arbitrary<NodeId>,

@@ -100,6 +100,7 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       out.list(message.members, ({ id, address }) => out.whole(id).text(address));
       break;
     case 'Ping':
+      out.bool(message.full);
       break;
     default:
       encodeRaftMessage(out, message);
@@ -154,7 +155,7 @@ function decodeMessage(input: ByteReader): Message {
       return { kind, outcome, leaderAddress, detail, members };
     }
     case 'Ping':
-      return { kind };
+      return { kind, full: input.bool() };
     default:
       throw new MalformedError('no such message');
   }

@@ -19,9 +19,10 @@ export interface Envelope {
 
 export type Message = RaftMessage | DataMessage | ForwardMessage | JoinMessage | Ping;
 
-/** Says no more than every other message does: its sender lives. Sent where nothing else was said for a while. */
+/** Says that its sender lives, where nothing else was said for a while, and that its disk is full, as long as it is. */
 export interface Ping {
   readonly kind: 'Ping';
+  readonly full: boolean;
 }
 
 export type ForwardMessage =

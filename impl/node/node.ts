@@ -158,6 +158,11 @@ export class Node {
     return this.currentFailure;
   }
 
+  /** The disk has no place for more; what it has can be read. */
+  get diskIsFull(): boolean {
+    return this.store.stats.isFull;
+  }
+
   /** 0 until the store is open. */
   get incarnation(): Incarnation | 0 {
     return this.identity?.incarnation ?? 0;
@@ -202,6 +207,7 @@ export class Node {
     this.peers.heard(from, fromIncarnation, this.nowMs());
     switch (body.kind) {
       case 'Ping':
+        this.peers.saidFull(from, body.full, this.nowMs());
         break;
       case 'Join':
         this.answerJoin(envelope, body.address, body.replace);
@@ -408,6 +414,7 @@ export class Node {
       send: (to, body) => this.mail.send(to.node, to.incarnation, body),
       propose: (command) => this.proposals.proposeCommand(command),
       place: (owner) => this.place(owner),
+      hasRoom: (node) => this.hasRoom(node),
       failed: (error) => this.fail(error),
     });
     this.controller = new Controller(
@@ -558,15 +565,17 @@ export class Node {
   private doChores(nowMs: number): void {
     this.choresAtMs = nowMs + CHORES_MS;
     const raft = this.raftNode!;
+    const full = this.diskIsFull;
     for (const member of raft.membership) {
-      if (member.id === this.id || !this.peers.silentTo(member.id, nowMs - CHORES_MS)) continue;
-      this.mail.send(member.id, member.incarnation, { kind: 'Ping' });
+      if (member.id === this.id) continue;
+      if (!full && !this.peers.silentTo(member.id, nowMs - CHORES_MS)) continue;
+      this.mail.send(member.id, member.incarnation, { kind: 'Ping', full });
     }
     if (this.joining.due(this.id)) this.joining.ask();
     this.register();
     this.controller!.retrySilentReads();
     // A full disk is asked again by commits, and by this where nothing is committed.
-    if (this.store.stats.isFull) this.store.room(0);
+    if (full) this.store.room(0);
     if (nowMs >= this.monitorAtMs) {
       this.monitorAtMs = nowMs + this.config.monitorCheckMs;
       this.dataPlane!.owner.rollOver(false);
@@ -652,7 +661,11 @@ export class Node {
 
   private place(after: NodeId | 0): { owner: NodeId; replicas: readonly NodeId[] } {
     const { replicationFactor } = this.config;
-    return place(this.holders(), after, (node) => this.live(node), replicationFactor);
+    const rank = (node: NodeId): number => {
+      if (!this.live(node)) return 2;
+      return this.hasRoom(node) ? 0 : 1;
+    };
+    return place(this.holders(), after, rank, replicationFactor);
   }
 
   /** The nodes to which a segment can be granted: voters whose present disk is registered. */
@@ -668,6 +681,10 @@ export class Node {
   private live(node: NodeId): boolean {
     if (node === this.id) return this.stopByMs === Infinity;
     return this.peers.live(node, this.nowMs());
+  }
+
+  private hasRoom(node: NodeId): boolean {
+    return node === this.id ? !this.diskIsFull : this.peers.hasRoom(node, this.nowMs());
   }
 
   /** To a node as the metadata knows it. */

@@ -1,4 +1,4 @@
-/** When the other nodes were last heard, and last spoken to. */
+/** When the other nodes were last heard, and last spoken to, and whose disk is full. */
 import type { Incarnation, NodeId } from '../core/ids.ts';
 import type { Member, Membership } from '../core/raft/membership.ts';
 
@@ -6,6 +6,7 @@ export class Peers {
   private readonly silenceMs: number;
   private readonly heardAt = new Map<NodeId, number>();
   private readonly heardFrom = new Map<NodeId, Incarnation>();
+  private readonly fullAt = new Map<NodeId, number>();
   private readonly spokeAt = new Map<NodeId, number>();
   private located: Membership | undefined;
   /** Nobody is blamed for silence before this. */
@@ -19,6 +20,17 @@ export class Peers {
   heard(from: NodeId, incarnation: Incarnation, nowMs: number): void {
     this.heardAt.set(from, nowMs);
     this.heardFrom.set(from, incarnation);
+  }
+
+  /** What a node says of its own disk. */
+  saidFull(from: NodeId, full: boolean, nowMs: number): void {
+    if (full) this.fullAt.set(from, nowMs);
+    else this.fullAt.delete(from);
+  }
+
+  /** False if the node said lately that its disk is full. */
+  hasRoom(node: NodeId, nowMs: number): boolean {
+    return nowMs - (this.fullAt.get(node) ?? -Infinity) >= this.silenceMs;
   }
 
   /** The disk from which the node was heard last; 0 if it never was. */

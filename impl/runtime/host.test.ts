@@ -5,12 +5,35 @@ import { FakeNode } from './fake-node.test-support.ts';
 import { Host } from './host.ts';
 import { systemClock } from './system-clock.ts';
 
-function hosted(): { node: FakeNode; host: Host<string>; ends: (Error | undefined)[] } {
+interface Hosted {
+  readonly node: FakeNode;
+  readonly host: Host<string>;
+  readonly ends: (Error | undefined)[];
+  readonly fulls: boolean[];
+}
+
+function hosted(): Hosted {
   const node = new FakeNode();
   const ends: (Error | undefined)[] = [];
-  const host = new Host<string>(systemClock, (reason) => ends.push(reason));
-  return { node, host, ends };
+  const fulls: boolean[] = [];
+  const host = new Host<string>(
+    systemClock,
+    (reason) => ends.push(reason),
+    (full) => fulls.push(full),
+  );
+  return { node, host, ends, fulls };
 }
+
+test('a disk that is full, or has room again, is told of once', async () => {
+  const { node, host, fulls } = hosted();
+  host.run(node);
+  for (const full of [false, true, true, false, false]) {
+    node.diskIsFull = full;
+    host.receive('something');
+    await new Promise(setImmediate);
+  }
+  expect(fulls).toEqual([true, false]);
+});
 
 test('the node is woken at its deadline, once', async () => {
   const { node, host } = hosted();

@@ -14,16 +14,23 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class Host<Message> {
   private readonly clock: Clock;
   private readonly onEnd: (reason: Error | undefined) => void;
+  private readonly onDiskFull: (full: boolean) => void;
   private node: HostedNode<Message> | undefined;
   private dead = false;
+  private diskWasFull = false;
   private arming = false;
   private timer: NodeJS.Timeout | undefined;
   private wakeMs = Infinity;
 
-  /** `onEnd` gets why the node died or failed; undefined if it was stopped. */
-  constructor(clock: Clock, onEnd: (reason: Error | undefined) => void) {
+  /** `onEnd` gets why the node died or failed; undefined if it was stopped. `onDiskFull` is told of each change. */
+  constructor(
+    clock: Clock,
+    onEnd: (reason: Error | undefined) => void,
+    onDiskFull: (full: boolean) => void,
+  ) {
     this.clock = clock;
     this.onEnd = onEnd;
+    this.onDiskFull = onDiskFull;
   }
 
   run(node: HostedNode<Message>): void {
@@ -52,6 +59,10 @@ export class Host<Message> {
 
   metrics(): object {
     return this.node?.metrics() ?? {};
+  }
+
+  get diskIsFull(): boolean {
+    return this.node?.diskIsFull ?? false;
   }
 
   get status(): 'starting' | 'running' | 'stopped' {
@@ -83,6 +94,9 @@ export class Host<Message> {
   private endTurn(node: HostedNode<Message>): void {
     this.arming = false;
     if (this.dead) return;
+    const { diskIsFull } = node;
+    if (diskIsFull !== this.diskWasFull) this.onDiskFull(diskIsFull);
+    this.diskWasFull = diskIsFull;
     if (node.status === 'stopped') this.end(node.failure);
     else this.arm(node.deadlineMs());
   }

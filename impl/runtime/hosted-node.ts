@@ -7,6 +7,8 @@ export interface HostedNode<Message> {
   readonly status: 'starting' | 'running' | 'stopped';
   /** Why it stopped by itself. */
   readonly failure: WalrusError | undefined;
+  /** The disk has no place for more; what it has can be read. */
+  readonly diskIsFull: boolean;
   start(): void;
   receive(message: Message): void;
   complete(completions: readonly DiskCompletion[]): void;

@@ -9,6 +9,7 @@ let observed: Observed;
 beforeEach(async () => {
   observed = {
     status: 'running',
+    diskIsFull: false,
     metrics: { current_term: 7, current_leader: 2, last_log_index: 40 },
     counts: { connections: 3, requests: 100, errors: 1 },
   };

@@ -5,6 +5,7 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 /** What is shown; read anew for each request. */
 export interface Observed {
   readonly status: 'starting' | 'running' | 'stopped';
+  readonly diskIsFull: boolean;
   /** The `METRICS` answer. */
   readonly metrics: Readonly<Record<string, unknown>>;
   readonly counts: Readonly<Record<string, number>>;
@@ -71,6 +72,11 @@ const GAUGES: readonly { name: string; help: string; read(observed: Observed): u
     name: 'walrus_raft_last_log_index',
     help: 'Index of the last entry of the Raft log',
     read: ({ metrics }) => metrics.last_log_index ?? 0,
+  },
+  {
+    name: 'walrus_disk_full',
+    help: '1 while the disk has no place for more',
+    read: ({ diskIsFull }) => Number(diskIsFull),
   },
   {
     name: 'walrus_client_connections',

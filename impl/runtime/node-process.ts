@@ -39,7 +39,11 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   const nodeEnded = new Promise<Error | undefined>((resolve) => {
     onEnd = resolve;
   });
-  const host = new Host<Envelope>(systemClock, (reason) => onEnd(reason));
+  const host = new Host<Envelope>(
+    systemClock,
+    (reason) => onEnd(reason),
+    (full) => tellRoom(full, config.directory, log),
+  );
   const network = new TcpNetwork<Envelope>({
     node: config.node.id,
     cluster: config.cluster,
@@ -74,6 +78,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
       ? undefined
       : await startHttp(config.http, () => ({
           status: host.status,
+          diskIsFull: host.diskIsFull,
           metrics: host.metrics() as Record<string, unknown>,
           counts: server.counts,
         }));
@@ -110,6 +115,12 @@ async function checkAdvertised(address: string): Promise<void> {
   await lookup(host).catch((error: Error) => {
     throw new WalrusError('InvalidArgument', `--raft-advertise-host: ${error.message}`);
   });
+}
+
+/** A node whose disk is full goes on reading, and leaves the writing to others that have room. */
+function tellRoom(full: boolean, directory: string, log: Logger): void {
+  if (full) log.warn({ directory }, 'the disk is full');
+  else log.info({ directory }, 'the disk has room again');
 }
 
 /** A cluster that does not let this node in goes on saying so; the operator has to do something. */

@@ -328,7 +328,8 @@ export class Controller {
 
   private refusal(code: ErrorCode, topic: string): Reply {
     const id = this.ports.cluster().currentSegment(topic)?.id ?? 0;
-    return errorReply(code, `NotLeaderForPartition: t_${topic}_s_${id}`);
+    const why = code === 'NoSpace' ? `node ${this.ports.node} is full` : 'NotLeaderForPartition';
+    return errorReply(code, `${why}: t_${topic}_s_${id}`);
   }
 
   /** Passes an answer on, or keeps the operation if nothing has happened and there is still time. */

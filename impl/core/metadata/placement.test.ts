@@ -4,7 +4,7 @@ import type { NodeId } from '../ids.ts';
 import { place } from './placement.ts';
 
 const ids = (...values: number[]): NodeId[] => values as NodeId[];
-const all = () => true;
+const all = () => 0;
 
 test('ownership goes round in a ring', () => {
   expect(place(ids(1, 2, 3), 1 as NodeId, all, 3).owner).toBe(2);
@@ -13,9 +13,15 @@ test('ownership goes round in a ring', () => {
 });
 
 test('a node that does not answer is passed over, but still holds copies if there are not enough', () => {
-  const live = (node: NodeId): boolean => node !== 2;
-  expect(place(ids(1, 2, 3), 1 as NodeId, live, 3)).toEqual({ owner: 3, replicas: [1, 2, 3] });
-  expect(place(ids(1, 2, 3, 4), 1 as NodeId, live, 3)).toEqual({ owner: 3, replicas: [1, 3, 4] });
+  const rank = (node: NodeId): number => (node === 2 ? 2 : 0);
+  expect(place(ids(1, 2, 3), 1 as NodeId, rank, 3)).toEqual({ owner: 3, replicas: [1, 2, 3] });
+  expect(place(ids(1, 2, 3, 4), 1 as NodeId, rank, 3)).toEqual({ owner: 3, replicas: [1, 3, 4] });
+});
+
+test('a full node is passed over, and better than one that does not answer', () => {
+  const rank = (node: NodeId): number => [0, 2, 1, 1][node - 1]!;
+  expect(place(ids(1, 2, 3, 4), 1 as NodeId, rank, 2)).toEqual({ owner: 1, replicas: [1, 3] });
+  expect(place(ids(2, 3, 4), 1 as NodeId, rank, 2)).toEqual({ owner: 3, replicas: [3, 4] });
 });
 
 test('the owner always holds a copy, nobody holds two, and nobody is left over in vain', () => {
@@ -27,11 +33,11 @@ test('the owner always holds a copy, nobody holds two, and nobody is left over i
       fc.integer({ min: 1, max: 5 }),
       (values, after, dead, factor) => {
         const nodes = ids(...values.sort((a, b) => a - b));
-        const live = (node: NodeId): boolean => !dead.includes(node);
-        const { owner, replicas } = place(nodes, after as NodeId, live, factor);
+        const rank = (node: NodeId): number => (dead.includes(node) ? 2 : 0);
+        const { owner, replicas } = place(nodes, after as NodeId, rank, factor);
         expect(replicas).toContain(owner);
         expect(new Set(replicas).size).toBe(Math.min(factor, nodes.length));
-        expect(live(owner)).toBe(nodes.some(live));
+        expect(rank(owner)).toBe(Math.min(...nodes.map(rank)));
       },
     ),
   );

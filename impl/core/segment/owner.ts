@@ -66,12 +66,17 @@ export class Owner {
   appendRecord(topic: string, record: Uint8Array, settle: Settle): number | ErrorCode {
     const writer = this.writers.get(topic);
     if (writer === undefined) return 'NotOwner';
-    if (writer.stopped) return 'SegmentSealing';
+    if (writer.stopped) {
+      return this.ports.hasRoom(this.ports.self.node) ? 'SegmentSealing' : 'NoSpace';
+    }
     if (!this.ports.leaseValid()) return 'LeaseExpired';
     const { replica, epoch } = writer;
     if (replica.promised > epoch) return 'Fenced';
     const room = this.ports.store.room(record.length);
-    if (room === 'full') return 'NoSpace';
+    if (room === 'full') {
+      this.leaveFullDisk(writer);
+      return 'NoSpace';
+    }
     if (room === 'busy' || writer.waitingCount >= WAITING_MAX) return 'Overloaded';
     const index = this.replicas.append(replica, epoch, record);
     writer.await(index, settle);
@@ -148,6 +153,12 @@ export class Owner {
 
   deadlineMs(): number {
     return this.wakeAtMs;
+  }
+
+  /** Ends the segment if the next one can begin on a disk that has room. What was taken is safe once the others have it. */
+  private leaveFullDisk(writer: Writer): void {
+    const next = this.ports.place(this.ports.self.node);
+    if (this.ports.hasRoom(next.owner)) this.stopAppending(writer);
   }
 
   /** The cluster has grown since the grant, or a replica's disk was replaced by an empty one. */

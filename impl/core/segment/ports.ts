@@ -26,6 +26,8 @@ export interface SegmentPorts {
   propose(command: Command): void;
   /** Who is to own and to hold the next segment of a topic after `owner` had the last. */
   place(owner: NodeId): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
+  /** False if the disk of the node is known to be full. */
+  hasRoom(node: NodeId): boolean;
   /** This node's own records cannot be read back: it must not go on. */
   failed(error: WalrusError): void;
 }
