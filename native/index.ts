@@ -34,6 +34,8 @@ export interface NativeStats {
   /** Those that were not aligned, all if `direct` is false. */
   readonly bufferedWrites: number;
   readonly writtenBytes: number;
+  /** Zeros written ahead of small durable writes, onto blocks that were only reserved. */
+  readonly laidBytes: number;
   readonly reads: number;
   readonly readBytes: number;
   readonly syncs: number;

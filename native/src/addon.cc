@@ -199,6 +199,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     count("directWrites", counters.directWrites);
     count("bufferedWrites", counters.bufferedWrites);
     count("writtenBytes", counters.bytesWritten);
+    count("laidBytes", counters.bytesLaid);
     count("reads", counters.reads);
     count("readBytes", counters.bytesRead);
     count("syncs", counters.syncs);

@@ -8,6 +8,7 @@
 #include <future>
 #include <stdexcept>
 
+#include "ground.h"
 #include "patience.h"
 #include "pwrite_way.h"
 #include "ring_way.h"
@@ -24,9 +25,14 @@ struct Disk::OpenFile {
   std::size_t readsAndSyncs = 0;
   // A failed sync loses the pages that it could not write, and the next one would say that all is well.
   bool syncFailed = false;
+  Ground ground;
+  // The ground being laid, if any. No request's affair: a sync does not wait for it.
+  Ground::Stretch laying;
   std::deque<Request> waiting;
 
-  bool isIdle() const { return directWrites == 0 && bufferedWrites == 0 && readsAndSyncs == 0; }
+  bool isIdle() const {
+    return directWrites == 0 && bufferedWrites == 0 && readsAndSyncs == 0 && laying.length == 0;
+  }
 };
 
 // A transfer under way, and the request that it carries out.
@@ -34,6 +40,7 @@ struct Disk::Flight : Transfer {
   Request request;
   OpenFile* file = nullptr;
   bool isDirect = false;
+  bool isGround = false;
 };
 
 namespace {
@@ -212,7 +219,7 @@ void Disk::run() {
     for (Transfer* transfer : finished) {
       std::unique_ptr<Flight> flight(static_cast<Flight*>(transfer));
       OpenFile& file = *flight->file;
-      finish(std::move(flight));
+      finish(std::move(flight), ending == Ending::no);
       if (ending != Ending::stop) beginWaiting(file);
     }
     finished.clear();
@@ -261,6 +268,7 @@ void Disk::openFile(const Request& request) {
   if (failure == 0 && ::fstat(file->buffered.get(), &status) != 0) failure = errno;
   if (failure != 0) return fail(request, "", failure);
   if (choice_.direct) directory_.openFile(request.name, O_DIRECT, file->direct);  // else it is buffered
+  if (request.create) file->ground.made();
   way_->fileOpened(file->buffered.get());
   if (file->direct) way_->fileOpened(file->direct.get());
   file->name = request.name;
@@ -298,7 +306,9 @@ void Disk::beginWaiting(OpenFile& file) {
       return;
     }
     if (request.op == Op::allocate) {
-      conclude(request, allocateFile(file.buffered.get(), request.offset), file.name);
+      const int failure = allocateFile(file.buffered.get(), request.offset);
+      if (failure == 0) file.ground.reserved(request.offset);
+      conclude(request, failure, file.name);
     } else if (request.op == Op::sync && file.syncFailed) {
       fail(request, file.name + " again after a failure", EIO);
     } else {
@@ -314,7 +324,8 @@ bool Disk::mayBegin(const OpenFile& file, const Request& request) const {
   if (request.op == Op::close) return file.isIdle();
   if (request.op == Op::sync) return file.directWrites == 0 && file.bufferedWrites == 0;
   if (request.op != Op::write) return true;
-  return goesDirect(file, request) ? file.bufferedWrites == 0 : file.directWrites == 0;
+  if (!goesDirect(file, request)) return file.directWrites == 0 && file.laying.length == 0;
+  return file.bufferedWrites == 0 && !file.laying.meets(request.offset, request.length);
 }
 
 bool Disk::goesDirect(const OpenFile& file, const Request& request) const {
@@ -335,6 +346,7 @@ void Disk::beginTransfer(OpenFile& file, const Request& request) {
   if (flight->finished) return conclude(request, 0);
   switch (flight->kind) {
     case Transfer::Kind::write:
+      file.ground.writing(request.offset, request.length);
       (flight->isDirect ? file.directWrites : file.bufferedWrites)++;
       raise(flight->isDirect ? counters_.directWrites : counters_.bufferedWrites);
       break;
@@ -347,6 +359,29 @@ void Disk::beginTransfer(OpenFile& file, const Request& request) {
       raise(counters_.syncs);
       break;
   }
+  start(std::move(flight));
+}
+
+// Zeros ahead of what is written. Should they fail, then nothing was promised, and the bytes are zeros as they were.
+void Disk::layGround(OpenFile& file) {
+  if (!file.direct || file.bufferedWrites > 0 || file.laying.length > 0) return;
+  const Ground::Stretch stretch = file.ground.next();
+  if (stretch.length == 0) return;
+  if (zeros_ == nullptr) zeros_ = std::make_unique<AlignedBuffer>(Ground::stepBytes);
+  std::unique_ptr<Flight> flight = std::make_unique<Flight>();
+  flight->isDirect = true;
+  flight->isGround = true;
+  flight->kind = Transfer::Kind::write;
+  flight->fd = file.direct.get();
+  flight->data = zeros_->data();
+  flight->length = stretch.length;
+  flight->offset = stretch.offset;
+  flight->file = &file;
+  file.laying = stretch;
+  start(std::move(flight));
+}
+
+void Disk::start(std::unique_ptr<Flight> flight) {
   inFlight_++;
   if (inFlight_ > counters_.inFlightMax.load(std::memory_order_relaxed)) {
     counters_.inFlightMax.store(inFlight_, std::memory_order_relaxed);
@@ -354,9 +389,14 @@ void Disk::beginTransfer(OpenFile& file, const Request& request) {
   way_->start(*flight.release());
 }
 
-void Disk::finish(std::unique_ptr<Flight> flight) {
+void Disk::finish(std::unique_ptr<Flight> flight, bool mayLay) {
   OpenFile& file = *flight->file;
   inFlight_--;
+  if (flight->isGround) {
+    file.laying = {};
+    raise(counters_.bytesLaid, flight->done);
+    return;
+  }
   Completion completion;
   completion.slot = flight->request.slot;
   switch (flight->kind) {
@@ -372,6 +412,7 @@ void Disk::finish(std::unique_ptr<Flight> flight) {
     case Transfer::Kind::sync:
       file.readsAndSyncs--;
       file.syncFailed = file.syncFailed || flight->failure != 0;
+      if (mayLay && !file.syncFailed) layGround(file);
       break;
   }
   if (flight->failure != 0) fail(flight->request, file.name, flight->failure);

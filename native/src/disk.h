@@ -71,6 +71,7 @@ struct Counters {
   std::atomic<std::uint64_t> directWrites = 0;
   std::atomic<std::uint64_t> bufferedWrites = 0;
   std::atomic<std::uint64_t> bytesWritten = 0;
+  std::atomic<std::uint64_t> bytesLaid = 0;  // zeros ahead of small durable writes, see ground.h
   std::atomic<std::uint64_t> reads = 0;
   std::atomic<std::uint64_t> bytesRead = 0;
   std::atomic<std::uint64_t> syncs = 0;
@@ -126,7 +127,9 @@ class Disk {
   bool mayBegin(const OpenFile& file, const Request& request) const;
   bool goesDirect(const OpenFile& file, const Request& request) const;
   void beginTransfer(OpenFile& file, const Request& request);
-  void finish(std::unique_ptr<Flight> flight);
+  void layGround(OpenFile& file);
+  void start(std::unique_ptr<Flight> flight);
+  void finish(std::unique_ptr<Flight> flight, bool mayLay);
   void conclude(const Request& request, int failure, const std::string& fileName = "");
   void fail(const Request& request, const std::string& fileName, int failure);
   void complete(Completion completion);
@@ -142,6 +145,7 @@ class Disk {
   std::vector<std::unique_ptr<OpenFile>> files_;  // by handle - 1; closed ones are null
   std::size_t inFlight_ = 0;
   std::vector<Completion> ready_;
+  std::unique_ptr<AlignedBuffer> zeros_;  // once ground was laid
 
   // Shared, under the mutex.
   std::mutex mutex_;

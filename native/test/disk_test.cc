@@ -1,4 +1,5 @@
 #include "../src/disk.h"
+#include "../src/ground.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -147,6 +148,66 @@ void keepsWhatWasWritten(const Options& options) {
   owner.drain();
 }
 
+// A log of small synced writes, now and then a large or an unaligned one, and a reader behind it: ground is laid, and never
+// over a byte that was written.
+void laysGroundAheadOfWhatIsWritten(const Options& options) {
+  Owner owner(options);
+  CHECK(owner.run(owner.request(Op::lock)).error == DiskError::none);
+  const FileHandle file = owner.open("ground", true);
+  constexpr std::size_t size = 3 << 20;
+  Request allocate = owner.request(Op::allocate, file);
+  allocate.offset = size;
+  CHECK(owner.run(allocate).error == DiskError::none);
+  const AlignedBuffer model(size);
+  const AlignedBuffer into(size);
+  std::mt19937 random(11);
+  std::size_t at = 0;
+  while (at + (600 << 10) < size) {
+    std::size_t length = 4096;
+    if (random() % 40 == 0) length = 100 << 10;
+    if (random() % 40 == 0) length = 600 << 10;
+    const std::size_t written = random() % 20 == 0 ? length - 100 : length;
+    for (std::size_t i = 0; i < written; i++) model.data()[at + i] = static_cast<std::uint8_t>(random() | 1U);
+    owner.submit(owner.transfer(Op::write, file, at, model.data() + at, written));
+    const std::uint32_t sync = owner.submit(owner.request(Op::sync, file));
+    // Some are awaited, some overtaken.
+    if (random() % 2 == 0) CHECK(owner.wait(sync).error == DiskError::none);
+    at += length;
+  }
+  owner.waitForAll();
+  CHECK(owner.run(owner.transfer(Op::read, file, 0, into.data(), size)).length == size);
+  CHECK(std::memcmp(into.data(), model.data(), size) == 0);
+  CHECK((owner.disk->counters().bytesLaid > 0) == owner.disk->choice().direct);
+  const std::uint32_t close = owner.submit(owner.request(Op::close, file));
+  CHECK(owner.wait(close).error == DiskError::none);
+  owner.drain();
+}
+
+void laysGroundOnlyWhereItPays() {
+  Ground ground;
+  ground.reserved(10 << 20);
+  ground.writing(0, 4096);
+  CHECK(ground.next().length == 0);  // the file was there before
+  ground.made();
+  const Ground::Stretch first = ground.next();
+  CHECK(first.offset == 4096 && first.length == Ground::stepBytes);
+  CHECK(ground.next().length == 0);  // enough is laid
+  CHECK(first.meets(0, 4097) && first.meets(4096 + Ground::stepBytes - 1, 1) && first.meets(0, 1 << 20));
+  CHECK(!first.meets(0, 4096) && !first.meets(4096 + Ground::stepBytes, 4096));
+  ground.writing(4096, 256 << 10);
+  CHECK(ground.next().length == 0);
+  ground.writing(260 << 10, 256 << 10);
+  CHECK(ground.next().length == 0);  // writes are large
+  ground.writing(516 << 10, 100);
+  const Ground::Stretch second = ground.next();
+  CHECK(second.offset == 520 << 10 && second.length == Ground::stepBytes);
+  ground.writing((10 << 20) - 8192, 100);
+  const Ground::Stretch last = ground.next();
+  CHECK(last.offset == (10 << 20) - 4096 && last.length == 4096);
+  ground.writing((10 << 20) - 4096, 4096);
+  CHECK(ground.next().length == 0);  // nothing is reserved beyond
+}
+
 void closesBehindWhatUsesTheFile(const Options& options) {
   Owner owner(options);
   owner.run(owner.request(Op::lock));
@@ -266,6 +327,7 @@ void choosesAndSaysWhy() {
 
 int main() {
   choosesAndSaysWhy();
+  laysGroundOnlyWhereItPays();
   std::vector<Engine> engines = {Engine::pwrite};
   if (!ringIsRefused()) engines.push_back(Engine::ioUring);
   for (const Engine engine : engines) {
@@ -274,6 +336,7 @@ int main() {
       const Options options = optionsOf(scratch.path() + "/disk", engine, direct);
       demandsItsLock(options);
       keepsWhatWasWritten(options);
+      laysGroundAheadOfWhatIsWritten(options);
       closesBehindWhatUsesTheFile(options);
       endsWithRequestsInFlight(options);
       if (engine == Engine::pwrite) tellsFailuresByName(options);

@@ -1,0 +1,61 @@
+// What is known of the blocks of a file that was made here and is written from its begin to its end. Reserved blocks are
+// marked unwritten, and a sync has to change that mark on the disk for each first write to some; so a little of what lies
+// ahead of small synced writes is written with zeros beforehand, which changes the marks of many at once.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "file.h"
+
+namespace walrus {
+
+class Ground {
+ public:
+  // So much is laid at once: it delays a write that meets it, one in a hundred of the smallest.
+  static constexpr std::uint64_t stepBytes = 512 << 10;
+
+  struct Stretch {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+
+    bool meets(std::uint64_t otherOffset, std::uint64_t otherLength) const {
+      return otherOffset < offset + length && offset < otherOffset + otherLength;
+    }
+  };
+
+  void made() { isMade_ = true; }
+  void reserved(std::uint64_t sizeBytes) { reservedTo_ = std::max(reservedTo_, sizeBytes); }
+
+  void writing(std::uint64_t offset, std::uint64_t length) {
+    writtenTo_ = std::max(writtenTo_, offset + length);
+    isSmall_ = length <= smallBytes;
+  }
+
+  // After a sync: what to lay now, if anything; it counts as laid. Bytes there are zeros and nobody writes them.
+  Stretch next() {
+    const std::uint64_t from = std::max(laidTo_, alignedUp(writtenTo_));
+    const bool isNear = from < writtenTo_ + marginBytes;
+    if (!isMade_ || !isSmall_ || !isNear || from >= reservedTo_) return {};
+    const std::uint64_t length = std::min(stepBytes, reservedTo_ - from) / directAlignment * directAlignment;
+    laidTo_ = from + length;
+    return {from, length};
+  }
+
+ private:
+  // Of a larger write, writing twice costs more than the mark does.
+  static constexpr std::uint64_t smallBytes = 16 << 10;
+  static constexpr std::uint64_t marginBytes = 64 << 10;
+
+  static std::uint64_t alignedUp(std::uint64_t offset) {
+    return (offset + directAlignment - 1) / directAlignment * directAlignment;
+  }
+
+  bool isMade_ = false;
+  bool isSmall_ = false;
+  std::uint64_t reservedTo_ = 0;
+  std::uint64_t writtenTo_ = 0;
+  std::uint64_t laidTo_ = 0;
+};
+
+}  // namespace walrus
