@@ -160,7 +160,7 @@ export class Node {
 
   /** The disk has no place for more; what it has can be read. */
   get diskIsFull(): boolean {
-    return this.store.stats.isFull;
+    return this.currentStatus === 'running' && this.store.stats.isFull;
   }
 
   /** 0 until the store is open. */
