@@ -18,8 +18,7 @@ const RUST = join(PEERS_DIRECTORY, 'rust');
 const STEPS: readonly Step[] = [
   {
     peers: 'lmdb, classic-level, better-sqlite3, and vega for the picture',
-    // Not `npm ci`: it insists on optional packages of other platforms, which the lockfile lacks.
-    command: ['npm', 'install', '--no-save', '--no-audit', '--no-fund'],
+    command: ['npm', 'ci', '--no-audit', '--no-fund'],
     directory: PEERS_DIRECTORY,
     product: 'node_modules/.package-lock.json',
     sources: ['package-lock.json'],

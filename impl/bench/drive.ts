@@ -56,7 +56,9 @@ async function driveAppends(
       : workload.batch > 1
         ? (limits: Limits) => appendBatches(log, workload.batch, payloads, writer, limits)
         : (limits: Limits) => appendOnes(log, workload, payloads, writer, limits);
-  await run(limitsOf(job.seconds * WARM_UP, job.maxBytes * WARM_UP));
+  if (workload.bytes === undefined) {
+    await run(limitsOf(job.seconds * WARM_UP, job.maxBytes * WARM_UP));
+  }
   const { count: warmCount, bytes: warmBytes } = writer;
   const cpu = process.cpuUsage();
   const begun = performance.now();

@@ -13,6 +13,7 @@ export type RawLimit =
   | 'pwrite 1 MiB'
   | 'direct 256 KiB'
   | 'direct 1 MiB'
+  | 'direct 1 MiB, new blocks'
   | 'write+fdatasync'
   | 'direct write+fdatasync'
   | 'direct write+fdatasync, new blocks';
@@ -35,6 +36,12 @@ const SHAPES: Readonly<Record<Exclude<RawLimit, 'memcpy'>, Shape>> = {
   'pwrite 1 MiB': { blockBytes: MIB, isDirect: false, isSynced: false, isGrowing: true },
   'direct 256 KiB': { blockBytes: 256 * KIB, isDirect: true, isSynced: false, isGrowing: false },
   'direct 1 MiB': { blockBytes: MIB, isDirect: true, isSynced: false, isGrowing: false },
+  'direct 1 MiB, new blocks': {
+    blockBytes: MIB,
+    isDirect: true,
+    isSynced: false,
+    isGrowing: true,
+  },
   'write+fdatasync': { blockBytes: 4 * KIB, isDirect: false, isSynced: true, isGrowing: false },
   'direct write+fdatasync': {
     blockBytes: 4 * KIB,

@@ -1,7 +1,15 @@
 /** The figures as tables: for the terminal and for Markdown. */
 import Table from 'cli-table3';
 import type { SubjectResult, WorkloadResult } from './results.ts';
-import { bandwidthOf, type Figures, figuresOf, type Results, rateOf, ratio } from './results.ts';
+import {
+  bandwidthOf,
+  type Figures,
+  figuresOf,
+  p50Of,
+  type Results,
+  rateOf,
+  ratio,
+} from './results.ts';
 import { judge } from './targets.ts';
 
 interface Column {
@@ -10,6 +18,9 @@ interface Column {
 }
 
 const NONE = '';
+
+/** What a system does by itself. */
+const QUIET_CORES = 0.3;
 
 /** A table without lines: it is wide enough. */
 const BARE = Object.fromEntries(
@@ -101,7 +112,7 @@ export function terminalTable(workload: WorkloadResult): string {
     if (row.length === titles.length) table.push(row);
     else table.push([name, { content: reason, colSpan: titles.length - 1, hAlign: 'left' }]);
   }
-  return `\n${workload.name}: ${workload.title}; load ${loads(workload)}\n${table}`;
+  return `\n${workload.name}: ${workload.title}; ${others(workload)}\n${table}`;
 }
 
 export function markdown(results: Results, pictureName: string): string {
@@ -116,7 +127,7 @@ export function markdown(results: Results, pictureName: string): string {
     '## Where',
     '',
     ...Object.entries(machine).map(([name, value]) => `- ${name}: ${value}`),
-    ...conditions.map((condition) => `- ${condition}`),
+    ...[...conditions, ...disturbances(workloads)].map((condition) => `- ${condition}`),
     '',
     '## Targets',
     '',
@@ -126,11 +137,12 @@ export function markdown(results: Results, pictureName: string): string {
       ({ what, target, found, verdict }) => `| ${what} | ${target} | ${found} | ${verdict} |`,
     ),
     '',
+    ...sideBySide(workloads),
   ];
   for (const workload of workloads) {
     const { titles, rows } = rowsOf(workload);
     lines.push(`## ${workload.name}: ${workload.title}`, '');
-    lines.push(`${workload.date.slice(0, 16).replace('T', ' ')} UTC, load ${loads(workload)}.`, '');
+    lines.push(`${workload.date.slice(0, 16).replace('T', ' ')} UTC; ${others(workload)}.`, '');
     lines.push(`| ${titles.join(' | ')} |`, `| --- |${' ---: |'.repeat(titles.length - 1)}`);
     for (const row of rows) {
       const cells = titles.map((_, i) => row[i] ?? NONE);
@@ -145,8 +157,46 @@ export function markdown(results: Results, pictureName: string): string {
   return lines.join('\n');
 }
 
-function loads({ load }: WorkloadResult): string {
-  return `${load[0].toFixed(1)} before, ${load[1].toFixed(1)} after`;
+function others({ others: [before, after] }: WorkloadResult): string {
+  const cores = `${before.cores.toFixed(1)} cores busy before, ${after.cores.toFixed(1)} after`;
+  return `${cores}; load average ${before.load.toFixed(1)} and ${after.load.toFixed(1)}`;
+}
+
+/** Says so if something else ran beside what was measured. */
+function disturbances(workloads: readonly WorkloadResult[]): string[] {
+  const disturbed = workloads.filter((one) => one.others.some(({ cores }) => cores > QUIET_CORES));
+  if (disturbed.length === 0) return [];
+  const names = disturbed.map(({ name }) => name).join(', ');
+  return [
+    `**disturbed**: more than ${QUIET_CORES} cores were busy with something else around these, so they are no measure: ${names}`,
+  ];
+}
+
+/** The two native ways on every workload. */
+function sideBySide(workloads: readonly WorkloadResult[]): string[] {
+  const rows = workloads.flatMap((workload) => {
+    const way = (name: string) => workload.subjects.find(({ subject }) => subject === name)!;
+    const [ring, plain] = [way('walrus io_uring'), way('walrus pwrite')];
+    const [first, second] = [figuresOf(ring), figuresOf(plain)];
+    if (first === undefined || second === undefined) return [];
+    const isOpening = workload.kind === 'open';
+    const shown = (of: Figures) => (isOpening ? latency(of.p50Ms) : count(of.entriesPerSecond));
+    const quotient = isOpening ? ratio(plain, ring, p50Of) : ratio(ring, plain, rateOf);
+    const cpu = (of: Figures) => (isOpening ? NONE : number(of.cpuSecondsPerMillion));
+    const p50 = (of: Figures) => latency(of.p50Ms);
+    const cells = [shown(first), shown(second), number(quotient), p50(first), p50(second)];
+    return [`| ${[workload.name, ...cells, cpu(first), cpu(second)].join(' | ')} |`];
+  });
+  return [
+    '## io_uring and pwrite',
+    '',
+    'Records per second (of openings the time), how many times faster io_uring is, p50, and seconds of processor time for a million records.',
+    '',
+    '|  | io_uring | pwrite | io_uring is faster × | p50 io_uring | p50 pwrite | CPU io_uring | CPU pwrite |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...rows,
+    '',
+  ];
 }
 
 function count(value: number): string {

@@ -9,18 +9,26 @@ export interface SubjectResult {
   readonly failure?: string | undefined;
 }
 
+export interface Others {
+  /** Cores that were busy while nothing was measured. */
+  readonly cores: number;
+  /** Load average of the minute, which counts what was measured itself, too. */
+  readonly load: number;
+}
+
 export interface WorkloadResult {
   readonly name: string;
   readonly title: string;
   readonly kind: 'append' | 'read' | 'open';
   readonly date: string;
-  /** Of the machine in the minute before, and after: two busy cores make 2. */
-  readonly load: readonly [before: number, after: number];
+  /** What else the machine did, right before and right after. */
+  readonly others: readonly [before: Others, after: Others];
   readonly subjects: readonly SubjectResult[];
 }
 
 export interface Results {
   readonly machine: Readonly<Record<string, string>>;
+  /** How the run was set, the last one if there were several. */
   readonly conditions: readonly string[];
   readonly workloads: readonly WorkloadResult[];
 }

@@ -1,14 +1,15 @@
 /** Runs a workload: every subject in turn, round after round, each in a process and a directory of its own. */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Job, Sample } from './job.ts';
-import type { SubjectResult, WorkloadResult } from './results.ts';
+import type { Others, SubjectResult, WorkloadResult } from './results.ts';
 import { absence } from './subjects.ts';
-import type { Measured } from './workloads.ts';
+import type { Measured, Workload } from './workloads.ts';
 
 export interface Scale {
   readonly rounds: number;
@@ -16,10 +17,14 @@ export interface Scale {
   readonly maxBytes: number;
   /** Of what is opened. */
   readonly openBytes: number;
+  /** Of the bytes that a workload names itself. */
+  readonly sustainedShare: number;
   readonly seed: string;
 }
 
 const JOB_TIMEOUT_MS = 180_000;
+/** In which what else runs on the machine is seen. */
+const LOOK_MS = 300;
 
 export async function runWorkload(
   measured: Measured,
@@ -29,7 +34,7 @@ export async function runWorkload(
   onProgress: (subject: string) => void,
 ): Promise<WorkloadResult> {
   const { name, title, workload } = measured;
-  const loadBefore = loadavg()[0]!;
+  const before = await othersNow();
   const samples = new Map<string, Sample[]>(measured.subjects.map((subject) => [subject, []]));
   const failures = new Map<string, string>();
   for (const subject of measured.subjects) {
@@ -37,8 +42,8 @@ export async function runWorkload(
     if (reason !== undefined) failures.set(subject, reason);
   }
   const runOne = async (subject: string, directory: string, phase: Job['phase']): Promise<void> => {
-    const maxBytes = workload.kind === 'open' ? scale.openBytes : scale.maxBytes;
-    const { seconds, seed } = scale;
+    const { seconds, maxBytes } = lengthOf(workload, scale);
+    const { seed } = scale;
     const job: Job = { subject, workload, directory, phase, seconds, maxBytes, seed, poolFile };
     onProgress(subject);
     try {
@@ -85,9 +90,31 @@ export async function runWorkload(
     title,
     kind: workload.kind,
     date: new Date().toISOString(),
-    load: [loadBefore, loadavg()[0]!],
+    others: [before, await othersNow()],
     subjects,
   };
+}
+
+function lengthOf(workload: Workload, scale: Scale): { seconds: number; maxBytes: number } {
+  const { seconds, maxBytes, openBytes, sustainedShare } = scale;
+  if (workload.kind === 'open') return { seconds, maxBytes: openBytes };
+  if (workload.kind === 'read' || workload.bytes === undefined) return { seconds, maxBytes };
+  return { seconds: Number.MAX_VALUE, maxBytes: workload.bytes * sustainedShare };
+}
+
+/** What keeps the machine busy while nothing is measured. */
+async function othersNow(): Promise<Others> {
+  const before = busySeconds();
+  const begun = performance.now();
+  await delay(LOOK_MS);
+  const cores = ((busySeconds() - before) / (performance.now() - begun)) * 1e3;
+  return { cores, load: loadavg()[0]! };
+}
+
+function busySeconds(): number {
+  let milliseconds = 0;
+  for (const { times } of cpus()) milliseconds += times.user + times.nice + times.sys + times.irq;
+  return milliseconds / 1e3;
 }
 
 /** The sample, or none if the job was to fill and die. */

@@ -10,6 +10,8 @@ export interface AppendWorkload {
   readonly batch: number;
   /** `staged`: a promise for each thousand records in place of one for each. */
   readonly through: 'append' | 'stage';
+  /** Ends after so many bytes, however long it takes, and without a warm-up; absent: after the time of a run. */
+  readonly bytes?: number;
 }
 
 export interface ReadWorkload {
@@ -62,12 +64,19 @@ function append(
   schedule: Schedule,
   appenders: number,
   subjects: readonly string[],
-  more: { batch?: number; through?: 'stage'; isSmoke?: boolean } = {},
+  more: { batch?: number; through?: 'stage'; bytes?: number; isSmoke?: boolean } = {},
 ): Measured {
-  const { batch = 1, through = 'append', isSmoke = false } = more;
+  const { batch = 1, through = 'append', bytes, isSmoke = false } = more;
+  const size = bytes === undefined ? '' : `, ${bytes / 1e9} GB`;
   const name = [
     schedule,
-    through === 'stage' ? 'staged' : batch > 1 ? `batch-${batch}` : appenders,
+    bytes !== undefined
+      ? 'sustained'
+      : through === 'stage'
+        ? 'staged'
+        : batch > 1
+          ? `batch-${batch}`
+          : appenders,
   ];
   const what =
     through === 'stage'
@@ -78,8 +87,15 @@ function append(
   const synced = { none: 'no fsync', '200ms': 'fsync every 200 ms', each: 'fsync each' }[schedule];
   return {
     name: name.join('-'),
-    title: `${synced}, ${what}`,
-    workload: { kind: 'append', schedule, appenders, batch, through },
+    title: `${synced}, ${what}${size}`,
+    workload: {
+      kind: 'append',
+      schedule,
+      appenders,
+      batch,
+      through,
+      ...(bytes === undefined ? {} : { bytes }),
+    },
     subjects,
     isSmoke,
   };
@@ -112,6 +128,12 @@ export const WORKLOADS: readonly Measured[] = [
   append('each', 1, [...SYNCED, ...WALRUS, ...STORES, 'js log', ...DATABASES, 'walrus-rust']),
   append('each', 100, [...BULK, ...WALRUS, 'js log', ...DATABASES, 'walrus-rust 10 threads']),
   append('none', 0, [...BUFFERED, ...WALRUS, 'js log'], { through: 'stage' }),
+  append(
+    'none',
+    0,
+    ['raw direct 1 MiB', 'raw direct 1 MiB, new blocks', 'walrus io_uring', 'walrus pwrite'],
+    { through: 'stage', bytes: 8e9 },
+  ),
   append('each', 10, [...SYNCED, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust 10 threads']),
   append('none', 1, [...BUFFERED, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust']),
   append('none', 100, [...BUFFERED, ...WALRUS, 'js log', 'rocksdb']),
