@@ -4,7 +4,7 @@
  * memory of its own, so that nothing that has to be written waits for room; `Store.room` is what bounds memory.
  */
 import { Frame } from './frame.ts';
-import type { Lsn } from './store.ts';
+import type { Lsn } from './ids.ts';
 
 export class Arena {
   private readonly bytes: Uint8Array;

@@ -12,7 +12,7 @@
 import type { Checksum } from '../../ports/disk.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
 import { decodeFileHeader, encodeFileHeader, HEADER_BYTES, roundUp } from './format.ts';
-import type { Lsn } from './store.ts';
+import type { Lsn } from './ids.ts';
 import { StreamIndex } from './stream-index.ts';
 
 export interface CheckpointFile {

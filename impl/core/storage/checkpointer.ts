@@ -4,8 +4,8 @@
  */
 import type { DiskCompletion, FileHandle } from '../../ports/disk.ts';
 import { fileName, roundUp } from './format.ts';
+import type { Lsn } from './ids.ts';
 import { describe, type Requests } from './requests.ts';
-import type { Lsn } from './store.ts';
 
 /** Recovery removes it, as it does all unfinished checkpoints. */
 const RESERVE = 'reserve.checkpoint.tmp';

@@ -8,10 +8,10 @@ import type { Checksum } from '../../ports/disk.ts';
 import type { Arena } from './arena.ts';
 import { FRAME_HEADER_BYTES, roundUp } from './format.ts';
 import type { Frame } from './frame.ts';
+import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
 import { describe, type Requests } from './requests.ts';
-import type { Lsn } from './store.ts';
 
 /** Full frames being written at once: enough to keep a device busy while the next ones are framed. */
 const WRITES_MAX = 4;

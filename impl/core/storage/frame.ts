@@ -1,8 +1,8 @@
 /** A frame in memory: being filled, waiting for its write, being written, or kept for readers of the tail. */
 import type { Checksum } from '../../ports/disk.ts';
 import { encodeFrameHeader, FRAME_HEADER_BYTES, roundUp } from './format.ts';
+import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
-import type { Lsn } from './store.ts';
 
 export type FrameState = 'open' | 'queued' | 'writing' | 'written';
 

@@ -1,7 +1,7 @@
 /** One file of the log, as the store knows it. */
 import type { FileHandle } from '../../ports/disk.ts';
 import { FILE_HEAD_BYTES, fileName } from './format.ts';
-import type { Lsn } from './store.ts';
+import type { Lsn } from './ids.ts';
 
 export class LogFile {
   readonly number: number;

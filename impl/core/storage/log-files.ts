@@ -6,9 +6,9 @@
 import type { Checksum, DiskCompletion, FileHandle } from '../../ports/disk.ts';
 import { assert } from '../assert.ts';
 import { encodeFileHeader, FILE_HEAD_BYTES } from './format.ts';
+import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
 import { describe, type Requests } from './requests.ts';
-import type { Lsn } from './store.ts';
 
 /** Open files kept for reading beyond the ones being written. */
 const IDLE_HANDLES_MAX = 64;

@@ -8,11 +8,18 @@ import { WalrusError } from '../errors.ts';
 import type { Arena } from './arena.ts';
 import { RecordTable } from './body.ts';
 import { claimedFrameBytes, decodeFrame, FRAME_HEADER_BYTES } from './format.ts';
+import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
 import { describe, type Requests } from './requests.ts';
-import type { Lsn, ReadDone, ReadLimit } from './store.ts';
 import type { StreamIndex } from './stream-index.ts';
+
+export interface ReadLimit {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export type ReadDone = (error: WalrusError | undefined, records: readonly Uint8Array[]) => void;
 
 /** A first read of a place, and a read that goes on where the last one ended. */
 const RANDOM_READ_BYTES = 128 * 1024;

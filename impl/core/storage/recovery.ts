@@ -21,9 +21,9 @@ import {
   fileName,
   parseFileName,
 } from './format.ts';
+import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
 import { describe, type Requests } from './requests.ts';
-import type { Lsn } from './store.ts';
 import { StreamIndex } from './stream-index.ts';
 
 /** What the directory holds. */

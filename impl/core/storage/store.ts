@@ -35,18 +35,16 @@ import {
 } from './format.ts';
 import type { Frame } from './frame.ts';
 import { FrameWriter } from './frame-writer.ts';
+import type { Lsn, StreamId } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import { LogFiles } from './log-files.ts';
-import { Reader, trimmed } from './reader.ts';
+import { type ReadDone, Reader, type ReadLimit, trimmed } from './reader.ts';
 import { type Recovered, Recovery } from './recovery.ts';
 import { Requests } from './requests.ts';
 import { StreamIndex } from './stream-index.ts';
 import { putVarint } from './varint.ts';
 
-/** Place in the sequence of all bytes ever committed to this directory. Monotone. */
-export type Lsn = number;
-/** Small integer that stands for a stream's name while the store is open. */
-export type StreamId = number;
+export type { Lsn, StreamId } from './ids.ts';
 
 export interface StoreOptions {
   readonly checksum: Checksum;
@@ -73,13 +71,7 @@ export interface StoreOptions {
 /** Take it, wait for `onProgress`, or refuse it with `NoSpace`. */
 export type Room = 'yes' | 'busy' | 'full';
 
-export interface ReadLimit {
-  readonly records: number;
-  readonly bytes: number;
-}
-
 export type OpenDone = (error: WalrusError | undefined) => void;
-export type ReadDone = (error: WalrusError | undefined, records: readonly Uint8Array[]) => void;
 
 export interface StoreStats {
   readonly appendedRecords: number;

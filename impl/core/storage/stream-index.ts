@@ -2,7 +2,7 @@
  * Where the records of one stream are: one extent per frame that holds some, in two typed arrays (16 bytes an
  * extent). An extent's records end where the next extent's begin, the last one's at the end of the stream.
  */
-import type { Lsn } from './store.ts';
+import type { Lsn } from './ids.ts';
 
 export class StreamIndex {
   readonly id: number;
