@@ -21,6 +21,7 @@ import {
   SingleWriterInv,
 } from './invariants.ts';
 import { type Copy, Record, type SegmentRecord } from './record.ts';
+import { Refinement } from './refinement.ts';
 import {
   ApplyCommandProp,
   DurableSurvivesProp,
@@ -32,7 +33,7 @@ import {
   SealedCutProp,
 } from './transitions.ts';
 import type { NodeView } from './views.ts';
-import { demand } from './violation.ts';
+import { demand, Violation } from './violation.ts';
 
 /** A message that carries records. */
 type Carrying = Extract<DataMessage, { readonly records: unknown }>;
@@ -54,7 +55,9 @@ export class Checker implements TraceSink<DataEvent> {
   readonly evaluations: Map<string, number> = new Map();
   /** How often each rare thing was seen to happen. */
   readonly probes: Map<string, number> = new Map();
+  private readonly refinement = new Refinement();
   private readonly checksum: Checksum;
+  private readonly overlooks: (property: string) => boolean;
   private readonly events: (DataEvent | Told)[] = [];
   /** Committed commands, from the first node that tells of each; [index] is absent for what came before. */
   private readonly commands: (Proposal | null)[] = [];
@@ -65,8 +68,10 @@ export class Checker implements TraceSink<DataEvent> {
   private readonly touchedSegments: SegmentRecord[] = [];
   private readonly touchedTopics: string[] = [];
 
-  constructor(checksum: Checksum) {
+  /** `overlooks`: properties that may fail, for whoever wants to see what comes of it. */
+  constructor(checksum: Checksum, overlooks: (property: string) => boolean = () => false) {
     this.checksum = checksum;
+    this.overlooks = overlooks;
   }
 
   emit(event: DataEvent): void {
@@ -79,16 +84,30 @@ export class Checker implements TraceSink<DataEvent> {
    */
   afterInput(node: NodeView, message: Carrying | undefined): void {
     if (this.events.length === 0) return;
-    for (const event of this.events) this.observe(event, node, message);
+    for (const event of this.events) {
+      this.judge(() => this.observe(event, node, message));
+      if (event.name !== 'told') this.judge(() => this.step(event));
+    }
     this.events.length = 0;
-    for (const segment of this.touchedSegments) this.compareReplica(segment, node);
+    for (const segment of this.touchedSegments) {
+      this.judge(() => this.compareReplica(segment, node));
+    }
     this.touchedSegments.length = 0;
-    if (this.touchedTopics.length > 0) this.compareMetadata(node);
+    if (this.touchedTopics.length > 0) this.judge(() => this.compareMetadata(node));
     this.touchedTopics.length = 0;
+  }
+
+  private judge(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      if (!(error instanceof Violation) || !this.overlooks(error.property)) throw error;
+    }
   }
 
   /** The process of a node ended; its disk keeps what was durable. */
   crashed(node: NodeId): void {
+    this.judge(() => this.step({ name: 'Crash', node }));
     for (const segment of this.record.segments()) {
       const copy = segment.copies.get(node);
       if (copy === undefined) continue;
@@ -99,10 +118,16 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** The disk of a node is gone, with everything on it. */
   diskReplaced(node: NodeId): void {
+    this.judge(() => this.step({ name: 'ReplaceDisk', node }));
     this.record.incarnations.set(node, 0);
     for (const segment of this.record.segments()) {
       if (segment.copies.delete(node)) this.ackedIsDurable(segment);
     }
+  }
+
+  private step(event: DataEvent): void {
+    this.count('RefinementProp');
+    this.refinement.event(event);
   }
 
   /** A client is told that its record is at this offset. */

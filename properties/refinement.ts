@@ -1,7 +1,7 @@
 /**
  * Every step of a run is an action of the model: gives each event to the action of its name, in the order in which
- * things happened, and throws a `Violation` of `RefinementProp` if the model does not allow it. What TLC does with the
- * trace of a run (`make trace-check`), at the speed of the simulator; TLC keeps this honest.
+ * things happened, and throws a `Violation` of `RefinementProp`, with the action's name, if the model does not allow
+ * it. What TLC does with the trace of a run (`make trace-check`), at the speed of the simulator; TLC keeps this honest.
  *
  *     const refinement = new Refinement();
  *     refinement.event(event);   // for each event of all nodes
@@ -24,7 +24,7 @@ export class Refinement {
     const refusal = action(this.model, event);
     if (refusal === undefined) return;
     throw new Violation(
-      'RefinementProp',
+      `RefinementProp.${event.name}`,
       `event ${this.count} is no step of the model: ${refusal}: ${JSON.stringify(event)}`,
     );
   }

@@ -36,6 +36,7 @@ export class Failover {
     this.replicas.promise(replica, segment.epoch);
     this.recoveries.set(topic, new Recovery(replica, segment, this.ports.self.node));
     this.wakeAtMs = this.ports.nowMs();
+    if (replica.promised > segment.epoch) return; // old news: a later recoverer has been here
     this.ports.trace?.emit({
       name: 'HandlePromiseRequest',
       node: this.ports.self.node,
