@@ -37,6 +37,9 @@ replay: build ## Tell the story of one run: SEED=, or FILE=traces/regressions/x.
 shrink: build ## Make a failing run small: SEED=
 	@node dist/sim/main.js --shrink $(call flag,SEED,--seed) $(call flag,DURATION,--duration)
 
+scenario: build ## Play a counterexample of TLC against the code: FILE=traces/counterexamples/x.json
+	@node dist/sim/scenario-main.js $(FILE)
+
 museum: build ## Put each known bug into the core and see that the simulator finds it: BUG=name
 	@node dist/sim/museum/main.js $(BUG)
 
@@ -45,6 +48,9 @@ tlc: build ## Check the quick models of the specification and those that must fa
 
 tlc-full: build ## Check the large models (up to an hour); results in spec/RESULTS.md
 	@node dist/spec/tlc.js --full
+
+scenarios: build ## Make the scenarios anew from what TLC has found
+	@node dist/spec/scenario-main.js
 
 trace-check: build ## Let TLC judge golden traces, FILE=trace.ndjson, CLUSTER=dir of live ones, SEEDS=n new ones
 	@node dist/spec/trace-check.js $(FILE) $(if $(CLUSTER),--cluster $(CLUSTER)/*.ndjson) $(call flag,SEEDS,--seeds)
@@ -61,4 +67,4 @@ dev: build native ## A cluster of three nodes in this terminal
 clean: ## Remove what was built
 	@rm -rf dist native/build spec/.tlc
 
-.PHONY: help setup build native check test sim replay shrink museum tlc tlc-full trace-check native-test bench dev clean
+.PHONY: help setup build native check test sim replay shrink scenario museum tlc tlc-full scenarios trace-check native-test bench dev clean

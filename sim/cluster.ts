@@ -45,6 +45,8 @@ export interface ClusterObserver {
   raftTraced?: ((event: RaftEvent) => void) | undefined;
   /** A message leaves a node, whatever becomes of it. */
   sent(from: NodeId, to: NodeId, envelope: Envelope): void;
+  /** Whether a message is kept off the network; whoever keeps it may `deliver` it later. */
+  withholds?(from: NodeId, to: NodeId, envelope: Envelope): boolean;
   /** A node has handled an input; `message` is what it heard, if it was one. */
   afterInput(node: Node, message: Envelope | undefined): void;
   /** A node answers a client. */
@@ -111,7 +113,7 @@ export class Cluster {
       options.network,
       time,
       randomness,
-      (from, to, envelope) => this.deliver(from, this.machine(to), envelope),
+      (from, to, envelope) => this.deliver(from, to, envelope),
     );
     this.machines = Array.from({ length: options.nodes }, (_, i) => {
       const random = randomness.stream(`disk/${i + 1}`);
@@ -206,11 +208,20 @@ export class Cluster {
     return true;
   }
 
+  /** A message arrives. */
+  deliver(from: number, to: number, envelope: Envelope): void {
+    const machine = this.machine(to);
+    // Whoever was dialled by another can answer it.
+    machine.located.add(from);
+    this.input(machine, (node) => node.receive(envelope), envelope);
+  }
+
   private networkOf(machine: Machine): Network<Envelope> {
     const { encode } = this.options;
     machine.located.clear();
     const send = (to: number, envelope: Envelope): void => {
       this.observer.sent(machine.id, to as NodeId, envelope);
+      if (this.observer.withholds?.(machine.id, to as NodeId, envelope)) return;
       this.network.send(machine.id, to, encode === undefined ? envelope : encode(envelope));
     };
     return {
@@ -225,12 +236,6 @@ export class Cluster {
         machine.located.add(node);
       },
     };
-  }
-
-  private deliver(from: number, machine: Machine, envelope: Envelope): void {
-    // Whoever was dialled by another can answer it.
-    machine.located.add(from);
-    this.input(machine, (node) => node.receive(envelope), envelope);
   }
 
   private input(machine: Machine, act: (node: Node) => void, message: Envelope | undefined): void {

@@ -295,10 +295,12 @@ export class SimDisk {
     this.holder = undefined;
   }
 
-  /** All processes die and the page cache is lost: of what was not synced any sectors, of unsynced names any, may remain. */
-  powerLoss(): void {
+  /**
+   * All processes die and the page cache is lost: of what was not synced any sectors, of unsynced names any, may remain.
+   * Each does with a chance of `chance` in 256.
+   */
+  powerLoss(chance: number = this.keepChance()): void {
     this.counts.powerLoss++;
-    const chance = this.keepChance();
     for (const process of this.processes) {
       for (const { request, epoch } of process.inFlight) {
         if (request.op !== 'write') continue;

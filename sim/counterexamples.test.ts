@@ -1,0 +1,75 @@
+/**
+ * What TLC finds where the specification leaves a guard out, played against the nodes: real code refuses the step that the
+ * guard is there for and goes on unharmed; code with the museum's bug of that kind takes every step, to the same end.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { type Played, playScenario } from './scenario.ts';
+import type { Scenario } from './scenario-steps.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FILES = join(ROOT, 'traces/counterexamples');
+
+/** The step that real code refuses, counted from 1, and the patch of `sim/museum` without which it would not. */
+const EXPECTED: Readonly<Record<string, { readonly refused: number; readonly bug?: string }>> = {
+  MCAckBeforeQuorum: { refused: 3, bug: 'ack-before-quorum' },
+  MCAckBeforeSync: { refused: 8, bug: 'ack-before-sync' },
+  MCFirstPromise: { refused: 16, bug: 'first-promise-wins' },
+  MCForgetPromise: { refused: 9, bug: 'promise-before-durable' },
+  MCNoFencing: { refused: 8, bug: 'no-epoch-check' },
+  MCResumeEpoch: { refused: 4, bug: 'epoch-survives-restart' },
+  MCUpstreamRollover: { refused: 8, bug: 'seal-count-read-early' },
+};
+
+const read = (model: string): Scenario =>
+  JSON.parse(readFileSync(join(FILES, `${model}.json`), 'utf8')) as Scenario;
+
+test('every counterexample is expected', () => {
+  const kept = readdirSync(FILES).filter((file) => file.endsWith('.json'));
+  expect(kept.sort()).toEqual(Object.keys(EXPECTED).map((model) => `${model}.json`));
+});
+
+describe.each(Object.entries(EXPECTED))('%s', (model, { refused, bug }) => {
+  test('real code survives it', () => {
+    const played = playScenario(read(model));
+    expect(played.violated, played.message).toBeUndefined();
+    expect(played.refused?.step, played.refused?.why).toBe(refused);
+  });
+
+  test.runIf(bug !== undefined)(`${bug} fails in the same way`, () => {
+    const played = playWithBug(bug!, join(FILES, `${model}.json`));
+    expect(played.refused).toBeUndefined();
+    expect(played.violated, played.message).toBe(read(model).breaks);
+  });
+});
+
+/** Plays the scenario in a copy of the tree that has the bug. */
+function playWithBug(bug: string, file: string): Played {
+  const tree = mkdtempSync(join(tmpdir(), 'walrus-scenario-'));
+  try {
+    for (const part of [
+      'impl/ports',
+      'impl/core',
+      'impl/node',
+      'properties',
+      'sim',
+      'package.json',
+    ])
+      cpSync(join(ROOT, part), join(tree, part), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
+    execFileSync('git', ['apply', join(ROOT, `sim/museum/${bug}.patch`)], { cwd: tree });
+    const run = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', 'sim/scenario-main.ts', '--as-bug', file],
+      { cwd: tree, encoding: 'utf8' },
+    );
+    if (run.stdout === '') throw new Error(run.stderr);
+    return JSON.parse(run.stdout) as Played;
+  } finally {
+    rmSync(tree, { recursive: true });
+  }
+}

@@ -1,0 +1,451 @@
+/**
+ * Plays a counterexample of TLC against the real nodes: whatever the scenario speaks of is held back until its step
+ * comes, and each step must show in the trace. Real code refuses one of them; code with the bug that the model has goes on to
+ * the end, where the invariant of the model fails.
+ *
+ * The metadata log lives on machines of its own, four of seven, as in the model, which takes it for granted: so a node may
+ * be late in applying it, or with its disk, and commands are committed all the same.
+ */
+import type { Reply } from '../impl/core/controller/operations.ts';
+import type { NodeId } from '../impl/core/ids.ts';
+import type { SegmentRecord } from '../impl/core/metadata/cluster-state.ts';
+import { crc32c } from '../impl/core/storage/crc32c.ts';
+import type { DataEvent } from '../impl/core/trace.ts';
+import { utf8Encode } from '../impl/core/utf8.ts';
+import type { Envelope, Message } from '../impl/node/messages.ts';
+import { parseProposal } from '../impl/node/metadata-log.ts';
+import type { Node } from '../impl/node/node.ts';
+import { Checker } from '../properties/checker.ts';
+import { Violation } from '../properties/violation.ts';
+import { VirtualTime } from './clock.ts';
+import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
+import { FAST_DISK } from './disk.ts';
+import { Randomness } from './random.ts';
+import type { Scenario, Step } from './scenario-steps.ts';
+
+export interface Played {
+  /** The first step that the code did not take, counted from 1, and what was missing; undefined if it took all. */
+  readonly refused: { readonly step: number; readonly why: string } | undefined;
+  /** The first property that failed. */
+  readonly violated: string | undefined;
+  readonly message: string | undefined;
+}
+
+const MACHINES = 7;
+/** Its replicas are machines without a part in the quorum of the log, whose leader is machine 1. */
+const TOPIC = 't';
+const GROUP = 'default';
+/** A step that does not come about in so long, with all that it needs, does not come about. */
+const PATIENCE_MS = 3_000;
+const AFTERWARDS_MS = 10_000;
+const FOR_EVER_MS = 3_600_000;
+
+/** Each message of the data plane, by the event of its receiver. */
+const MESSAGE_OF: Partial<Record<Step['name'], Message['kind']>> = {
+  HandleReplicate: 'Replicate',
+  HandleReplicateAck: 'ReplicateAck',
+  HandlePromiseRequest: 'PromiseRequest',
+  HandlePromise: 'Promise',
+  HandleCopy: 'Copy',
+};
+const BY_HAND: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
+  'Replicate',
+  'ReplicateAck',
+  'Refuse',
+  'PromiseRequest',
+  'Promise',
+  'CopyRequest',
+  'Copy',
+  'Propose',
+]);
+
+class Refusal extends Error {}
+
+/** With `breaks` all other properties are overlooked: code with a bug fails many of them on its way. */
+export function playScenario(scenario: Scenario, breaks?: string): Played {
+  let violation: Violation | undefined;
+  let refused: Played['refused'];
+  const stage = new Stage(scenario, breaks);
+  try {
+    stage.setUp();
+    for (const [i, step] of scenario.steps.entries()) {
+      try {
+        stage.play(step);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        refused = { step: i + 1, why: `${step.name}: ${error.message}` };
+        break;
+      }
+    }
+    stage.letGo();
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    violation = error;
+  }
+  return { refused, violated: violation?.property, message: violation?.message };
+}
+
+interface Held {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly envelope: Envelope;
+}
+
+class Stage {
+  private readonly scenario: Scenario;
+  private readonly time = new VirtualTime();
+  private readonly checker: Checker;
+  private readonly cluster: Cluster;
+  /** Everything that the nodes have said since the scenario began and no step has spoken of. */
+  private readonly said: DataEvent[] = [];
+  private held: Held[] = [];
+  private isByHand = false;
+  /** Machines by the numbers that the scenario gives them. */
+  private readonly cast = new Map<number, Machine>();
+  /** Indexes of the metadata log, as the scenario counts and as they are. */
+  private readonly indexes = new Map<number, number>([[0, 0]]);
+  /** Who hears nothing of Raft now. */
+  private readonly deaf = new Set<Machine>();
+  /** Whom the leader does not hear now. */
+  private silent: Machine | undefined;
+
+  constructor(scenario: Scenario, breaks: string | undefined) {
+    this.scenario = scenario;
+    const overlooks = (property: string): boolean => breaks !== undefined && property !== breaks;
+    this.checker = new Checker(crc32c, overlooks);
+    const options = optionsOf(scenario);
+    const randomness = new Randomness(scenario.model);
+    this.cluster = new Cluster(options, this.time, randomness, crc32c, this);
+  }
+
+  /** A cluster with one topic, about which everybody knows; from here on everything waits for its step. */
+  setUp(): void {
+    const { machines } = this.cluster;
+    for (const machine of machines) this.cluster.start(machine);
+    this.mustCome('a cluster', () =>
+      machines.every(
+        ({ node }) =>
+          node?.clusterState?.nodes.size === MACHINES &&
+          node.raft!.membership.every(({ learner }) => !learner),
+      ),
+    );
+    let registered: Reply | undefined;
+    const leader = machines[0]!;
+    this.cluster.request(leader, { kind: 'register', topic: TOPIC }, (reply) => {
+      registered = reply;
+    });
+    this.mustCome('a topic', () =>
+      machines.every(({ node }) => node!.clusterState!.topic(TOPIC) !== undefined),
+    );
+    this.mustCome('its owner', () => registered?.kind === 'registered');
+    const segment = this.segment(leader);
+    const others = segment.replicas.map(({ node }) => node).filter((id) => id !== segment.owner);
+    if (leader.node!.raft!.role !== 'leader' || segment.replicas.some(({ node }) => node === 1)) {
+      throw new Error('the metadata has not the machines for itself');
+    }
+    // The supervisor takes the second of those that live.
+    for (const [i, id] of [segment.owner, others[1]!, others[0]!].entries()) {
+      this.cast.set(i + 1, this.cluster.machine(id));
+    }
+    this.indexes.set(this.scenario.epoch, segment.epoch);
+    this.said.length = 0;
+    this.isByHand = true;
+    for (const node of this.scenario.laggards) this.deaf.add(this.actor(node));
+    for (const node of this.scenario.crashers) this.actor(node).disk.faults.hung = true;
+  }
+
+  /** Brings one step about. Throws `Refusal` if the code does not take it. */
+  play(step: Step): void {
+    switch (step.name) {
+      case 'AppendRecord': {
+        const record = utf8Encode(`record ${step.record}`);
+        const operation = { kind: 'put', topic: TOPIC, record } as const;
+        this.cluster.request(this.actor(step.node), operation, () => {});
+        this.happens(step);
+        break;
+      }
+      case 'SyncCompleted':
+        this.sync(step);
+        break;
+      case 'CommitCommand':
+        this.commit(step);
+        break;
+      case 'ApplyCommand':
+        this.apply(this.actor(step.node), this.index(step.index!));
+        break;
+      case 'Crash':
+        this.crash(this.actor(step.node), step.spared!);
+        break;
+      case 'Restart':
+        this.restart(this.actor(step.node));
+        break;
+      case 'HandleCopy':
+        this.deliver('CopyRequest', { ...step, node: step.sender!, sender: step.node! });
+        this.deliver('Copy', step);
+        this.happens(step);
+        break;
+      case 'HandleReplicateAck':
+        this.deliver('ReplicateAck', step, () => this.replicateAgain(step));
+        this.happens(step);
+        break;
+      case 'HandleReplicate':
+      case 'HandlePromiseRequest':
+      case 'HandlePromise':
+        if (step.sender !== step.node) this.deliver(MESSAGE_OF[step.name]!, step);
+        this.happens(step);
+        break;
+      case 'AdvanceHighWatermark':
+      case 'StopAppending':
+        this.happens(step);
+        break;
+      default:
+        throw new Error(`there is no playing ${step.name}`);
+    }
+  }
+
+  /** Nothing is held back any more, and time passes. */
+  letGo(): void {
+    this.isByHand = false;
+    this.deaf.clear();
+    for (const { disk } of this.cluster.machines) disk.faults.hung = false;
+    for (const { from, to, envelope } of this.held) this.cluster.deliver(from, to, envelope);
+    const endMs = this.time.nowMs + AFTERWARDS_MS;
+    while (this.time.nextMs <= endMs) this.time.step();
+  }
+
+  private sync({ node, segment, end, promised }: Step): void {
+    const machine = this.actor(node);
+    const { hung } = machine.disk.faults;
+    machine.disk.faults.hung = false;
+    this.comes(`${end} durable records`, () => {
+      const copies = [...(machine.node?.replicas() ?? [])];
+      const copy = copies.find((each) => each.topic === TOPIC && each.segment === segment);
+      return (
+        copy !== undefined &&
+        copy.durableEnd >= end! &&
+        copy.durablePromise >= this.index(promised!)
+      );
+    });
+    machine.disk.faults.hung = hung;
+  }
+
+  /** Raft does the rest by itself. What it is given waits here, but for what its leader asks for. */
+  private commit(step: Step): void {
+    const command = this.named(step.command!);
+    const holds = (proposed: object | undefined): boolean =>
+      proposed !== undefined && agrees(proposed, command);
+    if (command.kind === 'FenceSegment') {
+      this.silent = this.actor(1);
+    } else {
+      this.comes(`nobody proposes ${JSON.stringify(command)}`, () =>
+        this.handOver(
+          ({ envelope: { body } }) =>
+            body.kind === 'Propose' && holds(parseProposal(body.proposal)?.command),
+        ),
+      );
+    }
+    let index: number | undefined;
+    this.comes(`a committed ${command.kind}`, () => {
+      for (const event of this.said) {
+        if (event.name !== 'CommitCommand' || !holds(event.proposal?.command)) continue;
+        index = event.index;
+      }
+      return index !== undefined;
+    });
+    this.silent = undefined;
+    this.indexes.set(step.index!, index!);
+  }
+
+  private apply(machine: Machine, index: number): void {
+    const wasDeaf = this.deaf.delete(machine);
+    this.comes('the metadata', () => (machine.node?.clusterState?.appliedIndex ?? 0) >= index);
+    if (wasDeaf) this.deaf.add(machine);
+  }
+
+  private crash(machine: Machine, spared: boolean): void {
+    if (!spared) machine.disk.powerLoss(0);
+    this.cluster.crash(machine, false);
+    this.checker.crashed(machine.id);
+  }
+
+  /** The process comes up, with the metadata that it had. */
+  private restart(machine: Machine): void {
+    const { hung } = machine.disk.faults;
+    machine.disk.faults.hung = false;
+    this.cluster.start(machine);
+    this.comes('a process', () => machine.node?.status === 'running');
+    this.apply(machine, this.index(this.scenario.epoch));
+    machine.disk.faults.hung = hung;
+  }
+
+  /**
+   * Hands over the message that the step speaks of, if it was sent or is sent soon. `meanwhile` is done as long as it is
+   * waited for.
+   */
+  private deliver(kind: Message['kind'], step: Step, meanwhile?: () => void): void {
+    this.comes(`node ${step.sender} sends no such ${kind}`, () => {
+      if (this.handOver((each) => this.suits(each, kind, step))) return true;
+      meanwhile?.();
+      return false;
+    });
+  }
+
+  /** What a replica has already, it is told once more, and answers again. */
+  private replicateAgain(ack: Step): void {
+    const { node, sender, durableEnd, ...rest } = ack;
+    const known = { ...rest, node: sender!, sender: node!, end: durableEnd! };
+    this.handOver((each) => this.suits(each, 'Replicate', known));
+  }
+
+  private suits({ from, to, envelope }: Held, kind: Message['kind'], step: Step): boolean {
+    const body = envelope.body as Record<string, unknown> & { records?: unknown[] };
+    return (
+      from === this.actor(step.sender).id &&
+      to === this.actor(step.node).id &&
+      body.kind === kind &&
+      body.topic === TOPIC &&
+      body.segment === step.segment &&
+      body.epoch === this.index(step.epoch!) &&
+      (step.durableEnd === undefined || body.durableEnd === step.durableEnd) &&
+      (body.records === undefined || (body.from as number) + body.records.length === step.end)
+    );
+  }
+
+  private handOver(suits: (held: Held) => boolean): boolean {
+    const at = this.held.findIndex(suits);
+    if (at < 0) return false;
+    const [{ from, to, envelope }] = this.held.splice(at, 1) as [Held];
+    this.cluster.deliver(from, to, envelope);
+    return true;
+  }
+
+  /** The step shows in the trace: the event has every field that the step has. */
+  private happens(step: Step): void {
+    const { record: _, name, node, sender, epoch, ...rest } = step;
+    const expected = {
+      name,
+      node: this.actor(node).id,
+      ...(sender === undefined ? {} : { sender: this.actor(sender).id }),
+      ...(epoch === undefined ? {} : { epoch: this.index(epoch) }),
+      ...rest,
+    };
+    this.comes('the code does not do that', () => {
+      const at = this.said.findIndex((event) => agrees(event, expected));
+      if (at >= 0) this.said.splice(at, 1);
+      return at >= 0;
+    });
+  }
+
+  private comes(what: string, done: () => boolean): void {
+    const lastMs = this.time.nowMs + PATIENCE_MS;
+    while (!done()) {
+      if (this.time.nextMs > lastMs) throw new Refusal(what);
+      this.time.step();
+    }
+  }
+
+  private mustCome(what: string, done: () => boolean): void {
+    for (const lastMs = this.time.nowMs + 60_000; !done(); this.time.step()) {
+      if (this.time.nextMs > lastMs) throw new Error(`there is never ${what}`);
+    }
+  }
+
+  /** A command of the scenario in real numbers, without where the next segment goes. */
+  private named(command: Step['command'] & object): { kind: string } {
+    const { nextOwner, nextReplicas, topic, group, ...rest } = command as Record<string, unknown>;
+    const own: Record<string, unknown> = { ...rest, topic: TOPIC };
+    if (group !== undefined) own.group = GROUP;
+    for (const name of ['epoch', 'expectedEpoch']) {
+      if (name in own) own[name] = this.index(own[name] as number);
+    }
+    if (own.recoverer !== undefined) own.recoverer = this.actor(own.recoverer as number).id;
+    return own as { kind: string };
+  }
+
+  private actor(node: number | undefined): Machine {
+    const machine = this.cast.get(node!);
+    if (machine === undefined) throw new Error(`there is no node ${node}`);
+    return machine;
+  }
+
+  private index(index: number): number {
+    const real = this.indexes.get(index);
+    if (real === undefined) throw new Error(`index ${index} was not committed yet`);
+    return real;
+  }
+
+  private segment(machine: Machine): SegmentRecord {
+    return machine.node!.clusterState!.topic(TOPIC)!.segments.at(-1)!;
+  }
+
+  // What the cluster tells its observer.
+
+  traced(event: DataEvent): void {
+    if (this.isByHand) this.said.push(event);
+    this.checker.emit(event);
+  }
+
+  sent(): void {}
+
+  withholds(from: NodeId, to: NodeId, envelope: Envelope): boolean {
+    if (!this.isByHand) return false;
+    if (BY_HAND.has(envelope.body.kind)) {
+      this.held.push({ from, to, envelope });
+      return true;
+    }
+    return this.deaf.has(this.cluster.machine(to)) || this.silent?.id === from;
+  }
+
+  afterInput(node: Node, envelope: Envelope | undefined): void {
+    const body = envelope?.body;
+    this.checker.afterInput(node, body !== undefined && 'records' in body ? body : undefined);
+  }
+
+  replied(): void {}
+
+  ended(machine: Machine): void {
+    this.checker.crashed(machine.id);
+  }
+}
+
+/** Whether `whole` has all fields of `part`, with the same values. */
+function agrees(whole: object, part: object): boolean {
+  return Object.entries(part).every(
+    ([name, value]) => (whole as Record<string, unknown>)[name] === value,
+  );
+}
+
+function optionsOf({ steps }: Scenario): ClusterOptions {
+  // A segment is full when its owner is to stop.
+  const stops = steps.findIndex(({ name }) => name === 'StopAppending');
+  const before = steps.slice(0, stops).filter(({ name }) => name === 'AppendRecord');
+  return {
+    nodes: MACHINES,
+    clockDrift: 0,
+    network: {
+      latencyMinMs: 0.2,
+      latencyMeanMs: 0.3,
+      spikeProbability: 0,
+      lossProbability: 0,
+      duplicateProbability: 0,
+      inOrder: true,
+      linkCapacity: 10_000,
+    },
+    disk: FAST_DISK,
+    config: {
+      replicationFactor: 3,
+      maxSegmentEntries: stops < 0 ? 1000 : before.length,
+      monitorCheckMs: FOR_EVER_MS,
+      leaseMs: FOR_EVER_MS,
+      failoverMs: 600,
+      electionTimeoutMs: 400,
+      heartbeatMs: 100,
+      operationTimeoutMs: FOR_EVER_MS,
+      snapshotEveryEntries: 1000,
+      fileBytes: 65_536,
+      batchBytes: 16_384,
+      checkpointBytes: 65_536,
+    },
+    encode: undefined,
+  };
+}
