@@ -337,10 +337,8 @@ export const logModels: readonly Model[] = [
   ),
   mustFail('MCAckBeforeSync', 'a replica acknowledges what it has written', 'AckedIsDurableInv', {
     ...base,
-    Records: '{1}',
     Crashers: '{n3}',
     AckedEnd: '<- WrittenEnd',
-    DurablyPromised: '<- PromisedInMemory',
   }),
   mustFail(
     'MCAckBeforeQuorum',
