@@ -9,6 +9,7 @@
    - A sync covers all that was written. One that covers less is a sync that began, and ended, earlier.
    - The log takes only commands that still fit. One that does not changes nothing but the numbers of those after it.
    - Records are appended in the order of their names.
+   - Who proposed a command is forgotten, but for moves of cursors: nothing else asks for it.
 
    Bounds: the sizes of Nodes, Topics, SegmentIds, Records, and the constants below. *)
 EXTENDS DistributedLog, TLC
@@ -40,21 +41,19 @@ Has(feature) == feature \in Features
 \* In place of `ToldWatermark`: replicas that nobody reads need not know the watermark.
 ToldIfRead(n, s) == IF Has("read") THEN watermark[n][s] ELSE 0
 
-Symmetry == Permutations(Nodes \ ({First} \cup Recoverers \cup NextOwners))
-
 Registration(n, b, i) ==
   [origin |-> Nobody, command |-> [kind |-> "RegisterNode", node |-> n, boot |-> b, incarnation |-> i]]
 Creation(t, owner) ==
   [origin |-> Nobody, command |-> [kind |-> "CreateTopic", topic |-> t, owner |-> owner, replicas |-> Nodes]]
 
-\* All nodes have registered, in any order, and one of them owns segment 1 of each topic.
+\* All nodes have registered, in whatever order, and one of them owns segment 1 of each topic.
 RECURSIVE Creations(_, _)
 Creations(ts, owner) ==
   IF ts = {} THEN <<>> ELSE LET t == CHOOSE t \in ts : TRUE IN <<Creation(t, owner)>> \o Creations(ts \ {t}, owner)
+Order ==
+  CHOOSE f \in [1 .. Cardinality(Nodes) -> Nodes] : \A i, j \in DOMAIN f : i # j => f[i] # f[j]
 MCInitialLogs ==
-  {[i \in 1 .. Cardinality(Nodes) |-> Registration(order[i], 1, 1)] \o Creations(Topics, First) :
-     order \in {f \in [1 .. Cardinality(Nodes) -> Nodes] :
-                  f[1] = First /\ \A i, j \in DOMAIN f : i # j => f[i] # f[j]}}
+  {[i \in DOMAIN Order |-> Registration(Order[i], 1, 1)] \o Creations(Topics, First)}
 InitialLength == Cardinality(Nodes) + Cardinality(Topics)
 
 --------------------------------------------------------------------------------
@@ -132,9 +131,12 @@ CommandsOf(n) ==
   \cup UNION {Seals(n, s) \cup Fences(n, s) \cup Restorations(n, s) : s \in Segments}
   \cup UNION {Moves(n, t, g) : t \in Topics, g \in Groups}
 
+OriginOf(n, c) ==
+  IF c.kind = "AdvanceCursor" THEN [node |-> n, boot |-> boot[n], sequence |-> 0] ELSE Nobody
+
 Proposable ==
-  UNION {{[origin |-> [node |-> n, boot |-> boot[n], sequence |-> 0], command |-> c] :
-            c \in {c \in CommandsOf(n) : MayPropose(n, c)}} : n \in {n \in Nodes : up[n]}}
+  UNION {{[origin |-> OriginOf(n, c), command |-> c] : c \in {c \in CommandsOf(n) : MayPropose(n, c)}} :
+           n \in {n \in Nodes : up[n]}}
 
 Sending == messages' = messages \cup Outbox' /\ proposals' = proposals \cup Proposable'
 
@@ -189,7 +191,7 @@ MCHandleReplicateAck ==
   /\ \E x \in messages : x.type = "ReplicateAck" /\ HandleReplicateAck(x.to, x) /\ reported' # reported /\ Sending
 MCAdvanceHighWatermark == Calm /\ \E n \in Nodes, s \in Segments : AdvanceHighWatermark(n, s) /\ Sending
 MCStopAppending ==
-  /\ Calm /\ Has("roll")
+  /\ Has("roll") /\ Calm
   /\ \E n \in Nodes, s \in Segments : s[2] + 1 \in SegmentIds /\ End(n, s) > 0 /\ StopAppending(n, s) /\ Sending
 MCHandlePromiseRequest ==
   /\ Calm
@@ -208,21 +210,22 @@ MCDeliverRecord ==
   Calm /\ \E n \in Nodes : \E a \in pending[n] : DeliverRecord(n, a.topic, a.group, a.offset) /\ Sending
 \* These two change nothing: what they tell is safe because the watermark is, which SequentialOrderInv says.
 MCAcknowledgeRecord ==
-  /\ Calm /\ Has("read")
+  /\ Has("read") /\ Calm
   /\ \E n \in Nodes, s \in Segments, index \in 0 .. MaxCount - 1 : AcknowledgeRecord(n, s, index) /\ Sending
 MCReadRecord ==
-  /\ Calm /\ Has("read")
+  /\ Has("read") /\ Calm
   /\ \E n \in Nodes, t \in Topics, offset \in 0 .. Cardinality(Records) - 1 : ReadRecord(n, t, offset) /\ Sending
-MCCrash == Calm /\ Crashes < MaxCrashes /\ \E n \in Crashers : Crash(n) /\ Sending
+MCCrash == Crashes < MaxCrashes /\ Calm /\ \E n \in Crashers : Crash(n) /\ Sending
 \* All survives, or only what had to; without "forget", the metadata as it was known.
+KeptPromise(n, s) == durablePromise[n][s]
 MCRestart ==
   /\ Calm
   /\ \E n \in Crashers :
        \E kept \in {[s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]],
-                    [s \in Segments |-> [end |-> DurableEnd(n, s), promised |-> durablePromise[n][s]]]} :
+                    [s \in Segments |-> [end |-> DurableEnd(n, s), promised |-> KeptPromise(n, s)]]} :
          \E index \in (IF Has("forget") THEN Min(InitialLength, applied[n]) .. applied[n] ELSE {applied[n]}) :
            Restart(n, kept, index) /\ Sending
-MCReplaceDisk == Calm /\ Replacements < MaxReplacements /\ \E n \in Crashers : ReplaceDisk(n) /\ Sending
+MCReplaceDisk == Replacements < MaxReplacements /\ Calm /\ \E n \in Crashers : ReplaceDisk(n) /\ Sending
 
 MCNext ==
   \/ MCCommitCommand \/ MCApplyCommand \/ MCRestoreMetadata
@@ -262,19 +265,7 @@ Solid ==
 --------------------------------------------------------------------------------
 (* What the guards are for: each of these takes the place of one in a model that must fail *)
 
-\* In MCStaleAck, with five replicas, there is much that does not matter. This is what does: n2 has the record, becomes
-\* recoverer, finds that three others have not, proposes to seal without it, and only then brings it to them.
-StaleAckPath ==
-  \A t \in Topics :
-    LET s == <<t, 1>>
-        n2 == CHOOSE n \in Recoverers : TRUE
-        others == Nodes \ {First, n2}
-        sealing == \E p \in proposals : p.command.kind = "SealSegment" IN
-    /\ FencesDone = 1 => records[n2][s] # <<>>
-    /\ promises[n2][s][n2] = -1 /\ promises[n2][s][First] = -1 /\ promised[First][s] <= InitialLength
-    /\ \A n \in others : records[n][s] # <<>> => sealing
-    /\ reported[First][s] # NoReports => sealing
-    /\ meta.segments[s].state = "sealed" => acked # {}
+Walrus == INSTANCE DistributedLog  \* the guards as they are
 
 \* in place of Obeys, DurablyPromised: promises are made, and not kept.
 ObeysAnyone(m, s, epoch) == TRUE
@@ -284,6 +275,10 @@ NotRaised(promise, epoch) == promise
 Anything(m, s, epoch) == TRUE
 \* in place of DurablyPromised: the promise is given before it is on disk.
 PromisedInMemory(m, s, epoch) == promised[m][s] = epoch
+\* in place of KeepsPromise: an owner that promised goes on.
+KeepsNoPromise(n, s) == TRUE
+\* in place of KeptPromise: what was promised on disk is not read again.
+NoPromise(n, s) == 0
 \* in place of MayAppend: the count is read, and appending goes on.
 MayAppendAlways(n, s) == lease[n]
 \* in place of AckedEnd, OwnEnd: what is written counts as durable.
@@ -294,6 +289,40 @@ HeldByOne(n, s, k) == \E m \in DOMAIN Grant(n, s).replicas : EndOf(n, s, m) >= k
 GrantedToNode(n, g) == g.owner = n
 \* in place of RecoveredCounts: with a majority of promises, the first of them will do.
 AnyPromisedCount(n, s) == IF Replicates(n, s) THEN {promises[n][s][m] : m \in Nodes} \ {-1} ELSE {}
+\* in place of RecoveredCounts: the first promise decides, whatever a majority says afterwards.
+AnyHeldCount(n, s) == {k \in {promises[n][s][m] : m \in Nodes} \ {-1} : HeldByMajority(n, s, k)}
+\* in place of RecoveredCounts: the longest of a majority, which only one may have.
+LongestCount(n, s) ==
+  LET replicas == DOMAIN Grant(n, s).replicas
+      promisers == {m \in replicas : promises[n][s][m] >= 0}
+  IN {k \in {promises[n][s][m] : m \in promisers} : IsMajority({m \in promisers : promises[n][s][m] <= k}, replicas)}
+\* in place of MayPropose: the owner seals at what it has, safe or not.
+MayProposeUnsafe(n, c) ==
+  \/ Walrus!MayPropose(n, c)
+  \/ c.kind = "SealSegment" /\ LET s == <<c.topic, c.segment>> IN Owns(n, s) /\ stopped[n][s] /\ c.count = End(n, s)
+\* in place of MayPropose: a replica says that it has all again, and has not synced it.
+MayProposeUnsynced(n, c) ==
+  \/ Walrus!MayPropose(n, c)
+  \/ c.kind = "RestoreReplica" /\ LET s == <<c.topic, c.segment>> IN End(n, s) >= Grant(n, s).count
+\* in place of Fits: a cursor goes where the command says, wherever it stands.
+FitsAnyCursor(state, c) ==
+  IF c.kind = "AdvanceCursor" THEN c.topic \in state.topics ELSE Walrus!Fits(state, c)
+\* in place of Fits, ApplyTo: a seal is for the segment that is open when it comes, not for the one it names.
+ForOpen(state, c) ==
+  IF c.kind # "SealSegment" THEN c
+  ELSE LET last == Longest({i \in SegmentIds : state.segments[c.topic, i].state # "none"}) IN
+       [c EXCEPT !.segment = last, !.epoch = state.segments[c.topic, last].epoch]
+FitsOpen(state, c) == Walrus!Fits(state, ForOpen(state, c))
+ApplyToOpen(state, index, c) == Walrus!ApplyTo(state, index, ForOpen(state, c))
+\* in place of Fits: a fence, or a seal, for any epoch of the segment.
+FitsAnyFence(state, c) ==
+  IF c.kind = "FenceSegment"
+  THEN Walrus!Fits(state, [c EXCEPT !.expectedEpoch = state.segments[c.topic, c.segment].epoch])
+  ELSE Walrus!Fits(state, c)
+FitsAnySeal(state, c) ==
+  IF c.kind = "SealSegment"
+  THEN Walrus!Fits(state, [c EXCEPT !.epoch = state.segments[c.topic, c.segment].epoch])
+  ELSE Walrus!Fits(state, c)
 \* in place of Counts: a replica is a node, whichever its disk.
 CountsAnyDisk(g, m, inc) == m \in DOMAIN g.replicas
 \* in place of Asked: whoever sees the cursor move answers.

@@ -27,7 +27,6 @@ const BOUNDS = {
   ProposeMembership: '<- NeverWith',
   Compact: '<- NeverWith',
   InstallSnapshot: '<- NeverWithThree',
-  IgnoreMessage: '<- NeverWith',
   ClientRequest: '<- MCClientRequest',
   AppendEntries: '<- MCAppendEntries',
   Persist: '<- MCPersistAtOnce',
@@ -65,11 +64,10 @@ function constants(
 
 const COMMON = {
   module: 'MCMetadataRaft',
-  specification: 'Spec',
+  specification: 'MCSpec',
   symmetry: 'Symmetry',
   actionConstraint: 'SpeakFirst',
 };
-const HOLDS = { ...COMMON, invariants: INVARIANTS };
 
 const PRE_VOTE: readonly Bound[] = ['StartPreVote', 'RequestPreVote', 'PreVoteWon'];
 const WITH_PRE_VOTE = { Timeout: '<- MCTimeout', TransferLeadership: '<- MCTransferLeadership' };
@@ -81,6 +79,7 @@ const PRE_VOTE_LED = { ...LED, ...WITH_PRE_VOTE };
 const NOOPS_ONLY = { ClientRequest: '<- Never', Recover: '<- NeverWith' };
 const FIGURE_8 = {
   Init: '<- InitFigure8',
+  CheckQuorum: '<- Never',
   AppendEntries: '<- MCAppendOneEntry',
   ...NOOPS_ONLY,
 };
@@ -103,91 +102,124 @@ function fails(
   };
 }
 
+/** All of the invariants and properties hold. */
+function holds(
+  name: string,
+  kind: Model['kind'],
+  about: string,
+  constantsOf: Record<string, string>,
+  states?: number,
+): Model {
+  return {
+    ...COMMON,
+    name,
+    about,
+    kind,
+    constants: constantsOf,
+    invariants: INVARIANTS,
+    properties: PROPERTIES,
+    expect: states === undefined ? {} : { states },
+  };
+}
+
 export const raftModels: readonly Model[] = [
   {
-    ...HOLDS,
-    name: 'MCRaft',
-    about: 'One election with crashes; the refinement of the committed log.',
-    kind: 'quick',
-    constants: constants({ terms: 2, entries: 2 }),
+    ...holds(
+      'MCRaft',
+      'quick',
+      'one election with crashes; the refinement of the committed log',
+      constants({ terms: 2, entries: 2 }),
+      5050,
+    ),
     properties: [...PROPERTIES, 'RefinesCommittedLog'],
-    expect: { states: 5050 },
   },
-  {
-    ...HOLDS,
-    name: 'MCRaftBatches',
-    about: 'Two batches at a time on their way to each disk.',
-    kind: 'full',
-    constants: constants({ terms: 2, entries: 2, batches: 2 }, [], { Persist: '<- MCPersist' }),
-    properties: PROPERTIES,
-    expect: {},
-  },
-  {
-    ...HOLDS,
-    name: 'MCRaftPreVote',
-    about: 'Pre-votes, and leadership handed over.',
-    kind: 'full',
-    constants: constants({ terms: 2, entries: 2 }, PRE_VOTE, WITH_PRE_VOTE),
-    properties: PROPERTIES,
-    expect: {},
-  },
-  {
-    ...HOLDS,
-    name: 'MCRaftReads',
-    about: 'Reads by read index, from a leader that may be deposed.',
-    kind: 'full',
-    constants: constants({ terms: 3, entries: 2 }, [], READS),
-    properties: PROPERTIES,
-    expect: {},
-  },
-  {
-    ...HOLDS,
-    name: 'MCRaftSnapshot',
-    about: 'Logs are compacted and snapshots installed.',
-    kind: 'full',
-    constants: constants({ terms: 3, entries: 2 }, ['Compact'], SNAPSHOTS),
-    properties: PROPERTIES,
-    expect: {},
-  },
-  {
-    ...HOLDS,
-    name: 'MCRaftMembership',
-    about: 'Members are removed, one at a time.',
-    kind: 'full',
-    constants: constants({ terms: 3, entries: 3 }, [], MEMBERSHIP),
-    properties: PROPERTIES,
-    expect: {},
-  },
-  {
-    ...HOLDS,
-    name: 'MCRaftFigure8',
-    about: 'Figure 8 of the Raft paper, from (b) on, without crashes.',
-    kind: 'full',
-    constants: constants({ terms: 5, entries: 3 }, [], FIGURE_8),
-    properties: PROPERTIES,
-    expect: {},
-  },
-  {
-    ...HOLDS,
-    name: 'MCRaftTerms',
-    about: 'Two elections.',
-    kind: 'full',
-    constants: constants({ terms: 3, entries: 2 }),
-    properties: PROPERTIES,
-    expect: {},
-  },
-  {
-    ...HOLDS,
-    name: 'MCRaftEntries',
-    about: 'Two elections, an entry more.',
-    kind: 'nightly',
-    constants: constants({ terms: 3, entries: 3 }),
-    properties: PROPERTIES,
-    expect: {},
-  },
+  holds(
+    'MCRaftBatches',
+    'quick',
+    'two batches at a time on their way to each disk',
+    constants({ terms: 2, entries: 1, batches: 2 }, [], { Persist: '<- MCPersist' }),
+  ),
+  holds(
+    'MCRaftPreVote',
+    'quick',
+    'leadership is handed over, and others ask whether they would be voted for',
+    constants({ terms: 3, entries: 1 }, PRE_VOTE, { ...PRE_VOTE_LED, Recover: '<- NeverWith' }),
+  ),
+  holds(
+    'MCRaftReads',
+    'quick',
+    'reads by read index',
+    constants({ terms: 2, entries: 2 }, [], READS),
+  ),
+  holds(
+    'MCRaftSnapshot',
+    'quick',
+    'logs are compacted and snapshots installed',
+    constants({ terms: 2, entries: 2 }, ['Compact'], SNAPSHOTS),
+  ),
+  holds(
+    'MCRaftMembership',
+    'quick',
+    'members are removed, one at a time',
+    constants({ terms: 2, entries: 3 }, [], { ...MEMBERSHIP, ClientRequest: '<- Never' }),
+  ),
+  holds(
+    'MCRaftFigure8',
+    'full',
+    'figure 8 of the Raft paper, from (c) on, without crashes',
+    constants({ terms: 5, entries: 3 }, [], FIGURE_8),
+  ),
+  holds(
+    'MCRaftTerms',
+    'full',
+    'a leader is followed by another, with crashes',
+    constants({ terms: 3, entries: 2 }, [], LED),
+  ),
+  holds(
+    'MCRaftReadsDeposed',
+    'full',
+    'reads by read index, from a leader that may be deposed',
+    constants({ terms: 3, entries: 2 }, [], READS),
+  ),
+  holds(
+    'MCRaftSnapshotDeposed',
+    'full',
+    'snapshots from a leader that may be deposed',
+    constants({ terms: 3, entries: 2 }, ['Compact'], SNAPSHOTS),
+  ),
+  holds(
+    'MCRaftMembershipDeposed',
+    'full',
+    'members are removed by leaders that may be deposed',
+    constants({ terms: 3, entries: 3 }, [], { ...MEMBERSHIP, ...NOOPS_ONLY }),
+  ),
+  holds(
+    'MCRaftBatchesOfEntries',
+    'nightly',
+    'as MCRaftBatches, with entries of clients',
+    constants({ terms: 2, entries: 2, batches: 2 }, [], { Persist: '<- MCPersist' }),
+  ),
+  holds(
+    'MCRaftPreVoteOfEntries',
+    'nightly',
+    'as MCRaftPreVote, from the first election on, with crashes and entries of clients',
+    constants({ terms: 2, entries: 2 }, PRE_VOTE, WITH_PRE_VOTE),
+  ),
+  holds(
+    'MCRaftTwoElections',
+    'nightly',
+    'two elections from the very beginning',
+    constants({ terms: 3, entries: 2 }),
+  ),
+  holds(
+    'MCRaftEntries',
+    'nightly',
+    'as MCRaftTwoElections, an entry more',
+    constants({ terms: 3, entries: 3 }),
+  ),
   fails(
     'MCVoteTwice',
-    'A vote is not written down: a node that restarts gives a second one in the same term.',
+    'a vote is not written down: a node that restarts gives a second one in the same term',
     'ElectionSafetyInv',
     constants({ terms: 2, entries: 2 }, [], {
       Image: '<- ImageWithoutVote',
@@ -196,29 +228,28 @@ export const raftModels: readonly Model[] = [
   ),
   fails(
     'MCAckBeforePersist',
-    'Answers leave before the disk has what they say.',
+    'answers leave before the disk has what they say',
     'ElectionSafetyInv',
     constants({ terms: 2, entries: 2 }, [], { SendAfterPersist: '<- SendBeforePersist' }),
   ),
   fails(
     'MCNoLogCheck',
-    'Votes go to candidates whose log lacks what is decided.',
+    'votes go to candidates whose log lacks what is decided',
     'LeaderCompletenessInv',
     constants({ terms: 3, entries: 2 }, [], { ...LED, UpToDate: '<- AnyLog' }),
   ),
   fails(
     'MCCountOldTerm',
-    'An entry of an earlier term is taken for decided because a majority has it (figure 8).',
+    'an entry of an earlier term is taken for decided because a majority has it (figure 8)',
     'StateMachineSafetyInv',
     constants({ terms: 5, entries: 3 }, [], {
       ...FIGURE_8,
       MayCount: '<- CountAnyTerm',
     }),
-    'full',
   ),
   fails(
     'MCOverlappingChange',
-    'A membership is changed while an earlier change is not decided.',
+    'a membership is changed while an earlier change is not decided',
     'LeaderCompletenessInv',
     constants({ terms: 3, entries: 4 }, [], {
       ...MEMBERSHIP,
@@ -228,14 +259,31 @@ export const raftModels: readonly Model[] = [
     }),
   ),
   fails(
+    'MCTwoChanges',
+    'more than one voter is changed at a time',
+    'LeaderCompletenessInv',
+    constants({ terms: 3, entries: 3 }, [], {
+      ...MEMBERSHIP,
+      ...NOOPS_ONLY,
+      AppendEntries: '<- NeverWithFour',
+      OneChange: '<- AnyChange',
+    }),
+  ),
+  fails(
+    'MCLeaderUnsynced',
+    'a leader counts itself before its disk has the entry',
+    'LeaderCompletenessInv',
+    constants({ terms: 3, entries: 3 }, [], { ...LED, DurableIndex: '<- WrittenIndex' }),
+  ),
+  fails(
     'MCStaleTruncate',
-    'An old request cuts off what was appended after it.',
+    'an old request cuts off what was appended after it',
     'StateMachineSafetyInv',
     constants({ terms: 2, entries: 3 }, [], { Merge: '<- CutAfter' }),
   ),
   fails(
     'MCStaleRead',
-    'A leader answers reads without proof that it still leads.',
+    'a leader answers reads without proof that it still leads',
     'ReadIndexInv',
     constants({ terms: 3, entries: 2 }, [], {
       ...READS,
@@ -246,37 +294,37 @@ export const raftModels: readonly Model[] = [
   ),
   fails(
     'MCReachesTwoLeaders',
-    'Probe: leaders of two terms.',
+    'probe: leaders of two terms',
     'OneIsElectedProbe',
     constants({ terms: 3, entries: 2 }, [], LED),
   ),
   fails(
     'MCReachesMembership',
-    'Probe: a change of members is decided.',
+    'probe: a change of members is decided',
     'NoMembershipIsDecidedProbe',
     constants({ terms: 2, entries: 3 }, [], MEMBERSHIP),
   ),
   fails(
     'MCReachesSnapshot',
-    'Probe: a snapshot is installed.',
+    'probe: a snapshot is installed',
     'NoSnapshotIsInstalledProbe',
     constants({ terms: 2, entries: 2 }, ['Compact'], SNAPSHOTS),
   ),
   fails(
     'MCReachesRead',
-    'Probe: a read is served.',
+    'probe: a read is served',
     'NoReadIsServedProbe',
     constants({ terms: 2, entries: 2 }, [], READS),
   ),
   fails(
     'MCReachesTransfer',
-    'Probe: a leader asks another to take over.',
+    'probe: a leader asks another to take over',
     'NobodyIsUrgedProbe',
     constants({ terms: 2, entries: 2 }, PRE_VOTE, PRE_VOTE_LED),
   ),
   fails(
     'MCReachesCut',
-    'Probe: entries that were durable are cut off.',
+    'probe: entries that were durable are cut off',
     'NoSuffixIsCutProbe',
     constants({ terms: 4, entries: 3 }, [], { Init: '<- InitFigure8', ...NOOPS_ONLY }),
   ),

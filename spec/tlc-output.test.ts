@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readTlcOutput, tellTrace } from './tlc-output.ts';
+import { readProgress, readTlcOutput, tellTrace } from './tlc-output.ts';
 
 const message = (code: number, severity: number, body: string): string =>
   `@!@!@STARTMSG ${code}:${severity} @!@!@\n${body}\n@!@!@ENDMSG ${code} @!@!@\n`;
@@ -62,5 +62,14 @@ describe('what TLC says', () => {
     const result = readTlcOutput(output, []);
     expect(result.error).toContain('Was expecting');
     expect(result.complete).toBe(false);
+  });
+
+  it('of how far it is', () => {
+    const search = 'Progress(9) at 12:00:00: 5,001 states generated (1 s/min), 402 distinct states';
+    const seen = readProgress(message(2200, 0, `${search} found (1 ds/min), 37 states left.`));
+    expect(seen).toEqual({ states: '402', left: '37' });
+    const walks = readProgress(message(2209, 0, 'Progress: 61,234 states checked.'));
+    expect(walks).toEqual({ states: '61,234', left: undefined });
+    expect(readProgress(message(2185, 0, 'Starting...'))).toBeUndefined();
   });
 });

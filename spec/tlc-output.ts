@@ -2,7 +2,7 @@
 import { differences, parseTla, printTla, type TlaValue } from './tla-value.ts';
 
 export interface TlcState {
-  /** The action that led here, without the prefix of bounded actions. */
+  /** The action that led here, without the prefix that it has in a bounded model. */
   readonly action: string;
   readonly variables: ReadonlyMap<string, string>;
 }
@@ -17,7 +17,7 @@ export interface TlcResult {
   readonly depth: number;
   /** All states were seen, or the walks that were asked for. */
   readonly complete: boolean;
-  /** Times each action was taken to a state that was new. */
+  /** Times each action was taken, also to a state that was known. */
   readonly actions: ReadonlyMap<string, number>;
   /** Names that the model reported with `<<"reached", name>>`. */
   readonly reached: readonly string[];
@@ -102,6 +102,22 @@ export function readTlcOutput(output: string, properties: readonly string[]): Tl
   };
 }
 
+/** How far TLC says it is. */
+export interface TlcProgress {
+  /** Distinct ones; of random walks all. */
+  readonly states: string;
+  /** Those whose successors are not known yet; random walks have none. */
+  readonly left: string | undefined;
+}
+
+/** What TLC's own report of progress says, which comes once a minute; undefined if there is none in the text. */
+export function readProgress(text: string): TlcProgress | undefined {
+  const all = /([\d,]+) distinct states found.*? ([\d,]+) states left/.exec(text);
+  if (all !== null) return { states: all[1]!, left: all[2] };
+  const walked = /Progress: ([\d,]+) states/.exec(text);
+  return walked === null ? undefined : { states: walked[1]!, left: undefined };
+}
+
 /** The violated behaviour, step by step: the action, then only what it changed. */
 export function tellTrace(trace: readonly TlcState[]): string {
   const lines: string[] = [];
@@ -137,9 +153,9 @@ function readState(body: string): TlcState {
   return { action: action === 'Initial' ? 'Init' : plain(action), variables };
 }
 
-/** `MCAppendRecord` bounds `AppendRecord`. */
+/** `MCAppendRecord` bounds `AppendRecord`; `AnyTimeout` is `Timeout` of any node. */
 function plain(action: string): string {
-  return action.replace(/^MC/, '');
+  return action.replace(/^(MC|Any)/, '');
 }
 
 function whole(text: string | undefined): number {

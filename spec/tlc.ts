@@ -2,100 +2,48 @@
  * Checks the models of the specification with TLC, as many side by side as there are cores and memory, and says of each
  * what was expected and what was found. Exit code 0: all as expected. 1: not so. 2: could not be run.
  */
-import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, getPriority, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { MissingTool, requireJava, SPEC, tlcJar, WORK } from './jar.ts';
-import { configuration, MODELS, type Model } from './models.ts';
-import { readTlcOutput, type TlcResult, tellTrace } from './tlc-output.ts';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { MissingTool, requireJava, SPEC, tlcJar } from './jar.ts';
+import { MODELS, type Model } from './models.ts';
+import { type TlcProgress, tellTrace } from './tlc-output.ts';
+import { check, HEAP_GIB, type Run } from './tlc-run.ts';
 
-interface Run {
-  readonly model: Model;
-  readonly result: TlcResult;
-  readonly seconds: number;
-  /** Why this is not what was expected; undefined if it is. */
-  readonly complaint: string | undefined;
+interface Options {
+  readonly model: readonly Model[];
+  readonly full: boolean;
+  readonly nightly: boolean;
 }
 
-const HEAP_GIB = { quick: 1, full: 4, nightly: 8 } as const;
+const command = new Command('tlc')
+  .description(
+    'Lets TLC check the quick models of the specification, and those that must fail.\n' +
+      'Exit code 0: all as expected. 1: not so. 2: could not be run.',
+  )
+  .option('--model <name>', 'only this one, with its counterexample; may be repeated', named, [])
+  .option('--full', 'the large models too, about half an hour; writes RESULTS.md', false)
+  .option('--nightly', 'the largest too: hours', false)
+  .exitOverride();
 
-/** Runs TLC on one model. One worker: the order of states, and so counts and traces, are the same each time. */
-function check(model: Model, jar: string, workers: number): Promise<Run> {
-  const directory = join(WORK, model.name);
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
-  const config = join(directory, `${model.name}.cfg`);
-  writeFileSync(config, configuration(model));
-  const started = performance.now();
-  const walks =
-    model.simulate === undefined
-      ? []
-      : ['-simulate', `num=${model.simulate.walks}`, '-depth', `${model.simulate.depth}`];
-  // Which actions are taken matters of models that hold. Once an hour, and so at the end.
-  const coverage =
-    'fails' in model.expect || model.simulate !== undefined ? [] : ['-coverage', '60'];
-  const child = spawn(
-    'java',
-    [
-      '-XX:+UseParallelGC',
-      `-Xmx${HEAP_GIB[model.kind]}g`,
-      // TLC unpacks the standard modules under fixed names and deletes them at its end, under the feet of its neighbours.
-      `-Djava.io.tmpdir=${directory}`,
-      '-cp',
-      jar,
-      'tlc2.TLC',
-      '-tool',
-      '-seed',
-      '1',
-      '-workers',
-      `${workers}`,
-      '-metadir',
-      join(directory, 'states'),
-      ...walks,
-      ...coverage,
-      '-config',
-      config,
-      `${model.module}.tla`,
-    ],
-    { cwd: SPEC },
+function named(name: string, others: readonly Model[]): readonly Model[] {
+  const model = MODELS.find((each) => each.name === name);
+  if (model !== undefined) return [...others, model];
+  const names = MODELS.map((each) => each.name).join(' ');
+  throw new InvalidArgumentError(`There are: ${names}`);
+}
+
+function chosen({ model, full, nightly }: Options): readonly Model[] {
+  if (model.length > 0) return model;
+  return MODELS.filter(
+    ({ kind }) =>
+      kind === 'quick' || ((full || nightly) && kind === 'full') || (nightly && kind === 'nightly'),
   );
-  let output = '';
-  child.stdout.on('data', (text) => (output += text));
-  child.stderr.on('data', (text) => (output += text));
-  return new Promise((resolve) => {
-    child.on('close', () => {
-      writeFileSync(join(directory, 'output.txt'), output);
-      rmSync(join(directory, 'states'), { recursive: true, force: true });
-      const result = readTlcOutput(output, model.properties ?? []);
-      const seconds = (performance.now() - started) / 1000;
-      resolve({ model, result, seconds, complaint: complaintOf(model, result) });
-    });
-  });
-}
-
-function complaintOf(model: Model, result: TlcResult): string | undefined {
-  const { expect } = model;
-  if ('fails' in expect) {
-    if (result.violated === expect.fails) return undefined;
-    if (result.violated !== undefined)
-      return `expected ${expect.fails} to fail, not ${result.violated}`;
-    return result.error ?? `expected ${expect.fails} to fail, and it holds`;
-  }
-  if (result.violated !== undefined) return `${result.violated} is violated`;
-  if (result.error !== undefined) return result.error;
-  if (!result.complete && model.simulate === undefined) return 'TLC did not finish';
-  if (expect.states !== undefined && expect.states !== result.distinct) {
-    return `expected ${expect.states} distinct states, found ${result.distinct}: the model has changed`;
-  }
-  const missed = (model.reaches ?? []).filter((name) => !result.reached.includes(name));
-  if (missed.length > 0) return `never reached: ${missed.join(', ')}`;
-  return undefined;
 }
 
 /** What a table says of one model. */
-function row({ model, result, seconds, complaint }: Run): string[] {
+function row({ model, result, seconds, cpuSeconds, complaint }: Run): string[] {
   const taken = [...result.actions.values()].filter((times) => times > 0).length;
   const expected = 'fails' in model.expect ? `${model.expect.fails} fails` : 'holds';
   const found = result.violated !== undefined ? `${result.violated} fails` : 'holds';
@@ -108,10 +56,11 @@ function row({ model, result, seconds, complaint }: Run): string[] {
     result.actions.size === 0 ? '' : `${taken}/${result.actions.size}`,
     model.reaches === undefined ? '' : `${result.reached.length}`,
     `${seconds.toFixed(1)} s`,
+    `${cpuSeconds.toFixed(1)} s`,
   ];
 }
 
-const HEAD = ['model', 'expected', 'found', 'states', 'depth', 'actions', 'reached', 'time'];
+const HEAD = ['model', 'expected', 'found', 'states', 'depth', 'actions', 'reached', 'time', 'cpu'];
 
 function table(rows: readonly (readonly string[])[]): string {
   const widths = HEAD.map((_, column) => Math.max(...rows.map((each) => each[column]!.length)));
@@ -121,26 +70,7 @@ function table(rows: readonly (readonly string[])[]): string {
   return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
-function chosen(): { models: readonly Model[]; full: boolean } {
-  const { values } = parseArgs({
-    options: { model: { type: 'string' }, full: { type: 'boolean', default: false } },
-  });
-  if (values.model !== undefined) {
-    const models = MODELS.filter((model) => model.name === values.model);
-    if (models.length === 0) {
-      throw new MissingTool(
-        `There is no model ${values.model}. There are: ${MODELS.map((model) => model.name).join(' ')}`,
-      );
-    }
-    return { models, full: false };
-  }
-  const models = MODELS.filter(
-    (model) => model.kind === 'quick' || (values.full && model.kind === 'full'),
-  );
-  return { models, full: values.full };
-}
-
-/** Actions that no model that holds takes: those of this run say nothing about them. */
+/** Actions that no model that holds takes: these runs say nothing about them. */
 function untaken(runs: readonly Run[]): string[] {
   const modules = new Map<string, Map<string, number>>();
   for (const { model, result } of runs) {
@@ -154,7 +84,10 @@ function untaken(runs: readonly Run[]): string[] {
 }
 
 async function main(): Promise<number> {
-  const { models, full } = chosen();
+  command.parse();
+  const options = command.opts<Options>();
+  const models = chosen(options);
+  const isAsked = options.model.length > 0;
   requireJava();
   const jar = tlcJar();
   const heapGiB = Math.max(...models.map((model) => HEAP_GIB[model.kind]));
@@ -164,29 +97,35 @@ async function main(): Promise<number> {
   // The longest first, so that no lane is left with them at the end.
   const waiting = [...models].sort((a, b) => weight(b) - weight(a));
   const runs: Run[] = [];
+  const started = performance.now();
+  const loadBefore = loadavg()[1]!;
   await Promise.all(
     Array.from({ length: lanes }, async () => {
       for (let model = waiting.shift(); model !== undefined; model = waiting.shift()) {
-        const run = await check(model, jar, workers);
+        const { name } = model;
+        const run = await check(model, jar, workers, (seen, seconds) => {
+          if (seconds > 30) console.log(progressLine(name, seen, seconds));
+        });
         runs.push(run);
-        console.log(report(run));
+        console.log(report(run, isAsked));
       }
     }),
   );
   runs.sort((a, b) => models.indexOf(a.model) - models.indexOf(b.model));
   const text = table([HEAD, ...runs.map(row)]);
+  const minutes = (performance.now() - started) / 60_000;
   console.log(`\n${text}\n`);
-  const idle = models.length > 1 ? untaken(runs) : [];
-  if (idle.length > 0) console.log(`Not taken in the models that hold: ${idle.join(', ')}`);
+  if (options.full && !isAsked) {
+    const conditions = conditionsOf(runs, minutes, loadBefore);
+    writeFileSync(join(SPEC, 'RESULTS.md'), results(runs, text, conditions));
+  }
+  const idle = isAsked ? [] : untaken(runs);
+  if (idle.length > 0) console.log(`FAIL no model that holds takes: ${idle.join(', ')}`);
   const wrong = runs.filter((run) => run.complaint !== undefined);
-  if (full) writeFileSync(join(SPEC, 'RESULTS.md'), results(runs, text));
   const summary = `${runs.length - wrong.length} of ${runs.length} models as expected`;
-  console.log(
-    wrong.length === 0
-      ? summary
-      : `${summary}; not: ${wrong.map((run) => run.model.name).join(', ')}`,
-  );
-  return wrong.length === 0 ? 0 : 1;
+  const names = wrong.map((run) => run.model.name).join(', ');
+  console.log(`${summary}${names === '' ? '' : `; not: ${names}`}; ${minutes.toFixed(1)} minutes`);
+  return wrong.length === 0 && idle.length === 0 ? 0 : 1;
 }
 
 function weight(model: Model): number {
@@ -194,10 +133,16 @@ function weight(model: Model): number {
   return kinds[model.kind] + ('states' in model.expect ? (model.expect.states ?? 0) : 0);
 }
 
-function report({ model, result, seconds, complaint }: Run): string {
+function progressLine(name: string, seen: TlcProgress, seconds: number): string {
+  const left = seen.left === undefined ? '' : `, ${seen.left} to look at`;
+  return `     ${name}: ${seen.states} states${left} after ${Math.round(seconds / 60)} min`;
+}
+
+/** Of a model that was named, its counterexample is what one wants to see. */
+function report({ model, result, seconds, complaint }: Run, isAsked: boolean): string {
   const verdict = complaint === undefined ? 'ok  ' : 'FAIL';
   const head = `${verdict} ${model.name} (${seconds.toFixed(1)} s): ${model.about}`;
-  const told = result.trace.length > 0 && (complaint !== undefined || isAsked(model));
+  const told = result.trace.length > 0 && (complaint !== undefined || isAsked);
   return [
     head,
     ...(complaint === undefined ? [] : [`     ${complaint}`]),
@@ -205,18 +150,23 @@ function report({ model, result, seconds, complaint }: Run): string {
   ].join('\n');
 }
 
-/** A single model was named: then its counterexample is what one wants to see. */
-function isAsked(model: Model): boolean {
-  return process.argv.includes(model.name);
+/** What the times of this run are worth. */
+function conditionsOf(runs: readonly Run[], minutes: number, loadBefore: number): string {
+  const cpuMinutes = runs.reduce((sum, run) => sum + run.cpuSeconds, 0) / 60;
+  return [
+    `Machine: ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB.`,
+    `This run took ${minutes.toFixed(0)} minutes and ${cpuMinutes.toFixed(0)} of processor time, at niceness ${getPriority()}.`,
+    `The load of the machine was ${loadBefore.toFixed(1)} when it began and ${loadavg()[1]!.toFixed(1)} when it ended:`,
+    'what is above one for each model at a time was other work, and `time` is the longer for it.',
+  ].join('\n');
 }
 
-function results(runs: readonly Run[], text: string): string {
-  const minutes = runs.reduce((sum, run) => sum + run.seconds, 0) / 60;
+function results(runs: readonly Run[], text: string, conditions: string): string {
   return [
     '# What TLC found',
     '',
     'Written by `make tlc-full`. States are distinct ones; depth of a failing model is the length of the counterexample.',
-    `Machine: ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB. Sum of times: ${minutes.toFixed(0)} minutes.`,
+    conditions,
     '',
     text,
     '',
@@ -225,10 +175,16 @@ function results(runs: readonly Run[], text: string): string {
   ].join('\n');
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof MissingTool)) throw error;
-  console.error(error.message);
-  process.exitCode = 2;
-}
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      return;
+    }
+    console.error(error instanceof MissingTool ? error.message : error);
+    process.exitCode = 2;
+  },
+);
