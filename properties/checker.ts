@@ -221,6 +221,11 @@ export class Checker implements TraceSink<DataEvent> {
       () =>
         `node ${event.node} appends record ${event.index} to ${named(segment)}, which has ${segment.records.length}`,
     );
+    demand(
+      !segment.records.includes(event.record),
+      'SequentialOrderInv',
+      () => `node ${event.node} appends a record to ${named(segment)} that is in it`,
+    );
     segment.records.push(event.record);
     this.record.copy(segment, event.node).end = event.index + 1;
   }

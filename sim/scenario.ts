@@ -57,6 +57,7 @@ const BY_HAND: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
   'CopyRequest',
   'Copy',
   'Propose',
+  'Forward',
 ]);
 
 class Refusal extends Error {}
@@ -98,7 +99,9 @@ class Stage {
   private readonly cluster: Cluster;
   /** Everything that the nodes have said since the scenario began and no step has spoken of. */
   private readonly said: DataEvent[] = [];
-  private held: Held[] = [];
+  private readonly held: Held[] = [];
+  /** Records that a client has asked to append. */
+  private readonly asked = new Set<number>();
   private isByHand = false;
   /** Machines by the numbers that the scenario gives them. */
   private readonly cast = new Map<number, Machine>();
@@ -157,13 +160,9 @@ class Stage {
   /** Brings one step about. Throws `Refusal` if the code does not take it. */
   play(step: Step): void {
     switch (step.name) {
-      case 'AppendRecord': {
-        const record = utf8Encode(`record ${step.record}`);
-        const operation = { kind: 'put', topic: TOPIC, record } as const;
-        this.cluster.request(this.actor(step.node), operation, () => {});
-        this.happens(step);
+      case 'AppendRecord':
+        this.append(step);
         break;
-      }
       case 'SyncCompleted':
         this.sync(step);
         break;
@@ -175,6 +174,10 @@ class Stage {
         break;
       case 'Crash':
         this.crash(this.actor(step.node), step.spared!);
+        break;
+      case 'ReplaceDisk':
+        this.cluster.replaceDisk(this.actor(step.node));
+        this.checker.diskReplaced(this.actor(step.node).id);
         break;
       case 'Restart':
         this.restart(this.actor(step.node));
@@ -196,6 +199,7 @@ class Stage {
         break;
       case 'AdvanceHighWatermark':
       case 'StopAppending':
+      case 'DeliverRecord':
         this.happens(step);
         break;
       default:
@@ -211,6 +215,26 @@ class Stage {
     for (const { from, to, envelope } of this.held) this.cluster.deliver(from, to, envelope);
     const endMs = this.time.nowMs + AFTERWARDS_MS;
     while (this.time.nextMs <= endMs) this.time.step();
+  }
+
+  /** A request that comes twice is one that another node hands on, and that the network repeats. */
+  private append(step: Step): void {
+    const { record } = step;
+    const comesTwice = this.scenario.steps.filter((each) => each.record === record).length > 1;
+    if (!this.asked.has(record!)) {
+      this.asked.add(record!);
+      const operation = {
+        kind: 'put',
+        topic: TOPIC,
+        record: utf8Encode(`record ${record}`),
+      } as const;
+      this.cluster.request(this.actor(comesTwice ? 2 : step.node), operation, () => {});
+    }
+    if (comesTwice) {
+      const forward = this.held.find(({ envelope: { body } }) => body.kind === 'Forward')!;
+      this.cluster.deliver(forward.from, forward.to, forward.envelope);
+    }
+    this.happens(step);
   }
 
   private sync({ node, segment, end, promised }: Step): void {
@@ -237,6 +261,10 @@ class Stage {
     if (command.kind === 'FenceSegment') {
       this.silent = this.actor(1);
     } else {
+      if (command.kind === 'AdvanceCursor') {
+        const operation = { kind: 'get', topic: TOPIC, group: GROUP } as const;
+        this.cluster.request(this.actor(1), operation, () => {});
+      }
       this.comes(`nobody proposes ${JSON.stringify(command)}`, () =>
         this.handOver(
           ({ envelope: { body } }) =>
@@ -369,7 +397,8 @@ class Stage {
   }
 
   private index(index: number): number {
-    const real = this.indexes.get(index);
+    // What led to the first grant is not told one by one.
+    const real = this.indexes.get(index > 0 ? Math.max(index, this.scenario.epoch) : 0);
     if (real === undefined) throw new Error(`index ${index} was not committed yet`);
     return real;
   }
