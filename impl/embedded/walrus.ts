@@ -32,6 +32,8 @@ export const RECORD_BYTES_MAX: number = 2 ** 30;
 
 const BATCH_BYTES = 256 * 1024;
 const ARENA_BYTES = 8 * 2 ** 20;
+/** What opening reads after a crash, at most: some 10 ms. */
+const CHECKPOINT_BYTES = 16 * 2 ** 20;
 const READ_BYTES_DEFAULT = 2 ** 20;
 /** What a record or a change takes in the log beside its bytes, at most. */
 const FRAME_BYTES = 64;
@@ -554,7 +556,7 @@ class StoreLink {
       fileBytes: settings.fileBytes,
       batchBytes: BATCH_BYTES,
       // A file can go when a checkpoint no longer needs it.
-      checkpointBytes: settings.fileBytes,
+      checkpointBytes: Math.min(settings.fileBytes, CHECKPOINT_BYTES),
       syncOnCommit: settings.fsync.mode === 'SyncEach',
       arena: disk.arena(ARENA_BYTES),
       onProgress: () => this.onProgress(),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <future>
@@ -39,7 +40,6 @@ struct Disk::OpenFile {
 struct Disk::Flight : Transfer {
   Request request;
   OpenFile* file = nullptr;
-  bool isDirect = false;
   bool isGround = false;
 };
 
@@ -207,7 +207,10 @@ void Disk::run() {
       wait = requests.empty() && (ending == Ending::no || inFlight_ > 0);
       asleep_ = wait;
     }
-    for (const auto& [data, length] : lent) raise(counters_.registeredBytes, way_->lend(data, length));
+    for (const auto& [data, length] : lent) {
+      raise(counters_.registeredBytes, way_->lend(data, length));
+      known_.emplace_back(data, length);
+    }
     lent.clear();
     if (ending == Ending::stop) requests.clear();
     for (Request& request : requests) begin(std::move(request));
@@ -329,12 +332,19 @@ bool Disk::mayBegin(const OpenFile& file, const Request& request) const {
 }
 
 bool Disk::goesDirect(const OpenFile& file, const Request& request) const {
+  if (request.op == Op::read && !isLent(request)) return false;
   return file.direct && isDirectAligned(request.data, request.length, request.offset);
+}
+
+bool Disk::isLent(const Request& request) const {
+  return std::any_of(known_.begin(), known_.end(), [&](const auto& memory) {
+    return request.data >= memory.first && request.data + request.length <= memory.first + memory.second;
+  });
 }
 
 void Disk::beginTransfer(OpenFile& file, const Request& request) {
   std::unique_ptr<Flight> flight = std::make_unique<Flight>();
-  flight->isDirect = request.op == Op::write && goesDirect(file, request);
+  flight->isDirect = request.op != Op::sync && goesDirect(file, request);
   flight->kind = kindOf(request.op);
   flight->fd = flight->isDirect ? file.direct.get() : file.buffered.get();
   flight->data = request.data;

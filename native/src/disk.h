@@ -95,7 +95,8 @@ class Disk {
   // Starts one request. Its completion comes exactly once, unless `stop` comes first.
   void submit(Request request);
 
-  // Tells of memory that many requests will use, and that stays until `stop` has returned or `isDrained`.
+  // Tells of memory that many requests will use, and that stays until `stop` has returned or `isDrained`. Aligned reads into
+  // it go past the page cache.
   void lend(std::uint8_t* data, std::size_t length);
 
   // Moves what has completed since the last call into `completions`.
@@ -126,6 +127,7 @@ class Disk {
   void beginWaiting(OpenFile& file);
   bool mayBegin(const OpenFile& file, const Request& request) const;
   bool goesDirect(const OpenFile& file, const Request& request) const;
+  bool isLent(const Request& request) const;
   void beginTransfer(OpenFile& file, const Request& request);
   void layGround(OpenFile& file);
   void start(std::unique_ptr<Flight> flight);
@@ -146,6 +148,7 @@ class Disk {
   std::size_t inFlight_ = 0;
   std::vector<Completion> ready_;
   std::unique_ptr<AlignedBuffer> zeros_;  // once ground was laid
+  std::vector<std::pair<std::uint8_t*, std::size_t>> known_;  // what was lent
 
   // Shared, under the mutex.
   std::mutex mutex_;

@@ -68,6 +68,11 @@ void advance(Transfer& transfer, long result, Hiccups& hiccups) {
     transfer.done += static_cast<std::size_t>(result);
     transfer.finished = transfer.done == transfer.length;
     if (transfer.finished) return;
+    // A direct read that ends inside a block has met the end of the file, and could not go on from there.
+    if (transfer.kind == Transfer::Kind::read && transfer.isDirect && transfer.done % directAlignment != 0) {
+      transfer.finished = true;
+      return;
+    }
     if (result > 0) {
       hiccups.shortTransfers++;
       return;

@@ -54,6 +54,7 @@ struct Transfer {
   std::uint8_t* data = nullptr;
   std::size_t length = 0;
   std::uint64_t offset = 0;
+  bool isDirect = false;
   std::size_t done = 0;  // bytes moved so far
   int failure = 0;       // errno, 0 if none
   // Nothing is left to do: all is moved, or it failed, or a read met the end of the file.

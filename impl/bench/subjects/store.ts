@@ -9,6 +9,7 @@ import type { Schedule } from '../workloads.ts';
 const FILE_BYTES = 64 * 2 ** 20;
 const BATCH_BYTES = 256 * 1024;
 const ARENA_BYTES = 8 * 2 ** 20;
+const CHECKPOINT_BYTES = 16 * 2 ** 20;
 
 export function store(engine: 'io_uring' | 'pwrite', direct: boolean): Subject {
   return {
@@ -23,7 +24,7 @@ export function store(engine: 'io_uring' | 'pwrite', direct: boolean): Subject {
         random: systemRandom,
         fileBytes: FILE_BYTES,
         batchBytes: BATCH_BYTES,
-        checkpointBytes: FILE_BYTES,
+        checkpointBytes: CHECKPOINT_BYTES,
         syncOnCommit: schedule === 'each',
         arena: disk.alignedArena(ARENA_BYTES),
         onProgress() {

@@ -51,6 +51,7 @@ type Done = (error: WalrusError | undefined, recovered: Recovered | undefined) =
 const PROBE_BYTES = 64 * 1024;
 /** The log is read by so much at a time; a larger frame in one piece. */
 const WINDOW_BYTES = 1024 * 1024;
+const BLOCK_BYTES = 4096;
 const END_OF_FILE = { offset: Infinity, windowBytes: WINDOW_BYTES };
 
 interface Candidate {
@@ -108,10 +109,18 @@ export class Recovery implements BodyVisitor {
   /** Frames of a transaction whose end has not been met. */
   private pending: PendingPart[] = [];
   private frameLsn: Lsn = 0;
-  private window: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  private window: Uint8Array;
 
-  constructor(requests: Requests, checksum: Checksum, random: Random, done: Done) {
+  /** `memory` is for reading into; if it is aligned as the disk wishes, so are the reads. */
+  constructor(
+    requests: Requests,
+    checksum: Checksum,
+    random: Random,
+    memory: Uint8Array,
+    done: Done,
+  ) {
     this.requests = requests;
+    this.window = memory;
     this.checksum = checksum;
     this.random = random;
     this.done = done;
@@ -357,7 +366,12 @@ export class Recovery implements BodyVisitor {
       const isFrame = typeof frame !== 'string' && this.isOurs(frame, file);
       if (!isFrame || (base !== undefined && frame.lsn !== base + at)) {
         this.meetHole(file.name, from + at);
-        at = nextMagic(view, at + 8, bytes.length);
+        at = nextMagic(bytes, view, at + 8);
+        if (at + FRAME_HEADER_BYTES > bytes.length && from + bytes.length < sizeBytes) {
+          // The next window begins at a block, though some of that was looked at.
+          const begin = Math.floor((from + at) / BLOCK_BYTES) * BLOCK_BYTES;
+          return { offset: Math.max(begin, from), windowBytes: WINDOW_BYTES };
+        }
       } else if (this.meetFrame(candidate, frame, bytes, at, from + at)) {
         at += frame.frameBytes;
       } else {
@@ -666,13 +680,18 @@ export class Recovery implements BodyVisitor {
   }
 }
 
-/** Next multiple of 8 at which a frame may begin. */
-function nextMagic(view: DataView, from: number, end: number): number {
-  const last = end - FRAME_HEADER_BYTES;
-  const magic = FRAME_MAGIC;
-  let at = from;
-  while (at <= last && view.getUint32(at, true) !== magic) at += 8;
-  return at;
+/** Next multiple of 8 at which a frame may begin; where there is none, one that is too close to the end for one. */
+function nextMagic(bytes: Uint8Array, view: DataView, from: number): number {
+  const last = bytes.length - FRAME_HEADER_BYTES;
+  for (let at = from; at <= last; at += 8) {
+    // What is searched is mostly zeros, and this is the fast way through them.
+    const found = bytes.indexOf(FRAME_MAGIC & 0xff, at);
+    if (found < 0 || found > last) break;
+    at = Math.ceil(found / 8) * 8;
+    if (at === found && view.getUint32(at, true) === FRAME_MAGIC) return at;
+    if (at !== found) at -= 8;
+  }
+  return Math.max(from, Math.floor(last / 8) * 8 + 8);
 }
 
 function drawIdentity(random: Random): number {

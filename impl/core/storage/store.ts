@@ -143,7 +143,8 @@ export class Store {
   open(done: OpenDone): void {
     assert(this.state === 'new', 'a store is opened once');
     const { checksum, random } = this.options;
-    const recovery = new Recovery(this.requests, checksum, random, (error, recovered) => {
+    const memory = this.options.arena ?? new Uint8Array(0);
+    const recovery = new Recovery(this.requests, checksum, random, memory, (error, recovered) => {
       if (recovered === undefined) {
         this.state = 'closed';
         done(error);
