@@ -58,6 +58,30 @@ describe('a figure counts only if all that was written is there', () => {
     await expect(drive(lossy, false, job())).rejects.toThrow('record 50 came back as other bytes');
   });
 
+  test('it is, where staging is refused now and then', async () => {
+    const { workload } = WORKLOADS.find(({ name }) => name === 'none-staged')!;
+    let calls = 0;
+    const refusing: Subject = {
+      async open(path, schedule): Promise<Log> {
+        const log = await jsLog.open(path, schedule);
+        return {
+          append: (data) => log.append(data),
+          appendBatch: (records) => log.appendBatch(records),
+          stage(data) {
+            if (++calls % 700 === 0) throw Object.assign(new Error('full'), { code: 'Overloaded' });
+            log.stage!(data);
+          },
+          acknowledged: () => log.acknowledged!(),
+          readAll: (visit) => log.readAll(visit),
+          close: () => log.close(),
+        };
+      },
+    };
+    const sample = await drive(refusing, false, { ...job(), workload });
+    expect(calls).toBeGreaterThan(700);
+    expect(sample.verified).toBeGreaterThan(700);
+  });
+
   test('the last records are missing', async () => {
     const lossy = readingWrong((data, index) => (index >= 99 ? [] : [data]));
     await expect(drive(lossy, false, job())).rejects.toThrow('were acknowledged and 99 are there');

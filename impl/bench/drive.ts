@@ -163,8 +163,12 @@ async function appendStaged(
     for (let now = 0; now < limits.deadline && writer.bytes < limits.bytes; ) {
       const from = performance.now();
       for (let i = 0; i < perGroup; i++) {
-        const data = payloads.at(writer.count);
-        while (!isStaged(log, data)) await acknowledged.call(log);
+        let data = payloads.at(writer.count);
+        while (!isStaged(log, data)) {
+          await acknowledged.call(log);
+          // Others may have gone on meanwhile.
+          data = payloads.at(writer.count);
+        }
         writer.count++;
         writer.bytes += data.length;
       }

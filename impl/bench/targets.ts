@@ -150,6 +150,19 @@ export function judge(workloads: readonly WorkloadResult[]): Verdict[] {
     '× the rival in plain JS',
     ratio(thousand, in_('each-1000', 'js log'), rateOf),
   );
+  const eachStaged = bestOf('each-staged');
+  atLeast(
+    'fsync each, staged',
+    0.7,
+    '× O_DIRECT of 1 MiB',
+    ratio(eachStaged, in_('each-staged', 'raw direct 1 MiB'), bandwidthOf),
+  );
+  atLeast(
+    'fsync each, staged',
+    1.8,
+    '× the rival in plain JS, staged',
+    ratio(eachStaged, in_('each-staged', 'js log'), rateOf),
+  );
   const stores = ['store io_uring direct', 'store pwrite direct'];
   atLeast(
     'promise API over the bare engine, no fsync, 1,000',

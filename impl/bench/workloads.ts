@@ -128,6 +128,7 @@ export const WORKLOADS: readonly Measured[] = [
   append('each', 1, [...SYNCED, ...WALRUS, ...STORES, 'js log', ...DATABASES, 'walrus-rust']),
   append('each', 100, [...BULK, ...WALRUS, 'js log', ...DATABASES, 'walrus-rust 10 threads']),
   append('none', 0, [...BUFFERED, ...WALRUS, 'js log'], { through: 'stage' }),
+  append('each', 0, [...BULK, ...WALRUS, 'js log'], { through: 'stage' }),
   append(
     'none',
     0,
