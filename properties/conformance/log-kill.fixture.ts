@@ -24,7 +24,15 @@ function record(id: string): Uint8Array {
 
 function say(line: string): void {
   // At once and whole: what the parent does not read was never acknowledged for all that it knows.
-  writeSync(1, `${line}\n`);
+  let rest = Buffer.from(`${line}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      // The parent has not read for a while, and the pipe is full.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    }
+  }
 }
 
 async function appendSingles(log: Walrus, topic: string): Promise<never> {
