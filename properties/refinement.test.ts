@@ -1,24 +1,19 @@
 /** The twin follows the real thing, and nothing else: runs are accepted, damaged ones are not. */
 import { describe, expect, test } from 'vitest';
-import type { NodeId } from '../impl/core/ids.ts';
 import type { TraceEvent } from '../impl/core/trace.ts';
 import { play, runOfSeed } from '../sim/seed.ts';
+import { eventsOf } from '../sim/trace.ts';
 import { tamper } from '../spec/tampering.ts';
 import { Refinement } from './refinement.ts';
 import { Violation } from './violation.ts';
 
 const DURATION_MS = 15_000;
 
-/** What the nodes of a simulated run said; a process that ended counts as crashed. */
-function eventsOf(seed: string): TraceEvent[] {
-  const events: TraceEvent[] = [];
-  play(runOfSeed(seed, DURATION_MS), (line) => {
-    const event = JSON.parse(line) as { name: string; node: number };
-    if (event.name === 'Fault' || event.name === 'Phase') return;
-    if (event.name === 'Ended') events.push({ name: 'Crash', node: event.node as NodeId });
-    else events.push(event as TraceEvent);
-  });
-  return events;
+/** What the nodes of a simulated run said. */
+function eventsOfSeed(seed: string): TraceEvent[] {
+  const lines: string[] = [];
+  play(runOfSeed(seed, DURATION_MS), (line) => lines.push(line));
+  return eventsOf(lines);
 }
 
 function isAllowed(events: readonly TraceEvent[]): boolean {
@@ -33,7 +28,7 @@ function isAllowed(events: readonly TraceEvent[]): boolean {
 }
 
 describe('refinement', () => {
-  const runs = ['1', '2', '5', '7'].map((seed) => ({ seed, events: eventsOf(seed) }));
+  const runs = ['1', '2', '5', '7'].map((seed) => ({ seed, events: eventsOfSeed(seed) }));
 
   test.each(runs)('seed $seed takes steps of the model only', ({ events }) => {
     const refinement = new Refinement();

@@ -2,6 +2,7 @@
  * The event stream of a run: hashed always, written as NDJSON on demand. Two runs are the same run if their
  * streams are; the hash tells at no cost, the lines tell where they part.
  */
+import type { NodeId } from '../impl/core/ids.ts';
 import type { TraceEvent } from '../impl/core/trace.ts';
 import type { VirtualTime } from './clock.ts';
 
@@ -51,4 +52,18 @@ export class Trace {
     const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
     return hex(this.low) + hex(this.high);
   }
+}
+
+/** The actions in the lines of a trace. A process that ended by itself counts as crashed; faults are no actions. */
+export function eventsOf(lines: Iterable<string>): TraceEvent[] {
+  const events: TraceEvent[] = [];
+  for (const line of lines) {
+    if (line === '') continue;
+    const event = JSON.parse(line) as TraceEvent | SimEvent;
+    if (event.name === 'Ended') events.push({ name: 'Crash', node: event.node as NodeId });
+    else if (event.name !== 'Fault' && event.name !== 'Phase') {
+      events.push(event as TraceEvent);
+    }
+  }
+  return events;
 }

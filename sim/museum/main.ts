@@ -1,47 +1,78 @@
 /**
  * `make museum`: puts each known bug into a copy of the tree, builds it, and plays seeds until a property fails. A bug
- * that no seed finds is a hole in the simulator: exit code 1.
+ * that no seed finds is a hole in the simulator: exit code 1. With `--traces` the trace of the run that failed is given
+ * to the specification as well, by its twin and by TLC: one that TLC allows is a hole in the specification.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Command } from 'commander';
+import { Refinement } from '../../properties/refinement.ts';
+import { Violation } from '../../properties/violation.ts';
 import { hasFailed, type playAll } from '../fleet.ts';
 import { play as playSeed, runOfSeed } from '../seed.ts';
+import { eventsOf } from '../trace.ts';
 
 const MUSEUM = 'sim/museum';
 const SEEDS = Array.from({ length: 1000 }, (_, i) => String(i + 1));
 const DURATION_MS = 100_000;
 const TREE = ['impl', 'native', 'properties', 'sim', 'dist', 'package.json'] as const;
+const TRACE_CHECK = fileURLToPath(new URL('../../spec/trace-check.js', import.meta.url));
+/** A trace that takes TLC longer is not judged. */
+const TRACE_CHECK_MS = 600_000;
+/** Begins the line of a patch that says why the specification allows the bug. */
+const UNSAID = 'Not in the specification: ';
 
 interface Found {
   readonly property: string;
+  readonly seed: string;
   readonly seeds: number;
   readonly seconds: number;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+interface Judged {
+  /** The action at which the twin refuses the trace. */
+  readonly twin: string;
+  readonly tlc: string;
+  readonly refused: boolean;
+}
 
-async function main(names: readonly string[]): Promise<number> {
+const command = new Command('museum')
+  .description('Puts known bugs into the core and sees that they are found.')
+  .argument('[bugs...]', 'names of patches (default: all)')
+  .option('--traces', 'let the specification judge the trace of each', false)
+  .parse();
+
+process.exitCode = await main(command.args, command.opts<{ traces: boolean }>().traces);
+
+async function main(names: readonly string[], traces: boolean): Promise<number> {
   const bugs = readdirSync(MUSEUM)
     .filter((file) => file.endsWith('.patch'))
     .map((file) => file.slice(0, -'.patch'.length))
     .filter((name) => names.length === 0 || names.includes(name));
-  console.log('| bug | caught by | seeds | seconds |\n|---|---|---|---|');
+  const heads = ['bug', 'caught by', 'seeds', 'seconds'];
+  if (traces) heads.push('refused by the twin at', 'refused by TLC at');
+  console.log(`${row(heads)}\n${'|---'.repeat(heads.length)}|`);
   let missed = 0;
+  let allowed = 0;
   for (const name of bugs) {
-    const found = await hunt(join(MUSEUM, `${name}.patch`));
-    const { property, seeds, seconds } = found ?? {
-      property: '**nothing**',
-      seeds: '',
-      seconds: '',
-    };
-    console.log(`| ${title(name)} (\`${name}\`) | ${property} | ${seeds} | ${seconds} |`);
+    const { found, judged } = await hunt(name, traces);
+    const cells = [`${title(name)} (\`${name}\`)`, found?.property ?? '**nothing**'];
+    cells.push(`${found?.seeds ?? ''}`, `${found?.seconds ?? ''}`);
+    if (judged !== undefined) cells.push(judged.twin, judged.tlc);
+    console.log(row(cells));
     if (found === undefined) missed++;
+    if (judged?.refused === false) allowed++;
   }
   console.log(`${bugs.length - missed} found, ${missed} not found`);
-  return missed === 0 && bugs.length > 0 ? 0 : 1;
+  if (traces) console.log(`${allowed} allowed by the specification that should not be`);
+  return missed + allowed === 0 && bugs.length > 0 ? 0 : 1;
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
 }
 
 /** The first line of a patch says what is wrong. */
@@ -49,7 +80,7 @@ function title(name: string): string {
   return readFileSync(join(MUSEUM, `${name}.patch`), 'utf8').split('\n', 1)[0]!;
 }
 
-async function hunt(patch: string): Promise<Found | undefined> {
+async function hunt(name: string, traces: boolean): Promise<{ found?: Found; judged?: Judged }> {
   const tree = mkdtempSync(join(tmpdir(), 'walrus-museum-'));
   try {
     for (const part of TREE) cpSync(part, join(tree, part), { recursive: true });
@@ -57,14 +88,53 @@ async function hunt(patch: string): Promise<Found | undefined> {
       cpSync(file, join(tree, file));
     }
     symlinkSync(join(process.cwd(), 'node_modules'), join(tree, 'node_modules'));
-    execFileSync('git', ['apply', join(process.cwd(), patch)], { cwd: tree });
+    execFileSync('git', ['apply', join(process.cwd(), MUSEUM, `${name}.patch`)], { cwd: tree });
     execFileSync(join(tree, 'node_modules/.bin/tsc'), ['-b', 'sim'], {
       cwd: tree,
       stdio: 'inherit',
     });
-    return await play(pathToFileURL(join(tree, 'dist/sim/fleet.js')));
+    const found = await play(pathToFileURL(join(tree, 'dist/sim/fleet.js')));
+    if (found === undefined) return {};
+    return traces ? { found, judged: judge(name, tree, found.seed) } : { found };
   } finally {
     rmSync(tree, { recursive: true });
+  }
+}
+
+/** What the specification says of the seed as it is played in `tree`. */
+function judge(name: string, tree: string, seed: string): Judged {
+  const file = join(tree, 'trace.ndjson');
+  const flags = ['--seed', seed, '--duration', `${DURATION_MS / 1000}`, '--trace', file];
+  spawnSync(process.execPath, ['dist/sim/main.js', ...flags], { cwd: tree, stdio: 'ignore' });
+  const twin = refusedByTwin(file) ?? 'no';
+  const unsaid = readFileSync(join(MUSEUM, `${name}.patch`), 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith(UNSAID));
+  if (unsaid !== undefined) {
+    return { twin, tlc: `not said: ${unsaid.slice(UNSAID.length)}`, refused: true };
+  }
+  const { status, stdout } = spawnSync(process.execPath, [TRACE_CHECK, '--controls', '1', file], {
+    encoding: 'utf8',
+    timeout: TRACE_CHECK_MS,
+    maxBuffer: 2 ** 28,
+  });
+  const [, spec, at, action] =
+    /no action of (\w+) explains event (\d+)\n.*?"e":"(\w+)"/.exec(stdout) ?? [];
+  if (action !== undefined) {
+    return { twin, tlc: `${action} (event ${at}, ${spec})`, refused: true };
+  }
+  return { twin, tlc: status === 0 ? '**allowed**' : '**not judged**', refused: false };
+}
+
+/** The action of the first event that is no step of the model. */
+function refusedByTwin(file: string): string | undefined {
+  const refinement = new Refinement();
+  try {
+    for (const event of eventsOf(readFileSync(file, 'utf8').split('\n'))) refinement.event(event);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    return error.property.slice('RefinementProp.'.length);
   }
 }
 
@@ -73,6 +143,7 @@ async function play(fleet: URL): Promise<Found | undefined> {
   const startMs = performance.now();
   let seeds = 0;
   let property: string | undefined;
+  let seed = '';
   await patched.playAll({
     seeds: SEEDS,
     durationMs: DURATION_MS,
@@ -84,9 +155,10 @@ async function play(fleet: URL): Promise<Found | undefined> {
       if (!hasFailed(played) || hasFailed(playSeed(runOfSeed(played.seed, DURATION_MS))))
         return true;
       property = played.outcome?.failure?.property ?? 'a crash';
+      seed = played.seed;
       return false;
     },
   });
   const seconds = Math.round((performance.now() - startMs) / 100) / 10;
-  return property === undefined ? undefined : { property, seeds, seconds };
+  return property === undefined ? undefined : { property, seed, seeds, seconds };
 }
