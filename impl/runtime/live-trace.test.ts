@@ -38,7 +38,8 @@ test.skipIf(!hasJava)(
       const events = files.map((file) => readFileSync(file, 'utf8').split('\n').length);
       // Both lives of the node are in its file.
       expect(readFileSync(files[owner - 1]!, 'utf8').match(/"name":"Restart"/g)).toHaveLength(2);
-      const check = spawnSync(process.execPath, [TRACE_CHECK, '--cluster', ...files], {
+      const flags = ['--cluster', '--controls', '3'];
+      const check = spawnSync(process.execPath, [TRACE_CHECK, ...flags, ...files], {
         encoding: 'utf8',
       });
       const said = `${check.stdout}${check.stderr}`;
