@@ -34,6 +34,7 @@ ASSUME Features \subseteq
    "restore",  \* replicas copy what they lack of sealed segments, and come back into the quorum
    "read",     \* replicas are told the high watermark
    "move",     \* cursors move, records are delivered
+   "again",    \* who owned or recovered a segment may be made its recoverer; without it, only somebody else
    "lease",    \* leases expire; without it every owner has one
    "forget"}   \* after a restart, metadata is as of any time before; snapshots
 
@@ -108,7 +109,7 @@ FencesDone == Cardinality({i \in DOMAIN log : log[i].command.kind = "FenceSegmen
 Fences(n, s) ==
   IF Recoverers # {} /\ FencesDone < MaxFences /\ Grant(n, s).state \in {"open", "fenced"} /\ s[2] + 1 \in SegmentIds
   THEN [kind : {"FenceSegment"}, topic : {s[1]}, segment : {s[2]}, expectedEpoch : {Grant(n, s).epoch},
-        recoverer : Recoverers]
+        recoverer : {m \in Recoverers : Has("again") \/ m # Grant(n, s).owner}]
   ELSE {}
 
 Restorations(n, s) ==

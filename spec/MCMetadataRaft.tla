@@ -19,7 +19,7 @@ NeverWithFour(n, a, b, c, d) == FALSE
 
 MCTimeout(n) == term[n] < MaxTerm /\ Raft!Timeout(n)
 \* Pre-votes, the word of a leader and the choice of when to stand are about liveness: here everyone may stand at any time.
-MCTimeoutAnyTime(n) == role[n] # "leader" /\ MCTimeout(n)
+MCTimeout_anyTime(n) == role[n] # "leader" /\ MCTimeout(n)
 MCProposeMembership(n, members) == Len(log[n]) < MaxLog /\ Raft!ProposeMembership(n, members)
 MCRequestReadIndex(n, id) == reads[n] = {} /\ Raft!RequestReadIndex(n, id)
 MCTransferLeadership(n, to) == transferee[n] = 0 /\ Raft!TransferLeadership(n, to)
@@ -32,7 +32,7 @@ MCAppendEntries(n, prev, end, c, r) ==
   /\ r = IF reads[n] = {} THEN round[n] ELSE 1
   /\ Raft!AppendEntries(n, prev, end, c, r)
 \* One entry at a time, to someone who has the founding.
-MCAppendOneEntry(n, prev, end, c, r) ==
+MCAppendEntries_oneByOne(n, prev, end, c, r) ==
   /\ \E m \in Voters(n) \ {n} : prev = Max(1, match[n][m])
   /\ end = prev + 1
   /\ r = round[n]
@@ -46,7 +46,7 @@ MCPersist(n) ==
   /\ Raft!Persist(n)
 \* A batch is durable as soon as it is handed over. Nothing is lost by looking no closer: a batch that was under way
 \* when its node changed further is one that was durable, with answers that were slow.
-MCPersistAtOnce(n) ==
+MCPersist_atOnce(n) ==
   /\ outbox[n] # {} \/ Image(n) # disk[n]
   /\ disk' = [disk EXCEPT ![n] = Image(n)]
   /\ messages' = messages \cup outbox[n]
@@ -151,28 +151,28 @@ InitAt(at, decidedLog, decidedEnds, electedNow) ==
 
 Noop(t, n) == Entry("noop", t, n, Nobody)
 
-\* One founder leads in term 2 and has committed its first entry with a second one; the others know nothing of it.
-InitLed ==
-  \E a, b \in Founders :
-    LET l == <<Founding, Noop(2, a)>> IN
-    /\ a # b
-    /\ InitAt([n \in Nodes |->
-                 CASE n = a -> At("leader", 2, a, l, 2)
-                   [] n = b -> At("follower", 2, a, l, 1)
-                   [] n \in Founders \ {a, b} -> At("follower", 1, 0, <<Founding>>, 1)
-                   [] OTHER -> At("follower", 0, 0, <<>>, 0)],
-              l, (1 :> 1) @@ (2 :> 2), {<<2, a>>})
+\* Founders with a part to play. Founders are alike, so it does not matter who has which.
+A == CHOOSE n \in Founders : TRUE
+B == CHOOSE n \in Founders \ {A} : TRUE
 
-\* Figure 8 of the Raft paper, (b) to (c): the leaders of terms 2 and 3 each made an entry that is on no other node. The first
-\* of them leads again, in term 4, elected by the third node.
+\* A leads in term 2 and has committed its first entry with B; the others know nothing of it.
+InitLed ==
+  LET l == <<Founding, Noop(2, A)>> IN
+  InitAt([n \in Nodes |->
+            CASE n = A -> At("leader", 2, A, l, 2)
+              [] n = B -> At("follower", 2, A, l, 1)
+              [] n \in Founders \ {A, B} -> At("follower", 1, 0, <<Founding>>, 1)
+              [] OTHER -> At("follower", 0, 0, <<>>, 0)],
+         l, (1 :> 1) @@ (2 :> 2), {<<2, A>>})
+
+\* Figure 8 of the Raft paper, (b) to (c): the leaders of terms 2 and 3, A and B, each made an entry that is on no other node.
+\* A leads again, in term 4, elected by the third node.
 InitFigure8 ==
-  \E a, b \in Founders :
-    /\ a # b
-    /\ InitAt([n \in Nodes |->
-                 CASE n = a -> At("leader", 4, a, <<Founding, Noop(2, a), Noop(4, a)>>, 1)
-                   [] n = b -> At("follower", 3, b, <<Founding, Noop(3, b)>>, 1)
-                   [] OTHER -> At("follower", 4, a, <<Founding>>, 1)],
-              <<Founding>>, 1 :> 1, {<<2, a>>, <<3, b>>, <<4, a>>})
+  InitAt([n \in Nodes |->
+            CASE n = A -> At("leader", 4, A, <<Founding, Noop(2, A), Noop(4, A)>>, 1)
+              [] n = B -> At("follower", 3, B, <<Founding, Noop(3, B)>>, 1)
+              [] OTHER -> At("follower", 4, A, <<Founding>>, 1)],
+         <<Founding>>, 1 :> 1, {<<2, A>>, <<3, B>>, <<4, A>>})
 
 -----------------------------------------------------------------------------
 (* Probes: these must fail, and so show that what the invariants are about does happen *)

@@ -21,7 +21,7 @@ const BOUNDS = {
   StartPreVote: '<- Never',
   RequestPreVote: '<- Never',
   PreVoteWon: '<- Always',
-  Timeout: '<- MCTimeoutAnyTime',
+  Timeout: '<- MCTimeout_anyTime',
   TransferLeadership: '<- NeverWith',
   RequestReadIndex: '<- NeverWith',
   ProposeMembership: '<- NeverWith',
@@ -29,7 +29,7 @@ const BOUNDS = {
   InstallSnapshot: '<- NeverWithThree',
   ClientRequest: '<- MCClientRequest',
   AppendEntries: '<- MCAppendEntries',
-  Persist: '<- MCPersistAtOnce',
+  Persist: '<- MCPersist_atOnce',
   Recover: '<- MCRecover',
   HandleRequestVoteRequest: '<- MCHandleRequestVoteRequest',
   HandleAppendEntriesRequest: '<- MCHandleAppendEntriesRequest',
@@ -65,9 +65,13 @@ function constants(
 const COMMON = {
   module: 'MCMetadataRaft',
   specification: 'MCSpec',
-  symmetry: 'Symmetry',
   actionConstraint: 'SpeakFirst',
 };
+
+/** Founders are alike as long as none of them has a part to play at the beginning. */
+function symmetryOf(constantsOf: Record<string, string>): Pick<Model, 'symmetry'> {
+  return 'Init' in constantsOf ? {} : { symmetry: 'Symmetry' };
+}
 
 const PRE_VOTE: readonly Bound[] = ['StartPreVote', 'RequestPreVote', 'PreVoteWon'];
 const WITH_PRE_VOTE = { Timeout: '<- MCTimeout', TransferLeadership: '<- MCTransferLeadership' };
@@ -77,11 +81,17 @@ const SNAPSHOTS = { ...LED, InstallSnapshot: '<- MCInstallSnapshot' };
 const MEMBERSHIP = { ...LED, ProposeMembership: '<- MCProposeMembership' };
 const PRE_VOTE_LED = { ...LED, ...WITH_PRE_VOTE };
 const NOOPS_ONLY = { ClientRequest: '<- Never', Recover: '<- NeverWith' };
+/** A leader leads until it crashes or hears of a later term. */
+const STEADY = { CheckQuorum: '<- Never' };
+/** Neither crashes nor clients. */
+const CALM = { ...NOOPS_ONLY, ...STEADY };
+const ONE_BY_ONE = { AppendEntries: '<- MCAppendEntries_oneByOne' };
+/** Nobody else stands for election. */
+const ONE_TERM = { Timeout: '<- Never' };
 const FIGURE_8 = {
+  ...CALM,
   Init: '<- InitFigure8',
-  CheckQuorum: '<- Never',
-  AppendEntries: '<- MCAppendOneEntry',
-  ...NOOPS_ONLY,
+  ...ONE_BY_ONE,
 };
 
 function fails(
@@ -93,6 +103,7 @@ function fails(
 ): Model {
   return {
     ...COMMON,
+    ...symmetryOf(constantsOf),
     name,
     about,
     kind,
@@ -112,6 +123,7 @@ function holds(
 ): Model {
   return {
     ...COMMON,
+    ...symmetryOf(constantsOf),
     name,
     about,
     kind,
@@ -143,29 +155,29 @@ export const raftModels: readonly Model[] = [
     'MCRaftPreVote',
     'quick',
     'leadership is handed over, and others ask whether they would be voted for',
-    constants({ terms: 3, entries: 1 }, PRE_VOTE, { ...PRE_VOTE_LED, Recover: '<- NeverWith' }),
+    constants({ terms: 3, entries: 2 }, PRE_VOTE, { ...PRE_VOTE_LED, ...CALM }),
   ),
   holds(
     'MCRaftReads',
     'quick',
     'reads by read index',
-    constants({ terms: 2, entries: 2 }, [], READS),
+    constants({ terms: 2, entries: 2 }, [], { ...READS, ...CALM, ...ONE_TERM }),
   ),
   holds(
     'MCRaftSnapshot',
     'quick',
     'logs are compacted and snapshots installed',
-    constants({ terms: 2, entries: 2 }, ['Compact'], SNAPSHOTS),
+    constants({ terms: 2, entries: 2 }, ['Compact'], { ...SNAPSHOTS, ...CALM, ...ONE_TERM }),
   ),
   holds(
     'MCRaftMembership',
     'quick',
     'members are removed, one at a time',
-    constants({ terms: 2, entries: 3 }, [], { ...MEMBERSHIP, ClientRequest: '<- Never' }),
+    constants({ terms: 2, entries: 3 }, [], { ...MEMBERSHIP, ...CALM, ...ONE_TERM, ...ONE_BY_ONE }),
   ),
   holds(
     'MCRaftFigure8',
-    'full',
+    'nightly',
     'figure 8 of the Raft paper, from (c) on, without crashes',
     constants({ terms: 5, entries: 3 }, [], FIGURE_8),
   ),
@@ -173,25 +185,25 @@ export const raftModels: readonly Model[] = [
     'MCRaftTerms',
     'full',
     'a leader is followed by another, with crashes',
-    constants({ terms: 3, entries: 2 }, [], LED),
+    constants({ terms: 3, entries: 2 }, [], { ...LED, ...STEADY }),
   ),
   holds(
     'MCRaftReadsDeposed',
     'full',
-    'reads by read index, from a leader that may be deposed',
-    constants({ terms: 3, entries: 2 }, [], READS),
+    'reads by read index, from a leader that may be deposed, without crashes',
+    constants({ terms: 3, entries: 2 }, [], { ...READS, ...CALM }),
   ),
   holds(
     'MCRaftSnapshotDeposed',
     'full',
-    'snapshots from a leader that may be deposed',
-    constants({ terms: 3, entries: 2 }, ['Compact'], SNAPSHOTS),
+    'snapshots from a leader that may be deposed, without crashes',
+    constants({ terms: 3, entries: 2 }, ['Compact'], { ...SNAPSHOTS, ...CALM }),
   ),
   holds(
     'MCRaftMembershipDeposed',
     'full',
-    'members are removed by leaders that may be deposed',
-    constants({ terms: 3, entries: 3 }, [], { ...MEMBERSHIP, ...NOOPS_ONLY }),
+    'members are removed by leaders that may be deposed, without crashes',
+    constants({ terms: 3, entries: 3 }, [], { ...MEMBERSHIP, ...CALM, ...ONE_BY_ONE }),
   ),
   holds(
     'MCRaftBatchesOfEntries',
@@ -287,7 +299,7 @@ export const raftModels: readonly Model[] = [
     'ReadIndexInv',
     constants({ terms: 3, entries: 2 }, [], {
       ...READS,
-      ...NOOPS_ONLY,
+      ...CALM,
       IsProven: '<- ProvenByItself',
     }),
     'full',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readProgress, readTlcOutput, tellTrace } from './tlc-output.ts';
+import { actionsOf, readProgress, readTlcOutput, tellTrace } from './tlc-output.ts';
 
 const message = (code: number, severity: number, body: string): string =>
   `@!@!@STARTMSG ${code}:${severity} @!@!@\n${body}\n@!@!@ENDMSG ${code} @!@!@\n`;
@@ -62,6 +62,12 @@ describe('what TLC says', () => {
     const result = readTlcOutput(output, []);
     expect(result.error).toContain('Was expecting');
     expect(result.complete).toBe(false);
+  });
+
+  it('of actions, which have the names of those that they bound', () => {
+    const next =
+      'MCNext ==\n  \\/ MCCrash \\/ AnyTimeout\n  \\/ MCPersist_atOnce\n\nMCSpec == Init\n';
+    expect(actionsOf(`Init == x = 0 \\/ y\n\n${next}`)).toEqual(['Crash', 'Timeout', 'Persist']);
   });
 
   it('of how far it is', () => {

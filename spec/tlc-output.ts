@@ -73,7 +73,8 @@ export function readTlcOutput(output: string, properties: readonly string[]): Tl
         break;
       case 2772: {
         const found = /<(\w+) line.*>: (\d+):(\d+)/.exec(body);
-        if (found !== null) {
+        // What has no name was taken out.
+        if (found !== null && found[1] !== 'Action') {
           const name = plain(found[1]!);
           actions.set(name, Math.max(actions.get(name) ?? 0, Number(found[3])));
         }
@@ -153,9 +154,15 @@ function readState(body: string): TlcState {
   return { action: action === 'Initial' ? 'Init' : plain(action), variables };
 }
 
-/** `MCAppendRecord` bounds `AppendRecord`; `AnyTimeout` is `Timeout` of any node. */
+/** `MCAppendRecord` and `MCPersist_atOnce` bound `AppendRecord` and `Persist`; `AnyTimeout` is `Timeout` of any node. */
 function plain(action: string): string {
-  return action.replace(/^(MC|Any)/, '');
+  return action.replace(/^(MC|Any)/, '').replace(/_.*/, '');
+}
+
+/** The actions of a bounded module: those that its `MCNext` names. */
+export function actionsOf(module: string): string[] {
+  const next = /^MCNext ==\n((?: .*\n)+)/m.exec(module)?.[1] ?? '';
+  return [...next.matchAll(/\\\/ (\w+)/g)].map((match) => plain(match[1]!));
 }
 
 function whole(text: string | undefined): number {

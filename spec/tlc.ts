@@ -2,13 +2,13 @@
  * Checks the models of the specification with TLC, as many side by side as there are cores and memory, and says of each
  * what was expected and what was found. Exit code 0: all as expected. 1: not so. 2: could not be run.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, getPriority, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { MissingTool, requireJava, SPEC, tlcJar } from './jar.ts';
 import { MODELS, type Model } from './models.ts';
-import { type TlcProgress, tellTrace } from './tlc-output.ts';
+import { actionsOf, type TlcProgress, tellTrace } from './tlc-output.ts';
 import { check, HEAP_GIB, type Run } from './tlc-run.ts';
 
 interface Options {
@@ -72,15 +72,15 @@ function table(rows: readonly (readonly string[])[]): string {
 
 /** Actions that no model that holds takes: these runs say nothing about them. */
 function untaken(runs: readonly Run[]): string[] {
-  const modules = new Map<string, Map<string, number>>();
-  for (const { model, result } of runs) {
-    const taken = modules.get(model.module) ?? new Map<string, number>();
-    modules.set(model.module, taken);
-    for (const [name, times] of result.actions) taken.set(name, (taken.get(name) ?? 0) + times);
-  }
-  return [...modules].flatMap(([module, taken]) =>
-    [...taken].filter(([, times]) => times === 0).map(([name]) => `${module}!${name}`),
-  );
+  return [...new Set(runs.map(({ model }) => model.module))].flatMap((module) => {
+    const taken = runs
+      .filter(({ model }) => model.module === module)
+      .flatMap(({ result }) => [...result.actions].filter(([, times]) => times > 0));
+    const names = new Set(taken.map(([name]) => name));
+    return actionsOf(readFileSync(join(SPEC, `${module}.tla`), 'utf8'))
+      .filter((name) => !names.has(name))
+      .map((name) => `${module}!${name}`);
+  });
 }
 
 async function main(): Promise<number> {
