@@ -1,5 +1,6 @@
 /** What real processes do, one of them killed under load, is a behaviour of the specification: TLC says so. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { fetchAll, TestCluster } from './test-cluster.test-support.ts';
@@ -39,12 +40,13 @@ test.skipIf(!hasJava)(
       // Both lives of the node are in its file.
       expect(readFileSync(files[owner - 1]!, 'utf8').match(/"name":"Restart"/g)).toHaveLength(2);
       const flags = ['--cluster', '--controls', '3'];
-      const check = spawnSync(process.execPath, [TRACE_CHECK, ...flags, ...files], {
-        encoding: 'utf8',
-      });
-      const said = `${check.stdout}${check.stderr}`;
+      const check = spawn(process.execPath, [TRACE_CHECK, ...flags, ...files]);
+      let said = '';
+      check.stdout.on('data', (text) => (said += text));
+      check.stderr.on('data', (text) => (said += text));
+      const [code] = await once(check, 'close');
       console.log(`${written.acknowledged} acknowledged, ${events.join(' + ')} events\n${said}`);
-      expect(check.status, said).toBe(0);
+      expect(code, said).toBe(0);
       expect(said).toMatch(/DistributedLog +1 traces/);
       expect(said).toMatch(/MetadataRaft +1 traces/);
     } finally {
