@@ -23,11 +23,16 @@ const EXPECTED: Readonly<Record<string, { readonly refused: number; readonly bug
   MCFirstPromise: { refused: 16, bug: 'first-promise-wins' },
   MCForgetPromise: { refused: 9, bug: 'promise-before-durable' },
   MCNoFencing: { refused: 8, bug: 'no-epoch-check' },
+  MCOnePromise: { refused: 16, bug: 'one-promise-is-enough' },
+  MCOwnerBreaksPromise: { refused: 6, bug: 'by-scenario/owner-breaks-promise' },
   MCReadUnsafe: { refused: 3, bug: 'read-above-high-watermark' },
   MCRecovererAdvances: { refused: 17 },
   MCRecovererUnsynced: { refused: 14, bug: 'by-scenario/recoverer-counts-unsynced' },
   MCRepeatedRequest: { refused: 3, bug: 'forward-taken-twice' },
+  MCRestartForgetsPromise: { refused: 14, bug: 'promise-forgotten-at-restart' },
   MCResumeEpoch: { refused: 4, bug: 'epoch-survives-restart' },
+  MCSealUncopied: { refused: 13, bug: 'by-scenario/seal-before-copies' },
+  MCSealUnsafe: { refused: 4, bug: 'by-scenario/seal-of-unsafe-records' },
   MCUpstreamRollover: { refused: 8, bug: 'seal-count-read-early' },
 };
 
