@@ -40,14 +40,7 @@ const PATIENCE_MS = 3_000;
 const AFTERWARDS_MS = 10_000;
 const FOR_EVER_MS = 3_600_000;
 
-/** Each message of the data plane, by the event of its receiver. */
-const MESSAGE_OF: Partial<Record<Step['name'], Message['kind']>> = {
-  HandleReplicate: 'Replicate',
-  HandleReplicateAck: 'ReplicateAck',
-  HandlePromiseRequest: 'PromiseRequest',
-  HandlePromise: 'Promise',
-  HandleCopy: 'Copy',
-};
+/** What waits for its step. */
 const BY_HAND: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
   'Replicate',
   'ReplicateAck',
@@ -192,9 +185,15 @@ class Stage {
         this.happens(step);
         break;
       case 'HandleReplicate':
+        this.deliver('Replicate', step);
+        this.happens(step);
+        break;
       case 'HandlePromiseRequest':
+        if (step.sender !== step.node) this.deliver('PromiseRequest', step);
+        this.happens(step);
+        break;
       case 'HandlePromise':
-        if (step.sender !== step.node) this.deliver(MESSAGE_OF[step.name]!, step);
+        if (step.sender !== step.node) this.deliver('Promise', step);
         this.happens(step);
         break;
       case 'AdvanceHighWatermark':
