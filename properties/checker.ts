@@ -78,6 +78,11 @@ export class Checker implements TraceSink<DataEvent> {
     this.events.push(event);
   }
 
+  /** How often each action of the data plane was taken. */
+  get actions(): ReadonlyMap<DataEvent['name'], number> {
+    return this.refinement.taken;
+  }
+
   /**
    * Call when a node has handled an input to its end. `message` is what it was given, if that was one of the data
    * plane: what a replica takes from it is compared with what the owner appended.
@@ -86,8 +91,9 @@ export class Checker implements TraceSink<DataEvent> {
     if (this.events.length === 0) return;
     for (const event of this.events) {
       this.judge(() => this.observe(event, node, message));
-      if (event.name !== 'told') this.judge(() => this.step(event));
+      if (event.name !== 'told') this.judge(() => this.refinement.step(event));
     }
+    this.evaluations.set('RefinementProp', this.refinement.steps);
     this.events.length = 0;
     for (const segment of this.touchedSegments) {
       this.judge(() => this.compareReplica(segment, node));
@@ -107,7 +113,7 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** The process of a node ended; its disk keeps what was durable. */
   crashed(node: NodeId): void {
-    this.judge(() => this.step({ name: 'Crash', node }));
+    this.judge(() => this.refinement.step({ name: 'Crash', node }));
     for (const segment of this.record.segments()) {
       const copy = segment.copies.get(node);
       if (copy === undefined) continue;
@@ -118,16 +124,11 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** The disk of a node is gone, with everything on it. */
   diskReplaced(node: NodeId): void {
-    this.judge(() => this.step({ name: 'ReplaceDisk', node }));
+    this.judge(() => this.refinement.step({ name: 'ReplaceDisk', node }));
     this.record.incarnations.set(node, 0);
     for (const segment of this.record.segments()) {
       if (segment.copies.delete(node)) this.ackedIsDurable(segment);
     }
-  }
-
-  private step(event: DataEvent): void {
-    this.count('RefinementProp');
-    this.refinement.event(event);
   }
 
   /** A client is told that its record is at this offset. */

@@ -14,18 +14,26 @@ import { LogModel } from './model/state.ts';
 import { Violation } from './violation.ts';
 
 export class Refinement {
+  /** How often each action was taken. */
+  readonly taken: Map<DataEvent['name'], number> = new Map();
+  steps = 0;
   private readonly model = new LogModel();
-  private count = 0;
 
+  /** Any event of a trace. */
   event(event: TraceEvent): void {
-    if ('state' in event) return;
-    this.count++;
-    const action = ACTIONS[event.name] as (model: LogModel, event: DataEvent) => string | undefined;
+    if (!('state' in event)) this.step(event);
+  }
+
+  step(event: DataEvent): void {
+    const { name } = event;
+    this.steps++;
+    this.taken.set(name, (this.taken.get(name) ?? 0) + 1);
+    const action = ACTIONS[name] as (model: LogModel, event: DataEvent) => string | undefined;
     const refusal = action(this.model, event);
     if (refusal === undefined) return;
     throw new Violation(
-      `RefinementProp.${event.name}`,
-      `event ${this.count} is no step of the model: ${refusal}: ${JSON.stringify(event)}`,
+      `RefinementProp.${name}`,
+      `event ${this.steps} is no step of the model: ${refusal}: ${JSON.stringify(event)}`,
     );
   }
 }

@@ -2,10 +2,10 @@
  * The actions of `spec/DistributedLog.tla`, under their names: each takes the model one step on, or says which of its
  * conditions does not hold, in which case the model is as it was.
  */
-import type { Epoch, NodeId } from '../../impl/core/ids.ts';
+import type { Epoch } from '../../impl/core/ids.ts';
 import type { Proposal } from '../../impl/core/metadata/commands.ts';
 import type { DataEvent } from '../../impl/core/trace.ts';
-import type { Grant } from './metadata.ts';
+import { type Grant, segmentKey } from './metadata.ts';
 import { keyOf, type LogModel, type NodeState } from './state.ts';
 
 type Named<Name extends DataEvent['name']> = Extract<DataEvent, { readonly name: Name }>;
@@ -21,23 +21,17 @@ function proposalKey(proposal: Proposal): string {
   return JSON.stringify(proposal);
 }
 
-/** A writer and a message of the segment's epoch. */
-interface OfSegment {
-  readonly topic: string;
-  readonly segment: number;
-  readonly epoch: Epoch;
-}
-
-function messageKey(
-  kind: string,
-  from: NodeId,
-  to: NodeId,
-  { topic, segment, epoch }: OfSegment,
-  a: number = 0,
-  b: number = 0,
-  c: number = 0,
-): string {
-  return `${kind} ${from} ${to} ${topic}/${segment} ${epoch} ${a} ${b} ${c}`;
+/** Whether both say the same; what a command holds is numbers, strings, and lists of them. */
+function isSame(a: Proposal, b: Proposal): boolean {
+  const { origin, command } = a;
+  if (origin.sequence !== b.origin.sequence || origin.boot !== b.origin.boot) return false;
+  if (origin.node !== b.origin.node) return false;
+  for (const [name, value] of Object.entries(command)) {
+    const other = b.command[name as keyof typeof b.command] as unknown;
+    const same = Array.isArray(value) ? `${value}` === `${other}` : value === other;
+    if (!same) return false;
+  }
+  return true;
 }
 
 // The metadata log
@@ -113,13 +107,14 @@ function maySeal(
 function CommitCommand(model: LogModel, { index, proposal }: Named<'CommitCommand'>): Refusal {
   const { metadata } = model;
   if (index > metadata.length + 1) return 'the log has no gaps';
-  const key = proposal === null ? undefined : proposalKey(proposal);
   if (index <= metadata.length) {
-    const known = metadata.log[index];
-    const same = known === null ? key === undefined : key === proposalKey(known!);
+    const known = metadata.log[index]!;
+    const same = known === null || proposal === null ? known === proposal : isSame(known, proposal);
     return same ? undefined : 'what is committed at an index stays';
   }
-  if (key !== undefined && !model.proposals.has(key)) return 'only what was proposed is committed';
+  if (proposal !== null && !model.proposals.has(proposalKey(proposal))) {
+    return 'only what was proposed is committed';
+  }
   metadata.commit(proposal);
   return undefined;
 }
@@ -147,9 +142,9 @@ function ApplyCommand(model: LogModel, event: Named<'ApplyCommand'>): Refusal {
 function touched({ command }: Proposal): string[] {
   switch (command.kind) {
     case 'CreateTopic':
-      return [`${command.topic}/1`];
+      return [segmentKey(command.topic, 1)];
     case 'SealSegment':
-      return [keyOf(command), `${command.topic}/${command.segment + 1}`];
+      return [keyOf(command), segmentKey(command.topic, command.segment + 1)];
     case 'FenceSegment':
     case 'RestoreReplica':
       return [keyOf(command)];
@@ -257,10 +252,17 @@ function SendReplicate(model: LogModel, event: Named<'SendReplicate'>): Refusal 
   if (event.from + event.count > model.end(node, key)) return 'it has what it sends';
   if (event.highWatermark !== (owns ? copy.watermark : 0)) return 'the high watermark is its own';
   const { from, count, highWatermark } = event;
-  model.messages.add(
-    messageKey('Replicate', event.node, event.to, event, from, count, highWatermark),
+  model.messages.put(
+    'Replicate',
+    event.node,
+    event.to,
+    key,
+    event.epoch,
+    from,
+    count,
+    highWatermark,
   );
-  model.messages.add(messageKey('Writer', event.node, event.to, event));
+  model.messages.put('Writer', event.node, event.to, key, event.epoch);
   return undefined;
 }
 
@@ -275,9 +277,20 @@ function HandleReplicate(model: LogModel, event: Named<'HandleReplicate'>): Refu
   const node = model.node(event.node);
   const copy = node.copy(key);
   const { sender, from, count, highWatermark } = event;
-  const message = messageKey('Replicate', sender, event.node, event, from, count, highWatermark);
   if (!node.up) return 'the process runs';
-  if (!model.messages.has(message)) return 'the message was sent';
+  if (
+    !model.messages.has(
+      'Replicate',
+      sender,
+      event.node,
+      key,
+      event.epoch,
+      from,
+      count,
+      highWatermark,
+    )
+  )
+    return 'the message was sent';
   if (event.epoch < copy.promised) return 'nothing is taken from a lower epoch';
   const old = model.end(node, key);
   const end = extended(model.grant(node, key), old, from, count);
@@ -300,10 +313,10 @@ function SendReplicateAck(model: LogModel, event: Named<'SendReplicateAck'>): Re
   if (!node.up) return 'the process runs';
   if (!durablyPromised(node, key, event.epoch)) return 'the epoch is promised, durably';
   if (event.durableEnd !== model.durableEnd(node, key)) return 'it says what is durable';
-  if (!model.messages.has(messageKey('Writer', event.to, event.node, event))) {
+  if (!model.messages.has('Writer', event.to, event.node, key, event.epoch)) {
     return 'it answers the writer of the epoch';
   }
-  model.messages.add(messageKey('ReplicateAck', event.node, event.to, event, event.durableEnd));
+  model.messages.put('ReplicateAck', event.node, event.to, key, event.epoch, event.durableEnd);
   return undefined;
 }
 
@@ -311,7 +324,7 @@ function HandleReplicateAck(model: LogModel, event: Named<'HandleReplicateAck'>)
   const key = keyOf(event);
   const node = model.node(event.node);
   const { sender, durableEnd } = event;
-  if (!model.messages.has(messageKey('ReplicateAck', sender, event.node, event, durableEnd))) {
+  if (!model.messages.has('ReplicateAck', sender, event.node, key, event.epoch, durableEnd)) {
     return 'the message was sent';
   }
   if (!model.owns(node, key) && !model.recovers(node, key)) return 'only a writer takes answers';
@@ -367,7 +380,7 @@ function SendPromiseRequest(model: LogModel, event: Named<'SendPromiseRequest'>)
   const grant = model.grant(node, key)!;
   if (grant.epoch !== event.epoch) return 'the epoch is that of the grant';
   if (event.to === event.node || !grant.replicas.has(event.to)) return 'it asks a replica';
-  model.messages.add(messageKey('PromiseRequest', event.node, event.to, event));
+  model.messages.put('PromiseRequest', event.node, event.to, key, event.epoch);
   return undefined;
 }
 
@@ -377,7 +390,7 @@ function HandlePromiseRequest(model: LogModel, event: Named<'HandlePromiseReques
   const copy = node.copy(key);
   const own = event.sender === event.node && model.recovers(node, key);
   if (!node.up) return 'the process runs';
-  if (!own && !model.messages.has(messageKey('PromiseRequest', event.sender, event.node, event))) {
+  if (!own && !model.messages.has('PromiseRequest', event.sender, event.node, key, event.epoch)) {
     return 'the message was sent';
   }
   if (event.epoch < copy.promised) return 'promises never fall';
@@ -390,10 +403,10 @@ function SendPromise(model: LogModel, event: Named<'SendPromise'>): Refusal {
   const node = model.node(event.node);
   if (!durablyPromised(node, key, event.epoch)) return 'the epoch is promised, durably';
   if (event.durableEnd !== model.durableEnd(node, key)) return 'it says what is durable';
-  if (!model.messages.has(messageKey('PromiseRequest', event.to, event.node, event))) {
+  if (!model.messages.has('PromiseRequest', event.to, event.node, key, event.epoch)) {
     return 'it was asked';
   }
-  model.messages.add(messageKey('Promise', event.node, event.to, event, event.durableEnd));
+  model.messages.put('Promise', event.node, event.to, key, event.epoch, event.durableEnd);
   return undefined;
 }
 
@@ -406,7 +419,7 @@ function HandlePromise(model: LogModel, event: Named<'HandlePromise'>): Refusal 
   if (sender === event.node) {
     if (!durablyPromised(node, key, event.epoch)) return 'the epoch is promised, durably';
     if (durableEnd !== model.durableEnd(node, key)) return 'it says what is durable';
-  } else if (!model.messages.has(messageKey('Promise', sender, event.node, event, durableEnd))) {
+  } else if (!model.messages.has('Promise', sender, event.node, key, event.epoch, durableEnd)) {
     return 'the message was sent';
   }
   const { promises, reported } = node.copy(key);
@@ -426,7 +439,7 @@ function SendCopyRequest(model: LogModel, event: Named<'SendCopyRequest'>): Refu
   const recovering =
     model.recovers(node, key) && (node.copy(key).promises.get(event.to) ?? -1) > end;
   if (!lacks && !recovering) return 'it lacks what the other has';
-  model.messages.add(messageKey('CopyRequest', event.node, event.to, event, event.from));
+  model.messages.put('CopyRequest', event.node, event.to, key, event.epoch, event.from);
   return undefined;
 }
 
@@ -434,7 +447,7 @@ function SendCopy(model: LogModel, event: Named<'SendCopy'>): Refusal {
   const key = keyOf(event);
   const node = model.node(event.node);
   const { to, from, count } = event;
-  if (!model.messages.has(messageKey('CopyRequest', to, event.node, event, from))) {
+  if (!model.messages.has('CopyRequest', to, event.node, key, event.epoch, from)) {
     return 'it was asked';
   }
   const sealed = model.grant(node, key)?.state === 'sealed';
@@ -442,7 +455,7 @@ function SendCopy(model: LogModel, event: Named<'SendCopy'>): Refusal {
     return 'nothing can follow what it sends';
   }
   if (count === 0 || from + count > model.end(node, key)) return 'it has what it sends';
-  model.messages.add(messageKey('Copy', event.node, to, event, from, count));
+  model.messages.put('Copy', event.node, to, key, event.epoch, from, count);
   return undefined;
 }
 
@@ -451,7 +464,7 @@ function HandleCopy(model: LogModel, event: Named<'HandleCopy'>): Refusal {
   const node = model.node(event.node);
   const copy = node.copy(key);
   const { sender, from, count } = event;
-  if (!model.messages.has(messageKey('Copy', sender, event.node, event, from, count))) {
+  if (!model.messages.has('Copy', sender, event.node, key, event.epoch, from, count)) {
     return 'the message was sent';
   }
   const grant = model.grant(node, key);

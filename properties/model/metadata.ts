@@ -152,6 +152,15 @@ export class Metadata {
   }
 }
 
+/** By topic and segment: always the same string, which is hashed once. */
+const KEYS = new Map<string, string[]>();
+
 export function segmentKey(topic: string, segment: number): string {
-  return `${topic}/${segment}`;
+  let keys = KEYS.get(topic);
+  if (keys === undefined) {
+    keys = [];
+    KEYS.set(topic, keys);
+  }
+  keys[segment] ??= `${topic}/${segment}`;
+  return keys[segment];
 }

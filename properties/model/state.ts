@@ -1,5 +1,6 @@
 /** The variables of `spec/DistributedLog.tla`, in a form in which one step costs about a microsecond. */
 import type { BootId, Epoch, Incarnation, NodeId } from '../../impl/core/ids.ts';
+import { Messages } from './messages.ts';
 import { type Grant, Metadata, segmentKey } from './metadata.ts';
 
 /** One node's copy of one segment: on its disk, and what its process knows under the present grant. */
@@ -49,8 +50,7 @@ export class NodeState {
 
 export class LogModel {
   readonly metadata: Metadata = new Metadata();
-  /** All messages that were ever sent, by their content. */
-  readonly messages: Set<string> = new Set();
+  readonly messages: Messages = new Messages();
   readonly proposals: Set<string> = new Set();
   /** Where each record was put. */
   readonly appended: Map<number, { readonly key: string; readonly index: number }> = new Map();
