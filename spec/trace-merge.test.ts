@@ -106,3 +106,19 @@ test('a killed process leaves its last line, or its last step, unfinished', () =
   expect(parseNodeTrace(lines.join('\n')).map(({ name }) => name)).toEqual(['Restart', 'Recover']);
   expect(() => parseNodeTrace(`{"na\n${updateTerm}\n`)).toThrow(SyntaxError);
 });
+
+test('a life with another disk begins with the loss of the old one', () => {
+  const lives = [1, 1, 2].flatMap((incarnation) => [
+    { name: 'Recover', node: 3 },
+    { name: 'Restart', node: 3, incarnation },
+  ]);
+  const events = parseNodeTrace(lines(lives));
+  const names = events.map(({ name }) => name);
+  const life = ['Recover', 'Restart'];
+  expect(names).toEqual([...life, ...life, 'ReplaceDisk', ...life]);
+  expect(events[4]).toEqual({ name: 'ReplaceDisk', node: 3 });
+});
+
+function lines(events: readonly object[]): string {
+  return events.map((each) => `${JSON.stringify(each)}\n`).join('');
+}

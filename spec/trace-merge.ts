@@ -13,15 +13,20 @@ export class UnmergeableError extends Error {}
 
 /**
  * The events in the trace file of one node, of all its lives. A process that is killed may leave its last line
- * unfinished. Throws `SyntaxError` for any other line that is no event.
+ * unfinished; that its disk was replaced shows in the next life. Throws `SyntaxError` for any other line that is no event.
  */
 export function parseNodeTrace(text: string): TraceEvent[] {
   const lines = text.split('\n').filter((line) => line !== '');
   const events: TraceEvent[] = [];
+  let incarnation: number | undefined;
   for (const [i, line] of lines.entries()) {
     const event = parsed(line);
     if (event !== undefined) {
       if (event.name === 'Recover') withoutHalfStep(events);
+      if (event.name === 'Restart') {
+        if (incarnation !== undefined && incarnation !== event.incarnation) diskReplaced(events);
+        incarnation = event.incarnation;
+      }
       events.push(event);
     } else if (i + 1 < lines.length && parsed(lines[i + 1]!)?.name !== 'Recover') {
       throw new SyntaxError(`line ${i + 1} is no event: ${line.slice(0, 80)}`);
@@ -42,6 +47,12 @@ function parsed(line: string): TraceEvent | undefined {
 /** The message with the higher term is named by the next event; if that was cut off, nobody knows of this one. */
 function withoutHalfStep(events: TraceEvent[]): void {
   if (events.at(-1)?.name === 'UpdateTerm') events.pop();
+}
+
+/** A process does not know that its disk is another one than its predecessor's: it began before this life did. */
+function diskReplaced(events: TraceEvent[]): void {
+  const began = events.findLastIndex(({ name }) => name === 'Recover');
+  events.splice(began, 0, { name: 'ReplaceDisk', node: events[began]!.node });
 }
 
 /** Merges what the nodes of one cluster wrote, one trace a node. Throws `UnmergeableError`. */
