@@ -312,6 +312,8 @@ function errorName(error: SystemError): DiskError {
       return 'NotFound';
     case 'ENOSPC':
     case 'EDQUOT':
+    // A limit on the size of files, which like a full disk harms nothing and may be raised.
+    case 'EFBIG':
       return 'NoSpace';
     default:
       return 'Io';

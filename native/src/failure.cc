@@ -17,7 +17,8 @@ constexpr Meaning meanings[] = {
     {ENOSPC, "ENOSPC", "the device is full", DiskError::noSpace},
     {EDQUOT, "EDQUOT", "the disk quota of this user is used up", DiskError::noSpace},
     {EIO, "EIO", "the device failed; what was written may be lost", DiskError::io},
-    {EFBIG, "EFBIG", "the file would exceed the largest size that is permitted", DiskError::io},
+    // As with a full disk: nothing is harmed, what is there can be read, and it passes if the limit is raised.
+    {EFBIG, "EFBIG", "the file would exceed the largest size that is permitted", DiskError::noSpace},
     {EROFS, "EROFS", "the file system is mounted read-only, perhaps after an error", DiskError::io},
     {ENODEV, "ENODEV", "the device is gone", DiskError::io},
     {ENXIO, "ENXIO", "the device is gone", DiskError::io},

@@ -279,7 +279,6 @@ void demandsItsLock(const Options& options) {
   second.drain();
 }
 
-// Only the pwrite way goes through the calls that faults.h replaces; the ring's failures are in ring_test.cc.
 void tellsFailuresByName(const Options& options) {
   Owner owner(options);
   owner.run(owner.request(Op::lock));
@@ -289,6 +288,8 @@ void tellsFailuresByName(const Options& options) {
   const Completion full = owner.run(owner.transfer(Op::write, file, 0, buffer.data(), 8192));
   CHECK(full.error == DiskError::noSpace);
   CHECK(full.detail == "write failing at 0: ENOSPC: the device is full");
+  onWrite.arm(1, EFBIG);
+  CHECK(owner.run(owner.transfer(Op::write, file, 0, buffer.data(), 8192)).error == DiskError::noSpace);
   onWrite.arm(1, 0, 4096);
   CHECK(owner.run(owner.transfer(Op::write, file, 0, buffer.data(), 8192)).error == DiskError::none);
   onAllocate.arm(1, ENOSPC);
@@ -307,7 +308,62 @@ void tellsFailuresByName(const Options& options) {
   CHECK(owner.run(owner.request(Op::sync, other)).error == DiskError::none);
   onRead.arm(1, EIO);
   CHECK(owner.run(owner.transfer(Op::read, file, 0, buffer.data(), 100)).error == DiskError::io);
-  CHECK(owner.disk->counters().failures == 5);
+  CHECK(owner.disk->counters().failures == 6);
+  owner.drain();
+}
+
+// The same of what comes back from the ring: of several in flight only the one that failed is told to have.
+void tellsFailuresOfTheRing(const Options& options) {
+  Owner owner(options);
+  owner.run(owner.request(Op::lock));
+  const FileHandle file = owner.open("ring", true);
+  const AlignedBuffer buffer(1 << 20);
+  constexpr std::size_t part = 256 << 10;
+  for (std::size_t i = 0; i < buffer.size(); i++) buffer.data()[i] = static_cast<std::uint8_t>(i * 13 + i / 4096);
+  const auto writeAll = [&] {
+    std::vector<std::uint32_t> slots;
+    for (std::size_t at = 0; at < buffer.size(); at += part) {
+      slots.push_back(owner.submit(owner.transfer(Op::write, file, at, buffer.data() + at, part)));
+    }
+    return slots;
+  };
+  for (const int errnoValue : {EIO, ENOSPC, EFBIG}) {
+    onRingWrite.arm(1, errnoValue);
+    int failures = 0;
+    for (const std::uint32_t slot : writeAll()) {
+      const Completion completion = owner.wait(slot);
+      if (completion.error == DiskError::none) continue;
+      failures++;
+      CHECK(completion.error == (errnoValue == EIO ? DiskError::io : DiskError::noSpace));
+      CHECK(completion.detail.find("write ring at ") == 0);
+      CHECK(completion.detail.find(errnoName(errnoValue)) != std::string::npos);
+    }
+    CHECK(failures == 1);
+  }
+  // Interrupted, and cut short: it goes on to the end.
+  onRingWrite.arm(1, EINTR);
+  for (const std::uint32_t slot : writeAll()) CHECK(owner.wait(slot).error == DiskError::none);
+  onRingWrite.arm(2, 0, 8192);
+  for (const std::uint32_t slot : writeAll()) CHECK(owner.wait(slot).error == DiskError::none);
+  CHECK(owner.disk->counters().interruptions == 1 && owner.disk->counters().shortTransfers == 2);
+  const AlignedBuffer into(buffer.size());
+  CHECK(owner.run(owner.transfer(Op::read, file, 0, into.data(), into.size())).length == into.size());
+  CHECK(std::memcmp(into.data(), buffer.data(), into.size()) == 0);
+  onRingRead.arm(1, EIO);
+  CHECK(owner.run(owner.transfer(Op::read, file, 0, into.data(), into.size())).error == DiskError::io);
+  CHECK(owner.run(owner.transfer(Op::read, file, 0, into.data(), into.size())).error == DiskError::none);
+
+  // A sync goes through the ring or, if it is alone, not.
+  const FileHandle other = owner.open("other", true);
+  onRingSync.arm(1, EIO);
+  onSync.arm(1, EIO);
+  const std::uint32_t busy = owner.submit(owner.transfer(Op::write, other, 0, buffer.data(), buffer.size()));
+  CHECK(owner.run(owner.request(Op::sync, file)).error == DiskError::io);
+  onRingSync.arm(0, 0);
+  onSync.arm(0, 0);
+  CHECK(owner.wait(busy).error == DiskError::none);
+  CHECK(owner.run(owner.request(Op::sync, file)).error == DiskError::io);
+  CHECK(owner.run(owner.request(Op::sync, other)).error == DiskError::none);
   owner.drain();
 }
 
@@ -360,6 +416,7 @@ int main() {
       closesBehindWhatUsesTheFile(options);
       endsWithRequestsInFlight(options);
       if (engine == Engine::pwrite) tellsFailuresByName(options);
+      else tellsFailuresOfTheRing(options);
     }
   }
   return report("disk");

@@ -1,11 +1,37 @@
 #include "faults.h"
 
+#include "../src/file.h"
+
 Fault onWrite;
 Fault onRead;
 Fault onSync;
 Fault onAllocate;
+Fault onRingWrite;
+Fault onRingRead;
+Fault onRingSync;
+
+namespace {
+
+Fault& ofRing(walrus::Transfer::Kind kind) {
+  if (kind == walrus::Transfer::Kind::write) return onRingWrite;
+  return kind == walrus::Transfer::Kind::read ? onRingRead : onRingSync;
+}
+
+}  // namespace
 
 extern "C" {
+// walrus::advance(Transfer&, long, Hiccups&). The plain calls are in its own file, where the linker does not replace it.
+void __real__ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE(walrus::Transfer& transfer, long result, walrus::Hiccups& hiccups);
+
+void __wrap__ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE(walrus::Transfer& transfer, long result, walrus::Hiccups& hiccups) {
+  Fault& fault = ofRing(transfer.kind);
+  if (fault.strikes()) {
+    if (fault.errnoValue != 0) result = -fault.errnoValue;
+    else result = static_cast<long>(fault.bytesMax);
+  }
+  __real__ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE(transfer, result, hiccups);
+}
+
 ssize_t __real_pwrite64(int fd, const void* data, std::size_t length, off64_t offset);
 ssize_t __real_pread64(int fd, void* data, std::size_t length, off64_t offset);
 int __real_fdatasync(int fd);

@@ -25,3 +25,7 @@ extern Fault onWrite;
 extern Fault onRead;
 extern Fault onSync;
 extern Fault onAllocate;
+// What comes back from the ring.
+extern Fault onRingWrite;
+extern Fault onRingRead;
+extern Fault onRingSync;

@@ -11,7 +11,7 @@ fi
 out="$(mktemp -d)"
 trap 'rm -rf "$out"' EXIT
 warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
-wraps="-Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync,--wrap=fallocate64"
+wraps="-Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync,--wrap=fallocate64,--wrap=_ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE"
 sources="checksum claim directory disk failure file pwrite_way ring ring_way"
 
 # build NAME FLAGS...: the product's objects, and each test linked to them.
