@@ -16,7 +16,7 @@ const GROUP_RECORDS = 340;
 const WARM_UP = 0.5;
 const STRICT_BYTES = 100 * 2 ** 20;
 /** Several sealed files. */
-const READ_BYTES = 300 * 2 ** 20;
+const READ_BYTES = 160 * 2 ** 20;
 /** A tail that has fallen behind by more makes its writer wait, so that what is measured is keeping pace. */
 const LAG_MAX = 20_000;
 

@@ -39,7 +39,7 @@ const options = new Command('make bench')
   .option('--quick', 'a smoke test: one round of tiny sizes; its figures mean nothing')
   .option('--no-peers', 'neither build nor run what is not Walrus')
   .option('--rounds <n>', 'rounds of each workload; the median counts (default 5)', positive)
-  .option('--seconds <s>', 'of each run (default 0.4)', positive)
+  .option('--seconds <s>', 'of each run (default 0.3)', positive)
   .option('--dir <path>', 'where logs are written; the disk under it is what is measured', tmpdir())
   .option('--out <path>', 'where results go (default: impl/bench; with --quick: nowhere)')
   .option('--seed <text>', 'of the payloads', 'walrus')
@@ -163,7 +163,7 @@ function scaleOf(): Scale {
   const { quick, seed } = options;
   return {
     rounds: options.rounds ?? (quick ? 1 : 5),
-    seconds: options.seconds ?? (quick ? 0.02 : 0.4),
+    seconds: options.seconds ?? (quick ? 0.02 : 0.3),
     maxBytes: quick ? 2e6 : 1e9,
     openBytes: quick ? 2e6 : 1.6e9,
     sustainedShare: quick ? 0.001 : 1,

@@ -52,6 +52,7 @@ const STORES = [
 ];
 const DATABASES = ['lmdb', 'classic-level', 'better-sqlite3', 'rocksdb'];
 const BUFFERED = ['raw memcpy', 'raw pwrite 256 KiB', 'raw pwrite 1 MiB', 'raw direct 1 MiB'];
+const BRIEF = ['raw pwrite 256 KiB', 'raw direct 1 MiB'];
 const SYNCED = [
   'raw write+fdatasync',
   'raw direct write+fdatasync',
@@ -136,13 +137,13 @@ export const WORKLOADS: readonly Measured[] = [
     { through: 'stage', bytes: 8e9 },
   ),
   append('each', 10, [...SYNCED, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust 10 threads']),
-  append('none', 1, [...BUFFERED, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust']),
-  append('none', 100, [...BUFFERED, ...WALRUS, 'js log', 'rocksdb']),
-  append('200ms', 1000, [...BUFFERED, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust 10 threads']),
-  append('none', 1, [...BUFFERED, ...WALRUS, 'js log', ...DATABASES, 'walrus-rust'], {
+  append('none', 1, [...BRIEF, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust']),
+  append('none', 100, [...BRIEF, ...WALRUS, 'js log', 'rocksdb']),
+  append('200ms', 1000, [...BRIEF, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust 10 threads']),
+  append('none', 1, [...BRIEF, ...WALRUS, 'js log', ...DATABASES, 'walrus-rust'], {
     batch: 256,
   }),
-  append('none', 1, [...BUFFERED, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust'], { batch: 2000 }),
+  append('none', 1, [...BRIEF, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust'], { batch: 2000 }),
   append('each', 1, [...BULK, ...WALRUS, 'js log', ...DATABASES, 'walrus-rust'], {
     batch: 256,
     isSmoke: true,
