@@ -1,4 +1,5 @@
 /** What many runs come to, in words. */
+import { ACTIONS_OF } from '../properties/actions.ts';
 import type { Played } from './seed.ts';
 
 export class Summary {
@@ -7,6 +8,7 @@ export class Summary {
   private events = 0;
   private readonly calls = new Map<string, number>();
   private readonly faults = new Map<string, number>();
+  private readonly actions = new Map<string, number>();
   private readonly evaluations = new Map<string, number>();
   private readonly probes = new Map<string, number>();
 
@@ -17,6 +19,7 @@ export class Summary {
     this.events += outcome.events;
     addAll(this.calls, outcome.calls);
     addAll(this.faults, outcome.faults);
+    addAll(this.actions, outcome.actions);
     addAll(this.evaluations, outcome.evaluations);
     addAll(this.probes, outcome.probes);
   }
@@ -37,8 +40,24 @@ export class Summary {
       `calls        ${count(total(this.calls))}: ${listed(this.calls)}`,
       `faults       ${count(total(this.faults))}: ${listed(this.faults)}`,
       `checks       ${count(total(this.evaluations))}: ${listed(this.evaluations)}`,
+      `actions      ${this.coverage()}`,
       `probes       ${listed(this.probes)}`,
     ];
+  }
+
+  /** Which actions of the specifications the runs took. */
+  private coverage(): string {
+    const parts: string[] = [];
+    const untaken: string[] = [];
+    for (const [spec, names] of Object.entries(ACTIONS_OF)) {
+      const missing = names.filter((name) => !this.actions.has(name));
+      // Raft's are counted in some of many runs.
+      if (missing.length === names.length) continue;
+      parts.push(`${names.length - missing.length} of ${names.length} of ${spec}`);
+      untaken.push(...missing);
+    }
+    if (untaken.length === 0) return parts.join(', ');
+    return `${parts.join(', ')}; not taken: ${untaken.join(', ')}`;
   }
 }
 
