@@ -38,7 +38,9 @@ CONSTANTS
   InitialLogs,      \* what the metadata log may start with, applied by everybody; {<<>>} for a new cluster
   None              \* no node
 
+Segment(t, i) == <<t, i>>
 Segments == Topics \X SegmentIds
+PerSegment(value) == [s \in Segments |-> value]
 
 VARIABLES
   (* The metadata *)
@@ -82,10 +84,21 @@ history   == <<assigned, writers, appended, acked>>
 reading   == <<pending, delivered>>
 vars == <<metadata, knowledge, lives, disk, writing, network, history, reading>>
 
-\* The network is a set. A trace, which has an order, puts a sequence in its place (TraceDistributedLog).
+\* What only grows is a set. A trace, which has an order, puts other things in its place (TraceDistributedLog).
 NoMessages == {}
 InFlight == messages
 Puts(m) == messages' = messages \cup {m}
+
+NoProposals == {}
+IsProposed(p) == p \in proposals
+Proposes(p) == proposals' = proposals \cup {p}
+
+NoneAppended == {}
+Appends(r) == appended' = appended \cup {r}
+
+NoneAcked == {}
+AckedIn(s) == {a \in acked : a.segment = s}
+Acks(s, new) == acked' = acked \cup new
 
 Min(a, b) == IF a < b THEN a ELSE b
 Max(a, b) == IF a < b THEN b ELSE a
@@ -101,7 +114,7 @@ NoSegment == [state |-> "none", epoch |-> 0, owner |-> None, boot |-> 0,
 NoMetadata ==
   [nodes    |-> [n \in Nodes |-> [boot |-> 0, incarnation |-> 0]],
    topics   |-> {},
-   segments |-> [s \in Segments |-> NoSegment],
+   segments |-> PerSegment(NoSegment),
    cursors  |-> [t \in Topics |-> [g \in Groups |-> 0]]]
 
 \* A segment granted at `index`: to the owner's life and the replicas' disks that registered last.
@@ -116,14 +129,14 @@ Fits(state, c) ==
   CASE c.kind = "RegisterNode" -> TRUE
     [] c.kind = "CreateTopic" -> c.topic \notin state.topics /\ \A m \in c.replicas : Registered(state, m)
     [] c.kind = "SealSegment" ->
-         LET g == state.segments[c.topic, c.segment] IN
+         LET g == state.segments[Segment(c.topic, c.segment)] IN
          g.state \in {"open", "fenced"} /\ g.epoch = c.epoch /\ \A m \in c.nextReplicas : Registered(state, m)
     [] c.kind = "FenceSegment" ->
-         LET g == state.segments[c.topic, c.segment] IN
+         LET g == state.segments[Segment(c.topic, c.segment)] IN
          g.state \in {"open", "fenced"} /\ g.epoch = c.expectedEpoch /\ Registered(state, c.recoverer)
     [] c.kind = "AdvanceCursor" -> c.topic \in state.topics /\ state.cursors[c.topic][c.group] = c.expected
     [] c.kind = "RestoreReplica" ->
-         LET g == state.segments[c.topic, c.segment] IN
+         LET g == state.segments[Segment(c.topic, c.segment)] IN
          \* A late one names a disk that has been replaced since.
          g.state = "sealed" /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
     [] c.kind = "Noop" -> FALSE
@@ -135,19 +148,19 @@ ApplyTo(state, index, c) ==
          [state EXCEPT !.nodes[c.node] = [boot |-> c.boot, incarnation |-> c.incarnation]]
     [] c.kind = "CreateTopic" ->
          [state EXCEPT !.topics = @ \cup {c.topic},
-                       !.segments[c.topic, 1] = Opened(state, index, c.owner, c.replicas, 0)]
+                       !.segments[Segment(c.topic, 1)] = Opened(state, index, c.owner, c.replicas, 0)]
     [] c.kind = "SealSegment" ->
-         LET g == state.segments[c.topic, c.segment] IN
-         [state EXCEPT !.segments[c.topic, c.segment] = [g EXCEPT !.state = "sealed", !.count = c.count],
-                       !.segments[c.topic, c.segment + 1] =
+         LET g == state.segments[Segment(c.topic, c.segment)] IN
+         [state EXCEPT !.segments[Segment(c.topic, c.segment)] = [g EXCEPT !.state = "sealed", !.count = c.count],
+                       !.segments[Segment(c.topic, c.segment + 1)] =
                           Opened(state, index, c.nextOwner, c.nextReplicas, g.base + c.count)]
     [] c.kind = "FenceSegment" ->
-         [state EXCEPT !.segments[c.topic, c.segment] =
+         [state EXCEPT !.segments[Segment(c.topic, c.segment)] =
             [@ EXCEPT !.state = "fenced", !.epoch = index,
                       !.owner = c.recoverer, !.boot = state.nodes[c.recoverer].boot]]
     [] c.kind = "AdvanceCursor" -> [state EXCEPT !.cursors[c.topic][c.group] = c.next]
     [] c.kind = "RestoreReplica" ->
-         [state EXCEPT !.segments[c.topic, c.segment].replicas[c.node] = c.incarnation]
+         [state EXCEPT !.segments[Segment(c.topic, c.segment)].replicas[c.node] = c.incarnation]
 
 Nobody == [node |-> None, boot |-> 0, sequence |-> 0]
 Noop == [origin |-> Nobody, command |-> [kind |-> "Noop"]]
@@ -205,17 +218,21 @@ RecoveredCounts(n, s) ==
       isLongest(k) == IsMajority({m \in promisers : promises[n][s][m] <= k}, replicas)
   IN {k \in {promises[n][s][m] : m \in promisers} : isLongest(k) /\ HeldByMajority(n, s, k)}
 
+\* How many of its first records a majority of the replicas holds durably.
+HeldEnd(n, s) == Longest({0} \cup {k \in 1 .. Len(records[n][s]) : HeldByMajority(n, s, k)})
+
+KnownSegments(n, t) == {i \in SegmentIds : Grant(n, Segment(t, i)).state # "none"}
+
 \* The offset before which n knows all records of the topic to be safe.
 KnownEnd(n, t) ==
-  LET ids == {i \in SegmentIds : Grant(n, <<t, i>>).state # "none"} IN
+  LET ids == KnownSegments(n, t) IN
   IF ids = {} THEN 0
-  ELSE LET last == Longest(ids) g == Grant(n, <<t, last>>) IN g.base + watermark[n][<<t, last>>]
+  ELSE LET s == Segment(t, Longest(ids)) IN Grant(n, s).base + watermark[n][s]
 
 --------------------------------------------------------------------------------
 (* Init *)
 
 NoReports == [m \in Nodes |-> -1]
-PerSegment(value) == [s \in Segments |-> value]
 
 Init ==
   /\ log \in InitialLogs
@@ -236,11 +253,11 @@ Init ==
   /\ promises = [n \in Nodes |-> PerSegment(NoReports)]
   /\ pending = [n \in Nodes |-> {}]
   /\ messages = NoMessages
-  /\ proposals = {}
+  /\ proposals = NoProposals
   /\ assigned = PerSegment(<<>>)
   /\ writers = PerSegment({})
-  /\ appended = {}
-  /\ acked = {}
+  /\ appended = NoneAppended
+  /\ acked = NoneAcked
   /\ delivered = [t \in Topics |-> [g \in Groups |-> <<>>]]
 
 --------------------------------------------------------------------------------
@@ -251,17 +268,17 @@ MayPropose(n, c) ==
   CASE c.kind = "RegisterNode" -> c.node = n /\ c.boot = boot[n] /\ c.incarnation = incarnation[n]
     [] c.kind = "CreateTopic" -> c.owner \in c.replicas
     [] c.kind = "SealSegment" ->
-         LET s == <<c.topic, c.segment>> IN
+         LET s == Segment(c.topic, c.segment) IN
          /\ c.nextOwner \in c.nextReplicas
          /\ c.epoch = Grant(n, s).epoch
          /\ \/ Owns(n, s) /\ stopped[n][s] /\ c.count = End(n, s) /\ watermark[n][s] = c.count
             \/ Recovers(n, s) /\ c.count \in RecoveredCounts(n, s)
     [] c.kind = "FenceSegment" ->  \* a suspicion is enough, and it may be wrong
-         LET g == Grant(n, <<c.topic, c.segment>>) IN
+         LET g == Grant(n, Segment(c.topic, c.segment)) IN
          g.state \in {"open", "fenced"} /\ g.epoch = c.expectedEpoch /\ c.recoverer \in DOMAIN g.replicas
     [] c.kind = "AdvanceCursor" -> c.expected < c.next /\ c.next <= KnownEnd(n, c.topic)
     [] c.kind = "RestoreReplica" ->
-         LET s == <<c.topic, c.segment>> IN
+         LET s == Segment(c.topic, c.segment) IN
          /\ c.node = n /\ c.incarnation = incarnation[n]
          /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
          /\ durable[n][s] >= Grant(n, s).count
@@ -271,12 +288,12 @@ ProposeCommand(n, p) ==
   /\ up[n]
   /\ p.origin.node = n /\ p.origin.boot = boot[n]
   /\ MayPropose(n, p.command)
-  /\ proposals' = proposals \cup {p}
+  /\ Proposes(p)
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, messages, history, reading>>
 
 \* Raft commits a proposal, late, twice or in another order; or an entry of its own.
 CommitCommand(p) ==
-  /\ p \in proposals \cup {Noop}
+  /\ p # Noop => IsProposed(p)
   /\ log' = Append(log, p)
   /\ meta' = ApplyTo(meta, Len(log) + 1, p.command)
   /\ UNCHANGED <<knowledge, lives, disk, writing, history, reading>>
@@ -294,12 +311,15 @@ OwnPromises(n, new) ==
   [promised EXCEPT ![n] = [s \in Segments |->
      LET g == new.segments[s] IN IF g.state = "open" /\ GrantedTo(n, g) THEN Max(@[s], g.epoch) ELSE @[s]]]
 
+\* What node n knows after the next command.
+NextView(n) == ApplyTo(view[n], applied[n] + 1, log[applied[n] + 1].command)
+
 \* Node n applies the next command. If that moved a cursor and n asked for it, n may deliver the records.
 ApplyCommand(n) ==
   /\ up[n] /\ applied[n] < Len(log)
   /\ LET p == log[applied[n] + 1]
          c == p.command
-         new == ApplyTo(view[n], applied[n] + 1, c)
+         new == NextView(n)
      IN
      /\ applied' = [applied EXCEPT ![n] = @ + 1]
      /\ view' = [view EXCEPT ![n] = new]
@@ -348,17 +368,14 @@ IsNew(r) == r \notin appended
 \* An owner that stopped never starts again: a proposal to seal may commit much later.
 MayAppend(n, s) == lease[n] /\ ~stopped[n][s]
 
-\* An owner that has promised a higher epoch is owner no more, though it may not know it yet.
-KeepsPromise(n, s) == promised[n][s] <= Grant(n, s).epoch
-
 \* The owner decides that r is the next record, and writes it down. It is not durable yet.
 AppendRecord(n, s, r) ==
   /\ Owns(n, s)
   /\ MayAppend(n, s)
-  /\ KeepsPromise(n, s)
+  /\ promised[n][s] <= Grant(n, s).epoch
   /\ IsNew(r)
   /\ records' = [records EXCEPT ![n][s] = Append(@, r)]
-  /\ appended' = appended \cup {r}
+  /\ Appends(r)
   /\ writers' = [writers EXCEPT ![s] = @ \cup {<<Grant(n, s).epoch, n, boot[n]>>}]
   /\ assigned' = [assigned EXCEPT ![s] = IF Len(@) = Len(records[n][s]) THEN Append(@, r) ELSE @]
   /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, promised, durablePromise, writing, acked, reading>>
@@ -369,10 +386,13 @@ SyncChoices(n) ==
      /\ durable[n][s] <= upTo[s].end /\ upTo[s].end <= Len(records[n][s])
      /\ durablePromise[n][s] <= upTo[s].promised /\ upTo[s].promised <= promised[n][s]}
 
+Ends(upTo) == [s \in Segments |-> upTo[s].end]
+Promises(upTo) == [s \in Segments |-> upTo[s].promised]
+
 SyncCompleted(n, upTo) ==
   /\ up[n]
-  /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> upTo[s].end]]
-  /\ durablePromise' = [durablePromise EXCEPT ![n] = [s \in Segments |-> upTo[s].promised]]
+  /\ durable' = [durable EXCEPT ![n] = Ends(upTo)]
+  /\ durablePromise' = [durablePromise EXCEPT ![n] = Promises(upTo)]
   /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, promised, writing, history, reading>>
 
 \* Whose turn it is to bring records to the replicas: the owner's, or a recoverer's to whom a majority has promised.
@@ -445,10 +465,10 @@ MayAdvance(n, s) == Owns(n, s)
 \* The owner finds that a majority has more.
 AdvanceHighWatermark(n, s) ==
   /\ MayAdvance(n, s)
-  /\ LET k == Longest({0} \cup {k \in 1 .. Len(records[n][s]) : HeldByMajority(n, s, k)}) IN
+  /\ LET k == HeldEnd(n, s) IN
      /\ k > watermark[n][s]
      /\ watermark' = [watermark EXCEPT ![n][s] = k]
-     /\ acked' = acked \cup {[segment |-> s, index |-> i, record |-> records[n][s][i + 1]] : i \in 0 .. k - 1}
+     /\ Acks(s, {[segment |-> s, index |-> i, record |-> records[n][s][i + 1]] : i \in 0 .. k - 1})
   /\ UNCHANGED <<metadata, knowledge, lives, disk, stopped, reported, promises, assigned, writers, appended, reading>>
 
 \* A client is told OK. Nothing changes: `acked` has had the record from the moment on when this became possible.
@@ -559,9 +579,9 @@ DeliverRecord(n, t, g, offset) ==
 \* FETCH answers, at any replica, with a record that it has and knows to be safe. Nothing changes.
 ReadRecord(n, t, offset) ==
   /\ up[n]
-  /\ \E i \in SegmentIds :
-       LET s == <<t, i>> g == Grant(n, s) safe == IF g.state = "sealed" THEN g.count ELSE watermark[n][s] IN
-       g.state # "none" /\ g.base <= offset /\ offset - g.base < Min(safe, End(n, s))
+  /\ \E i \in KnownSegments(n, t) :
+       LET s == Segment(t, i) g == Grant(n, s) safe == IF g.state = "sealed" THEN g.count ELSE watermark[n][s] IN
+       g.base <= offset /\ offset - g.base < Min(safe, End(n, s))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, history, reading>>
 
 --------------------------------------------------------------------------------
@@ -585,6 +605,8 @@ KeptChoices(n) ==
      /\ DurableEnd(n, s) <= kept[s].end /\ kept[s].end <= Len(records[n][s])
      /\ durablePromise[n][s] <= kept[s].promised /\ kept[s].promised <= promised[n][s]}
 
+Beginnings(sequences, ends) == [s \in Segments |-> SubSeq(sequences[s], 1, ends[s])]
+
 \* Another life begins: with what was kept, and with the metadata as of some time before the crash.
 Restart(n, kept, index) ==
   /\ ~up[n]
@@ -593,10 +615,10 @@ Restart(n, kept, index) ==
   /\ boot' = [boot EXCEPT ![n] = @ + 1]
   /\ applied' = [applied EXCEPT ![n] = index]
   /\ view' = [view EXCEPT ![n] = StateAt(log, index)]
-  /\ records' = [records EXCEPT ![n] = [s \in Segments |-> SubSeq(@[s], 1, kept[s].end)]]
-  /\ durable' = [durable EXCEPT ![n] = [s \in Segments |-> kept[s].end]]
-  /\ promised' = [promised EXCEPT ![n] = [s \in Segments |-> kept[s].promised]]
-  /\ durablePromise' = [durablePromise EXCEPT ![n] = [s \in Segments |-> kept[s].promised]]
+  /\ records' = [records EXCEPT ![n] = Beginnings(@, Ends(kept))]
+  /\ durable' = [durable EXCEPT ![n] = Ends(kept)]
+  /\ promised' = [promised EXCEPT ![n] = Promises(kept)]
+  /\ durablePromise' = [durablePromise EXCEPT ![n] = Promises(kept)]
   /\ UNCHANGED <<metadata, lease, incarnation, writing, history, reading>>
 
 \* The disk of a dead node is lost; it comes back under the same number with an empty one.
@@ -667,7 +689,7 @@ Spec == Init /\ [][Next]_vars
 --------------------------------------------------------------------------------
 (* What must hold. The same names, with the same sentences, are in properties/. *)
 
-Last(t) == Longest({0} \cup {i \in SegmentIds : meta.segments[t, i].state # "none"})
+Last(t) == Longest({0} \cup {i \in SegmentIds : meta.segments[Segment(t, i)].state # "none"})
 
 \* The disk that the metadata counts on for this replica is gone.
 Lost(s, m) == meta.segments[s].replicas[m] # incarnation[m]
@@ -677,7 +699,13 @@ Holds(m, s, k) == durable[m][s] >= k /\ SubSeq(records[m][s], 1, Min(k, Len(reco
 \* How many records of the segment are safe, and will be read.
 Decided(s) ==
   IF meta.segments[s].state = "sealed" THEN meta.segments[s].count
-  ELSE Cardinality({a.index : a \in {a \in acked : a.segment = s}})
+  ELSE Cardinality({a.index : a \in AckedIn(s)})
+
+\* What is looked at: segments, their places in the metadata, topics with their readers. All of them; a trace, which begins
+\* in a good state, looks at what the last step changed (TraceDistributedLog).
+Watched == Segments
+WatchedPlaces == Topics \X SegmentIds
+WatchedTopics == Topics
 
 \* Every variable has values of its kind; what is durable was written, and what is promised durably was promised.
 TypeInv ==
@@ -685,7 +713,7 @@ TypeInv ==
        /\ applied[n] \in 0 .. Len(log)
        /\ up[n] \in BOOLEAN /\ lease[n] \in BOOLEAN
        /\ boot[n] \in Nat \ {0} /\ incarnation[n] \in Nat \ {0}
-       /\ \A s \in Segments :
+       /\ \A s \in Watched :
             /\ durable[n][s] \in 0 .. Len(records[n][s])
             /\ promised[n][s] \in 0 .. Len(log) /\ durablePromise[n][s] \in 0 .. promised[n][s]
             /\ watermark[n][s] \in 0 .. Len(records[n][s])
@@ -694,65 +722,73 @@ TypeInv ==
 
 \* An acknowledged record is durable on a majority of its segment's replicas, but for disks that are lost since.
 AckedIsDurableInv ==
-  \A a \in acked :
-    LET replicas == DOMAIN meta.segments[a.segment].replicas
-        has(m) == durable[m][a.segment] > a.index /\ records[m][a.segment][a.index + 1] = a.record
-    IN IsMajority({m \in replicas : Lost(a.segment, m) \/ has(m)}, replicas)
+  \A s \in Watched : \A a \in AckedIn(s) :
+    LET replicas == DOMAIN meta.segments[s].replicas
+        has(m) == durable[m][s] > a.index /\ records[m][s][a.index + 1] = a.record
+    IN IsMajority({m \in replicas : Lost(s, m) \/ has(m)}, replicas)
 
 \* The count of a sealed segment is the number of its records: every acknowledged record is inside, and a majority of its
 \* replicas has them all durably, but for lost disks.
 SealedExactInv ==
-  \A s \in Segments : meta.segments[s].state = "sealed" =>
+  \A s \in Watched : meta.segments[s].state = "sealed" =>
     LET count == meta.segments[s].count replicas == DOMAIN meta.segments[s].replicas IN
     /\ count <= Len(assigned[s])
-    /\ \A a \in acked : a.segment = s => a.index < count
+    /\ \A a \in AckedIn(s) : a.index < count
     /\ IsMajority({m \in replicas : Lost(s, m) \/ Holds(m, s, count)}, replicas)
 
 \* A segment has one writer: one life of one process, under one epoch.
-SingleWriterInv == \A s \in Segments : Cardinality(writers[s]) <= 1
+SingleWriterInv == \A s \in Watched : Cardinality(writers[s]) <= 1
 
 \* There is nothing in segments that are not open yet.
 NoWritesPastOpenInv ==
-  \A s \in Segments : meta.segments[s].state = "none" =>
+  \A s \in Watched : meta.segments[s].state = "none" =>
     assigned[s] = <<>> /\ \A n \in Nodes : records[n][s] = <<>>
 
 \* Offsets are dense: a segment begins where the one before it ends. Every replica holds a prefix of one sequence, in which
 \* no record is twice, and what readers may see is a part that is decided.
+Follows(g, before) == g.base = before.base + before.count
+AppendedOnce ==
+  \A s, u \in Segments : \A i \in DOMAIN assigned[s], j \in DOMAIN assigned[u] :
+    <<s, i>> # <<u, j>> => assigned[s][i] # assigned[u][j]
+
 SequentialOrderInv ==
-  /\ \A t \in Topics, i \in SegmentIds : 1 < i /\ i <= Last(t) =>
-       meta.segments[t, i].base = meta.segments[t, i - 1].base + meta.segments[t, i - 1].count
-  /\ \A n \in Nodes, s \in Segments :
+  /\ \A place \in WatchedPlaces :
+       LET t == place[1] i == place[2] IN
+       1 < i /\ i <= Last(t) => Follows(meta.segments[Segment(t, i)], meta.segments[Segment(t, i - 1)])
+  /\ \A n \in Nodes, s \in Watched :
        /\ Len(records[n][s]) <= Len(assigned[s])
        /\ records[n][s] = SubSeq(assigned[s], 1, Len(records[n][s]))
        /\ watermark[n][s] <= Decided(s)
-  /\ \A s, u \in Segments : \A i \in DOMAIN assigned[s], j \in DOMAIN assigned[u] :
-       <<s, i>> # <<u, j>> => assigned[s][i] # assigned[u][j]
+  /\ AppendedOnce
 
 \* No cursor passes the end of what is decided, in the metadata and as any node knows it.
-DecidedEnd(t) == IF Last(t) = 0 THEN 0 ELSE meta.segments[t, Last(t)].base + Decided(<<t, Last(t)>>)
+DecidedEnd(t) ==
+  IF Last(t) = 0 THEN 0 ELSE LET s == Segment(t, Last(t)) IN meta.segments[s].base + Decided(s)
 CursorBoundsInv ==
-  \A t \in Topics, g \in Groups :
+  \A t \in WatchedTopics, g \in Groups :
     /\ meta.cursors[t][g] <= DecidedEnd(t)
     /\ \A n \in Nodes : view[n].cursors[t][g] <= meta.cursors[t][g]
 
+IsInjective(sequence) == \A i, j \in DOMAIN sequence : i # j => sequence[i] # sequence[j]
+
 \* No record is delivered twice to a group, and none that its cursor has not passed.
 DeliveredOnceInv ==
-  \A t \in Topics, g \in Groups : \A i \in DOMAIN delivered[t][g] :
-    /\ delivered[t][g][i] < meta.cursors[t][g]
-    /\ \A j \in DOMAIN delivered[t][g] : i # j => delivered[t][g][i] # delivered[t][g][j]
+  \A t \in WatchedTopics, g \in Groups :
+    /\ \A i \in DOMAIN delivered[t][g] : delivered[t][g][i] < meta.cursors[t][g]
+    /\ IsInjective(delivered[t][g])
 
 \* Topics, segments and cursors refer to each other; all segments of a topic but the last are sealed; epochs are unique.
 DomainConsistencyInv ==
-  /\ \A t \in Topics :
+  /\ \A t \in WatchedTopics :
        /\ (t \in meta.topics) <=> (Last(t) > 0)
-       /\ \A i \in SegmentIds :
-            LET g == meta.segments[t, i] IN
-            /\ i < Last(t) => g.state = "sealed"
-            /\ i = Last(t) => g.state \in {"open", "fenced"}
-            /\ i > Last(t) => g.state = "none"
-            /\ i <= Last(t) => g.owner \in DOMAIN g.replicas /\ g.epoch \in 1 .. Len(log)
        /\ \A g \in Groups : meta.cursors[t][g] > 0 => t \in meta.topics
-  /\ \A s, u \in Segments : s # u /\ meta.segments[s].epoch = meta.segments[u].epoch => meta.segments[s].epoch = 0
+  /\ \A place \in WatchedPlaces :
+       LET t == place[1] i == place[2] s == Segment(t, i) g == meta.segments[s] IN
+       /\ i < Last(t) => g.state = "sealed"
+       /\ i = Last(t) => g.state \in {"open", "fenced"}
+       /\ i > Last(t) => g.state = "none"
+       /\ i <= Last(t) => g.owner \in DOMAIN g.replicas /\ g.epoch \in 1 .. Len(log)
+       /\ \A u \in Segments : s # u /\ g.epoch = meta.segments[u].epoch => g.epoch = 0
 
 \* Each node's knowledge is an earlier state of the metadata.
 ViewIsPastInv == \A n \in Nodes : view[n] = IF applied[n] = Len(log) THEN meta ELSE StateAt(log, applied[n])
@@ -799,7 +835,7 @@ FailoverProgress ==
 
 RECURSIVE DecidedRecords(_, _)
 DecidedRecords(t, i) ==
-  IF i = 0 THEN <<>> ELSE DecidedRecords(t, i - 1) \o SubSeq(assigned[t, i], 1, Decided(<<t, i>>))
+  IF i = 0 THEN <<>> ELSE DecidedRecords(t, i - 1) \o SubSeq(assigned[Segment(t, i)], 1, Decided(Segment(t, i)))
 
 Abstract == INSTANCE AbstractLog WITH
   topics <- meta.topics,

@@ -6,8 +6,13 @@
 (*   here            event of impl/core/trace.ts                                                                *)
 (*   line.e, line.n  name, node                                                                                 *)
 (*   line.s          segment, <<topic, number>>                                                                 *)
-(*   line.m          place of the message that is handled, or answered, among all that were sent; 0 if none     *)
+(*   line.m          place of the message that is handled, or answered, among all that were sent; of a command, *)
+(*                   place of its proposal; 0 if there is none                                                  *)
 (*   all others      as in the event, names replaced by numbers                                                 *)
+(*                                                                                                              *)
+(* To follow it is linear in its length, because nothing is looked at as a whole that changes in one place.     *)
+(* Where the specification has sets that only grow, or says something of all segments, this module says the     *)
+(* same of a sequence, of a part; each such definition says why it is the same, or allows less.                 *)
 EXTENDS DistributedLog, TraceReader, TLC
 
 TraceNodes == 1..Header.nodes
@@ -18,142 +23,252 @@ TraceRecords == 1..Header.records
 TraceInitialLogs == {<<>>}
 TraceNone == 0
 
+\* Segments by numbers: TLC finds the place of a number in a function at once, that of a pair by looking for it.
+TraceSegment(t, i) == (t - 1) * Header.segments + i
+TraceSegments == 1..Header.topics * Header.segments
+TracePerSegment(value) == Listed([s \in Segments |-> value])
+PlaceOf(s) == <<(s - 1) \div Header.segments + 1, ((s - 1) % Header.segments) + 1>>
+
 VARIABLES
   trace,   \* which one
   next,    \* the number of its next event
   states,  \* the metadata after each command of the log, so that it need not be found again
-  begun    \* nodes that have started once
+  begun,   \* nodes that have started once
+  watched  \* what the last step changed, for the invariants
 
 Line == Traces[trace][next]
-TraceView == <<trace, next, Evaluated(<<meta, view, durable, promised, durablePromise, writing>>)>>
+Nowhere == [segments |-> {}, places |-> {}, topics |-> {}, appends |-> FALSE]
 
-\* In the place of the set of messages a sequence; of all of them the one that the line speaks of can be taken.
-TraceNoMessages == <<>>
-TracePuts(m) == messages' = Append(messages, Keep(m))
-TraceInFlight == IF Line.m \in DOMAIN messages THEN {Kept(messages[Line.m])} ELSE {}
-Message == Kept(messages[Line.m])
-HasMessage == Line.m \in DOMAIN messages
+\* Whether the invariants are looked at.
+Watching == Header.invariants
 
-TraceStateAt(commands, index) == IF index = 0 THEN NoMetadata ELSE Kept(states[index])
+\* Sequences in the place of sets. Of all messages, the one that the line speaks of can be taken; of all proposals, the one
+\* that it names can be committed.
+TraceNothing == 0
+TracePuts(m) == messages' = Pushed(messages, m)
+HasMessage == Line.m \in 1..Length(messages)
+Message == At(messages, Line.m)
+TraceInFlight == IF HasMessage THEN {Message} ELSE {}
+TraceProposes(p) == proposals' = Pushed(proposals, p)
+TraceIsProposed(p) == Line.m \in 1..Length(proposals) /\ p = At(proposals, Line.m)
+
+\* Records are numbered as they are appended: none that is greater than the last one was appended before.
+TraceIsNew(r) == r > appended
+TraceAppends(r) == appended' = r
+
+\* By segment. No action asks for it: only the invariants do.
+TraceNoneAcked == PerSegment({})
+TraceAckedIn(s) == acked[s]
+TraceAcks(s, new) == IF Watching THEN acked' = [acked EXCEPT ![s] = @ \cup new] ELSE UNCHANGED acked
+
+\* A node's view is the state after the command that it applied last, so its next view is the one after the next.
+TraceStateAt(commands, index) == IF index = 0 THEN NoMetadata ELSE At(states, index)
+TraceNextView(n) == At(states, applied[n] + 1)
+
+\* What is known of a grant ends with it, and that of grants which are as they were does not.
+TraceRenewed(n, new, table, fresh) ==
+  LET ended == {s \in Differing(view[n].segments, new.segments) : new.segments[s].epoch # Grant(n, s).epoch} IN
+  IF ended = {} THEN table ELSE [table EXCEPT ![n] = Overlaid(@, [s \in ended |-> fresh])]
+\* What was granted to this life of n before, it promised when it heard of it.
+TraceOwnPromises(n, new) ==
+  LET granted == {s \in Differing(view[n].segments, new.segments) :
+                    new.segments[s].state = "open" /\ GrantedTo(n, new.segments[s])}
+  IN IF granted = {} THEN promised
+     ELSE [promised EXCEPT ![n] = Overlaid(@, [s \in granted |-> Max(@[s], new.segments[s].epoch)])]
+
+\* A watermark can only be where somebody's copy ends.
+TraceHeldEnd(n, s) ==
+  LET ends == {Min(EndOf(n, s, m), Len(records[n][s])) : m \in DOMAIN Grant(n, s).replicas} IN
+  Greatest({0} \cup {k \in ends : k > 0 /\ HeldByMajority(n, s, k)})
+
+\* Of the segments that n knows, the one that the line names: to begin with the last for a cursor that moves, else the one
+\* that is read. A cursor may go as far in an earlier one as that one's end, and in the last one farther.
+TraceKnownSegments(n, t) == {i \in {Line.i} : Grant(n, Segment(t, i)).state # "none"}
+
+\* What survives, a sync or a crash, is told here as two sequences.
+TraceEnds(upTo) == upTo.end
+TracePromises(upTo) == upTo.promised
+TraceBeginnings(sequences, ends) == Listed([s \in Segments |-> SubSeq(sequences[s], 1, ends[s])])
 
 -----------------------------------------------------------------------------
-Changed(changes, s) == {i \in DOMAIN changes : changes[i].s = s}
-\* What the event says of each segment, or what was. What the code calls the durable end is DurableEnd: it has cut off what
-\* lies beyond a seal, and here that is only looked away from.
-UpTo(n, changes) ==
-  [s \in Segments |->
-     LET about == Changed(changes, s) IN
-     IF about = {} THEN [end |-> durable[n][s], promised |-> durablePromise[n][s]]
-     ELSE LET i == CHOOSE i \in about : TRUE IN
-          [end |-> IF changes[i].end = DurableEnd(n, s) THEN durable[n][s] ELSE changes[i].end,
-           promised |-> changes[i].promised]]
+\* What changes say of segments, as functions of those that they speak of.
+At1(change) == Segment(change.s[1], change.s[2])
+Spoken(changes) == {At1(changes[i]) : i \in DOMAIN changes}
+About(changes, s) == changes[CHOOSE i \in DOMAIN changes : At1(changes[i]) = s]
+
+\* What the event says is durable, and what was. What the code calls the durable end is DurableEnd: it has cut off what lies
+\* beyond a seal, and here that is only looked away from.
+Synced(n, changes) ==
+  LET spoken == Spoken(changes)
+      ends == [s \in spoken |-> LET end == About(changes, s).end IN IF end = DurableEnd(n, s) THEN durable[n][s] ELSE end]
+  IN [end |-> Overlaid(durable[n], ends),
+      promised |-> Overlaid(durablePromise[n], [s \in spoken |-> About(changes, s).promised])]
+\* Of segments that are not spoken of this is TypeInv.
+Durably(n, changes, upTo) ==
+  \A s \in Spoken(changes) :
+    /\ durable[n][s] <= upTo.end[s] /\ upTo.end[s] <= Len(records[n][s])
+    /\ durablePromise[n][s] <= upTo.promised[s] /\ upTo.promised[s] <= promised[n][s]
+
 \* Of a restart: what it does not speak of is gone.
 Survivors(changes) ==
-  [s \in Segments |->
-     LET about == Changed(changes, s) IN
-     IF about = {} THEN [end |-> 0, promised |-> 0]
-     ELSE LET i == CHOOSE i \in about : TRUE IN [end |-> changes[i].end, promised |-> changes[i].promised]]
-
-Durably(n, upTo) ==
-  \A s \in Segments :
-    /\ durable[n][s] <= upTo[s].end /\ upTo[s].end <= Len(records[n][s])
-    /\ durablePromise[n][s] <= upTo[s].promised /\ upTo[s].promised <= promised[n][s]
+  LET spoken == Spoken(changes) IN
+  [end |-> Overlaid(PerSegment(0), [s \in spoken |-> About(changes, s).end]),
+   promised |-> Overlaid(PerSegment(0), [s \in spoken |-> About(changes, s).promised])]
 Survived(n, kept) ==
   \A s \in Segments :
-    /\ DurableEnd(n, s) <= kept[s].end /\ kept[s].end <= Len(records[n][s])
-    /\ durablePromise[n][s] <= kept[s].promised /\ kept[s].promised <= promised[n][s]
+    /\ DurableEnd(n, s) <= kept.end[s] /\ kept.end[s] <= Len(records[n][s])
+    /\ durablePromise[n][s] <= kept.promised[s] /\ kept.promised[s] <= promised[n][s]
 
-FitIs(n, index, fits) == LET c == log[index].command IN c.kind # "Noop" => Fits(view[n], c) = fits
+\* What the action makes of it, and what the event says. All comparisons are written so, for Explanation.tla to tell.
+Is(name, expected, actual) == expected = actual
+
+FitIs(n, index, fits) ==
+  LET c == log[index].command IN c.kind # "Noop" => Is("fits", Fits(view[n], c), fits)
 \* The end of what n has of the segment, within the segment.
 EndIs(n, s, end) ==
-  LET g == Grant(n, s) IN end = IF g.state = "sealed" THEN Min(Len(records'[n][s]), g.count) ELSE Len(records'[n][s])
-EpochIs(n, s, epoch) == Grant(n, s).epoch = epoch
-
-\* Steps that send nothing.
-Acts(n, e, s, line) ==
-  \/ e = "CommitCommand"
-       /\ IF line.index = Len(log) + 1 THEN CommitCommand(line.proposal) /\ states' = Append(states, Keep(meta'))
-          ELSE log[line.index] = line.proposal /\ UNCHANGED <<vars, states>>
-  \/ e # "CommitCommand" /\ states' = states /\
-     \/ e = "ApplyCommand" /\ applied[n] + 1 = line.index
-          /\ FitIs(n, line.index, line.fits)
-          /\ ApplyCommand(n)
-     \/ e = "RestoreMetadata" /\ RestoreMetadata(n, line.index)
-     \/ e = "RenewLease" /\ RenewLease(n)
-     \/ e = "ExpireLease" /\ ExpireLease(n)
-     \/ e = "AppendRecord" /\ EpochIs(n, s, line.epoch) /\ Len(records[n][s]) = line.index /\ AppendRecord(n, s, line.record)
-     \/ e = "SyncCompleted" /\ \E upTo \in {UpTo(n, line.durable)} : Durably(n, upTo) /\ SyncCompleted(n, upTo)
-     \/ e = "HandleReplicate" /\ HasMessage /\ HandleReplicate(n, Message)
-          /\ promised'[n][s] = line.promised
-          /\ EndIs(n, s, line.end)
-     \/ e = "HandleReplicateAck" /\ HasMessage /\ HandleReplicateAck(n, Message)
-     \/ e = "AdvanceHighWatermark" /\ EpochIs(n, s, line.epoch) /\ AdvanceHighWatermark(n, s)
-          /\ watermark'[n][s] = line.highWatermark
-     \/ e = "AcknowledgeRecord" /\ EpochIs(n, s, line.epoch) /\ AcknowledgeRecord(n, s, line.index)
-     \/ e = "StopAppending" /\ EpochIs(n, s, line.epoch) /\ End(n, s) = line.end /\ StopAppending(n, s)
-     \/ e = "HandlePromiseRequest" /\ HandlePromiseRequest(n, s, line.epoch, line.sender)
-     \/ e = "HandlePromise" /\ HandlePromise(n, s, line.epoch, line.sender, line.durableEnd)
-     \/ e = "HandleCopy" /\ HasMessage /\ HandleCopy(n, Message)
-          /\ EndIs(n, s, line.end)
-     \/ e = "DeliverRecord" /\ DeliverRecord(n, line.t, line.group, line.offset)
-     \/ e = "ReadRecord" /\ ReadRecord(n, line.t, line.offset)
-     \/ e = "Crash" /\ Crash(n)
-     \/ e = "ReplaceDisk" /\ ReplaceDisk(n)
-     \/ e = "Restart" /\ \E kept \in {Survivors(line.ends)} :
-          Survived(n, kept) /\ Restart(n, kept, line.index) /\ boot'[n] = line.boot /\ incarnation[n] = line.incarnation
-
-Sends(n, e, s, line) ==
-  \/ e = "ProposeCommand" /\ ProposeCommand(n, line.proposal)
-  \/ e = "SendReplicate" /\ EpochIs(n, s, line.epoch) /\ ToldWatermark(n, s) = line.highWatermark
-       /\ SendReplicate(n, s, line.to, line.from, line.count)
-  \/ e = "SendReplicateAck" /\ AckedEnd(n, s) = line.durableEnd /\ SendReplicateAck(n, s, line.epoch, line.to)
-  \/ e = "SendPromiseRequest" /\ EpochIs(n, s, line.epoch) /\ SendPromiseRequest(n, s, line.to)
-  \/ e = "SendPromise" /\ DurableEnd(n, s) = line.durableEnd /\ SendPromise(n, s, line.epoch, line.to)
-  \/ e = "SendCopyRequest" /\ End(n, s) = line.from /\ SendCopyRequest(n, s, line.to)
-  \/ e = "SendCopy" /\ HasMessage /\ SendCopy(n, Message, line.count)
+  LET g == Grant(n, s) had == Len(records'[n][s]) IN
+  Is("end", IF g.state = "sealed" THEN Min(had, g.count) ELSE had, end)
+EpochIs(n, s, epoch) == Is("epoch", Grant(n, s).epoch, epoch)
 
 \* The first start of a node: the spec has them all running from the beginning.
 Begins(n, line) ==
-  /\ line.e = "Restart" /\ n \notin begun
-  /\ line.boot = boot[n] /\ line.incarnation = incarnation[n] /\ line.ends = <<>>
+  /\ Is("boot", boot[n], line.boot) /\ Is("incarnation", incarnation[n], line.incarnation) /\ Is("ends", <<>>, line.ends)
   /\ IF line.index = 0 THEN UNCHANGED vars ELSE RestoreMetadata(n, line.index) /\ UNCHANGED network
   /\ begun' = begun \cup {n}
 
+Quiet == UNCHANGED <<network, states, begun>>
+Sends == UNCHANGED <<states, begun>>
+
+Act(n, e, s, line) ==
+  CASE e = "SendReplicateAck" -> Is("durableEnd", AckedEnd(n, s), line.durableEnd) /\ SendReplicateAck(n, s, line.epoch, line.to) /\ Sends
+    [] e = "HandleReplicateAck" -> HasMessage /\ HandleReplicateAck(n, Message) /\ Quiet
+    [] e = "CommitCommand" ->
+         IF line.index > Len(log)
+         THEN Is("index", Len(log) + 1, line.index) /\ CommitCommand(line.proposal) /\ states' = Pushed(states, meta') /\ UNCHANGED <<network, begun>>
+         ELSE Is("proposal", log[line.index], line.proposal) /\ UNCHANGED vars /\ UNCHANGED <<states, begun>>
+    [] e = "ApplyCommand" ->
+         Is("index", applied[n] + 1, line.index) /\ FitIs(n, line.index, line.fits) /\ ApplyCommand(n) /\ Quiet
+    [] e = "SyncCompleted" ->
+         \E upTo \in {Synced(n, line.durable)} : Durably(n, line.durable, upTo) /\ SyncCompleted(n, upTo) /\ Quiet
+    [] e = "SendReplicate" ->
+         /\ EpochIs(n, s, line.epoch) /\ Is("highWatermark", ToldWatermark(n, s), line.highWatermark)
+         /\ SendReplicate(n, s, line.to, line.from, line.count) /\ Sends
+    [] e = "HandleReplicate" ->
+         HasMessage /\ HandleReplicate(n, Message) /\ Is("promised", promised'[n][s], line.promised) /\ EndIs(n, s, line.end) /\ Quiet
+    [] e = "ReadRecord" -> ReadRecord(n, line.t, line.offset) /\ Quiet
+    [] e = "AppendRecord" ->
+         EpochIs(n, s, line.epoch) /\ Is("index", Len(records[n][s]), line.index) /\ AppendRecord(n, s, line.record) /\ Quiet
+    [] e = "AcknowledgeRecord" -> EpochIs(n, s, line.epoch) /\ AcknowledgeRecord(n, s, line.index) /\ Quiet
+    [] e = "AdvanceHighWatermark" ->
+         EpochIs(n, s, line.epoch) /\ AdvanceHighWatermark(n, s) /\ Is("highWatermark", watermark'[n][s], line.highWatermark) /\ Quiet
+    [] e = "ProposeCommand" -> ProposeCommand(n, line.proposal) /\ Sends
+    [] e = "DeliverRecord" -> DeliverRecord(n, line.t, line.group, line.offset) /\ Quiet
+    [] e = "RenewLease" -> RenewLease(n) /\ Quiet
+    [] e = "ExpireLease" -> ExpireLease(n) /\ Quiet
+    [] e = "StopAppending" -> EpochIs(n, s, line.epoch) /\ Is("end", End(n, s), line.end) /\ StopAppending(n, s) /\ Quiet
+    [] e = "SendPromiseRequest" -> EpochIs(n, s, line.epoch) /\ SendPromiseRequest(n, s, line.to) /\ Sends
+    [] e = "HandlePromiseRequest" -> HandlePromiseRequest(n, s, line.epoch, line.sender) /\ Quiet
+    [] e = "SendPromise" -> Is("durableEnd", DurableEnd(n, s), line.durableEnd) /\ SendPromise(n, s, line.epoch, line.to) /\ Sends
+    [] e = "HandlePromise" -> HandlePromise(n, s, line.epoch, line.sender, line.durableEnd) /\ Quiet
+    [] e = "SendCopyRequest" -> Is("from", End(n, s), line.from) /\ SendCopyRequest(n, s, line.to) /\ Sends
+    [] e = "SendCopy" -> HasMessage /\ SendCopy(n, Message, line.count) /\ Sends
+    [] e = "HandleCopy" -> HasMessage /\ HandleCopy(n, Message) /\ EndIs(n, s, line.end) /\ Quiet
+    [] e = "RestoreMetadata" -> RestoreMetadata(n, line.index) /\ Quiet
+    [] e = "Crash" -> Crash(n) /\ Quiet
+    [] e = "ReplaceDisk" -> ReplaceDisk(n) /\ Quiet
+    [] e = "Restart" ->
+         IF n \notin begun THEN Begins(n, line) /\ UNCHANGED states
+         ELSE \E kept \in {Survivors(line.ends)} :
+                Survived(n, kept) /\ Restart(n, kept, line.index)
+                /\ Is("boot", boot'[n], line.boot) /\ Is("incarnation", incarnation[n], line.incarnation)
+                /\ Quiet
+
 \* Arguments are bound here, and not by definitions: under a prime those would be the ones of the next event.
 TraceStep ==
-  \E line \in {Line} : \E n \in {line.n}, e \in {line.e}, s \in {line.s} :
-    \/ Begins(n, line) /\ states' = states
-    \/ (e = "Restart" => n \in begun) /\ begun' = begun
-       /\ \/ Acts(n, e, s, line) /\ UNCHANGED network
-          \/ Sends(n, e, s, line) /\ states' = states
+  \E line \in {Line} : \E n \in {line.n}, e \in {line.e} : \E s \in {Segment(line.s[1], line.s[2])} : Act(n, e, s, line)
 
 TraceInit ==
-  /\ states = <<>>
+  /\ states = TraceNothing
   /\ Init
   /\ begun = {}
-  /\ trace \in DOMAIN Traces
-  /\ next = 1
-
-TraceNext ==
-  IF next > Len(Traces[trace]) THEN PrintT(<<"accepted", trace>>) /\ UNCHANGED <<vars, trace, next, states, begun>>
-  ELSE TraceStep /\ trace' = trace /\ next' = next + 1
+  /\ trace = 0
+  /\ next = 0
+  /\ watched = Nowhere
+  /\ Evaluated(vars)
 
 -----------------------------------------------------------------------------
-(* Of a refused trace: how far it could be followed, and what the acting node had then *)
+(* The invariants, at what a step changed.
 
-TellNext == PrintT(<<"next", next>>)
-TellState ==
-  next >= Header.stop =>
-    LET n == Traces[trace][Header.stop].n
-        s == Traces[trace][Header.stop].s
-    IN
-    PrintT(<<"state", next,
-      IF s \in Segments
-      THEN [grant |-> Grant(n, s), records |-> Len(records[n][s]), durable |-> durable[n][s], promised |-> promised[n][s],
-            durablePromise |-> durablePromise[n][s], watermark |-> watermark[n][s], stopped |-> stopped[n][s],
-            reported |-> reported[n][s], promises |-> promises[n][s], boot |-> boot[n], lease |-> lease[n]]
-      ELSE [up |-> up[n], boot |-> boot[n], lease |-> lease[n], applied |-> applied[n], log |-> Len(log),
-            durable |-> durable[n], promised |-> promised[n], pending |-> pending[n], cursors |-> view[n].cursors]>>)
+   Each says something of each segment s (or place, or topic), and what it says depends on nothing but: the variables at s;
+   the grants of s and of the segments before and after it; the last segment of the topic; incarnations. The first
+   state is good. So after a step only those can be bad of which something of this is another than before, and that is
+   not argued from the actions, but compared: whatever an action did, `Changes` has it. That a topic's segments are
+   sealed up to the last one, and none after it, is right everywhere if it is right beside each that changed. The last
+   state of each trace is looked at as a whole. *)
 
-TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next, states, begun>>
+Beside(s) == {u \in {s - 1, s, s + 1} : u \in Segments /\ PlaceOf(u)[1] = PlaceOf(s)[1]}
+Changes ==
+  LET grants == Differing(meta.segments, meta'.segments)
+      acks == Differing(acked, acked')
+      new == Differing(assigned, assigned')
+      tables == DifferingInside(records, records') \cup DifferingInside(durable, durable')
+           \cup DifferingInside(promised, promised') \cup DifferingInside(durablePromise, durablePromise')
+           \cup DifferingInside(watermark, watermark') \cup DifferingInside(stopped, stopped')
+           \cup DifferingInside(reported, reported') \cup DifferingInside(promises, promises')
+      readers == Differing(meta.cursors, meta'.cursors) \cup Differing(delivered, delivered')
+           \cup UNION {Differing(view[n].cursors, view'[n].cursors) : n \in Differing(applied, applied')}
+  IN [segments |-> IF incarnation' = incarnation
+                   THEN grants \cup acks \cup new \cup tables \cup Differing(writers, writers') ELSE Segments,
+      places |-> {PlaceOf(u) : u \in UNION {Beside(s) : s \in grants}},
+      topics |-> IF meta'.topics = meta.topics THEN readers \cup {PlaceOf(s)[1] : s \in grants \cup acks} ELSE Topics,
+      appends |-> new # {}]
+
+AtEnd == next > Len(Traces[trace])
+TraceWatched == IF AtEnd THEN Segments ELSE watched.segments
+TraceWatchedPlaces == IF AtEnd THEN Topics \X SegmentIds ELSE watched.places
+TraceWatchedTopics == IF AtEnd THEN Topics ELSE watched.topics
+TraceAppendedOnce == AtEnd \/ watched.appends => NothingTwice(assigned)
+TraceIsInjective(sequence) == NothingTwice(<<sequence>>)
+
+Keeps(name, invariant) == IF invariant THEN TRUE ELSE PrintT(<<"violated", trace, next, name>>) /\ FALSE
+InvariantsHold ==
+  /\ Keeps("TypeInv", TypeInv)
+  /\ Keeps("AckedIsDurableInv", AckedIsDurableInv)
+  /\ Keeps("SealedExactInv", SealedExactInv)
+  /\ Keeps("SingleWriterInv", SingleWriterInv)
+  /\ Keeps("NoWritesPastOpenInv", NoWritesPastOpenInv)
+  /\ Keeps("SequentialOrderInv", SequentialOrderInv)
+  /\ Keeps("CursorBoundsInv", CursorBoundsInv)
+  /\ Keeps("DeliveredOnceInv", DeliveredOnceInv)
+  /\ Keeps("DomainConsistencyInv", DomainConsistencyInv)
+  \* A view is the state of that time because NextView takes it from there.
+  /\ Keeps("ViewIsPastInv", AtEnd => ViewIsPastInv)
+
+IsGood == Watching => InvariantsHold
+
+-----------------------------------------------------------------------------
+(* TLC walks: one walk follows one trace. A walk that cannot go on has ended where no action explains the next event. *)
+
+TraceNext ==
+  CASE trace = 0 -> trace' = Drawn(next) /\ next' = 1 /\ UNCHANGED <<vars, states, begun, watched>>
+    [] trace > 0 /\ ~AtEnd ->
+         /\ IsGood = TRUE
+         /\ TraceStep /\ trace' = trace /\ next' = next + 1
+         /\ watched' = IF Watching THEN Changes ELSE Nowhere
+    [] OTHER ->
+         /\ IsGood = TRUE
+         /\ PrintT(<<"accepted", trace>>)
+         /\ FALSE
+
+\* What the acting node has, for Explanation.tla.
+StateOf(n, s) ==
+  IF s \in Segments
+  THEN [grant |-> Grant(n, s), records |-> Len(records[n][s]), durable |-> durable[n][s], promised |-> promised[n][s],
+        durablePromise |-> durablePromise[n][s], watermark |-> watermark[n][s], stopped |-> stopped[n][s],
+        reported |-> reported[n][s], promises |-> promises[n][s], up |-> up[n], boot |-> boot[n], lease |-> lease[n],
+        applied |-> applied[n]]
+  ELSE [up |-> up[n], boot |-> boot[n], incarnation |-> incarnation[n], lease |-> lease[n], applied |-> applied[n],
+        log |-> Len(log), pending |-> pending[n], cursors |-> view[n].cursors]
+
+TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next, states, begun, watched>>
 =============================================================================

@@ -2,13 +2,11 @@
 (* Is a trace of impl/core/raft a behaviour of MetadataRaft? Each event names an action, holds its arguments,   *)
 (* and what the acting node's state was after it; here the action is taken and the state compared.              *)
 (*                                                                                                              *)
-(* A trace is accepted if it can be followed to its end: there this module goes on for ever, anywhere else a    *)
-(* step that is missing is a deadlock, whose last state is the one before the event that no action explains.    *)
-(*                                                                                                              *)
-(* All that happens is in the trace, so there is never more than one next state, and two numbers identify a     *)
-(* state (TraceView). Sets that only grow, of all messages ever sent, would cost more than all the rest; so     *)
-(* they are sequences here, and the event of a receiver names the place of its message (line.m). Only messages  *)
-(* that left are in the sequence, so nothing is received before it was sent, or was durable.                    *)
+(* TLC walks: one walk follows one trace, and says so if it comes to the end. All that happens is in the       *)
+(* trace, so there is never more than one next state, and a walk that cannot go on has ended where no action    *)
+(* explains the next event. Sets that only grow, of all messages ever sent, would cost more than all the rest;  *)
+(* so they are sequences here, and the event of a receiver names the place of its message (line.m). Only        *)
+(* messages that left are in the sequence, so nothing is received before it was sent, or was durable.           *)
 (*                                                                                                              *)
 (*   here        event of impl/core/raft/trace.ts                                                               *)
 (*   line.e      name                                                                                           *)
@@ -26,12 +24,10 @@ VARIABLES
   next     \* the number of its next event
 
 Line == Traces[trace][next]
-TraceView == <<trace, next, Evaluated(<<memory, ghosts, disk>>)>>
 
-\* In the place of the sets of MetadataRaft.
-NoSequence == <<>>
-TraceWith(sequence, m) == Append(sequence, Keep(m))
-TraceTogether(sequence, more) == sequence \o more
+\* In the place of the sets of MetadataRaft, and of what it says of whole logs.
+NoSequence == 0
+TraceMembershipIndex(l) == LastWhere(l, "kind", "membership")
 
 -----------------------------------------------------------------------------
 \* A message as it is in the spec, and as it was logged: entries and snapshots by their terms.
@@ -54,29 +50,32 @@ Same(m, x) ==
        [] x.type = "SnapshotResponse" -> m.to = x.to /\ m.match = x.match /\ m.round = x.round
        [] x.type = "TimeoutNow" -> m.to = x.to
 
-LastOf(sequence) == Kept(sequence[Len(sequence)])
-Sends == Same(LastOf(messages'), Line.x)
-SendsAfterPersist(n) == Same(LastOf(outbox'[n]), Line.x)
-Answers(n) == Same(LastOf(outbox'[n]), Line.y)
+\* What the action makes of it, and what the event says. Comparisons are written so, for Explanation.tla to tell.
+Is(name, expected, actual) == expected = actual
 
-Received == Kept(messages[Line.m])
+LastOf(sequence) == At(sequence, Length(sequence))
+Sends == Is("what was sent is what was logged", Same(LastOf(messages'), Line.x), TRUE)
+SendsAfterPersist(n) == Is("what was sent is what was logged", Same(LastOf(outbox'[n]), Line.x), TRUE)
+Answers(n) == Is("the answer is what was logged", Same(LastOf(outbox'[n]), Line.y), TRUE)
+
+Received == At(messages, Line.m)
 Receives ==
-  /\ Line.m \in DOMAIN messages
-  /\ Same(Received, Line.x)
-UpdatesTerm == Line.m \in DOMAIN messages
+  /\ Is("the message was sent", Line.m \in 1..Length(messages), TRUE)
+  /\ Is("what was received is what was sent", Same(Received, Line.x), TRUE)
+UpdatesTerm == Line.m \in 1..Length(messages)
 
 \* The acting node's state after the event. A node may believe less to be durable than is.
 StateIs(n, s) ==
-  /\ term'[n] = s[1]
-  /\ vote'[n] = s[2]
-  /\ role'[n] = s[3]
-  /\ snapshot'[n] = s[4]
-  /\ Len(log'[n]) = s[5]
-  /\ LastTerm(log'[n]) = s[6]
-  /\ commit'[n] = s[7]
-DurableIs(n, index) == index <= DurableIndex(n)'
-MatchIs(n, m, index) == match'[n][m] = index
-MembersAre(n, voters, learners) == MembersOf(log'[n]) = Members(voters, learners)
+  /\ Is("term", term'[n], s[1])
+  /\ Is("vote", vote'[n], s[2])
+  /\ Is("role", role'[n], s[3])
+  /\ Is("snapshot", snapshot'[n], s[4])
+  /\ Is("last index", Len(log'[n]), s[5])
+  /\ Is("last term", LastTerm(log'[n]), s[6])
+  /\ Is("commit", commit'[n], s[7])
+DurableIs(n, index) == Is("durable", Min(index, DurableIndex(n)'), index)
+MatchIs(n, m, index) == Is("match", match'[n][m], index)
+MembersAre(n, voters, learners) == Is("members", MembersOf(log'[n]), Members(voters, learners))
 
 -----------------------------------------------------------------------------
 Act(n, e, durable) ==
@@ -127,26 +126,28 @@ Act(n, e, durable) ==
 TraceStep ==
   \E n \in {Line.n}, e \in {Line.e}, s \in {Line.s} : Act(n, e, s[8]) /\ StateIs(n, s)
 
-TraceInit == Init /\ trace \in DOMAIN Traces /\ next = 1
+\* What the acting node has, for Explanation.tla.
+StateOf(n, s) ==
+  [term |-> term[n], vote |-> vote[n], role |-> role[n], snapshot |-> snapshot[n], last |-> Len(log[n]),
+   lastTerm |-> LastTerm(log[n]), commit |-> commit[n], durable |-> DurableIndex(n), votes |-> votes[n],
+   match |-> match[n], round |-> round[n], members |-> MembersOf(log[n]), batches |-> Len(batches[n])]
+
+TraceInit == Init /\ trace = 0 /\ next = 0 /\ Evaluated(vars)
+
+Keeps(name, invariant) == IF invariant THEN TRUE ELSE PrintT(<<"violated", trace, next, name>>) /\ FALSE
+IsGood ==
+  Header.invariants =>
+    /\ Keeps("ElectionSafetyInv", ElectionSafetyInv)
+    /\ Keeps("LogMatchingInv", LogMatchingInv)
+    /\ Keeps("LeaderCompletenessInv", LeaderCompletenessInv)
+    /\ Keeps("StateMachineSafetyInv", StateMachineSafetyInv)
+    /\ Keeps("DurablePromiseInv", DurablePromiseInv)
+    /\ Keeps("ReadIndexInv", ReadIndexInv)
 
 TraceNext ==
-  IF next > Len(Traces[trace]) THEN PrintT(<<"accepted", trace>>) /\ UNCHANGED <<vars, trace, next>>
-  ELSE TraceStep /\ trace' = trace /\ next' = next + 1
-
------------------------------------------------------------------------------
-(* Of a refused trace: how far it could be followed, and what the acting node had then *)
-
-TellNext == PrintT(<<"next", next>>)
-TellState ==
-  next >= Header.stop =>
-    LET n == Traces[trace][Header.stop].n IN
-    PrintT(<<"state", next,
-      [term |-> term[n], vote |-> vote[n], role |-> role[n], snapshot |-> snapshot[n],
-       terms |-> [i \in DOMAIN log[n] |-> log[n][i].term], commit |-> commit[n], durable |-> DurableIndex(n),
-       votes |-> votes[n], match |-> match[n], batches |-> Len(batches[n])]>>)
-AnyState(n, s) == TRUE
-AnyDurable(n, index) == TRUE
-AnyMatch(n, m, index) == TRUE
+  CASE trace = 0 -> trace' = Drawn(next) /\ next' = 1 /\ UNCHANGED vars
+    [] trace > 0 /\ next <= Len(Traces[trace]) -> IsGood = TRUE /\ TraceStep /\ trace' = trace /\ next' = next + 1
+    [] OTHER -> IsGood = TRUE /\ PrintT(<<"accepted", trace>>) /\ FALSE
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next>>
 =============================================================================

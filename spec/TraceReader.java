@@ -3,7 +3,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import tlc2.value.impl.BoolValue;
 import tlc2.value.impl.FcnLambdaValue;
 import tlc2.value.impl.FcnRcdValue;
@@ -13,6 +15,7 @@ import tlc2.value.impl.SetEnumValue;
 import tlc2.value.impl.StringValue;
 import tlc2.value.impl.TupleValue;
 import tlc2.value.impl.Value;
+import tlc2.value.impl.ValueVec;
 import util.UniqueString;
 
 /**
@@ -23,7 +26,21 @@ import util.UniqueString;
  */
 public final class TraceReader {
   private static Value[] lines;
-  private static final List<Value> kept = new ArrayList<>();
+  private static int drawn;
+  /** Every sequence that there was, each with what it ends with; the first is empty. */
+  private static final List<Chain> chains = new ArrayList<>(List.of(new Chain(0, 0, null)));
+
+  private static final class Chain {
+    final int before;
+    final int length;
+    final Value last;
+
+    Chain(int before, int length, Value last) {
+      this.before = before;
+      this.length = length;
+      this.last = last;
+    }
+  }
 
   public static Value Header() throws IOException {
     return lines()[0];
@@ -36,19 +53,136 @@ public final class TraceReader {
     return new TupleValue(traces);
   }
 
+  public static synchronized Value Drawn(Value anything) {
+    return IntValue.gen(++drawn);
+  }
+
   public static Value Evaluated(Value value) {
     evaluate(value);
     return BoolValue.ValTrue;
   }
 
-  public static synchronized Value Keep(Value value) {
+  public static synchronized Value Pushed(Value sequence, Value value) {
     evaluate(value);
-    kept.add(value);
-    return IntValue.gen(kept.size() - 1);
+    int before = ((IntValue) sequence).val;
+    chains.add(new Chain(before, chains.get(before).length + 1, value));
+    return IntValue.gen(chains.size() - 1);
   }
 
-  public static synchronized Value Kept(Value number) {
-    return kept.get(((IntValue) number).val);
+  public static synchronized Value At(Value sequence, Value index) {
+    int place = ((IntValue) index).val;
+    Chain chain = chains.get(((IntValue) sequence).val);
+    if (place < 1 || place > chain.length) throw new IllegalArgumentException("no place " + place);
+    while (chain.length > place) chain = chains.get(chain.before);
+    return chain.last;
+  }
+
+  public static synchronized Value Length(Value sequence) {
+    return IntValue.gen(chains.get(((IntValue) sequence).val).length);
+  }
+
+  public static synchronized Value Joined(Value sequence, Value more) {
+    Chain chain = chains.get(((IntValue) more).val);
+    Value[] values = new Value[chain.length];
+    for (int i = values.length; i > 0; i--, chain = chains.get(chain.before)) values[i - 1] = chain.last;
+    Value joined = sequence;
+    for (Value value : values) joined = Pushed(joined, value);
+    return joined;
+  }
+
+  public static Value IsStart(Value a, Value b) {
+    Value[] one = valuesOf(a);
+    return one.length == common(one, valuesOf(b)) ? BoolValue.ValTrue : BoolValue.ValFalse;
+  }
+
+  public static Value CommonStart(Value a, Value b) {
+    return IntValue.gen(common(valuesOf(a), valuesOf(b)));
+  }
+
+  private static int common(Value[] one, Value[] other) {
+    int i = 0;
+    while (i < one.length && i < other.length && isSame(one[i], other[i])) i++;
+    return i;
+  }
+
+  public static Value LastWhere(Value records, Value field, Value value) {
+    Value[] all = valuesOf(records);
+    for (int i = all.length; i > 0; i--) {
+      if (((RecordValue) all[i - 1]).select(field).equals(value)) return IntValue.gen(i);
+    }
+    return IntValue.ValZero;
+  }
+
+  /** Mostly it is the very same value, and there is no need to compare what is in it. */
+  private static boolean isSame(Value one, Value other) {
+    return one == other || one.equals(other);
+  }
+
+  public static Value Differing(Value f, Value g) {
+    ValueVec places = new ValueVec();
+    compare(f, g, places);
+    return new SetEnumValue(places, true);
+  }
+
+  public static Value DifferingInside(Value f, Value g) {
+    Value[] one = valuesOf(f);
+    Value[] other = valuesOf(g);
+    ValueVec places = new ValueVec();
+    for (int i = 0; i < one.length; i++) if (one[i] != other[i]) compare(one[i], other[i], places);
+    return new SetEnumValue(places, false);
+  }
+
+  private static void compare(Value f, Value g, ValueVec places) {
+    Value[] one = valuesOf(f);
+    Value[] other = valuesOf(g);
+    if (one.length != other.length) throw new IllegalArgumentException("another domain");
+    for (int i = 0; i < one.length; i++) {
+      if (!isSame(one[i], other[i])) places.addElement(IntValue.gen(i + 1));
+    }
+  }
+
+  public static Value Overlaid(Value f, Value g) {
+    Value[] values = valuesOf(f).clone();
+    FcnRcdValue over = (FcnRcdValue) g.toFcnRcd();
+    for (int i = 0; i < over.values.length; i++) {
+      evaluate(over.values[i]);
+      int place = over.intv == null ? ((IntValue) over.domain[i]).val : over.intv.low + i;
+      values[place - 1] = over.values[i];
+    }
+    return new TupleValue(values);
+  }
+
+  /** The values of a function of 1..n, in that order. */
+  private static Value[] valuesOf(Value f) {
+    if (f instanceof TupleValue) return ((TupleValue) f).elems;
+    FcnRcdValue function = (FcnRcdValue) f.toFcnRcd();
+    Value tuple = function.toTuple();
+    if (tuple == null) throw new IllegalArgumentException("not a function of 1..n: " + f);
+    return ((TupleValue) tuple).elems;
+  }
+
+  public static Value Listed(Value f) {
+    evaluate(f);
+    return new TupleValue(valuesOf(f));
+  }
+
+  public static Value Greatest(Value set) {
+    SetEnumValue numbers = (SetEnumValue) set.toSetEnum();
+    int greatest = Integer.MIN_VALUE;
+    for (int i = 0; i < numbers.elems.size(); i++) {
+      greatest = Math.max(greatest, ((IntValue) numbers.elems.elementAt(i)).val);
+    }
+    return IntValue.gen(greatest);
+  }
+
+  public static Value NothingTwice(Value sequences) {
+    Set<Integer> seen = new HashSet<>();
+    for (Value sequence : valuesOf(sequences)) {
+      for (Value element : ((TupleValue) sequence.toTuple()).elems) {
+        if (!seen.add(((IntValue) element).val)) return BoolValue.ValFalse;
+      }
+    }
+    return BoolValue.ValTrue;
   }
 
   private static void evaluate(Value value) {

@@ -1,16 +1,44 @@
 ---------------------------- MODULE TraceReader ----------------------------
+EXTENDS Integers, Sequences
 (* Traces as values. TraceReader.java puts the contents of a file in the place of these two definitions: its    *)
 (* first line is the header, each further line one trace, a sequence of events. trace-check.ts writes the file. *)
 
 Header == CHOOSE header : TRUE
 Traces == CHOOSE traces : TRUE
 
-\* True. TLC leaves functions unevaluated until somebody looks at them, and a view looks at very little: without this,
-\* what a state holds would be a chain of all that was ever done to it.
+\* The next of the traces.
+Drawn(anything) == CHOOSE number : TRUE
+
+\* True. TLC leaves functions unevaluated until somebody looks at them: without this, what a state holds would be a chain of
+\* all that was ever done to it.
 Evaluated(value) == TRUE
 
-\* A number that stands for the value from now on. TLC goes through all of a state at each step; what only grows, such as
-\* the messages ever sent, it need not go through again.
-Keep(value) == CHOOSE number : TRUE
-Kept(number) == CHOOSE value : TRUE
+(* What follows could be defined here. TLC would do the same, and take longer: it copies sequences and sets whole, sorts     *)
+(* sets, and looks at all of a function. TraceReader.java shares what stays, and does not look at what is the same object.   *)
+
+\* A sequence of which only the end is ever new, as a number; 0 is empty.
+Pushed(sequence, value) == CHOOSE number : TRUE
+At(sequence, index) == CHOOSE value : TRUE
+Length(sequence) == CHOOSE number : TRUE
+\* One such after the other.
+Joined(sequence, more) == CHOOSE number : TRUE
+
+\* Functions are of 1..n here. This one as a sequence, in which TLC finds a place at once.
+Listed(f) == f
+\* Where two of the same n differ.
+Differing(f, g) == {x \in DOMAIN f : f[x] # g[x]}
+DifferingInside(f, g) == UNION {Differing(f[x], g[x]) : x \in DOMAIN f}
+\* f, and what g says where it says something.
+Overlaid(f, g) == [x \in DOMAIN f |-> IF x \in DOMAIN g THEN g[x] ELSE f[x]]
+Greatest(set) == CHOOSE x \in set : \A y \in set : y <= x
+IsStart(a, b) == Len(a) <= Len(b) /\ a = SubSeq(b, 1, Len(a))
+\* For how long two sequences are the same.
+CommonStart(a, b) == Greatest({k \in 0..Len(a) : k <= Len(b) /\ SubSeq(a, 1, k) = SubSeq(b, 1, k)})
+\* The place of the last record whose field has this value; 0 if there is none.
+LastWhere(records, field, value) == Greatest({0} \cup {i \in DOMAIN records : records[i][field] = value})
+
+\* No element is in two of the sequences, or twice in one.
+NothingTwice(sequences) ==
+  \A x, y \in DOMAIN sequences : \A i \in DOMAIN sequences[x], j \in DOMAIN sequences[y] :
+    <<x, i>> # <<y, j>> => sequences[x][i] # sequences[y][j]
 =============================================================================

@@ -12,6 +12,8 @@ import type { Line, Sizes, Value } from './trace-line.ts';
 export interface LogTrace {
   readonly sizes: Sizes;
   readonly lines: readonly Line[];
+  /** Of each line, which of the events it tells of; -1 for what nobody told. */
+  readonly origins: readonly number[];
 }
 
 export function projectLog(events: readonly DataEvent[]): LogTrace {
@@ -50,21 +52,33 @@ class Projection {
   /** The counts of segments that are sealed. */
   private readonly sealed = new Map<string, number>();
   private readonly commands: (Command | undefined)[] = [];
+  /** Of each topic, where its segments begin and which commands opened them. */
+  private readonly opened = new Map<string, { base: number; index: number }[]>();
+  private readonly applied = new Map<number, number>();
   private readonly boots = new Map<number, Numbers<number>>();
   private readonly incarnations = new Map<number, Numbers<number>>();
   private readonly running = new Set<number>();
   private segments = 1;
   private readonly places = new Map<string, number>();
   private sent = 0;
+  private readonly proposals = new Map<string, number>();
+  private proposed = 0;
 
   project(events: readonly DataEvent[]): LogTrace {
     // The founding of the cluster is the first entry of the log.
-    const lines: Line[] = [{ e: 'CommitCommand', n: 1, s: NOWHERE, index: 1, proposal: NOOP }];
-    for (const event of events) {
+    const lines: Line[] = [
+      { e: 'CommitCommand', n: 1, s: NOWHERE, m: 0, index: 1, proposal: NOOP },
+    ];
+    const origins = [-1];
+    for (const [i, event] of events.entries()) {
       // A process that dies while it opens its store never took part: to the specification it is still down.
       if (event.name === 'Crash' && !this.running.has(event.node)) continue;
-      if (this.endsUnsaid(event)) lines.push(this.line({ name: 'Crash', node: event.node }));
+      if (this.endsUnsaid(event)) {
+        lines.push(this.line({ name: 'Crash', node: event.node }));
+        origins.push(-1);
+      }
       lines.push(this.line(event));
+      origins.push(i);
       if (event.name === 'Crash') this.running.delete(event.node);
       else if (event.name === 'Restart') this.running.add(event.node);
     }
@@ -78,6 +92,7 @@ class Projection {
         records: Math.max(1, records.size),
       },
       lines,
+      origins,
     };
   }
 
@@ -91,17 +106,24 @@ class Projection {
     const s = 'segment' in event ? this.segment(event.topic, event.segment) : NOWHERE;
     const base = { e: event.name, n: node, s };
     switch (event.name) {
-      case 'ProposeCommand':
-        return { ...base, proposal: this.proposal(event.proposal) };
+      case 'ProposeCommand': {
+        const { command } = event.proposal;
+        this.proposals.set(JSON.stringify(event.proposal), ++this.proposed);
+        const i = command.kind === 'AdvanceCursor' ? this.lastKnown(event.node, command.topic) : 0;
+        return { ...base, i, proposal: this.proposal(event.proposal) };
+      }
       case 'CommitCommand': {
         const proposal = event.proposal === null ? NOOP : this.proposal(event.proposal);
         this.commands[event.index] = event.proposal?.command;
-        return { ...base, index: event.index, proposal };
+        const m = this.proposals.get(JSON.stringify(event.proposal)) ?? 0;
+        return { ...base, m, index: event.index, proposal };
       }
       case 'ApplyCommand':
-        if (event.applied) this.applies(this.commands[event.index]);
+        this.applied.set(event.node, event.index);
+        if (event.applied) this.applies(event.index, this.commands[event.index]);
         return { ...base, index: event.index, fits: event.applied };
       case 'RestoreMetadata':
+        this.applied.set(event.node, event.index);
         return { ...base, index: event.index };
       case 'AppendRecord': {
         const { epoch, index } = event;
@@ -177,8 +199,14 @@ class Projection {
         return { ...base, t: this.topics.of(topic), group: this.groups.of(group), offset };
       }
       case 'ReadRecord':
-        return { ...base, t: this.topics.of(event.topic), offset: event.offset };
+        return {
+          ...base,
+          t: this.topics.of(event.topic),
+          i: this.holding(event.topic, event.offset),
+          offset: event.offset,
+        };
       case 'Restart':
+        this.applied.set(event.node, event.applied);
         return {
           ...base,
           boot: this.boot(event.node, event.boot),
@@ -208,9 +236,32 @@ class Projection {
     return [this.topics.of(topic), segment];
   }
 
-  private applies(command: Command | undefined): void {
+  private applies(index: number, command: Command | undefined): void {
+    if (command?.kind === 'CreateTopic') this.opens(command.topic, { base: 0, index });
     if (command?.kind !== 'SealSegment') return;
-    this.sealed.set(`${this.segment(command.topic, command.segment)}`, command.count);
+    const { topic, segment, count } = command;
+    const key = `${this.segment(topic, segment)}`;
+    if (this.sealed.has(key)) return;
+    this.sealed.set(key, count);
+    const { base } = this.opened.get(topic)?.at(-1) ?? { base: 0 };
+    this.opens(topic, { base: base + count, index });
+  }
+
+  private opens(topic: string, place: { base: number; index: number }): void {
+    const places = this.opened.get(topic);
+    if (places === undefined) this.opened.set(topic, [place]);
+    else if (places.at(-1)!.index < place.index) places.push(place);
+  }
+
+  /** Number of the last segment that the node knows. */
+  private lastKnown(node: number, topic: string): number {
+    const applied = this.applied.get(node) ?? 0;
+    return lastPlace(this.opened.get(topic), ({ index }) => index <= applied);
+  }
+
+  /** Number of the segment that has the record at this offset. */
+  private holding(topic: string, offset: number): number {
+    return lastPlace(this.opened.get(topic), ({ base }) => base <= offset);
   }
 
   private record(record: number, s: string, index: number): number {
@@ -307,6 +358,13 @@ class Projection {
       }
     }
   }
+}
+
+function lastPlace<Place>(
+  places: readonly Place[] | undefined,
+  is: (place: Place) => boolean,
+): number {
+  return (places?.findLastIndex(is) ?? -1) + 1;
 }
 
 function numbersOf<Key>(table: Map<Key, Numbers<number>>, key: Key): Numbers<number> {

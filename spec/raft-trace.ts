@@ -9,6 +9,8 @@ import type { Line, Value } from './trace-line.ts';
 export interface RaftTrace {
   readonly sizes: { readonly nodes: number; readonly founders: number };
   readonly lines: readonly Line[];
+  /** Of each line, which of the events it tells of. */
+  readonly origins: readonly number[];
 }
 
 interface Batch {
@@ -59,7 +61,8 @@ class Projection {
 
   project(events: readonly RaftEvent[]): RaftTrace {
     const lines = events.map((event, i) => this.line(event, () => next(events, i)));
-    return { sizes: { nodes: this.numbers.of.size, founders: this.numbers.founders }, lines };
+    const sizes = { nodes: this.numbers.of.size, founders: this.numbers.founders };
+    return { sizes, lines, origins: events.map((_, i) => i) };
   }
 
   private line(event: RaftEvent, following: () => RaftEvent | undefined): Line {

@@ -15,19 +15,25 @@ import { MissingTool, WORK } from './jar.ts';
 import { projectLog } from './log-trace.ts';
 import { projectRaft } from './raft-trace.ts';
 import { tamper } from './tampering.ts';
+import { explain } from './trace-explanation.ts';
 import { mergeTraces, parseNodeTrace, UnmergeableError } from './trace-merge.ts';
-import { checkTraces, explain, type Projected, type SpecName } from './trace-tlc.ts';
+import { checkTraces, type Projected, type SpecName } from './trace-tlc.ts';
 
 interface Source {
   /** What the trace is called in what is printed. */
   readonly name: string;
   readonly events: readonly TraceEvent[];
+  /** The line of the file that each event was in. */
+  readonly lineOf: ReadonlyMap<TraceEvent, number>;
 }
 
 /** One trace in the words of one spec; `tampered` says what was done to it. */
 interface Case extends Projected {
   readonly source: Source;
   readonly tampered: string | undefined;
+  /** The events, and of each line of the projection which of them it tells of. */
+  readonly events: readonly TraceEvent[];
+  readonly origins: readonly number[];
 }
 
 /** The simulator, compiled or not as this file is. */
@@ -56,15 +62,18 @@ function simulate(count: number, durationS: number): Source[] {
 /** The traces of the nodes of one cluster, as one. */
 function readCluster(files: readonly string[]): Source {
   const traces = files.map((file) => parseNodeTrace(readFileSync(file, 'utf8')));
-  return { name: files.join(' + '), events: mergeTraces(traces) };
+  return { name: files.join(' + '), events: mergeTraces(traces), lineOf: new Map() };
 }
 
 function read(file: string): Source {
-  const events = readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .flatMap((line) => known(JSON.parse(line) as { name: string; node: number }));
-  return { name: file, events };
+  const lineOf = new Map<TraceEvent, number>();
+  for (const [i, line] of readFileSync(file, 'utf8').split('\n').entries()) {
+    if (line === '') continue;
+    for (const event of known(JSON.parse(line) as { name: string; node: number })) {
+      lineOf.set(event, i + 1);
+    }
+  }
+  return { name: file, events: [...lineOf.keys()], lineOf };
 }
 
 /** What the simulator says besides: that it injects a fault is no action, that a process ends is a crash. */
@@ -112,13 +121,20 @@ function project(
     spec === 'MetadataRaft'
       ? projectRaft(events as readonly RaftEvent[])
       : projectLog(events as readonly DataEvent[]);
-  return { ...projected, source, tampered };
+  return { ...projected, source, tampered, events };
 }
 
 function hash(text: string): number {
   let value = 7;
   for (let i = 0; i < text.length; i++) value = (Math.imul(value, 31) + text.charCodeAt(i)) | 0;
   return Math.abs(value);
+}
+
+/** Where in its file the event of the projection stands. */
+function placeIn({ source, events, origins }: Case, event: number): string {
+  const told = events[origins[event - 1] ?? -1];
+  const line = told === undefined ? undefined : source.lineOf.get(told);
+  return line === undefined ? '' : `, line ${line}`;
 }
 
 /** Checks one spec over all sources; prints what was found, and gives whether it is as it should be. */
@@ -144,16 +160,27 @@ async function check(
   const events = real.reduce((sum, { lines }) => sum + lines.length, 0);
   const controls = cases.length - real.length;
   const wrong = cases.filter((of, i) => verdicts[i]!.accepted === (of.tampered !== undefined));
-  const checked = cases.reduce((sum, _, i) => sum + verdicts[i]!.steps, 0);
+  const checked = cases.reduce(
+    (sum, { lines }, i) => sum + (verdicts[i]!.accepted ? lines.length : 0),
+    0,
+  );
   console.log(
     `${spec.padEnd(16)} ${real.length} traces, ${events} events; ${controls} tampered copies; ` +
       `${seconds.toFixed(1)} s, ${Math.round(checked / seconds)} events/s` +
       `${invariants ? ' with all invariants' : ''}; ${wrong.length === 0 ? 'as it should be' : 'WRONG'}`,
   );
   for (const one of wrong.slice(0, 3)) {
-    if (one.tampered !== undefined)
+    const { violated } = verdicts[cases.indexOf(one)]!;
+    if (one.tampered !== undefined) {
       console.log(`  accepted although ${one.tampered}: ${one.source.name}`);
-    else console.log(await explain(spec, one, one.source.name));
+    } else if (violated !== undefined) {
+      const { invariant, event } = violated;
+      console.log(
+        `${one.source.name}: ${invariant} is violated before event ${event}${placeIn(one, event)}`,
+      );
+    } else {
+      console.log(await explain(spec, one, one.source.name, (event) => placeIn(one, event)));
+    }
   }
   return wrong.length === 0;
 }

@@ -1,4 +1,4 @@
-/** Runs TLC on projected traces: many in one run, and one again, slowly, to say why it was refused. */
+/** Runs TLC on projected traces: many in one run, as many runs side by side as there are cores. */
 import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -9,6 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { MissingTool, requireJava, SPEC, tlcJar, WORK } from './jar.ts';
 import type { Line, Sizes } from './trace-line.ts';
@@ -22,91 +23,87 @@ export interface Projected {
 
 export interface Checked {
   readonly accepted: boolean;
-  /** Events that were followed; 0 for a refused trace. */
-  readonly steps: number;
+  /** An invariant that does not hold, and before which event, if invariants were looked at. */
+  readonly violated: { readonly invariant: string; readonly event: number } | undefined;
 }
 
-const INVARIANTS: Record<SpecName, readonly string[]> = {
-  DistributedLog: [
-    'TypeInv',
-    'AckedIsDurableInv',
-    'SealedExactInv',
-    'SingleWriterInv',
-    'NoWritesPastOpenInv',
-    'SequentialOrderInv',
-    'CursorBoundsInv',
-    'DeliveredOnceInv',
-    'DomainConsistencyInv',
-    'ViewIsPastInv',
-  ],
-  MetadataRaft: [
-    'ElectionSafetyInv',
-    'LogMatchingInv',
-    'LeaderCompletenessInv',
-    'StateMachineSafetyInv',
-    'DurablePromiseInv',
-    'ReadIndexInv',
-  ],
-};
+/** Events that one TLC gets at most, if they are of several traces. */
+const EVENTS_MAX = 400_000;
+/** So few that the start of another TLC would cost more than it brings. */
+const EVENTS_MIN = 20_000;
 
-/** What compares a state with what an event says of it, and what to put in its place to leave that out. */
-const COMPARISONS: Record<SpecName, readonly string[]> = {
-  DistributedLog: [],
-  MetadataRaft: ['StateIs <- AnyState', 'DurableIs <- AnyDurable', 'MatchIs <- AnyMatch'],
-};
-
-/** Verdicts in the order of `traces`. Throws if TLC finds an invariant violated, or cannot do its work. */
+/** Verdicts in the order of `traces`. Throws if TLC cannot do its work. */
 export async function checkTraces(
   spec: SpecName,
   traces: readonly Projected[],
   invariants: boolean,
 ): Promise<Checked[]> {
-  const verdicts: Checked[] = traces.map(() => ({ accepted: false, steps: 0 }));
-  for (const group of groupsOf(traces)) {
-    const output = await run(
-      spec,
-      group.map((i) => traces[i]!),
-      {
-        lines: invariants ? INVARIANTS[spec].map((name) => `INVARIANT ${name}`) : [],
-        arguments: [],
-      },
-    );
-    if (!output.includes('Model checking completed. No error has been found.')) {
-      throw new Error(`TLC could not follow the traces:\n${beginning(output)}`);
+  const verdicts: Checked[] = traces.map(() => ({ accepted: false, violated: undefined }));
+  const jobs = jobsOf(traces);
+  const work = async (): Promise<void> => {
+    for (let job = jobs.pop(); job !== undefined; job = jobs.pop()) {
+      const chosen = job;
+      const output = await run(
+        `Trace${spec}`,
+        chosen.map((i) => traces[i]!),
+        { invariants },
+      );
+      for (const [, place] of output.matchAll(/<<"accepted", (\d+)>>/g)) {
+        verdicts[chosen[Number(place) - 1]!] = { accepted: true, violated: undefined };
+      }
+      for (const [, place, event, invariant] of output.matchAll(
+        /<<"violated", (\d+), (\d+), "(\w+)">>/g,
+      )) {
+        const violated = { invariant: invariant!, event: Number(event) };
+        verdicts[chosen[Number(place) - 1]!] = { accepted: false, violated };
+      }
     }
-    for (const [, place] of output.matchAll(/<<"accepted", (\d+)>>/g)) {
-      const i = group[Number(place) - 1]!;
-      verdicts[i] = { accepted: true, steps: traces[i]!.lines.length };
-    }
-  }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
   return verdicts;
 }
 
 /**
- * Traces of like size go together: the values of all states have a place for every node, topic and segment that any
- * trace of the run has.
+ * Which traces go into one run, the largest run last. Those of like size go together: the values of all states have a
+ * place for every node, topic and segment that any trace of the run has. All cores get work, if there is enough.
  */
-function groupsOf(traces: readonly Projected[]): number[][] {
-  const groups = new Map<string, number[]>();
-  traces.forEach(({ sizes }, i) => {
+function jobsOf(traces: readonly Projected[]): number[][] {
+  const eventsOf = (job: readonly number[]): number =>
+    job.reduce((sum, i) => sum + traces[i]!.lines.length, 0);
+  const each = eventsOf(traces.map((_, i) => i)) / availableParallelism();
+  const most = Math.max(EVENTS_MIN, Math.min(EVENTS_MAX, each));
+  const open = new Map<string, { members: number[]; events: number }>();
+  const jobs: number[][] = [];
+  traces.forEach(({ sizes, lines }, i) => {
     const key = Object.entries(sizes)
+      .filter(([name]) => name !== 'records')
       .map(([name, size]) =>
-        name === 'records' ? '' : 2 ** Math.ceil(Math.log2(Math.max(size, 4))),
+        name === 'founders' ? size : 2 ** Math.ceil(Math.log2(Math.max(size, 4))),
       )
       .join(' ');
-    const exact = `${key} ${sizes.founders ?? ''}`;
-    groups.set(exact, [...(groups.get(exact) ?? []), i]);
+    const job = open.get(key);
+    if (job !== undefined && job.events + lines.length <= most) {
+      job.members.push(i);
+      job.events += lines.length;
+    } else {
+      const members = [i];
+      open.set(key, { members, events: lines.length });
+      jobs.push(members);
+    }
   });
-  return [...groups.values()];
+  return jobs.sort((a, b) => eventsOf(a) - eventsOf(b));
 }
 
-interface How {
-  /** More lines of the configuration. */
-  readonly lines: readonly string[];
-  readonly arguments: readonly string[];
+export interface How {
+  readonly invariants: boolean;
+  /** More of what the first line of the file of traces says. */
+  readonly header?: Line;
+  /** A module that extends the one that is run, and what its configuration adds. */
+  readonly module?: { readonly text: string; readonly configuration: string };
 }
 
-async function run(spec: SpecName, traces: readonly Projected[], how: How): Promise<string> {
+/** Runs TLC on `Trace<Spec>.tla` and gives what it said. Throws if it did not come to its end. */
+export async function run(name: string, traces: readonly Projected[], how: How): Promise<string> {
   requireJava();
   const jar = tlcJar();
   const classes = compiledReader(jar);
@@ -119,32 +116,47 @@ async function run(spec: SpecName, traces: readonly Projected[], how: How): Prom
         sizes[name] = Math.max(sizes[name] ?? 0, size);
       }
     }
-    const lines = [sizes, ...traces.map((trace) => trace.lines)].map((line) =>
-      JSON.stringify(line),
-    );
-    writeFileSync(file, `${lines.join('\n')}\n`);
+    const header = { ...sizes, ...how.header, invariants: how.invariants };
+    const lines = [header, ...traces.map((trace) => trace.lines)];
+    writeFileSync(file, `${lines.map((line) => JSON.stringify(line)).join('\n')}\n`);
+    let configuration = readFileSync(join(SPEC, `${name}.cfg`), 'utf8');
+    let module = `${name}.tla`;
+    if (how.module !== undefined) {
+      module = join(directory, 'Explanation.tla');
+      writeFileSync(module, how.module.text);
+      configuration = `${configuration.replace(/^SPECIFICATION.*\n/, '')}${how.module.configuration}`;
+    }
     const config = join(directory, 'trace.cfg');
-    const base = readFileSync(join(SPEC, `Trace${spec}.cfg`), 'utf8');
-    writeFileSync(config, `${base}${how.lines.join('\n')}\n`);
-    return await java([
+    writeFileSync(config, configuration);
+    const longest = Math.max(...traces.map((trace) => trace.lines.length));
+    const output = await java([
       '-XX:+UseSerialGC',
-      '-Xmx2g',
-      '-Xss16m',
+      // A walk keeps all of its states.
+      '-Xmx3g',
+      '-Xss64m',
       // As in tlc.ts: TLC unpacks the standard modules under fixed names and deletes them at its end.
       `-Djava.io.tmpdir=${directory}`,
+      `-DTLA-Library=${SPEC}`,
       `-Dtraces=${file}`,
       '-cp',
       `${jar}:${classes}`,
       'tlc2.TLC',
+      '-simulate',
+      `num=${traces.length}`,
+      '-depth',
+      `${longest + 3}`,
       '-workers',
       '1',
       '-metadir',
       join(directory, 'states'),
-      ...how.arguments,
       '-config',
       config,
-      `Trace${spec}.tla`,
+      module,
     ]);
+    if (!/^Finished in/m.test(output) || /^(Error:|Exception in)/m.test(output)) {
+      throw new Error(`TLC could not follow the traces:\n${beginning(output)}`);
+    }
+    return output;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -155,7 +167,11 @@ function java(args: readonly string[]): Promise<string> {
     const child = spawn('java', args, { cwd: SPEC });
     let output = '';
     child.stdout.on('data', (text) => (output += text));
-    child.stderr.on('data', (text) => (output += text));
+    child.stderr.on('data', (text) => {
+      output += text;
+      // When a walk ends like this, the rest of TLC waits for it for ever.
+      if (output.includes('Exception in thread')) child.kill();
+    });
     child.on('error', reject);
     child.on('close', () => resolve(output));
   });
@@ -181,91 +197,4 @@ function compiledReader(jar: string): string {
 function beginning(output: string): string {
   const at = output.indexOf('Error:');
   return output.slice(Math.max(0, at), at + 3000);
-}
-
-/**
- * Follows one refused trace again and says which event no action explains, the acting node's state before it, what
- * the action would make of that, what the event says, and the last condition that was looked at.
- */
-export async function explain(spec: SpecName, trace: Projected, name: string): Promise<string> {
-  const first = await run(spec, [trace], { lines: ['INVARIANT TellNext'], arguments: [] });
-  const at = Math.max(
-    ...[...first.matchAll(/<<"next", (\d+)>>/g)].map((match) => Number(match[1])),
-  );
-  const line = trace.lines[at - 1];
-  if (line === undefined)
-    return `${name}: TLC followed it to its end, and refused it\n${beginning(first)}`;
-  const until = { sizes: { ...trace.sizes, stop: at }, lines: trace.lines.slice(0, at) };
-  const before = { ...until, lines: trace.lines.slice(0, at - 1) };
-  const coverage = ['-coverage', '1'];
-  const told = await run(spec, [until], {
-    lines: ['CONSTANTS', ...COMPARISONS[spec], 'INVARIANT TellState'],
-    arguments: [],
-  });
-  const [had, would] = [...told.matchAll(/<<\s*"state",\s*\d+,\s*([\s\S]*?)\s*>>\n(?=\S)/g)].map(
-    (match) => match[1]!.replace(/\s+/g, ' '),
-  );
-  const looked = newlyLookedAt(
-    await run(spec, [before], { lines: [], arguments: coverage }),
-    await run(spec, [until], { lines: [], arguments: coverage }),
-    String(line.e),
-  );
-  return [
-    `${name}: no action of ${spec} explains event ${at}`,
-    `  event     ${JSON.stringify(line)}`,
-    `  before    ${had ?? '?'}`,
-    `  would be  ${would ?? 'no such step: a condition of the action itself does not hold'}`,
-    `  last condition that was looked at:`,
-    ...looked.map((text) => `    ${text}`),
-  ].join('\n');
-}
-
-interface Place {
-  readonly module: string;
-  readonly line: number;
-  readonly count: number;
-}
-
-/** Conditions that were evaluated in `after` more often than in `before`, the last one of each definition. */
-function newlyLookedAt(before: string, after: string, action: string): string[] {
-  const old = new Map(
-    places(before).map((place) => [`${place.module} ${place.line}`, place.count]),
-  );
-  const sources = new Map<string, string[]>();
-  const last = new Map<string, string>();
-  for (const { module, line, count } of places(after)) {
-    if (count <= (old.get(`${module} ${line}`) ?? 0)) continue;
-    let source = sources.get(module);
-    if (source === undefined) {
-      const file = join(SPEC, `${module}.tla`);
-      if (!existsSync(file)) continue;
-      source = readFileSync(file, 'utf8').split('\n');
-      sources.set(module, source);
-    }
-    const definition = definitionAt(source, line);
-    if (definition !== action && !definition.endsWith('Is')) continue;
-    last.set(definition, `${module}.tla:${line}  ${source[line - 1]!.trim()}`);
-  }
-  return [...last.values()];
-}
-
-/** Of each line the highest count of an expression that begins there, in the order of lines. */
-function places(output: string): Place[] {
-  const end = output.lastIndexOf('The coverage statistics');
-  const highest = new Map<string, Place>();
-  const pattern = /line (\d+), col \d+ to line \d+, col \d+ of module (\w+): (\d+)/g;
-  for (const [, line, module, count] of output.slice(Math.max(0, end)).matchAll(pattern)) {
-    const place = { module: module!, line: Number(line), count: Number(count) };
-    const key = `${module} ${line}`;
-    if ((highest.get(key)?.count ?? -1) < place.count) highest.set(key, place);
-  }
-  return [...highest.values()].sort((a, b) => a.line - b.line);
-}
-
-function definitionAt(source: readonly string[], line: number): string {
-  for (let at = line - 1; at >= 0; at--) {
-    const found = /^(\w+)(\(.*\))? ==/.exec(source[at]!);
-    if (found !== null) return found[1]!;
-  }
-  return '';
 }
