@@ -17,6 +17,8 @@ NeverWith(n, m) == FALSE
 NeverWithThree(n, a, b, c) == FALSE
 NeverWithFour(n, a, b, c, d) == FALSE
 
+\* Who may not stand need not ask.
+MCStartPreVote(n) == term[n] < MaxTerm /\ role[n] # "precandidate" /\ Raft!StartPreVote(n)
 MCTimeout(n) == term[n] < MaxTerm /\ Raft!Timeout(n)
 \* Pre-votes, the word of a leader and the choice of when to stand are about liveness: here everyone may stand at any time.
 MCTimeout_anyTime(n) == role[n] # "leader" /\ MCTimeout(n)
@@ -35,7 +37,7 @@ MCAppendEntries(n, prev, end, c, r) ==
 MCAppendEntries_oneByOne(n, prev, end, c, r) ==
   /\ \E m \in Voters(n) \ {n} : prev = Max(1, match[n][m])
   /\ end = prev + 1
-  /\ r = round[n]
+  /\ r = IF reads[n] = {} THEN round[n] ELSE 1
   /\ Raft!AppendEntries(n, prev, end, c, r)
 
 \* Only what is new goes to the disk, as few batches as may be on their way.
@@ -59,6 +61,7 @@ MCRecover(n, kept) ==
   /\ Raft!Recover(n, kept)
 
 \* Refusals tell a term, which requests tell as well.
+MCHandlePreVoteRequest(n, m, granted) == granted /\ Raft!HandlePreVoteRequest(n, m, granted)
 MCHandleRequestVoteRequest(n, m, granted) == granted /\ Raft!HandleRequestVoteRequest(n, m, granted)
 MCHandleAppendEntriesRequest(n, m) ==
   m.type = "AppendRequest" /\ m.term = term[n] /\ Agrees(n, m) /\ Raft!HandleAppendEntriesRequest(n, m)
@@ -155,13 +158,13 @@ Noop(t, n) == Entry("noop", t, n, Nobody)
 A == CHOOSE n \in Founders : TRUE
 B == CHOOSE n \in Founders \ {A} : TRUE
 
-\* A leads in term 2 and has committed its first entry with B; the others know nothing of it.
+\* A leads in term 2, elected by all, and has committed its first entry with B, who does not know that yet.
 InitLed ==
   LET l == <<Founding, Noop(2, A)>> IN
   InitAt([n \in Nodes |->
             CASE n = A -> At("leader", 2, A, l, 2)
               [] n = B -> At("follower", 2, A, l, 1)
-              [] n \in Founders \ {A, B} -> At("follower", 1, 0, <<Founding>>, 1)
+              [] n \in Founders \ {A, B} -> At("follower", 2, A, <<Founding>>, 1)
               [] OTHER -> At("follower", 0, 0, <<>>, 0)],
          l, (1 :> 1) @@ (2 :> 2), {<<2, A>>})
 
@@ -197,8 +200,6 @@ SendBeforePersist(n, m) == messages' = messages \cup {m} /\ UNCHANGED outbox
 AnyLog(n, m) == TRUE
 \* Any number of voters come and go at once.
 AnyChange(old, new) == new.voters # {} /\ new.learners = {}
-\* A leader counts what it has not synced.
-WrittenIndex(n) == Len(log[n])
 \* A leader takes itself for one without asking.
 ProvenByItself(n, read) == TRUE
 \* What follows a request's entries goes, though the request may be an old one.

@@ -250,7 +250,7 @@ export const logModels: readonly Model[] = [
     ...safe,
     name: 'MCReplicaCrashWide',
     about: 'as MCReplicaCrash, and all nodes hear of each other',
-    kind: 'full',
+    kind: 'nightly',
     constants: { ...failover, Crashers: '{n3}', MaxCrashes: '1' },
     expect: {},
     reaches: ['acknowledged', 'recovered', 'lost records at a crash'],

@@ -31,6 +31,7 @@ const BOUNDS = {
   AppendEntries: '<- MCAppendEntries',
   Persist: '<- MCPersist_atOnce',
   Recover: '<- MCRecover',
+  HandlePreVoteRequest: '<- MCHandlePreVoteRequest',
   HandleRequestVoteRequest: '<- MCHandleRequestVoteRequest',
   HandleAppendEntriesRequest: '<- MCHandleAppendEntriesRequest',
 };
@@ -73,9 +74,14 @@ function symmetryOf(constantsOf: Record<string, string>): Pick<Model, 'symmetry'
   return 'Init' in constantsOf ? {} : { symmetry: 'Symmetry' };
 }
 
-const PRE_VOTE: readonly Bound[] = ['StartPreVote', 'RequestPreVote', 'PreVoteWon'];
-const WITH_PRE_VOTE = { Timeout: '<- MCTimeout', TransferLeadership: '<- MCTransferLeadership' };
+const PRE_VOTE: readonly Bound[] = ['RequestPreVote', 'PreVoteWon'];
+const WITH_PRE_VOTE = {
+  StartPreVote: '<- MCStartPreVote',
+  Timeout: '<- MCTimeout',
+  TransferLeadership: '<- MCTransferLeadership',
+};
 const LED = { Init: '<- InitLed' };
+const BATCHES = { Persist: '<- MCPersist' };
 const READS = { ...LED, RequestReadIndex: '<- MCRequestReadIndex' };
 const SNAPSHOTS = { ...LED, InstallSnapshot: '<- MCInstallSnapshot' };
 const MEMBERSHIP = { ...LED, ProposeMembership: '<- MCProposeMembership' };
@@ -83,6 +89,7 @@ const PRE_VOTE_LED = { ...LED, ...WITH_PRE_VOTE };
 const NOOPS_ONLY = { ClientRequest: '<- Never', Recover: '<- NeverWith' };
 /** A leader leads until it crashes or hears of a later term. */
 const STEADY = { CheckQuorum: '<- Never' };
+const TWO_NODES = { Nodes: '{n1, n2}', Founders: '{n1, n2}' };
 /** Neither crashes nor clients. */
 const CALM = { ...NOOPS_ONLY, ...STEADY };
 const ONE_BY_ONE = { AppendEntries: '<- MCAppendEntries_oneByOne' };
@@ -148,26 +155,38 @@ export const raftModels: readonly Model[] = [
   holds(
     'MCRaftBatches',
     'quick',
-    'two batches at a time on their way to each disk',
-    constants({ terms: 2, entries: 1, batches: 2 }, [], { Persist: '<- MCPersist' }),
+    'two batches at a time on their way to each of two disks, and crashes, under one leader',
+    constants({ terms: 2, entries: 3, batches: 2 }, [], {
+      ...BATCHES,
+      ...LED,
+      ...ONE_TERM,
+      ...TWO_NODES,
+    }),
+    14340,
   ),
   holds(
     'MCRaftPreVote',
     'quick',
-    'leadership is handed over, and others ask whether they would be voted for',
-    constants({ terms: 3, entries: 2 }, PRE_VOTE, { ...PRE_VOTE_LED, ...CALM }),
+    'two nodes hand over leadership, and ask whether they would be voted for',
+    constants({ terms: 3, entries: 2 }, PRE_VOTE, { ...PRE_VOTE_LED, ...CALM, ...TWO_NODES }),
+    3546,
   ),
   holds(
     'MCRaftReads',
     'quick',
     'reads by read index',
-    constants({ terms: 2, entries: 2 }, [], { ...READS, ...CALM, ...ONE_TERM }),
+    constants({ terms: 2, entries: 2 }, [], { ...READS, ...CALM, ...ONE_TERM, ...ONE_BY_ONE }),
   ),
   holds(
     'MCRaftSnapshot',
     'quick',
     'logs are compacted and snapshots installed',
-    constants({ terms: 2, entries: 2 }, ['Compact'], { ...SNAPSHOTS, ...CALM, ...ONE_TERM }),
+    constants({ terms: 2, entries: 2 }, ['Compact'], {
+      ...SNAPSHOTS,
+      ...CALM,
+      ...ONE_TERM,
+      ...ONE_BY_ONE,
+    }),
   ),
   holds(
     'MCRaftMembership',
@@ -184,38 +203,44 @@ export const raftModels: readonly Model[] = [
   holds(
     'MCRaftTerms',
     'full',
-    'a leader is followed by another, with crashes',
-    constants({ terms: 3, entries: 2 }, [], { ...LED, ...STEADY }),
+    'a leader is followed by another, without crashes',
+    constants({ terms: 3, entries: 2 }, [], { ...LED, ...CALM, ...ONE_BY_ONE }),
   ),
   holds(
     'MCRaftReadsDeposed',
-    'full',
+    'nightly',
     'reads by read index, from a leader that may be deposed, without crashes',
-    constants({ terms: 3, entries: 2 }, [], { ...READS, ...CALM }),
+    constants({ terms: 3, entries: 2 }, [], { ...READS, ...CALM, ...ONE_BY_ONE }),
   ),
   holds(
     'MCRaftSnapshotDeposed',
-    'full',
+    'nightly',
     'snapshots from a leader that may be deposed, without crashes',
-    constants({ terms: 3, entries: 2 }, ['Compact'], { ...SNAPSHOTS, ...CALM }),
+    constants({ terms: 3, entries: 2 }, ['Compact'], { ...SNAPSHOTS, ...CALM, ...ONE_BY_ONE }),
   ),
   holds(
     'MCRaftMembershipDeposed',
-    'full',
+    'nightly',
     'members are removed by leaders that may be deposed, without crashes',
     constants({ terms: 3, entries: 3 }, [], { ...MEMBERSHIP, ...CALM, ...ONE_BY_ONE }),
   ),
   holds(
-    'MCRaftBatchesOfEntries',
+    'MCRaftBatchesElection',
     'nightly',
-    'as MCRaftBatches, with entries of clients',
-    constants({ terms: 2, entries: 2, batches: 2 }, [], { Persist: '<- MCPersist' }),
+    'two batches at a time on their way to each disk, from the first election on',
+    constants({ terms: 2, entries: 2, batches: 2 }, [], BATCHES),
   ),
   holds(
-    'MCRaftPreVoteOfEntries',
+    'MCRaftPreVoteElection',
     'nightly',
     'as MCRaftPreVote, from the first election on, with crashes and entries of clients',
     constants({ terms: 2, entries: 2 }, PRE_VOTE, WITH_PRE_VOTE),
+  ),
+  holds(
+    'MCRaftTermsCrashes',
+    'nightly',
+    'a leader is followed by another, with crashes',
+    constants({ terms: 3, entries: 2 }, [], { ...LED, ...STEADY }),
   ),
   holds(
     'MCRaftTwoElections',
@@ -280,12 +305,6 @@ export const raftModels: readonly Model[] = [
       AppendEntries: '<- NeverWithFour',
       OneChange: '<- AnyChange',
     }),
-  ),
-  fails(
-    'MCLeaderUnsynced',
-    'a leader counts itself before its disk has the entry',
-    'LeaderCompletenessInv',
-    constants({ terms: 3, entries: 3 }, [], { ...LED, DurableIndex: '<- WrittenIndex' }),
   ),
   fails(
     'MCStaleTruncate',
