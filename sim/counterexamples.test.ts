@@ -2,7 +2,8 @@
  * What TLC finds where the specification leaves a guard out, played against the nodes: real code refuses the step that the
  * guard is there for and goes on unharmed; code with the museum's bug of that kind takes every step, to the same end.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,9 @@ import type { Scenario } from './scenario-steps.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FILES = join(ROOT, 'traces/counterexamples');
+
+/** What the nodes and their play are made of. */
+const PARTS = ['impl/ports', 'impl/core', 'impl/node', 'properties', 'sim', 'package.json'];
 
 /** The step that real code refuses, counted from 1, and the patch of `sim/museum` without which it would not. */
 const EXPECTED: Readonly<Record<string, { readonly refused: number; readonly bug?: string }>> = {
@@ -53,34 +57,27 @@ test.each(Object.entries(EXPECTED))('%s: real code survives it', (model, { refus
 const withBug = Object.entries(EXPECTED).flatMap(([model, { bug }]) =>
   bug === undefined ? [] : [{ model, bug }],
 );
-test.each(withBug)('$model: $bug fails in the same way', ({ model, bug }) => {
-  const played = playWithBug(bug, join(FILES, `${model}.json`));
+test.each(withBug)('$model: $bug fails in the same way', async ({ model, bug }) => {
+  const played = await playWithBug(bug, join(FILES, `${model}.json`));
   expect(played.refused).toBeUndefined();
   expect(played.violated, played.message).toBe(read(model).breaks);
 });
 
 /** Plays the scenario in a copy of the tree that has the bug. */
-function playWithBug(bug: string, file: string): Played {
+async function playWithBug(bug: string, file: string): Promise<Played> {
   const tree = mkdtempSync(join(tmpdir(), 'walrus-scenario-'));
   try {
-    for (const part of [
-      'impl/ports',
-      'impl/core',
-      'impl/node',
-      'properties',
-      'sim',
-      'package.json',
-    ])
-      cpSync(join(ROOT, part), join(tree, part), { recursive: true });
+    for (const part of PARTS) cpSync(join(ROOT, part), join(tree, part), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
     execFileSync('git', ['apply', join(ROOT, `sim/museum/${bug}.patch`)], { cwd: tree });
-    const run = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', 'sim/scenario-main.ts', '--as-bug', file],
-      { cwd: tree, encoding: 'utf8' },
-    );
-    if (run.stdout === '') throw new Error(run.stderr);
-    return JSON.parse(run.stdout) as Played;
+    const flags = ['--import', 'tsx', 'sim/scenario-main.ts', '--as-bug', file];
+    const child = spawn(process.execPath, flags, { cwd: tree });
+    let [said, complained] = ['', ''];
+    child.stdout.on('data', (text) => (said += text));
+    child.stderr.on('data', (text) => (complained += text));
+    await once(child, 'close');
+    if (said === '') throw new Error(complained);
+    return JSON.parse(said) as Played;
   } finally {
     rmSync(tree, { recursive: true });
   }
