@@ -71,7 +71,7 @@ export function store(engine: 'io_uring' | 'pwrite', direct: boolean): Subject {
             );
           }
         },
-        writtenBytes: () => it.stats.writtenBytes,
+        writtenBytes: () => it.stats.writtenBytes + disk.stats().laidBytes,
         async close() {
           await new Promise<void>((resolve, reject) =>
             it.close((error) => (error ? reject(error) : resolve())),

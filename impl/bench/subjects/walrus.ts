@@ -38,7 +38,10 @@ export function walrus(disk: 'io_uring' | 'pwrite' | 'portable'): Subject {
           const { native } = log.stats();
           return native ? `${native.direct ? 'direct' : 'buffered'}` : '';
         },
-        writtenBytes: () => log.stats().store.writtenBytes,
+        writtenBytes() {
+          const { store, native } = log.stats();
+          return store.writtenBytes + (native?.laidBytes ?? 0);
+        },
         close: () => log.close(),
       };
     },
