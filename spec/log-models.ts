@@ -305,7 +305,7 @@ export const logModels: readonly Model[] = [
     constants: { ...race, Laggards: '{n1, n2, n3}', Cut: '{}' },
     expect: {},
     constraint: 'Solid',
-    simulate: { walks: 1_000, depth: 80 },
+    simulate: { walks: 400, depth: 80 },
     reaches: ['acknowledged', 'recovered', 'two recoverers', 'cut'],
   },
   {
@@ -330,7 +330,7 @@ export const logModels: readonly Model[] = [
     },
     expect: {},
     constraint: 'Solid',
-    simulate: { walks: 500, depth: 150 },
+    simulate: { walks: 200, depth: 150 },
     reaches: ['acknowledged', 'sealed', 'recovered', 'delivered', 'writes in the next segment'],
   },
   mustFail(

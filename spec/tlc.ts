@@ -108,17 +108,13 @@ async function main(): Promise<number> {
         });
         runs.push(run);
         console.log(report(run, isAsked));
+        if (options.full && !isAsked) writeResults(runs, models, started, loadBefore);
       }
     }),
   );
-  runs.sort((a, b) => models.indexOf(a.model) - models.indexOf(b.model));
-  const text = table([HEAD, ...runs.map(row)]);
+  sortLike(models, runs);
   const minutes = (performance.now() - started) / 60_000;
-  console.log(`\n${text}\n`);
-  if (options.full && !isAsked) {
-    const conditions = conditionsOf(runs, minutes, loadBefore);
-    writeFileSync(join(SPEC, 'RESULTS.md'), results(runs, text, conditions));
-  }
+  console.log(`\n${table([HEAD, ...runs.map(row)])}\n`);
   const idle = isAsked ? [] : untaken(runs);
   if (idle.length > 0) console.log(`FAIL no model that holds takes: ${idle.join(', ')}`);
   const wrong = runs.filter((run) => run.complaint !== undefined);
@@ -150,8 +146,13 @@ function report({ model, result, seconds, complaint }: Run, isAsked: boolean): s
   ].join('\n');
 }
 
+function sortLike(models: readonly Model[], runs: Run[]): void {
+  runs.sort((a, b) => models.indexOf(a.model) - models.indexOf(b.model));
+}
+
 /** What the times of this run are worth. */
-function conditionsOf(runs: readonly Run[], minutes: number, loadBefore: number): string {
+function conditionsOf(runs: readonly Run[], started: number, loadBefore: number): string {
+  const minutes = (performance.now() - started) / 60_000;
   const cpuMinutes = runs.reduce((sum, run) => sum + run.cpuSeconds, 0) / 60;
   return [
     `Machine: ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB.`,
@@ -161,18 +162,31 @@ function conditionsOf(runs: readonly Run[], minutes: number, loadBefore: number)
   ].join('\n');
 }
 
-function results(runs: readonly Run[], text: string, conditions: string): string {
-  return [
+/** After each model, so that a run that is broken off leaves what it found, and names what it did not come to. */
+function writeResults(
+  runs: readonly Run[],
+  models: readonly Model[],
+  started: number,
+  loadBefore: number,
+): void {
+  const done = [...runs];
+  sortLike(models, done);
+  const missing = models.filter((model) => !runs.some((run) => run.model === model));
+  const lines = [
     '# What TLC found',
     '',
     'Written by `make tlc-full`. States are distinct ones; depth of a failing model is the length of the counterexample.',
-    conditions,
+    conditionsOf(runs, started, loadBefore),
+    ...(missing.length === 0
+      ? []
+      : ['', `**Broken off.** Not run to the end: ${missing.map(({ name }) => name).join(', ')}.`]),
     '',
-    text,
+    table([HEAD, ...done.map(row)]),
     '',
-    ...runs.map(({ model }) => `- **${model.name}** (${model.kind}): ${model.about}.`),
+    ...done.map(({ model }) => `- **${model.name}** (${model.kind}): ${model.about}.`),
     '',
-  ].join('\n');
+  ];
+  writeFileSync(join(SPEC, 'RESULTS.md'), lines.join('\n'));
 }
 
 main().then(
