@@ -1,9 +1,16 @@
 /**
- * Damages a trace a little, as negative controls need it: an event taken out, two swapped, a value altered. Only such
- * events and values are chosen that the specification cannot do without; reads and renewed leases, for example, change
- * nothing, and a trace without them is as good as before.
+ * Damages a trace a little, as negative controls need it: an event taken out, two swapped, a value altered. Chosen at
+ * random among the damages that mean something, which are those after which it is a trace of no behaviour:
+ *
+ * - Taken out is what a later event needs: an append, a command applied, a step of Raft, or the only sending of a
+ *   message that is received later. Not a read, a lease renewed, an answer that a later one repeats: without
+ *   those a trace is as good as before.
+ * - Swapped are two neighbours of which the second comes of the first: steps of one node with the same thing, or a
+ *   message that is received when it was sent just before, for the first time. Other neighbours happened at the same time for all that
+ *   anybody could tell, and in the other order it is a behaviour too.
+ * - Altered are values of which the specification knows what they are. Not those that it lets the node choose.
  */
-import type { TraceEvent } from '../impl/core/trace.ts';
+import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 
 export interface Tampered {
   readonly events: readonly TraceEvent[];
@@ -43,8 +50,9 @@ export function tamper(
   const all = events.map((_, i) => i);
   switch (kind % 3) {
     case 0: {
+      const sendings = onlySendings(events);
       const at = pick(
-        all.filter((i) => isNeeded(events, i)),
+        all.filter((i) => isNeeded(events, i) || sendings.has(i)),
         seed,
       );
       if (at === undefined) return undefined;
@@ -54,8 +62,10 @@ export function tamper(
       };
     }
     case 1: {
+      const sendings = onlySendings(events);
+      const isOneNodes = (i: number): boolean => events[i]!.node === events[i + 1]!.node;
       const at = pick(
-        all.filter((i) => depends(events[i], events[i + 1])),
+        all.filter((i) => depends(events[i], events[i + 1]) && (isOneNodes(i) || sendings.has(i))),
         seed,
       );
       if (at === undefined) return undefined;
@@ -100,12 +110,64 @@ function isNeeded(events: readonly TraceEvent[], at: number): boolean {
   return false;
 }
 
+/** What a message says, of its sending and of its reception; undefined of other events. */
+function messageOf(event: DataEvent): { sent: boolean; key: string } | undefined {
+  const key = (kind: string, from: number, to: number, ...content: number[]): string => {
+    const { topic, segment, epoch } = event as Extract<
+      DataEvent,
+      { readonly topic: string; readonly epoch: number }
+    >;
+    return [kind, from, to, topic, segment, epoch, ...content].join(' ');
+  };
+  switch (event.name) {
+    case 'SendReplicate':
+    case 'HandleReplicate': {
+      const { node, from, count, highWatermark } = event;
+      const sent = event.name === 'SendReplicate';
+      const [sender, to] = sent ? [node, event.to] : [event.sender, node];
+      return { sent, key: key('Replicate', sender, to, from, count, highWatermark) };
+    }
+    case 'SendReplicateAck':
+      return { sent: true, key: key('Ack', event.node, event.to, event.durableEnd) };
+    case 'HandleReplicateAck':
+      return { sent: false, key: key('Ack', event.sender, event.node, event.durableEnd) };
+    case 'SendPromise':
+      return { sent: true, key: key('Promise', event.node, event.to, event.durableEnd) };
+    case 'HandlePromise':
+      return { sent: false, key: key('Promise', event.sender, event.node, event.durableEnd) };
+    default:
+      return undefined;
+  }
+}
+
+/** Events that send what is received later, when nothing else has sent the same. */
+function onlySendings(events: readonly TraceEvent[]): ReadonlySet<number> {
+  const found = new Set<number>();
+  const sendings = new Map<string, number[]>();
+  for (const [i, event] of events.entries()) {
+    const message = 'state' in event ? undefined : messageOf(event);
+    if (message === undefined) continue;
+    const { sent, key } = message;
+    const sendingsOf = sendings.get(key) ?? [];
+    if (sent) sendings.set(key, [...sendingsOf, i]);
+    else if (sendingsOf.length === 1) found.add(sendingsOf[0]!);
+  }
+  return found;
+}
+
 /** Whether the second can only come after the first. */
 function depends(first: TraceEvent | undefined, second: TraceEvent | undefined): boolean {
-  if (first === undefined || second === undefined || first.node !== second.node) return false;
+  if (first === undefined || second === undefined) return false;
+  if (first.node !== second.node) {
+    if ('state' in first || 'state' in second) return false;
+    const [sending, reception] = [messageOf(first), messageOf(second)];
+    return sending?.sent === true && reception?.sent === false && sending.key === reception.key;
+  }
   if ('state' in first && 'state' in second) {
     return STATE_FIELDS.some((field) => first.state[field] !== second.state[field]);
   }
+  if (first.name === 'ApplyCommand' && second.name === 'ApplyCommand') return true;
+  if (first.name === 'AdvanceHighWatermark') return second.name === 'AcknowledgeRecord';
   if (first.name !== 'AppendRecord') return false;
   if (second.name === 'AppendRecord') return first.index < second.index;
   const { topic, segment, index } = first;

@@ -167,7 +167,7 @@ async function check(
   console.log(
     `${spec.padEnd(16)} ${real.length} traces, ${events} events; ${controls} tampered copies; ` +
       `${seconds.toFixed(1)} s, ${Math.round(checked / seconds)} events/s` +
-      `${invariants ? ' with all invariants' : ''}; ${wrong.length === 0 ? 'as it should be' : 'WRONG'}`,
+      `${invariants ? ' with all invariants' : ''}; ${wrong.length === 0 ? 'as it should be' : `${wrong.length} NOT as they should be`}`,
   );
   for (const one of wrong.slice(0, 3)) {
     const { violated } = verdicts[cases.indexOf(one)]!;

@@ -55,6 +55,8 @@ interface Action {
   readonly parameters: string;
   readonly call: string;
   readonly conditions: readonly Condition[];
+  /** It receives a message that nobody sent, so that there is nothing to give it. */
+  readonly isOfNoMessage: boolean;
 }
 
 /** A module that tells at each event where it is; or, of an action, at the event `Header.stop` what it asks for. */
@@ -62,9 +64,8 @@ function explanation(
   spec: SpecName,
   action: Action | undefined,
 ): { text: string; configuration: string } {
-  const unchanged = 'FALSE';
   const conditions = (action?.conditions ?? []).flatMap(({ text, isEffect }, i) =>
-    isEffect ? [] : [`  /\\ PrintT(<<"condition", ${i}, (${text})>>)`],
+    isEffect ? [] : [`  /\\ PrintT(<<"condition", ${i}, (${text})>>) /\\ (${text})`],
   );
   const step = `\\E line \\in {Line} : \\E n \\in {line.n} : ${
     spec === 'DistributedLog' ? '\\E s \\in {Segment(line.s[1], line.s[2])}' : '\\E s \\in {0}'
@@ -78,8 +79,8 @@ function explanation(
           '  IF trace = 0 \\/ next < Header.stop THEN TraceNext',
           `  ELSE (${step} PrintT(<<"state", StateOf(n, s)>>)${
             conditions.length === 0 ? '' : ` /\\ Conditions${action.call}`
-          }) = TRUE`,
-          `       /\\ TellsNext /\\ ${unchanged}`,
+          }) \\in BOOLEAN`,
+          `       /\\ ${action.isOfNoMessage ? '' : 'TellsNext /\\ '}FALSE`,
         ];
   const module = [
     '---- MODULE Explanation ----',
@@ -109,12 +110,14 @@ function actionOf(spec: SpecName, line: Line): Action {
   );
   const parameters = /\(.*\)/.exec(/^.*?==/.exec(source[at] ?? '')?.[0] ?? '');
   // What is chosen by the trace module cannot be named here.
-  const isNameable = call !== null && !/upTo|kept|whole|read\b/.test(call[0]);
+  const isOfNoMessage = line.m === 0 && /Message|Received/.test(call?.[0] ?? '');
+  const isNameable = call !== null && !isOfNoMessage && !/upTo|kept|whole|read\b/.test(call[0]);
   return {
     name: event,
     parameters: parameters?.[0] ?? '',
     call: call?.[0] ?? '',
     conditions: at < 0 || !isNameable ? [] : conditionsAt(source, at),
+    isOfNoMessage,
   };
 }
 
@@ -182,6 +185,7 @@ function conditionsTold(spec: SpecName, output: string, action: Action): string[
   const shown = ({ line, text }: Condition): string =>
     `    ${spec}.tla:${line}  ${text.replace(/\s+/g, ' ').trim()}`;
   const failed = action.conditions.filter((_, i) => holds.get(i) === false);
+  if (action.isOfNoMessage) return ['  its message was not sent before'];
   if (failed.length > 0)
     return [`  ${action.name} asks for what does not hold`, ...failed.map(shown)];
   if (output.includes('<<"taken">>')) {
