@@ -6,6 +6,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import type { BootId, Epoch, Incarnation, NodeId, SegmentId } from '../impl/core/ids.ts';
+import { majority } from '../impl/core/raft/quorum.ts';
+import { Recovery } from '../impl/core/segment/recovery.ts';
+import type { Replica } from '../impl/core/segment/replica.ts';
+import { MODELS } from '../spec/models.ts';
+import { ACTIONS_OF } from './actions.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -18,7 +24,7 @@ function sources(folder: string): string[] {
 }
 
 interface Spec {
-  readonly module: string;
+  readonly module: keyof typeof ACTIONS_OF;
   /** Definitions that together are the next-state relation. */
   readonly next: readonly string[];
   readonly events: string;
@@ -39,6 +45,13 @@ const NOT_OF_THE_NODE: Readonly<Record<string, string>> = {
   Crash: 'the end of a process',
   Restart: 'the beginning of a process',
   ReplaceDisk: 'what happens to a machine',
+};
+
+/** What is a pure function has no trace: whoever calls it tells. */
+const TOLD_ELSEWHERE: Readonly<Record<string, string>> = {
+  ApplyCommand: 'impl/node/metadata-log.ts',
+  RenewLease: 'impl/node/node.ts',
+  ExpireLease: 'impl/node/node.ts',
 };
 
 /** Properties of the specification alone. */
@@ -116,6 +129,7 @@ describe.each(SPECS)('$module', (spec) => {
     expect(actions.size).toBeGreaterThan(20);
     expect(only(actions, events), 'actions without an event').toEqual([]);
     expect(only(events, actions), 'events without an action').toEqual([]);
+    expect([...ACTIONS_OF[spec.module]].sort(), 'what runs count').toEqual([...actions].sort());
   });
 
   test('each action has one function, and each tag its action', () => {
@@ -130,6 +144,15 @@ describe.each(SPECS)('$module', (spec) => {
       return tag.startsWith(`${spec.module}!`) && files.length > 1;
     });
     expect(twice, 'actions with several functions').toEqual([]);
+  });
+
+  test('where the tag of an action stands, its event is emitted', () => {
+    const silent = [...tags()].filter(([tag, files]) => {
+      const [module, action] = tag.split('!');
+      const file = TOLD_ELSEWHERE[action!] ?? files[0]!;
+      return module === spec.module && !read(file).includes(`name: '${action}'`);
+    });
+    expect(silent).toEqual([]);
   });
 });
 
@@ -166,8 +189,152 @@ describe('properties', () => {
   });
 
   test('trace-check asks for the invariants that there are', () => {
-    const asked = [...read('spec/trace-tlc.ts').matchAll(/'(\w+Inv)'/g)].map((match) => match[1]!);
+    const asked = SPECS.flatMap(({ module }) => [
+      ...read(`spec/Trace${module}.tla`).matchAll(/\b([A-Z]\w+Inv)\b/g),
+      ...read('spec/trace-tlc.ts').matchAll(/'(\w+Inv)'/g),
+    ]).map((match) => match[1]!);
     expect(asked.length).toBeGreaterThan(10);
     expect(only(asked, inSpec)).toEqual([]);
   });
 });
+
+/** The strings that stand in double quotes on those lines of a module that `about` is on. */
+function stringsOn(about: RegExp, module: string): Set<string> {
+  const lines = read(`spec/${module}.tla`)
+    .split('\n')
+    .filter((line) => about.test(line));
+  return new Set(lines.flatMap((line) => [...line.matchAll(/"(\w+)"/g)].map(([, word]) => word!)));
+}
+
+/** The members of `type name = 'a' | 'b';`. */
+function unionOf(name: string, file: string): Set<string> {
+  const body = new RegExp(`type ${name} =([^;]*);`).exec(read(file))?.[1];
+  if (body === undefined) throw new Error(`${file} has no ${name}`);
+  return new Set([...body.matchAll(/'(\w+)'/g)].map(([, word]) => word!));
+}
+
+/** By kind, the names of the fields, in order. */
+function fieldsByKind(text: string, record: RegExp, field: RegExp): [string, string[]][] {
+  return [...text.matchAll(record)]
+    .map(([, kind, rest]): [string, string[]] => [
+      kind!,
+      [...rest!.matchAll(field)].map(([, name]) => name!).sort(),
+    ])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+describe('words', () => {
+  test('commands of the metadata have the same kinds and fields', () => {
+    /** How a node is reached: no promise depends on it. */
+    const unsaid = new Set(['raftAddress', 'clientAddress']);
+    const inSpec = fieldsByKind(
+      /^Commands ==\n([\s\S]*?)\n\n/m.exec(read('spec/DistributedLog.tla'))![1]!,
+      /\[kind : \{"(\w+)"\},([^\]]*)\]/g,
+      /(\w+) :/g,
+    );
+    const inCode = fieldsByKind(
+      /^export type Command =\n([\s\S]*?\});$/m.exec(read('impl/core/metadata/commands.ts'))![1]!,
+      /kind: '(\w+)';([^}]*)\}/g,
+      /readonly (\w+):/g,
+    );
+    const said = inCode.map(([kind, names]) => [kind, names.filter((name) => !unsaid.has(name))]);
+    expect(inSpec.length).toBe(6);
+    expect(said).toEqual(inSpec);
+  });
+
+  test('a segment has the same states', () => {
+    const states = stringsOn(/\bstate\b.*"/, 'DistributedLog');
+    const inCode = unionOf('SegmentState', 'impl/core/metadata/cluster-state.ts');
+    // What is not there has no record in the code.
+    expect(states).toEqual(new Set([...inCode, 'none']));
+  });
+
+  test('a node has the same roles in Raft', () => {
+    const inCode = unionOf('Role', 'impl/core/raft/trace.ts');
+    // A learner follows; that it has no vote is in the membership.
+    expect(new Set([...stringsOn(/\brole\b/, 'MetadataRaft'), 'learner'])).toEqual(inCode);
+  });
+
+  test('the data plane has the same messages', () => {
+    const inSpec = new Set(
+      [...read('spec/DistributedLog.tla').matchAll(/\[type \|-> "(\w+)"/g)].map(
+        ([, type]) => type!,
+      ),
+    );
+    const inCode = new Set(
+      [...read('impl/core/segment/messages.ts').matchAll(/readonly kind: '(\w+)'/g)].map(
+        ([, kind]) => kind!,
+      ),
+    );
+    // `Refuse` only makes a deposed owner give up sooner: to the specification the message it answers was lost.
+    expect(new Set([...inSpec, 'Refuse'])).toEqual(inCode);
+  });
+});
+
+describe('rules and bounds', () => {
+  test('a majority is the same everywhere', () => {
+    expect(read('spec/DistributedLog.tla')).toContain(
+      '\nIsMajority(Q, S) == 2 * Cardinality(Q) > Cardinality(S)\n',
+    );
+    expect(read('spec/MetadataRaft.tla')).toContain(
+      '\nIsQuorum(set, voters) == 2 * Cardinality(set \\cap voters) > Cardinality(voters)\n',
+    );
+    for (let nodes = 1; nodes <= 7; nodes++) {
+      for (let some = 1; some <= nodes; some++) {
+        const is = 2 * some > nodes;
+        expect(some >= majority(nodes), `${some} of ${nodes} voters`).toBe(is);
+        const { count, writer } = recoveryWith(some, nodes);
+        expect(count !== undefined, `${some} of ${nodes} promises`).toBe(is);
+        expect(writer.majorityEnd() > 0, `${some} of ${nodes} copies`).toBe(is);
+      }
+    }
+  });
+
+  test('only the models have bounds, and each has all that its module asks for', () => {
+    const configurations = readdirSync(join(ROOT, 'spec')).filter((file) => file.endsWith('.cfg'));
+    for (const file of configurations) expect(read(`spec/${file}`), file).not.toMatch(/=/);
+    for (const { name, module, constants } of MODELS) {
+      const given = new Set(Object.keys(constants));
+      expect(only(constantsOf(module), given), `${name} (${module})`).toEqual([]);
+    }
+  });
+});
+
+/** A recovery of a segment of so many replicas, some of which have promised and hold one record durably. */
+function recoveryWith(some: number, nodes: number): Recovery {
+  const replicas = Array.from({ length: nodes }, (_, i) => ({
+    node: (i + 1) as NodeId,
+    incarnation: 1 as Incarnation,
+  }));
+  const segment = {
+    id: 1 as SegmentId,
+    state: 'fenced',
+    epoch: 2 as Epoch,
+    owner: replicas[0]!.node,
+    boot: 1 as BootId,
+    replicas,
+    baseOffset: 0,
+    count: 0,
+  } as const;
+  const replica = { durableEnd: 1 } as Replica;
+  const recovery = new Recovery(replica, segment as never, replicas[0]!.node);
+  for (const record of replicas.slice(0, some)) recovery.promise(record, 1);
+  return recovery;
+}
+
+/** The constants of a module and of those that it extends. */
+function constantsOf(module: string): string[] {
+  let text: string;
+  try {
+    text = read(`spec/${module}.tla`);
+  } catch {
+    return []; // one of TLA+'s own
+  }
+  const declared = /^CONSTANTS?\b([\s\S]*?)\n\n/m.exec(text)?.[1] ?? '';
+  const names = declared
+    .replace(/\\\*.*|\(\*[\s\S]*?\*\)/g, '')
+    .split(',')
+    .map((name) => name.trim());
+  const extended = /^EXTENDS (.*)$/m.exec(text)?.[1]?.split(',') ?? [];
+  return [...names.filter(Boolean), ...extended.flatMap((name) => constantsOf(name.trim()))];
+}

@@ -120,8 +120,9 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
     });
   },
   ProcessCrash: (scene, machines, fault) => crash(scene, machines, fault, false),
-  /** An orderly stop, as for an upgrade. */
-  Stop: (scene, machines, { forMs }) => {
+  /** An orderly stop, as for an upgrade; below an amount of 0.5 one of the others, maybe the heir, is not told. */
+  Stop: (scene, machines, { forMs, amount }) => {
+    if (amount < 0.5) cut(scene, forMs, between(machines, rest(scene, machines).slice(0, 1)));
     for (const machine of machines) scene.cluster.stop(machine);
     later(scene, forMs, machines, (machine) => scene.restart(machine));
   },
