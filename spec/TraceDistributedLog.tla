@@ -1,7 +1,12 @@
 ------------------------ MODULE TraceDistributedLog ------------------------
 (* Is a trace of the data plane a behaviour of DistributedLog? As TraceMetadataRaft: each event names an action *)
 (* and its arguments; here the action is taken, and what the event tells of the state is compared. A trace that *)
-(* can be followed to its end is accepted, anywhere else a missing step is a deadlock.                          *)
+(* can be followed to its end is accepted. The first event at which it cannot is what nobody explains.          *)
+(*                                                                                                              *)
+(* Why an accepted trace is a behaviour: every step of `Act` is an action of DistributedLog, with arguments,    *)
+(* and more conditions, or it changes nothing (a commit that somebody has told of before), or it is the first   *)
+(* start of a node, which is RestoreMetadata or nothing. What this module puts in the place of definitions of   *)
+(* DistributedLog means the same, or allows less; each says why.                                                *)
 (*                                                                                                              *)
 (*   here            event of impl/core/trace.ts                                                                *)
 (*   line.e, line.n  name, node                                                                                 *)
@@ -10,9 +15,8 @@
 (*                   place of its proposal; 0 if there is none                                                  *)
 (*   all others      as in the event, names replaced by numbers                                                 *)
 (*                                                                                                              *)
-(* To follow it is linear in its length, because nothing is looked at as a whole that changes in one place.     *)
-(* Where the specification has sets that only grow, or says something of all segments, this module says the     *)
-(* same of a sequence, of a part; each such definition says why it is the same, or allows less.                 *)
+(* That takes time in proportion to the length of a trace, because nothing is looked at as a whole that changes *)
+(* in one place: sets that only grow are sequences, and what is said of all segments is said of those that differ. *)
 EXTENDS DistributedLog, TraceReader, TLC
 
 TraceNodes == 1..Header.nodes
