@@ -40,8 +40,8 @@ shrink: build ## Make a failing run small: SEED=
 scenario: build ## Play a counterexample of TLC against the code: FILE=traces/counterexamples/x.json
 	@node dist/sim/scenario-main.js $(FILE)
 
-museum: build ## Put each known bug into the core and see that the simulator finds it: BUG=name
-	@node dist/sim/museum/main.js $(BUG)
+museum: build ## Put each known bug into the core and see that the simulator finds it: BUG=name; TRACES=1: and that TLC refuses its trace
+	@node dist/sim/museum/main.js $(if $(TRACES),--traces) $(BUG)
 
 tlc: build ## Check the quick models of the specification and those that must fail: MODEL=name
 	@node dist/spec/tlc.js $(if $(MODEL),--model '$(MODEL)')
