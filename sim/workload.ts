@@ -218,8 +218,3 @@ export function recordOf(id: number, paddingBytes: number): Uint8Array {
   bytes.fill(id & 0xff, 4);
   return bytes;
 }
-
-/** The number that `recordOf` put in. */
-export function idOf(record: Uint8Array): number {
-  return new DataView(record.buffer, record.byteOffset, record.byteLength).getUint32(0);
-}
