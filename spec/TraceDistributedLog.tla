@@ -162,7 +162,8 @@ Act(n, e, s, line) ==
     [] e = "ReadRecord" -> ReadRecord(n, line.t, line.offset) /\ Quiet
     [] e = "AppendRecord" ->
          EpochIs(n, s, line.epoch) /\ Is("index", Len(records[n][s]), line.index) /\ AppendRecord(n, s, line.record) /\ Quiet
-    [] e = "AcknowledgeRecord" -> EpochIs(n, s, line.epoch) /\ AcknowledgeRecord(n, s, line.index) /\ Quiet
+    [] e = "AcknowledgeRecord" ->  \* under the epoch that it was appended in, which may have ended
+         Is("epoch", Max(Grant(n, s).epoch, line.epoch), Grant(n, s).epoch) /\ AcknowledgeRecord(n, s, line.index) /\ Quiet
     [] e = "AdvanceHighWatermark" ->
          EpochIs(n, s, line.epoch) /\ AdvanceHighWatermark(n, s) /\ Is("highWatermark", watermark'[n][s], line.highWatermark) /\ Quiet
     [] e = "ProposeCommand" -> ProposeCommand(n, line.proposal) /\ Sends

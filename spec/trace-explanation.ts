@@ -64,9 +64,9 @@ function explanation(
   spec: SpecName,
   action: Action | undefined,
 ): { text: string; configuration: string } {
-  const conditions = (action?.conditions ?? []).flatMap(({ text, isEffect }, i) =>
-    isEffect ? [] : [`  /\\ PrintT(<<"condition", ${i}, (${text})>>) /\\ (${text})`],
-  );
+  const told = (action?.conditions ?? []).map((condition, i) => ({ ...condition, i }));
+  const conditions = told.filter(({ isEffect }) => !isEffect);
+  const parameters = action?.parameters ?? '';
   const step = `\\E line \\in {Line} : \\E n \\in {line.n} : ${
     spec === 'DistributedLog' ? '\\E s \\in {Segment(line.s[1], line.s[2])}' : '\\E s \\in {0}'
   } :`;
@@ -74,7 +74,13 @@ function explanation(
     action === undefined
       ? ['ExplainedNext == (trace = 0 \\/ PrintT(<<"next", next>>)) = TRUE /\\ TraceNext']
       : [
-          ...(conditions.length === 0 ? [] : [`Conditions${action.parameters} ==`, ...conditions]),
+          ...conditions.map(({ i, text }) => `Condition${i}${parameters} ==\n${text}`),
+          `Conditions${parameters} ==`,
+          '  /\\ TRUE',
+          ...conditions.map(
+            ({ i }) =>
+              `  /\\ PrintT(<<"condition", ${i}, Condition${i}${parameters}>>) /\\ Condition${i}${parameters}`,
+          ),
           'ExplainedNext ==',
           '  IF trace = 0 \\/ next < Header.stop THEN TraceNext',
           `  ELSE (${step} PrintT(<<"state", StateOf(n, s)>>)${

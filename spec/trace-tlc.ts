@@ -195,6 +195,6 @@ function compiledReader(jar: string): string {
 }
 
 function beginning(output: string): string {
-  const at = output.indexOf('Error:');
+  const at = output.search(/\*\*\*|Error:|Exception in/);
   return output.slice(Math.max(0, at), at + 3000);
 }
