@@ -131,6 +131,9 @@ export async function run(name: string, traces: readonly Projected[], how: How):
     const longest = Math.max(...traces.map((trace) => trace.lines.length));
     const output = await java([
       '-XX:+UseSerialGC',
+      // A run is over before the better compiler has paid for itself.
+      '-XX:TieredStopAtLevel=1',
+      '-Xmn600m',
       // A walk keeps all of its states.
       '-Xmx3g',
       '-Xss64m',
