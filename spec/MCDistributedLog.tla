@@ -315,14 +315,10 @@ ForOpen(state, c) ==
        [c EXCEPT !.segment = last, !.epoch = state.segments[c.topic, last].epoch]
 FitsOpen(state, c) == Walrus!Fits(state, ForOpen(state, c))
 ApplyToOpen(state, index, c) == Walrus!ApplyTo(state, index, ForOpen(state, c))
-\* in place of Fits: a fence, or a seal, for any epoch of the segment.
+\* in place of Fits: a fence for any epoch of the segment.
 FitsAnyFence(state, c) ==
   IF c.kind = "FenceSegment"
   THEN Walrus!Fits(state, [c EXCEPT !.expectedEpoch = state.segments[c.topic, c.segment].epoch])
-  ELSE Walrus!Fits(state, c)
-FitsAnySeal(state, c) ==
-  IF c.kind = "SealSegment"
-  THEN Walrus!Fits(state, [c EXCEPT !.epoch = state.segments[c.topic, c.segment].epoch])
   ELSE Walrus!Fits(state, c)
 \* in place of Counts: a replica is a node, whichever its disk.
 CountsAnyDisk(g, m, inc) == m \in DOMAIN g.replicas
