@@ -7,6 +7,7 @@ import {
   NothingInventedProp,
   ReadIsTrueProp,
   RealTimeOrderProp,
+  TopicIsKnownProp,
 } from './history.ts';
 
 const record = (id: number): Uint8Array => Uint8Array.of(id);
@@ -64,4 +65,21 @@ test('a record consumed twice, or out of order, is found', () => {
 test('a reader that got another record than stands there is found', () => {
   ReadIsTrueProp([get(1, 0, 0, 1)], contents(1));
   expect(() => ReadIsTrueProp([get(2, 0, 0, 1)], contents(1))).toThrow('ReadIsTrueProp');
+});
+
+test('a topic that is denied after it was registered is found; before, or meanwhile, it may be denied', () => {
+  const call = (kind: 'register' | 'fetch', invokedMs: number, repliedMs: number): Call => {
+    const reply: Call['reply'] =
+      kind === 'register'
+        ? { kind: 'registered' }
+        : { kind: 'error', code: 'UnknownTopic', message: '' };
+    const operation: Call['operation'] =
+      kind === 'register' ? { kind, topic: 't' } : { kind, topic: 't', offset: 0 as Offset };
+    return { id: ++id, client: 1, operation, invokedMs, repliedMs, reply };
+  };
+  const registered = [call('register', 10, 20), call('register', 30, 40)];
+  TopicIsKnownProp([call('fetch', 5, 50), ...registered, call('fetch', 20, 25)]);
+  expect(() => TopicIsKnownProp([...registered, call('fetch', 21, 25)])).toThrow(
+    'TopicIsKnownProp',
+  );
 });

@@ -92,6 +92,26 @@ export function ReadIsTrueProp(history: readonly Call[], contents: Contents): vo
   }
 }
 
+/** Once a registration was answered, nobody who asks later is told that there is no such topic. */
+export function TopicIsKnownProp(history: readonly Call[]): void {
+  const known = new Map<string, Call>();
+  for (const call of history) {
+    if (call.reply?.kind !== 'registered') continue;
+    const earliest = known.get(call.operation.topic);
+    if (call.repliedMs < (earliest?.repliedMs ?? Infinity)) known.set(call.operation.topic, call);
+  }
+  for (const { id, operation, invokedMs, reply } of history) {
+    if (reply?.kind !== 'error' || reply.code !== 'UnknownTopic') continue;
+    const registered = known.get(operation.topic);
+    demand(
+      registered === undefined || registered.repliedMs >= invokedMs,
+      'TopicIsKnownProp',
+      () =>
+        `call ${id} was told that there is no topic ${operation.topic}, after call ${registered!.id} had made it`,
+    );
+  }
+}
+
 /** Calls with a known place, by topic (and group), each list sorted by offset. */
 function placed(history: readonly Call[], kind: 'put' | 'get' | 'fetch'): Placed[][] {
   const lists = new Map<string, Placed[]>();

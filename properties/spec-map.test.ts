@@ -87,6 +87,7 @@ const CODE_ONLY: Readonly<Record<string, string>> = {
   RealTimeOrderProp: 'AbstractLogProp',
   ConsumedOnceProp: 'DeliveredOnceInv',
   ReadIsTrueProp: 'AbstractLogProp',
+  TopicIsKnownProp: 'ReadIndexInv',
 };
 
 function actionsOf({ module, next }: Spec): Set<string> {

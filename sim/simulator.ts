@@ -20,6 +20,7 @@ import {
   NothingInventedProp,
   ReadIsTrueProp,
   RealTimeOrderProp,
+  TopicIsKnownProp,
 } from '../properties/history.ts';
 import { RaftChecker } from '../properties/raft-invariants.ts';
 import { demand, Violation } from '../properties/violation.ts';
@@ -205,6 +206,7 @@ export class Simulation {
     RealTimeOrderProp(history);
     ConsumedOnceProp(history);
     ReadIsTrueProp(history, contents);
+    TopicIsKnownProp(history);
   }
 
   // What the cluster tells.

@@ -31,6 +31,7 @@ import type { Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
 import type { TraceSink } from '../ports/trace-sink.ts';
 import type { NodeConfig } from './config.ts';
+import { ConfirmedReads } from './confirmed-reads.ts';
 import { Forwards } from './forwards.ts';
 import { Joining } from './joining.ts';
 import { Mail } from './mail.ts';
@@ -78,6 +79,7 @@ export class Node {
   private readonly metadata: MetadataLog;
   private readonly mail: Mail;
   private readonly forwards = new Forwards();
+  private readonly confirmedReads = new ConfirmedReads();
   private readonly peers: Peers;
   private readonly joining: Joining;
   private readonly supervisor: Supervisor;
@@ -426,6 +428,8 @@ export class Node {
         nowMs: () => this.nowMs(),
         leaseValid: () => this.lease.valid(this.nowMs()),
         live: (node) => this.live(node),
+        leader: () => this.raftNode!.leader,
+        confirm: (done) => this.confirmedReads.ask(this.raftNode!, done),
         placeTopic: (topic) => {
           const nodes = this.holders();
           return this.place(nodes[hash(topic) % nodes.length]!);
@@ -475,6 +479,7 @@ export class Node {
       messages.push(...ready.messagesAfterPersist);
       if (ready.snapshot !== undefined) this.installSnapshot(ready.snapshot);
       for (const entry of ready.committed) this.apply(entry);
+      this.confirmedReads.serve(ready.readStates);
     }
     this.followRaft();
     const compaction = this.compact();
@@ -505,6 +510,7 @@ export class Node {
       this.ports.trace?.emit({ name: 'RenewLease', node: this.id });
     }
     this.supervisor.watch(raft.role === 'leader');
+    this.confirmedReads.follow(raft);
     this.peers.follow(raft.membership, (member) => this.locate(member));
   }
 

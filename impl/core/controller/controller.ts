@@ -24,6 +24,10 @@ export interface ControllerPorts {
   nowMs(): number;
   leaseValid(): boolean;
   live(node: NodeId): boolean;
+  /** The Raft leader; 0 if none is known. */
+  leader(): NodeId | 0;
+  /** Calls `done` once: with true when `cluster()` is surely current, with false if this node does not lead Raft. */
+  confirm(done: (confirmed: boolean) => void): void;
   /** Who is to own and to hold a new topic. */
   placeTopic(topic: string): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
   forward(to: NodeId, request: number, operation: Operation): void;
@@ -45,7 +49,7 @@ interface Pending {
   /** Answered with `Timeout` then, or with what was last heard. */
   deadlineMs: number;
   last: Reply;
-  /** The node that it was handed to, and the grant that made that the right one. */
+  /** The node that it was handed to, and the grant that made that the right one; no grant if the topic was unknown here. */
   forwardedTo: NodeId | undefined;
   forwardedUnder: Epoch | undefined;
   /** Nothing more that is heard of it goes to the client. */
@@ -111,8 +115,7 @@ export class Controller {
       return;
     }
     const segment = this.segmentFor(operation);
-    if (segment === undefined)
-      answer(errorReply('UnknownTopic', `unknown topic ${operation.topic}`));
+    if (segment === undefined) this.confirmUnknown(operation, answer);
     else this.execute(operation, segment, answer);
   }
 
@@ -130,18 +133,20 @@ export class Controller {
     const { epoch } = this.ports.cluster().currentSegment(topic)!;
     const graceEndMs = this.ports.nowMs() + GRACE_MS;
     for (const pending of this.forwarded.values()) {
-      if (pending.operation.topic !== topic || pending.forwardedUnder === epoch) continue;
+      const { operation, forwardedUnder } = pending;
+      if (operation.topic !== topic || [undefined, epoch].includes(forwardedUnder)) continue;
       pending.deadlineMs = Math.min(pending.deadlineMs, graceEndMs);
       this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
     }
     this.retry(topic);
   }
 
-  /** Reads that were handed to a node that fell silent are tried elsewhere. Anything else may have been done. */
+  /** What was only asked of a node that fell silent is asked of another. Anything else may have been done. */
   retrySilentReads(): void {
     for (const [request, pending] of [...this.forwarded]) {
-      const { operation, forwardedTo } = pending;
-      if (operation.kind !== 'fetch' || this.ports.live(forwardedTo!)) continue;
+      const { operation, forwardedTo, forwardedUnder } = pending;
+      const isRead = operation.kind === 'fetch' || forwardedUnder === undefined;
+      if (!isRead || this.ports.live(forwardedTo!)) continue;
       this.forwarded.delete(request);
       this.settle(pending, this.refusal('Unavailable', operation.topic));
     }
@@ -168,7 +173,14 @@ export class Controller {
     }
     const segment = this.segmentFor(operation);
     if (segment === undefined) {
-      settle(errorReply('UnknownTopic', `unknown topic ${operation.topic}`));
+      const leader = this.ports.leader();
+      const isOther = leader !== 0 && leader !== this.ports.node;
+      // Until its life is registered nothing can be handed to it.
+      if (isOther && this.ports.cluster().node(leader) !== undefined) {
+        this.forward(pending, leader, undefined);
+      } else {
+        this.confirmUnknown(operation, settle);
+      }
       return;
     }
     const target = this.targetOf(operation, segment);
@@ -181,11 +193,29 @@ export class Controller {
       settle(this.refusal('NotOwner', operation.topic));
       return;
     }
+    this.forward(pending, target, this.ports.cluster().currentSegment(operation.topic)!.epoch);
+  }
+
+  private forward(pending: Pending, to: NodeId, under: Epoch | undefined): void {
     const request = this.nextRequest++;
-    pending.forwardedTo = target;
-    pending.forwardedUnder = this.ports.cluster().currentSegment(operation.topic)!.epoch;
+    pending.forwardedTo = to;
+    pending.forwardedUnder = under;
     this.forwarded.set(request, pending);
-    this.ports.forward(target, request, operation);
+    this.ports.forward(to, request, pending.operation);
+  }
+
+  /**
+   * A topic that is unknown here may have been created elsewhere: only a Raft leader that is current can say that it
+   * does not exist.
+   */
+  private confirmUnknown(operation: Operation, answer: Answer): void {
+    const { topic } = operation;
+    this.ports.confirm((confirmed) => {
+      if (!confirmed)
+        answer(errorReply('NoLeader', `nobody can say whether there is a topic ${topic}`));
+      else if (this.segmentFor(operation) !== undefined) answer(this.refusal('NotOwner', topic));
+      else answer(errorReply('UnknownTopic', `unknown topic ${topic}`));
+    });
   }
 
   /** The segment that the operation is about; undefined if the topic is unknown here. */
