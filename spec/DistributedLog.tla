@@ -368,11 +368,14 @@ IsNew(r) == r \notin appended
 \* An owner that stopped never starts again: a proposal to seal may commit much later.
 MayAppend(n, s) == lease[n] /\ ~stopped[n][s]
 
+\* An owner that has promised a higher epoch is owner no more, though it may not know it yet.
+KeepsPromise(n, s) == promised[n][s] <= Grant(n, s).epoch
+
 \* The owner decides that r is the next record, and writes it down. It is not durable yet.
 AppendRecord(n, s, r) ==
   /\ Owns(n, s)
   /\ MayAppend(n, s)
-  /\ promised[n][s] <= Grant(n, s).epoch
+  /\ KeepsPromise(n, s)
   /\ IsNew(r)
   /\ records' = [records EXCEPT ![n][s] = Append(@, r)]
   /\ Appends(r)

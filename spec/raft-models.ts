@@ -176,6 +176,7 @@ export const raftModels: readonly Model[] = [
     'quick',
     'reads by read index',
     constants({ terms: 2, entries: 2 }, [], { ...READS, ...CALM, ...ONE_TERM, ...ONE_BY_ONE }),
+    953,
   ),
   holds(
     'MCRaftSnapshot',
@@ -187,12 +188,14 @@ export const raftModels: readonly Model[] = [
       ...ONE_TERM,
       ...ONE_BY_ONE,
     }),
+    2420,
   ),
   holds(
     'MCRaftMembership',
     'quick',
     'members are removed, one at a time',
     constants({ terms: 2, entries: 3 }, [], { ...MEMBERSHIP, ...CALM, ...ONE_TERM, ...ONE_BY_ONE }),
+    1387,
   ),
   holds(
     'MCRaftFigure8',
