@@ -208,6 +208,7 @@ export const raftModels: readonly Model[] = [
     'full',
     'a leader is followed by another, without crashes',
     constants({ terms: 3, entries: 2 }, [], { ...LED, ...CALM, ...ONE_BY_ONE }),
+    57279,
   ),
   holds(
     'MCRaftReadsDeposed',
