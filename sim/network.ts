@@ -19,6 +19,17 @@ export interface NetworkOptions {
   readonly linkCapacity: number;
 }
 
+/** Nothing goes wrong on it. */
+export const CALM_NETWORK: NetworkOptions = {
+  latencyMinMs: 0.2,
+  latencyMeanMs: 0.3,
+  spikeProbability: 0,
+  lossProbability: 0,
+  duplicateProbability: 0,
+  inOrder: true,
+  linkCapacity: 10_000,
+};
+
 export interface NetworkCounts {
   sent: number;
   delivered: number;

@@ -20,6 +20,7 @@ import { Violation } from '../properties/violation.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { FAST_DISK } from './disk.ts';
+import { CALM_NETWORK } from './network.ts';
 import { Randomness } from './random.ts';
 import type { Scenario, Step } from './scenario-steps.ts';
 
@@ -450,15 +451,7 @@ function optionsOf({ steps }: Scenario): ClusterOptions {
   return {
     nodes: MACHINES,
     clockDrift: 0,
-    network: {
-      latencyMinMs: 0.2,
-      latencyMeanMs: 0.3,
-      spikeProbability: 0,
-      lossProbability: 0,
-      duplicateProbability: 0,
-      inOrder: true,
-      linkCapacity: 10_000,
-    },
+    network: CALM_NETWORK,
     disk: FAST_DISK,
     config: {
       replicationFactor: 3,

@@ -15,20 +15,13 @@ import { Checker } from '../properties/checker.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { FAST_DISK } from './disk.ts';
+import { CALM_NETWORK } from './network.ts';
 import { Randomness } from './random.ts';
 
 const OPTIONS: ClusterOptions = {
   nodes: 3,
   clockDrift: 0,
-  network: {
-    latencyMinMs: 0.2,
-    latencyMeanMs: 0.3,
-    spikeProbability: 0,
-    lossProbability: 0,
-    duplicateProbability: 0,
-    inOrder: true,
-    linkCapacity: 10_000,
-  },
+  network: CALM_NETWORK,
   disk: FAST_DISK,
   config: {
     replicationFactor: 3,
