@@ -5,7 +5,8 @@
  */
 import type { WalrusError } from '../impl/core/errors.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
-import { type Lsn, Store, type StreamId } from '../impl/core/storage/store.ts';
+import type { Lsn, StreamId } from '../impl/core/storage/ids.ts';
+import { Store } from '../impl/core/storage/store.ts';
 import { utf8Decode } from '../impl/core/utf8.ts';
 import type { DiskCompletions } from '../impl/ports/disk.ts';
 import { VirtualTime } from './clock.ts';

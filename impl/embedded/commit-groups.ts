@@ -3,7 +3,8 @@
  * over a crash, and all who wait for it are answered at once. In order, so that a reader of a topic sees a prefix.
  */
 import { WalrusError } from '../core/errors.ts';
-import type { Lsn, Store } from '../core/storage/store.ts';
+import type { Lsn } from '../core/storage/ids.ts';
+import type { Store } from '../core/storage/store.ts';
 import type { FsyncSchedule } from './options.ts';
 import type { Topic } from './topic.ts';
 

@@ -1,5 +1,6 @@
 import { WalrusError } from '../core/errors.ts';
-import type { Store, StreamId } from '../core/storage/store.ts';
+import type { StreamId } from '../core/storage/ids.ts';
+import type { Store } from '../core/storage/store.ts';
 import type { CommitGroup } from './commit-groups.ts';
 import type { GroupCursor } from './group-cursor.ts';
 import { isWellFormed } from './namespace.ts';

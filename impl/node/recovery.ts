@@ -8,7 +8,8 @@ import type { Incarnation, LogIndex, NodeId, Term } from '../core/ids.ts';
 import type { Entry, Restored, Snapshot } from '../core/raft/entry.ts';
 import { readMembership, writeMembership } from '../core/raft/membership.ts';
 import type { HardState, Ready } from '../core/raft/ready.ts';
-import type { Store, StreamId } from '../core/storage/store.ts';
+import type { StreamId } from '../core/storage/ids.ts';
+import type { Store } from '../core/storage/store.ts';
 
 const IDENTITY = 'node/identity';
 const HARD_STATE = 'raft/hard';

@@ -5,7 +5,7 @@
 import type { WalrusError } from '../errors.ts';
 import type { SegmentId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
-import type { Lsn } from '../storage/store.ts';
+import type { Lsn } from '../storage/ids.ts';
 import { Failover } from './failover.ts';
 import type { DataMessage } from './messages.ts';
 import { Owner } from './owner.ts';

@@ -7,7 +7,8 @@
  */
 import type { Epoch, SegmentId } from '../ids.ts';
 import type { ReplicaRecord } from '../metadata/cluster-state.ts';
-import type { Store, StreamId } from '../storage/store.ts';
+import type { StreamId } from '../storage/ids.ts';
+import type { Store } from '../storage/store.ts';
 
 export class Replica {
   readonly topic: string;

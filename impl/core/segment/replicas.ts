@@ -5,7 +5,7 @@
 import { assert } from '../assert.ts';
 import type { Epoch, SegmentId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
-import type { Lsn } from '../storage/store.ts';
+import type { Lsn } from '../storage/ids.ts';
 import type { DataMessage } from './messages.ts';
 import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
 import { encodeEpoch, parseStreamName, promiseKey, Replica } from './replica.ts';

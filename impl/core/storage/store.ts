@@ -44,8 +44,6 @@ import { Requests } from './requests.ts';
 import { StreamIndex } from './stream-index.ts';
 import { putVarint } from './varint.ts';
 
-export type { Lsn, StreamId } from './ids.ts';
-
 export interface StoreOptions {
   readonly checksum: Checksum;
   readonly random: Random;
