@@ -101,6 +101,16 @@ const FIGURE_8 = {
   ...ONE_BY_ONE,
 };
 
+/** What a model has whatever is expected of it. */
+function common(
+  name: string,
+  kind: Model['kind'],
+  about: string,
+  constantsOf: Record<string, string>,
+): Omit<Model, 'expect'> {
+  return { ...COMMON, ...symmetryOf(constantsOf), name, about, kind, constants: constantsOf };
+}
+
 function fails(
   name: string,
   about: string,
@@ -109,12 +119,7 @@ function fails(
   kind: Model['kind'] = 'quick',
 ): Model {
   return {
-    ...COMMON,
-    ...symmetryOf(constantsOf),
-    name,
-    about,
-    kind,
-    constants: constantsOf,
+    ...common(name, kind, about, constantsOf),
     invariants: [invariant],
     expect: { fails: invariant },
   };
@@ -129,12 +134,7 @@ function holds(
   states?: number,
 ): Model {
   return {
-    ...COMMON,
-    ...symmetryOf(constantsOf),
-    name,
-    about,
-    kind,
-    constants: constantsOf,
+    ...common(name, kind, about, constantsOf),
     invariants: INVARIANTS,
     properties: PROPERTIES,
     expect: states === undefined ? {} : { states },
