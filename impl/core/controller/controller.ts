@@ -134,7 +134,8 @@ export class Controller {
     const graceEndMs = this.ports.nowMs() + GRACE_MS;
     for (const pending of this.forwarded.values()) {
       const { operation, forwardedUnder } = pending;
-      if (operation.topic !== topic || [undefined, epoch].includes(forwardedUnder)) continue;
+      if (operation.topic !== topic || forwardedUnder === undefined) continue;
+      if (forwardedUnder === epoch) continue;
       pending.deadlineMs = Math.min(pending.deadlineMs, graceEndMs);
       this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
     }
