@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { WalrusClient } from '../client/client.ts';
+import { freePorts } from './free-ports.test-support.ts';
 
 const PROGRAM = new URL('../../dist/impl/runtime/main.js', import.meta.url).pathname;
-const CLIENT_PORT = 20_000 + (process.pid % 10_000);
-const RAFT_PORT = CLIENT_PORT + 3;
+const [CLIENT_PORT, , , RAFT_PORT] = (await freePorts(6)) as [number, number, number, number];
 
 let child: ChildProcess | undefined;
 let out = '';
@@ -22,14 +23,18 @@ afterEach(async () => {
   rmSync(kept, { recursive: true, force: true });
 });
 
-/** Resolves when the cluster says that it is up. */
-async function dev(...flags: string[]): Promise<void> {
+function start(...flags: string[]): void {
   out = '';
   const ports = ['--client-port', `${CLIENT_PORT}`, '--raft-port', `${RAFT_PORT}`];
   child = spawn(process.execPath, [PROGRAM, 'dev', ...ports, ...flags]);
   child.stdout!.on('data', (chunk) => {
     out += chunk;
   });
+}
+
+/** Resolves when the cluster says that it is up. */
+async function dev(...flags: string[]): Promise<void> {
+  start(...flags);
   await vi.waitFor(() => expect(out).toContain('3 nodes are up'), { timeout: 40_000 });
 }
 
@@ -61,4 +66,15 @@ test('starts three nodes, ends them on Ctrl-C, and keeps data only where it is t
   expect(await after.fetch('t', 0)).toEqual({ next: 1, payload: 'kept' });
   await after.close();
   expect(await interrupt()).toBe(0);
+});
+
+test('ends with an error when a node cannot start', async () => {
+  const holder = createServer().listen(CLIENT_PORT + 1, '127.0.0.1');
+  await once(holder, 'listening');
+  start();
+  const [code] = await once(child!, 'close');
+  holder.close();
+  expect(code).toBe(75);
+  expect(out).toMatch(/^node 2 \| .*in use/m);
+  expect(out).not.toContain('nodes are up');
 });

@@ -53,13 +53,14 @@ async function runDev(options: DevOptions): Promise<number> {
   const nodes = Array.from({ length: options.nodes }, (_, index) =>
     startDevNode(index + 1, dataDir, options),
   );
+  let up = false;
   let leaving = false;
   const leave = (): void => {
     leaving = true;
     for (const node of nodes) node.child.kill('SIGTERM');
   };
-  process.on('SIGINT', leave);
-  process.on('SIGTERM', leave);
+  process.on('SIGINT', leave).on('SIGTERM', leave).on('SIGHUP', leave);
+  process.stdout.on('error', leave); // Who read this has gone: `walrus dev | head`.
   const ended = Promise.all(
     nodes.map(
       (node) =>
@@ -67,14 +68,23 @@ async function runDev(options: DevOptions): Promise<number> {
           node.child.on('close', (code, signal) => {
             node.running = false;
             say(node.id, `ended (${signal ?? `code ${code}`})`);
-            if (!leaving) say(node.id, `to start it again: ${commandLine(node.args)}`);
-            resolve(leaving ? 0 : (code ?? 0));
+            // Killed by hand is fine while the others go on; before all were up, nothing is.
+            resolve(leaving ? 0 : (code ?? (up ? 0 : 1)));
+            if (leaving) return;
+            if (up) say(node.id, `to start it again: ${commandLine(node.args)}`);
+            else leave(); // A cluster that lacks a node from the beginning is not what was asked for.
           });
         }),
     ),
   );
-  announceWhenReady(nodes, dataDir, kept !== undefined);
+  const client = new WalrusClient({ addresses: nodes.map((node) => node.client) });
+  untilReady(nodes, client).then((ready) => {
+    if (!ready) return;
+    up = true;
+    announce(nodes, dataDir, kept !== undefined);
+  });
   const codes = await ended;
+  await client.close();
   if (kept === undefined) rmSync(dataDir, { recursive: true, force: true });
   return Math.max(...codes);
 }
@@ -99,25 +109,19 @@ function startDevNode(id: number, dataDir: string, options: DevOptions): DevNode
   return { id, client: `127.0.0.1:${clientPort}`, args, child, running: true };
 }
 
-async function announceWhenReady(
-  nodes: readonly DevNode[],
-  dataDir: string,
-  kept: boolean,
-): Promise<void> {
-  const client = new WalrusClient({ addresses: nodes.map((node) => node.client) });
-  try {
-    for (;;) {
-      if (!nodes.every((node) => node.running)) return;
-      const metrics = await client.metrics();
-      const holders = metrics.segment_holders as readonly number[];
-      if (metrics.current_leader !== null && holders.length === nodes.length) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  } catch {
-    return; // A node that does not come up has said why.
-  } finally {
-    await client.close();
+/** True when all nodes can be given segments, false when one ended before that. */
+async function untilReady(nodes: readonly DevNode[], client: WalrusClient): Promise<boolean> {
+  while (nodes.every((node) => node.running)) {
+    // No answer yet is a node that still starts, however long this machine takes for it.
+    const metrics = await client.metrics().catch(() => undefined);
+    const holders = (metrics?.segment_holders ?? []) as readonly number[];
+    if (metrics?.current_leader !== null && holders.length === nodes.length) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  return false;
+}
+
+function announce(nodes: readonly DevNode[], dataDir: string, kept: boolean): void {
   process.stdout.write(
     [
       '',

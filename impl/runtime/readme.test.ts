@@ -91,8 +91,7 @@ test('the first command of the readme simulates, and says how to repeat', () => 
 test('the cluster of the readme talks as the readme says', async () => {
   const commands = commandsIn('README.md').filter((line) => /^npx walrus (?!node|repl)/.test(line));
   expect(commands.length).toBeGreaterThan(4);
-  const [client] = (await freePorts(1)) as [number];
-  const [raft] = (await freePorts(1)) as [number];
+  const [client, , , raft] = (await freePorts(6)) as [number, number, number, number];
   await start(`${walrus} dev --client-port ${client} --raft-port ${raft}`, /3 nodes are up/);
   const heard = commands.map((line) => {
     const here = line
