@@ -9,6 +9,7 @@
 import type { LogIndex, NodeId, Term } from '../impl/core/ids.ts';
 import type { Entry } from '../impl/core/raft/entry.ts';
 import type { RaftMessage } from '../impl/core/raft/messages.ts';
+import type { RaftEvent } from '../impl/core/raft/trace.ts';
 import { demand } from './violation.ts';
 
 export interface RaftView {
@@ -102,6 +103,15 @@ export function StateMachineSafetyInv(node: NodeId, known: Entry, found: Entry):
   );
 }
 
+/** A read sees everything that was committed before it was asked for. */
+export function ReadIndexInv(leader: NodeId, index: LogIndex, least: LogIndex): void {
+  demand(
+    index >= least,
+    'ReadIndexInv',
+    () => `node ${leader} serves a read at ${index}; when it was asked ${least} was committed`,
+  );
+}
+
 /** While a process lives its term never falls. */
 export function MonotonicTermProp(node: NodeId, before: Term, after: Term): void {
   demand(
@@ -145,6 +155,8 @@ export class RaftChecker {
   private readonly nodes = new Map<NodeId, Seen>();
   /** By voter, by term. */
   private readonly votes = new Map<NodeId, Map<Term, NodeId>>();
+  /** By leader, by the number of the read: what was committed when it was asked for. */
+  private readonly reads = new Map<NodeId, Map<number, LogIndex>>();
 
   /** The highest index known to be committed anywhere. */
   get committedIndex(): LogIndex {
@@ -159,6 +171,7 @@ export class RaftChecker {
 
   crashed(node: NodeId): void {
     this.nodes.delete(node);
+    this.reads.delete(node);
   }
 
   /** Call when a node has handled an input to its end. */
@@ -202,6 +215,23 @@ export class RaftChecker {
     votes.set(message.term, to);
   }
 
+  /** Call with the events of a node before `afterInput`. Reads show nowhere else. */
+  traced(event: RaftEvent): void {
+    if (event.name === 'RequestReadIndex') {
+      let reads = this.reads.get(event.node);
+      if (reads === undefined) {
+        reads = new Map();
+        this.reads.set(event.node, reads);
+      }
+      reads.set(event.id, this.committedIndex);
+    } else if (event.name === 'ConfirmReadIndex') {
+      const least = this.reads.get(event.node)?.get(event.id);
+      if (least === undefined) return;
+      this.count('ReadIndexInv');
+      ReadIndexInv(event.node, event.index, least);
+    }
+  }
+
   /** A disk is gone with all that was on it, and its node id with it, until it comes back as a new member. */
   diskReplaced(node: NodeId): void {
     this.nodes.delete(node);
@@ -224,6 +254,12 @@ export class RaftChecker {
   private compareLog(node: NodeId, raft: RaftView, seen: Seen): void {
     const { lastIndex, firstIndex } = raft;
     if (lastIndex === seen.lastIndex && raft.entry(lastIndex) === seen.log[lastIndex]) return;
+    demand(
+      raft.commitIndex <= lastIndex,
+      'StateMachineSafetyInv',
+      () =>
+        `the log of node ${node} ends at ${lastIndex}; it has committed up to ${raft.commitIndex}`,
+    );
     for (let index = lastIndex; index >= firstIndex; index--) {
       const entry = raft.entry(index)!;
       if (seen.log[index] === entry) break;

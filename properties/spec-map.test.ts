@@ -66,7 +66,6 @@ const SPEC_ONLY: Readonly<Record<string, string>> = {
   LeaderAppendOnlyProp: 'LogMatchingInv over all that was ever seen at an index',
   CommittedLogAppendOnlyProp: 'StateMachineSafetyInv over all that was ever committed',
   CommitMonotoneProp: 'MonotonicCommitProp',
-  ReadIndexInv: 'raft-random.test.ts, for each read',
   FailoverProgress: 'failoverProgress, after healing, within bounded time',
   ReadProgress: 'the end of a run: all that was acknowledged is read',
 };

@@ -136,6 +136,7 @@ export class Simulation {
     if (write !== undefined || counted) {
       this.raftTraced = (event) => {
         this.raftActions.set(event.name, (this.raftActions.get(event.name) ?? 0) + 1);
+        this.raftChecker.traced(event);
         this.trace.write(event);
       };
     }

@@ -1,7 +1,13 @@
-import { expect, test } from 'vitest';
-import type { Model } from './models.ts';
-import { scenarioOf } from './scenario.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import type { RaftScenario, Scenario } from '../sim/scenario-steps.ts';
+import { MODELS, type Model } from './models.ts';
+import { foundIn, scenarioOf } from './scenario.ts';
 import type { TlcState } from './tlc-output.ts';
+
+const FILES = fileURLToPath(new URL('../traces/counterexamples', import.meta.url));
 
 const MODEL = {
   name: 'MCSome',
@@ -50,9 +56,11 @@ test('what changed between two states becomes the event of the action', () => {
     state('Restart', appended),
   ]);
   expect(scenario).toEqual({
+    spec: 'DistributedLog',
     model: 'MCSome',
     about: 'something is left out',
     breaks: 'SomeInv',
+    constants: MODEL.constants,
     laggards: [1],
     crashers: [1, 3],
     epoch: 4,
@@ -68,3 +76,109 @@ test('what changed between two states becomes the event of the action', () => {
 test('an action without a step is told, not left out', () => {
   expect(() => scenarioOf(MODEL, [state('Init'), state('Stumble')])).toThrow(/Stumble/);
 });
+
+const RAFT_MODEL = {
+  ...MODEL,
+  module: 'MCMetadataRaft',
+  constants: { Init: '<- InitLed' },
+} as unknown as Model;
+
+/** A state of two nodes whose logs are as long as is said. */
+function raftState(action: string, changes: Record<string, string> = {}): TlcState {
+  const perNode = (value: string): string => `(n1 :> ${value} @@ n2 :> ${value})`;
+  const variables = {
+    messages: '{}',
+    role: perNode('"follower"'),
+    term: perNode('2'),
+    vote: perNode('0'),
+    log: perNode('<<"a">>'),
+    commit: perNode('1'),
+    votes: perNode('{}'),
+    match: perNode('(n1 :> 0 @@ n2 :> 0)'),
+    reads: perNode('{}'),
+    outbox: perNode('{}'),
+    disk: perNode('<<"a">>'),
+    ...changes,
+  };
+  return { action, variables: new Map(Object.entries(variables)) };
+}
+
+test('steps of Raft follow what leads to the place where the model begins', () => {
+  const sent = {
+    messages:
+      '{[type |-> "AppendRequest", from |-> n1, term |-> 2, prevIndex |-> 1, entries |-> <<"b">>, commit |-> 2]}',
+  };
+  const { spec, steps } = scenarioOf(RAFT_MODEL, [
+    raftState('Init'),
+    raftState('AppendEntries', sent),
+    raftState('HandleAppendEntriesRequest', {
+      ...sent,
+      log: '(n1 :> <<"a">> @@ n2 :> <<"a", "b">>)',
+      commit: '(n1 :> 1 @@ n2 :> 2)',
+    }),
+  ]) as RaftScenario;
+  expect(spec).toBe('MetadataRaft');
+  expect(steps[0]).toEqual({ name: 'Timeout', node: 1, term: 2 });
+  expect(steps.at(-2)?.name).toBe('AdvanceCommitIndex');
+  const name = 'HandleAppendEntriesRequest';
+  expect(steps.at(-1)).toEqual({ name, node: 2, sender: 1, term: 2, end: 2, last: 2, commit: 2 });
+});
+
+describe('kept scenarios', () => {
+  const kept = readdirSync(FILES).filter((file) => file.endsWith('.json'));
+  const read = (file: string): Scenario =>
+    JSON.parse(readFileSync(join(FILES, file), 'utf8')) as Scenario;
+
+  test.each(kept)('%s is of its model as that is now', (file) => {
+    const scenario = read(file);
+    const model = MODELS.find(({ name }) => name === basename(file, '.json'));
+    expect(model, 'there is no such model').toBeDefined();
+    expect(scenario).toMatchObject(foundIn(model!));
+    expect(Object.keys(scenario.constants).sort()).toEqual(Object.keys(model!.constants).sort());
+    expect(beyondBounds(scenario)).toEqual([]);
+  });
+
+  test('what goes beyond the bounds of the model is seen', () => {
+    const raft = read('MCVoteTwice.json') as RaftScenario;
+    const later = raft.steps.map((step) => ({ ...step, term: 3 }));
+    expect(beyondBounds({ ...raft, steps: later })).not.toEqual([]);
+    const log = read('MCNoFencing.json');
+    expect(beyondBounds({ ...log, constants: { ...log.constants, Records: '{}' } })).not.toEqual(
+      [],
+    );
+    expect(beyondBounds({ ...log, constants: { ...log.constants, MaxCommits: '0' } })).not.toEqual(
+      [],
+    );
+  });
+});
+
+/** The steps that the bounds of the model do not allow. */
+function beyondBounds({ spec, steps, constants }: Scenario): object[] {
+  const most = (name: string): number => Number(constants[name]);
+  if (spec === 'MetadataRaft') {
+    const [terms, entries] = [most('MaxTerm'), most('MaxLog')];
+    // A new leader may append its first entry beyond MaxLog, and clients may not follow.
+    return steps.filter(({ term = 0, last = 0 }) => term > terms || last > entries + terms - 1);
+  }
+  const nodes = namesIn(constants.Nodes).map((name) => Number(name.slice(1)));
+  const records = namesIn(constants.Records).map(Number);
+  const segments = namesIn(constants.SegmentIds).map(Number);
+  const crashes = steps.filter(({ name }) => name === 'Crash');
+  const commits = steps.filter(({ name }) => name === 'CommitCommand');
+  return [
+    ...commits.slice(most('MaxCommits')),
+    ...crashes.slice(most('MaxCrashes')),
+    ...steps.filter(({ name }) => name === 'ReplaceDisk').slice(most('MaxReplacements')),
+    ...steps.filter(
+      ({ node, sender, segment, record }) =>
+        [node, sender].some((each) => each !== undefined && !nodes.includes(each)) ||
+        (segment !== undefined && !segments.includes(segment)) ||
+        (record !== undefined && !records.includes(record)),
+    ),
+  ];
+}
+
+/** The elements of a set of names or numbers, as a configuration writes it. */
+function namesIn(set = '{}'): string[] {
+  return [...set.matchAll(/\w+/g)].map(([name]) => name);
+}

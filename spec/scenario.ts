@@ -2,54 +2,50 @@
  * Turns a counterexample of TLC into a scenario: its steps as events of `impl/core/trace.ts`, with what the next state says
  * of them. The simulator plays it against the code (`sim/scenario.ts`).
  */
-import type { Scenario, Step } from '../sim/scenario-steps.ts';
+import type { LogScenario, RaftScenario, Scenario, Step } from '../sim/scenario-steps.ts';
 import type { Model } from './models.ts';
-import { parseTla, type TlaValue } from './tla-value.ts';
+import { raftPrologue, raftStepOf } from './raft-scenario.ts';
+import { plain, type State, same, stateOf } from './scenario-state.ts';
+import { parseTla } from './tla-value.ts';
 import type { TlcState } from './tlc-output.ts';
-
-/** A state with what TLC calls functions and records as objects, tuples and sets as arrays. */
-// biome-ignore lint/suspicious/noExplicitAny: its shape is that of the variables of DistributedLog.tla.
-type State = Record<string, any>;
 
 export function scenarioOf(model: Model, trace: readonly TlcState[]): Scenario {
   const states = trace.map(stateOf);
-  const steps = trace.flatMap(({ action }, i) => {
-    if (i === 0) return [];
-    const step = stepOf(action, states[i - 1]!, states[i]!, states.slice(i + 1));
-    return step === undefined ? [] : [step];
-  });
+  const told = <Told>(tell: (action: string, i: number) => Told | undefined): Told[] =>
+    trace.flatMap(({ action }, i) => (i === 0 ? [] : (tell(action, i) ?? [])));
+  const found = foundIn(model);
+  if (found.spec === 'MetadataRaft') {
+    const steps = told((action, i) => raftStepOf(action, states[i - 1]!, states[i]!));
+    return { ...found, steps: [...raftPrologue(model.constants.Init), ...steps] };
+  }
+  const steps = told((action, i) =>
+    stepOf(action, states[i - 1]!, states[i]!, states.slice(i + 1)),
+  );
+  return { ...found, epoch: states[0]!.log.length, steps };
+}
+
+/** What a scenario says of its model, whatever TLC finds in it. */
+export function foundIn(
+  model: Model,
+): Omit<LogScenario, 'epoch' | 'steps'> | Omit<RaftScenario, 'steps'> {
+  const { name, about, constants, expect } = model;
+  const breaks = 'fails' in expect ? expect.fails : '';
+  if (model.module === 'MCMetadataRaft') {
+    return { spec: 'MetadataRaft', model: name, about, breaks, constants };
+  }
   return {
-    model: model.name,
-    about: model.about,
-    breaks: 'fails' in model.expect ? model.expect.fails : '',
-    laggards: nodesOf(model.constants.Laggards),
-    crashers: nodesOf(model.constants.Crashers),
-    epoch: states[0]!.log.length,
-    steps,
+    spec: 'DistributedLog',
+    model: name,
+    about,
+    breaks,
+    constants,
+    laggards: nodesOf(constants.Laggards),
+    crashers: nodesOf(constants.Crashers),
   };
 }
 
 function nodesOf(set = '{}'): number[] {
   return [...set.matchAll(/n(\d+)/g)].map((match) => Number(match[1]));
-}
-
-function stateOf({ variables }: TlcState): State {
-  return Object.fromEntries([...variables].map(([name, text]) => [name, plain(parseTla(text))]));
-}
-
-/** Nodes become numbers; a segment stays the text of its pair, `<<"t", 1>>`. */
-// biome-ignore lint/suspicious/noExplicitAny: as above.
-function plain(value: TlaValue): any {
-  if (typeof value === 'string') {
-    if (/^n?\d+$|^-\d+$/.test(value)) return Number(value.replace('n', ''));
-    return value.startsWith('"') ? value.slice(1, -1) : value;
-  }
-  if (value.kind !== 'function') return value.items.map(plain);
-  const named = [...value.entries].map(([key, item]) => [
-    key.startsWith('.') ? key.slice(1) : key.slice(1, -1).replace(/^n(\d+)$/, '$1'),
-    plain(item),
-  ]);
-  return Object.fromEntries(named);
 }
 
 /** The event of one step; undefined of those that the code need not be brought to: leases it has. */
@@ -172,10 +168,6 @@ function stepOf(
     default:
       throw new Error(`no step of a scenario for ${action}`);
   }
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function parsed(segment: string): unknown {
