@@ -72,8 +72,8 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
 
   static void StopAtExit(void* handle) { static_cast<DiskHandle*>(handle)->disk_->stop(); }
 
-  // (op, slot, file, offset, bytes | name, new name)
-  void Submit(const Napi::CallbackInfo& info) {
+  // (op, slot, file, offset, bytes | name, new name) => whether it is done already, and no completion will come
+  Napi::Value Submit(const Napi::CallbackInfo& info) {
     Request request;
     request.op = static_cast<Op>(info[0].As<Napi::Number>().Uint32Value());
     request.slot = info[1].As<Napi::Number>().Uint32Value();
@@ -98,9 +98,12 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
       case Op::unlink: request.name = info[4].As<Napi::String>().Utf8Value(); break;
       default: break;
     }
+    const bool mayBeBrief = request.op == Op::write || request.op == Op::sync;
+    if (mayBeBrief && disk_->carryOut(request)) return Napi::Boolean::New(info.Env(), true);
     // While something is under way, it keeps the process alive.
     if (underWay_++ == 0) tell_.Ref(info.Env());
     disk_->submit(std::move(request));
+    return Napi::Boolean::New(info.Env(), false);
   }
 
   // (memory): the caller keeps it in `lent` from now on.
@@ -203,6 +206,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     count("reads", counters.reads);
     count("readBytes", counters.bytesRead);
     count("syncs", counters.syncs);
+    count("inPlace", counters.inPlace);
     count("failures", counters.failures);
     count("completions", counters.completions);
     count("deliveries", counters.deliveries);

@@ -24,8 +24,10 @@ struct Disk::OpenFile {
   std::size_t directWrites = 0;
   std::size_t bufferedWrites = 0;
   std::size_t readsAndSyncs = 0;
-  // A failed sync loses the pages that it could not write, and the next one would say that all is well.
-  bool syncFailed = false;
+  // A failed sync loses the pages that it could not write, and the next one would say that all is well: its errno is that of
+  // all that follow.
+  int syncFailure = 0;
+  std::size_t unsyncedBytes = 0;
   Ground ground;
   // The ground being laid, if any. No request's affair: a sync does not wait for it.
   Ground::Stretch laying;
@@ -41,6 +43,7 @@ struct Disk::Flight : Transfer {
   Request request;
   OpenFile* file = nullptr;
   bool isGround = false;
+  Pace::Clock::time_point begun;
 };
 
 namespace {
@@ -62,6 +65,7 @@ std::string deedOf(const Request& request, const std::string& fileName) {
     case Op::rename: return "rename " + request.name + " to " + request.newName;
     case Op::unlink: return "unlink " + request.name;
     case Op::syncDirectory: return "sync directory";
+    case Op::layGround: return "lay zeros in " + fileName;
   }
   return "?";
 }
@@ -154,6 +158,43 @@ void Disk::submit(Request request) {
   if (wake) way_->wake();
 }
 
+// The thread may wake up meanwhile, and waits for the mutex then.
+bool Disk::carryOut(const Request& request) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!resting_ || !inbox_.empty() || ending_ != Ending::no) return false;
+    const bool isOpen = request.file >= 1 && request.file <= files_.size() && files_[request.file - 1] != nullptr;
+    if (!isOpen) return false;
+    OpenFile& file = *files_[request.file - 1];
+    if (!isBrief(file, request)) return false;
+    const std::unique_ptr<Flight> flight = prepare(file, request);
+    runToEnd(*flight, way_->hiccups);
+    settle(*flight);
+    if (flight->failure != 0) return false;
+    raise(counters_.inPlace);
+    raise(counters_.completions);
+    if (request.op != Op::sync || !file.direct || !file.ground.isDue()) return true;
+    Request lay;
+    lay.op = Op::layGround;
+    lay.file = request.file;
+    inbox_.push_back(std::move(lay));
+    wake = std::exchange(asleep_, false);
+  }
+  arrived_.store(true, std::memory_order_release);
+  if (wake) way_->wake();
+  return true;
+}
+
+bool Disk::isBrief(const OpenFile& file, const Request& request) const {
+  if (request.op == Op::write) {
+    const bool isSmall = request.length > 0 && request.length <= Pace::briefBytes;
+    return isSmall && pace_.isBrief(Transfer::Kind::write, goesDirect(file, request));
+  }
+  if (request.op != Op::sync || file.syncFailure != 0) return false;
+  return file.unsyncedBytes <= Pace::briefBytes && pace_.isBrief(Transfer::Kind::sync, false);
+}
+
 void Disk::lend(std::uint8_t* data, std::size_t length) {
   {
     const std::lock_guard lock(mutex_);
@@ -194,8 +235,14 @@ void Disk::run() {
   std::vector<std::pair<std::uint8_t*, std::size_t>> lent;
   Patience patience;
   while (true) {
+    if (inFlight_ == 0) {
+      {
+        const std::lock_guard lock(mutex_);
+        resting_ = true;
+      }
+      patience.watch(arrived_);
+    }
     // The flag goes down before the inbox is looked into, so that nothing in it goes unnoticed.
-    if (inFlight_ == 0) patience.watch(arrived_);
     arrived_.store(false, std::memory_order_relaxed);
     bool wait = false;
     Ending ending = Ending::no;
@@ -206,6 +253,7 @@ void Disk::run() {
       lent.swap(lent_);
       wait = requests.empty() && (ending == Ending::no || inFlight_ > 0);
       asleep_ = wait;
+      resting_ = wait && inFlight_ == 0;
     }
     for (const auto& [data, length] : lent) {
       raise(counters_.registeredBytes, way_->lend(data, length));
@@ -222,7 +270,9 @@ void Disk::run() {
     for (Transfer* transfer : finished) {
       std::unique_ptr<Flight> flight(static_cast<Flight*>(transfer));
       OpenFile& file = *flight->file;
-      finish(std::move(flight), ending == Ending::no);
+      const bool isSynced = flight->kind == Transfer::Kind::sync && flight->failure == 0;
+      finish(std::move(flight));
+      if (isSynced && ending == Ending::no) layGround(file);
       if (ending != Ending::stop) beginWaiting(file);
     }
     finished.clear();
@@ -255,6 +305,9 @@ void Disk::begin(Request request) {
     case Op::rename: return conclude(request, directory_.rename(request.name, request.newName));
     case Op::unlink: return conclude(request, directory_.unlink(request.name));
     case Op::syncDirectory: return conclude(request, directory_.sync());
+    case Op::layGround:
+      if (files_[request.file - 1] != nullptr) layGround(*files_[request.file - 1]);
+      return;
     case Op::allocate:
     case Op::write:
     case Op::read:
@@ -312,8 +365,8 @@ void Disk::beginWaiting(OpenFile& file) {
       const int failure = allocateFile(file.buffered.get(), request.offset);
       if (failure == 0) file.ground.reserved(request.offset);
       conclude(request, failure, file.name);
-    } else if (request.op == Op::sync && file.syncFailed) {
-      fail(request, file.name + " again after a failure", EIO);
+    } else if (request.op == Op::sync && file.syncFailure != 0) {
+      fail(request, file.name, file.syncFailure);
     } else {
       beginTransfer(file, request);
     }
@@ -343,6 +396,11 @@ bool Disk::isLent(const Request& request) const {
 }
 
 void Disk::beginTransfer(OpenFile& file, const Request& request) {
+  if (request.op != Op::sync && request.length == 0) return conclude(request, 0);
+  start(prepare(file, request));
+}
+
+std::unique_ptr<Disk::Flight> Disk::prepare(OpenFile& file, const Request& request) {
   std::unique_ptr<Flight> flight = std::make_unique<Flight>();
   flight->isDirect = request.op != Op::sync && goesDirect(file, request);
   flight->kind = kindOf(request.op);
@@ -350,13 +408,13 @@ void Disk::beginTransfer(OpenFile& file, const Request& request) {
   flight->data = request.data;
   flight->length = request.length;
   flight->offset = request.offset;
-  flight->finished = flight->kind != Transfer::Kind::sync && flight->length == 0;
   flight->request = request;
   flight->file = &file;
-  if (flight->finished) return conclude(request, 0);
+  flight->begun = Pace::Clock::now();
   switch (flight->kind) {
     case Transfer::Kind::write:
       file.ground.writing(request.offset, request.length);
+      file.unsyncedBytes += request.length;
       (flight->isDirect ? file.directWrites : file.bufferedWrites)++;
       raise(flight->isDirect ? counters_.directWrites : counters_.bufferedWrites);
       break;
@@ -366,10 +424,12 @@ void Disk::beginTransfer(OpenFile& file, const Request& request) {
       break;
     case Transfer::Kind::sync:
       file.readsAndSyncs++;
+      // A write from now on is not covered.
+      file.unsyncedBytes = 0;
       raise(counters_.syncs);
       break;
   }
-  start(std::move(flight));
+  return flight;
 }
 
 // Zeros ahead of what is written. Should they fail, then nothing was promised, and the bytes are zeros as they were.
@@ -399,34 +459,40 @@ void Disk::start(std::unique_ptr<Flight> flight) {
   way_->start(*flight.release());
 }
 
-void Disk::finish(std::unique_ptr<Flight> flight, bool mayLay) {
-  OpenFile& file = *flight->file;
+void Disk::finish(std::unique_ptr<Flight> flight) {
   inFlight_--;
-  if (flight->isGround) {
-    file.laying = {};
-    raise(counters_.bytesLaid, flight->done);
-    return;
-  }
+  settle(*flight);
+  if (flight->isGround) return;
+  if (flight->failure != 0) return fail(flight->request, flight->file->name, flight->failure);
   Completion completion;
   completion.slot = flight->request.slot;
-  switch (flight->kind) {
+  if (flight->kind == Transfer::Kind::read) completion.length = flight->done;
+  complete(std::move(completion));
+}
+
+// The books, when it is under way no more.
+void Disk::settle(const Flight& flight) {
+  OpenFile& file = *flight.file;
+  if (flight.isGround) {
+    file.laying = {};
+    raise(counters_.bytesLaid, flight.done);
+    return;
+  }
+  pace_.took(flight, Pace::Clock::now() - flight.begun);
+  switch (flight.kind) {
     case Transfer::Kind::write:
-      (flight->isDirect ? file.directWrites : file.bufferedWrites)--;
-      raise(counters_.bytesWritten, flight->done);
+      (flight.isDirect ? file.directWrites : file.bufferedWrites)--;
+      raise(counters_.bytesWritten, flight.done);
       break;
     case Transfer::Kind::read:
       file.readsAndSyncs--;
-      raise(counters_.bytesRead, flight->done);
-      completion.length = flight->done;
+      raise(counters_.bytesRead, flight.done);
       break;
     case Transfer::Kind::sync:
       file.readsAndSyncs--;
-      file.syncFailed = file.syncFailed || flight->failure != 0;
-      if (mayLay && !file.syncFailed) layGround(file);
+      if (flight.failure != 0) file.syncFailure = flight.failure;
       break;
   }
-  if (flight->failure != 0) fail(flight->request, file.name, flight->failure);
-  else complete(std::move(completion));
 }
 
 void Disk::conclude(const Request& request, int failure, const std::string& fileName) {
@@ -449,9 +515,9 @@ void Disk::complete(Completion completion) { ready_.push_back(std::move(completi
 
 // Hands over what is ready. The owner is told once, however much becomes ready until it looks.
 void Disk::publish() {
+  if (ready_.empty()) return;
   counters_.shortTransfers.store(way_->hiccups.shortTransfers, std::memory_order_relaxed);
   counters_.interruptions.store(way_->hiccups.interruptions, std::memory_order_relaxed);
-  if (ready_.empty()) return;
   raise(counters_.completions, ready_.size());
   bool tell = false;
   {

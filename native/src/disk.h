@@ -13,12 +13,14 @@
 
 #include "directory.h"
 #include "failure.h"
+#include "pace.h"
 #include "way.h"
 
 namespace walrus {
 
 enum class Op : std::uint8_t {
   lock, list, open, allocate, write, read, sync, close, rename, unlink, syncDirectory,
+  layGround,  // the disk's own
 };
 
 using FileHandle = std::uint32_t;
@@ -75,6 +77,7 @@ struct Counters {
   std::atomic<std::uint64_t> reads = 0;
   std::atomic<std::uint64_t> bytesRead = 0;
   std::atomic<std::uint64_t> syncs = 0;
+  std::atomic<std::uint64_t> inPlace = 0;  // of the writes and syncs, those that `carryOut` did
   std::atomic<std::uint64_t> failures = 0;
   std::atomic<std::uint64_t> completions = 0;
   std::atomic<std::uint64_t> deliveries = 0;
@@ -94,6 +97,11 @@ class Disk {
 
   // Starts one request. Its completion comes exactly once, unless `stop` comes first.
   void submit(Request request);
+
+  // Carries a small write or sync out on the caller's thread, if nothing is under way and the disk is quick enough that to
+  // wake another thread would take longer. True: it is done, and there is no completion. False: `submit` it, also after
+  // a failure, which comes back in the completion then.
+  bool carryOut(const Request& request);
 
   // Tells of memory that many requests will use, and that stays until `stop` has returned or `isDrained`. Aligned reads into
   // it go past the page cache.
@@ -129,9 +137,12 @@ class Disk {
   bool goesDirect(const OpenFile& file, const Request& request) const;
   bool isLent(const Request& request) const;
   void beginTransfer(OpenFile& file, const Request& request);
+  std::unique_ptr<Flight> prepare(OpenFile& file, const Request& request);
+  bool isBrief(const OpenFile& file, const Request& request) const;
   void layGround(OpenFile& file);
   void start(std::unique_ptr<Flight> flight);
-  void finish(std::unique_ptr<Flight> flight, bool mayLay);
+  void finish(std::unique_ptr<Flight> flight);
+  void settle(const Flight& flight);
   void conclude(const Request& request, int failure, const std::string& fileName = "");
   void fail(const Request& request, const std::string& fileName, int failure);
   void complete(Completion completion);
@@ -143,9 +154,10 @@ class Disk {
   Counters counters_;
   std::unique_ptr<Way> way_;
 
-  // The disk's thread alone.
+  // The disk's thread alone; while it rests, whoever has the mutex.
   std::vector<std::unique_ptr<OpenFile>> files_;  // by handle - 1; closed ones are null
   std::size_t inFlight_ = 0;
+  Pace pace_;
   std::vector<Completion> ready_;
   std::unique_ptr<AlignedBuffer> zeros_;  // once ground was laid
   std::vector<std::pair<std::uint8_t*, std::size_t>> known_;  // what was lent
@@ -156,6 +168,7 @@ class Disk {
   std::vector<Completion> outbox_;
   std::vector<std::pair<std::uint8_t*, std::size_t>> lent_;
   bool asleep_ = false;
+  bool resting_ = false;  // nothing is under way, and the thread touches nothing before it has the mutex
   bool announced_ = false;
   Ending ending_ = Ending::no;
 

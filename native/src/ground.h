@@ -32,11 +32,17 @@ class Ground {
     isSmall_ = length <= smallBytes;
   }
 
-  // After a sync: what to lay now, if anything; it counts as laid. Bytes there are zeros and nobody writes them.
-  Stretch next() {
-    const std::uint64_t from = std::max(laidTo_, alignedUp(writtenTo_));
+  // After a sync: whether there is something to lay.
+  bool isDue() const {
+    const std::uint64_t from = begin();
     const bool isNear = from < writtenTo_ + marginBytes;
-    if (!isMade_ || !isSmall_ || !isNear || from >= reservedTo_) return {};
+    return isMade_ && isSmall_ && isNear && from + directAlignment <= reservedTo_;
+  }
+
+  // What to lay now, if it is due; it counts as laid. Bytes there are zeros and nobody writes them.
+  Stretch next() {
+    if (!isDue()) return {};
+    const std::uint64_t from = begin();
     const std::uint64_t length = std::min(stepBytes, reservedTo_ - from) / directAlignment * directAlignment;
     laidTo_ = from + length;
     return {from, length};
@@ -46,6 +52,8 @@ class Ground {
   // Of a larger write, writing twice costs more than the mark does.
   static constexpr std::uint64_t smallBytes = 16 << 10;
   static constexpr std::uint64_t marginBytes = 64 << 10;
+
+  std::uint64_t begin() const { return std::max(laidTo_, alignedUp(writtenTo_)); }
 
   static std::uint64_t alignedUp(std::uint64_t offset) {
     return (offset + directAlignment - 1) / directAlignment * directAlignment;

@@ -34,6 +34,13 @@ class Owner {
     return lastSlot_;
   }
 
+  // As production does: in place if the disk likes to, else as ever.
+  std::uint32_t submitOrCarryOut(const Request& request) {
+    if (!disk->carryOut(request)) return submit(request);
+    completions_[++lastSlot_] = Completion();
+    return lastSlot_;
+  }
+
   Completion wait(std::uint32_t slot) {
     while (!completions_.contains(slot)) take();
     return completions_[slot];
@@ -129,8 +136,9 @@ void keepsWhatWasWritten(const Options& options) {
     std::size_t length = aligned ? 4096 * (1 + random() % 30) : 1 + random() % 9000;
     if (aligned && at % 4096 != 0) length = 4096 - at % 4096;
     length = std::min(length, size - at);
-    writes.push_back(owner.submit(owner.transfer(Op::write, file, at, model.data() + at, length)));
-    if (random() % 8 == 0) writes.push_back(owner.submit(owner.request(Op::sync, file)));
+    writes.push_back(owner.submitOrCarryOut(owner.transfer(Op::write, file, at, model.data() + at, length)));
+    if (random() % 8 == 0) writes.push_back(owner.submitOrCarryOut(owner.request(Op::sync, file)));
+    if (random() % 4 == 0) owner.wait(writes.back());
     at += length;
   }
   for (const std::uint32_t slot : writes) CHECK(owner.wait(slot).error == DiskError::none);
@@ -168,8 +176,8 @@ void laysGroundAheadOfWhatIsWritten(const Options& options) {
     if (random() % 40 == 0) length = 600 << 10;
     const std::size_t written = random() % 20 == 0 ? length - 100 : length;
     for (std::size_t i = 0; i < written; i++) model.data()[at + i] = static_cast<std::uint8_t>(random() | 1U);
-    owner.submit(owner.transfer(Op::write, file, at, model.data() + at, written));
-    const std::uint32_t sync = owner.submit(owner.request(Op::sync, file));
+    owner.submitOrCarryOut(owner.transfer(Op::write, file, at, model.data() + at, written));
+    const std::uint32_t sync = owner.submitOrCarryOut(owner.request(Op::sync, file));
     // Some are awaited, some overtaken.
     if (random() % 2 == 0) CHECK(owner.wait(sync).error == DiskError::none);
     at += length;
@@ -200,6 +208,74 @@ void readsIntoLentMemory(const Options& options) {
   }
   CHECK(owner.run(owner.transfer(Op::read, file, 1 << 20, into.data(), 4096)).length == 0);
   owner.drain();
+}
+
+// What is small is done when the call returns, if nothing is under way; and what fails is as if it had been submitted.
+void carriesOutWhatIsBrief(const Options& options) {
+  Owner owner(options);
+  owner.run(owner.request(Op::lock));
+  const FileHandle file = owner.open("brief", true);
+  const AlignedBuffer buffer(1 << 20);
+  std::memset(buffer.data(), 7, buffer.size());
+  const Request small = owner.transfer(Op::write, file, 0, buffer.data(), 1000);
+  const auto carryOutAtRest = [&](const Request& request) {
+    while (!owner.disk->carryOut(request)) owner.run(request);
+  };
+  carryOutAtRest(small);
+  std::uint8_t into[1000] = {};
+  CHECK(owner.run(owner.transfer(Op::read, file, 0, into, 1000)).length == 1000);
+  CHECK(into[999] == 7);
+  CHECK(owner.disk->counters().inPlace == 1);
+
+  // Not what is large, nor what no file is open for.
+  CHECK(!owner.disk->carryOut(owner.transfer(Op::write, file, 0, buffer.data(), buffer.size())));
+  CHECK(!owner.disk->carryOut(owner.transfer(Op::write, 77, 0, buffer.data(), 1000)));
+  // Not beside something else, nor before something that came earlier.
+  owner.submit(owner.transfer(Op::write, file, 0, buffer.data(), buffer.size()));
+  CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+  // Not the sync of much.
+  owner.waitForAll();
+  for (int i = 0; i < 1000; i++) CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+  CHECK(owner.run(owner.request(Op::sync, file)).error == DiskError::none);
+
+  onWrite.arm(2, ENOSPC);
+  for (int i = 0; i < 1000 && onWrite.count == 2; i++) CHECK(!owner.disk->carryOut(small));
+  CHECK(owner.run(small).error == DiskError::noSpace);
+  onWrite.arm(0, 0);
+  carryOutAtRest(small);
+  // A sync that failed in place has failed for ever. Whether it is tried in place depends on the disk.
+  onSync.arm(1, EIO);
+  for (int i = 0; i < 1000 && onSync.count == 1; i++) CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+  for (int i = 0; i < 2; i++) {
+    CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+    const Completion refused = owner.run(owner.request(Op::sync, file));
+    CHECK(refused.error == DiskError::io);
+    CHECK(refused.detail.find("EIO") != std::string::npos);
+  }
+  owner.drain();
+  CHECK(!owner.disk->carryOut(small));
+}
+
+void waitsInPlaceOnlyForAQuickDisk() {
+  using namespace std::chrono_literals;
+  Pace pace;
+  Transfer write;
+  write.kind = Transfer::Kind::write;
+  const auto isBrief = [&](bool isDirect) { return pace.isBrief(Transfer::Kind::write, isDirect); };
+  CHECK(isBrief(false) && !isBrief(true) && !pace.isBrief(Transfer::Kind::sync, false));
+  write.isDirect = true;
+  pace.took(write, 100us);
+  CHECK(isBrief(true));
+  pace.took(write, 2ms);
+  CHECK(isBrief(false) && !isBrief(true));
+  write.isDirect = false;
+  pace.took(write, 1ms);
+  CHECK(!isBrief(false));
+  Transfer sync;
+  pace.took(sync, 299us);
+  CHECK(pace.isBrief(Transfer::Kind::sync, false));
+  pace.took(sync, 300us);
+  CHECK(!pace.isBrief(Transfer::Kind::sync, false));
 }
 
 void laysGroundOnlyWhereItPays() {
@@ -403,6 +479,7 @@ void choosesAndSaysWhy() {
 int main() {
   choosesAndSaysWhy();
   laysGroundOnlyWhereItPays();
+  waitsInPlaceOnlyForAQuickDisk();
   std::vector<Engine> engines = {Engine::pwrite};
   if (!ringIsRefused()) engines.push_back(Engine::ioUring);
   for (const Engine engine : engines) {
@@ -413,6 +490,7 @@ int main() {
       keepsWhatWasWritten(options);
       laysGroundAheadOfWhatIsWritten(options);
       readsIntoLentMemory(options);
+      carriesOutWhatIsBrief(options);
       closesBehindWhatUsesTheFile(options);
       endsWithRequestsInFlight(options);
       if (engine == Engine::pwrite) tellsFailuresByName(options);

@@ -3,6 +3,7 @@
  * and their room is wanted. Until then readers of the tail find them here. If the ring has no room a frame gets
  * memory of its own, so that nothing that has to be written waits for room; `Store.room` is what bounds memory.
  */
+import { roundUp } from './format.ts';
 import { Frame } from './frame.ts';
 import type { Lsn } from './ids.ts';
 
@@ -30,32 +31,32 @@ export class Arena {
     return this.find(size) >= 0;
   }
 
-  /** A frame with room for `size` bytes, header included. */
-  open(lsn: Lsn, size: number, continues: boolean): Frame {
-    const from = this.find(size);
+  /** A frame with room for `size` bytes, header included, and for so much padding. */
+  open(lsn: Lsn, size: number, paddingBytes: number, continues: boolean): Frame {
+    const from = this.find(size + paddingBytes);
     let frame: Frame;
     if (from >= 0) {
       frame = new Frame(lsn, this.bytes, this.view, from, from + size, true, continues);
-      this.head = from + size;
+      this.head = from + size + paddingBytes;
     } else {
-      const bytes = new Uint8Array(size);
-      this.outsideBytes += size;
+      const bytes = new Uint8Array(size + paddingBytes);
+      this.outsideBytes += bytes.length;
       frame = new Frame(lsn, bytes, viewOf(bytes), 0, size, false, continues);
     }
     this.frames.push(frame);
     return frame;
   }
 
-  /** Takes back what the newest frame did not need. */
-  close(frame: Frame): void {
-    if (frame.inArena) this.head = frame.from + frame.length;
+  /** Takes back what the newest frame did not need. The next one begins at the alignment. */
+  close(frame: Frame, alignmentBytes: number): void {
+    if (frame.inArena) this.head = roundUp(frame.from + frame.length, alignmentBytes);
   }
 
   /** Gives the frame that was just opened, and holds nothing, back. */
   discard(frame: Frame): void {
     this.frames.pop();
     if (frame.inArena) this.head = frame.from;
-    else this.outsideBytes -= frame.limit;
+    else this.outsideBytes -= frame.bytes.length;
   }
 
   /** The frame that begins at `lsn`, if it is still in memory. */

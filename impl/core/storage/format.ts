@@ -14,7 +14,8 @@
  * beyond the begin of a later file does not count: it is a tail that an earlier recovery cut. Behind the last frame a
  * file is zeros (it was allocated in full) or torn frames.
  *
- * A *frame* is written by one write, at a multiple of 8 and of the alignment that its disk wished for:
+ * A *frame* is written by one write, at a multiple of 8, and if it is large or to be synced at once, of the alignment
+ * that its disk wished for, but for the first one behind small ones:
  *
  *      0  u32 magic            4  u32 CRC-32C of bytes [8, 56 + body)
  *      8  u64 identity        16  u64 lsn of this frame

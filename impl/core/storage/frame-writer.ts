@@ -17,6 +17,8 @@ import { describe, type Requests } from './requests.ts';
 const WRITES_MAX = 4;
 /** A frame of fewer bytes is written to the page cache sooner than to the disk. */
 const UNCACHED_BYTES_MIN = 64 * 1024;
+/** Where frames may begin, whatever the disk wishes for. */
+const DENSE_BYTES = 8;
 
 export interface FrameWriterOptions {
   readonly checksum: Checksum;
@@ -79,7 +81,7 @@ export class FrameWriter {
     this.arena = arena;
     this.options = options;
     this.events = events;
-    this.alignmentBytes = Math.max(8, requests.alignmentBytes);
+    this.alignmentBytes = Math.max(DENSE_BYTES, requests.alignmentBytes);
     this.nextLsn = lsn;
     this.written = lsn;
     this.durable = lsn;
@@ -104,7 +106,7 @@ export class FrameWriter {
     if (frame !== undefined && frame.at + bytes <= frame.limit) return frame;
     if (frame !== undefined) this.closeFrame(frame);
     const size = this.frameSize(bytes);
-    const opened = this.arena.open(this.nextLsn, size, this.staged > 0);
+    const opened = this.arena.open(this.nextLsn, size, this.alignmentBytes, this.staged > 0);
     this.frame = opened;
     return opened;
   }
@@ -121,7 +123,7 @@ export class FrameWriter {
     if (frame !== undefined && frame.at + bytes <= frame.limit) return 'yes';
     const size = this.frameSize(bytes);
     // A record larger than the whole ring gets memory of its own, but only once nothing else waits.
-    if (this.arena.hasRoom(size)) return 'yes';
+    if (this.arena.hasRoom(size + this.alignmentBytes)) return 'yes';
     return this.isIdle && frame === undefined ? 'yes' : 'busy';
   }
 
@@ -199,9 +201,11 @@ export class FrameWriter {
       this.arena.discard(frame);
       return;
     }
-    frame.pad(this.alignmentBytes);
-    this.arena.close(frame);
-    const file = this.files.place(frame.lsn, frame.length);
+    const usedBytes = frame.at - frame.from;
+    const alignmentBytes = this.isDense(usedBytes) ? DENSE_BYTES : this.alignmentBytes;
+    const file = this.files.place(frame.lsn, usedBytes, alignmentBytes);
+    frame.pad(file, alignmentBytes);
+    this.arena.close(frame, alignmentBytes);
     file.pins++;
     file.extents += frame.extents;
     frame.seal(this.options.identity, file, this.durable, this.options.checksum);
@@ -258,6 +262,11 @@ export class FrameWriter {
   private writtenEnd(frame: Frame): number {
     const isCached = !this.options.syncOnCommit && frame.length < UNCACHED_BYTES_MIN;
     return isCached ? frame.at : frame.from + frame.length;
+  }
+
+  /** A frame that would be padding for the most part lies close to the next one instead, and goes through the page cache. */
+  private isDense(bytes: number): boolean {
+    return !this.options.syncOnCommit && bytes < this.alignmentBytes;
   }
 
   /** The disk refused room that it had promised: the same bytes go to the same place when it has some. */

@@ -55,16 +55,17 @@ export class Frame {
     return this.at === this.from + FRAME_HEADER_BYTES;
   }
 
-  /** Pads to the alignment; the length is final. */
-  pad(alignmentBytes: number): void {
-    this.length = roundUp(this.at - this.from, alignmentBytes);
+  /** Pads, so that it ends at a multiple of the alignment in its file; the length is final. */
+  pad(file: LogFile, alignmentBytes: number): void {
+    const begin = file.offsetOf(this.lsn);
+    this.file = file;
+    this.length = roundUp(begin + this.at - this.from, alignmentBytes) - begin;
     this.bytes.fill(0, this.at, this.from + this.length);
     this.state = 'queued';
   }
 
   /** Writes header and checksum: the bytes are final. */
   seal(identity: number, file: LogFile, durable: Lsn, checksum: Checksum): void {
-    this.file = file;
     const start = this.from + FRAME_HEADER_BYTES;
     const header = {
       identity,

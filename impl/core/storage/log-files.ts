@@ -5,7 +5,7 @@
  */
 import type { Checksum, DiskCompletion, FileHandle } from '../../ports/disk.ts';
 import { assert } from '../assert.ts';
-import { encodeFileHeader, FILE_HEAD_BYTES } from './format.ts';
+import { encodeFileHeader, FILE_HEAD_BYTES, roundUp } from './format.ts';
 import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
 import { describe, type Requests } from './requests.ts';
@@ -60,17 +60,20 @@ export class LogFiles {
     this.prepare(file);
   }
 
-  /** Where a frame of so many bytes at `lsn` goes. */
-  place(lsn: Lsn, frameBytes: number): LogFile {
+  /** Where a frame of so many bytes at `lsn` goes, padded to the alignment. */
+  place(lsn: Lsn, bytes: number, alignmentBytes: number): LogFile {
     const { current } = this;
-    if (current !== undefined && lsn + frameBytes <= current.capacityLsn) return current;
+    if (current !== undefined) {
+      const end = roundUp(current.offsetOf(lsn) + bytes, alignmentBytes);
+      if (end <= current.sizeBytes) return current;
+    }
     const next = this.spare;
     assert(next !== undefined, 'there is always a spare being made');
     next.begin = lsn;
     this.files.push(next);
     this.current = next;
     if (current !== undefined) this.keepIdle(current);
-    this.grow(next, frameBytes);
+    this.grow(next, roundUp(bytes, alignmentBytes));
     this.prepareSpare();
     return next;
   }

@@ -489,6 +489,40 @@ test('however many files there are, only so many are open', () => {
   expect(most).toBeLessThan(75);
 });
 
+test('small commits that nobody waits to see synced lie close together, and the next large one ends at the alignment', () => {
+  const world = open({
+    alignmentBytes: 4096,
+    syncOnCommit: false,
+    batchBytes: 32_768,
+    fileBytes: 1 << 20,
+  });
+  const writes: { from: number; to: number }[] = [];
+  const begin = world.machine.begin.bind(world.machine);
+  world.machine.begin = (process, request) => {
+    if (request.op === 'write' && request.offsetBytes > 0) {
+      writes.push({ from: request.offsetBytes, to: request.offsetBytes + request.bytes.length });
+    }
+    begin(process, request);
+  };
+  const commit = (bytes: number): void => {
+    world.append('a', 1, new Uint8Array(bytes));
+    world.commit();
+    world.settle();
+  };
+  for (let i = 0; i < 10; i++) commit(200);
+  expect(writes).toHaveLength(10);
+  expect(writes.at(-1)!.to - writes[0]!.from).toBeLessThan(10 * 300);
+  commit(70_000);
+  const large = writes.at(-1)!;
+  expect(large.from % 4096).toBeGreaterThan(0);
+  expect(large.to % 4096).toBe(0);
+  commit(70_000);
+  expect(writes.at(-1)!.from % 4096).toBe(0);
+  world.sync();
+  reopen(world);
+  world.check();
+});
+
 test('a disk that is full to the last byte with dead files frees itself', () => {
   const world = open({ fileBytes: 16_384, checkpointBytes: 16_384 });
   for (let i = 0; i < 100; i++) {
