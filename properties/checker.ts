@@ -6,8 +6,9 @@
  */
 import type { LogIndex, NodeId, Offset, SegmentId } from '../impl/core/ids.ts';
 import type { Proposal } from '../impl/core/metadata/commands.ts';
+import type { RaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataMessage } from '../impl/core/segment/messages.ts';
-import type { DataEvent } from '../impl/core/trace.ts';
+import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 import type { Checksum } from '../impl/ports/disk.ts';
 import type { TraceSink } from '../impl/ports/trace-sink.ts';
 import {
@@ -78,8 +79,13 @@ export class Checker implements TraceSink<DataEvent> {
     this.events.push(event);
   }
 
-  /** How often each action of the data plane was taken. */
-  get actions(): ReadonlyMap<DataEvent['name'], number> {
+  /** Likewise, of Raft: judged at once. */
+  emitRaft(event: RaftEvent): void {
+    this.judge(() => this.refinement.raftStep(event));
+  }
+
+  /** How often each action of the specifications was taken. */
+  get actions(): ReadonlyMap<TraceEvent['name'], number> {
     return this.refinement.taken;
   }
 

@@ -6,30 +6,47 @@
  *     const refinement = new Refinement();
  *     refinement.event(event);   // for each event of all nodes
  *
- * Raft's events are let through: `raft-invariants.ts` looks at Raft itself, and TLC at its traces.
+ * Two models, as there are two specifications: of the data plane, and of Raft. A number of a node stands for another member of
+ * Raft once its disk was replaced; which one is meant shows in the incarnations that the data plane tells of.
  */
+import type { RaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 import { ACTIONS } from './model/actions.ts';
+import { raftStep } from './model/raft-actions.ts';
+import { RaftModel } from './model/raft-state.ts';
 import { LogModel } from './model/state.ts';
 import { Violation } from './violation.ts';
 
 export class Refinement {
   /** How often each action was taken. */
-  readonly taken: Map<DataEvent['name'], number> = new Map();
+  readonly taken: Map<TraceEvent['name'], number> = new Map();
+  /** Of both models together. */
   steps = 0;
   private readonly model = new LogModel();
+  private readonly raft = new RaftModel();
 
   /** Any event of a trace. */
   event(event: TraceEvent): void {
-    if (!('state' in event)) this.step(event);
+    if ('state' in event) this.raftStep(event);
+    else this.step(event);
   }
 
   step(event: DataEvent): void {
     const { name } = event;
+    const action = ACTIONS[name] as (model: LogModel, event: DataEvent) => string | undefined;
+    this.took(event, action(this.model, event));
+    if (name === 'Restart') this.raft.started(event.node, event.incarnation);
+    else if (name === 'ReplaceDisk') this.raft.diskReplaced(event.node);
+  }
+
+  raftStep(event: RaftEvent): void {
+    this.took(event, raftStep(this.raft, event));
+  }
+
+  private took(event: TraceEvent, refusal: string | undefined): void {
+    const { name } = event;
     this.steps++;
     this.taken.set(name, (this.taken.get(name) ?? 0) + 1);
-    const action = ACTIONS[name] as (model: LogModel, event: DataEvent) => string | undefined;
-    const refusal = action(this.model, event);
     if (refusal === undefined) return;
     throw new Violation(
       `RefinementProp.${name}`,

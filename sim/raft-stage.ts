@@ -348,14 +348,14 @@ export class RaftStage extends Stage<RaftStep> {
     this.checker.emit(event);
   }
 
-  raftTraced = (event: RaftEvent): void => {
+  raftTraced(event: RaftEvent): void {
     if (event.name === 'Recover') this.handed.delete(event.node);
     if (event.name === 'Recover') this.durable.delete(event.node);
     if (event.name === 'Persist') this.handed.set(event.node, event.number);
     if (event.name === 'PersistCompleted') this.durable.set(event.node, event.number);
     if (this.isByHand) this.said.push(event);
     this.judge(() => this.raftChecker.traced(event));
-  };
+  }
 
   sent(from: NodeId, to: NodeId, { body }: Envelope): void {
     if (body.kind === 'RequestVoteResponse') {

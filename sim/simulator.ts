@@ -70,7 +70,7 @@ export interface Outcome {
   /** Client operations by what became of them. */
   readonly calls: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
-  /** How often each action of the specifications was taken; of Raft's, in some runs only. */
+  /** How often each action of the specifications was taken. */
   readonly actions: Readonly<Record<string, number>>;
   readonly evaluations: Readonly<Record<string, number>>;
   readonly probes: Readonly<Record<string, number>>;
@@ -93,8 +93,6 @@ export function planRun(seed: string, options: SimOptions): Run {
 const SPINNING_EVENTS = 100_000;
 /** After which time somebody starts a node again that ended by itself. */
 const RESTART_MS = 1000;
-/** The share of runs in which Raft's actions are counted. */
-const RAFT_COUNTED = 0.125;
 
 /** A node that gives up says why, and its disk did fail it in that way. */
 function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError): void {
@@ -115,7 +113,6 @@ export class Simulation {
   readonly run: Run;
   readonly randomness: Randomness;
   healed = false;
-  private readonly raftActions = new Map<RaftEvent['name'], number>();
   private readonly faultCounts = new Map<string, number>();
   private events = 0;
   private watchEvents = SPINNING_EVENTS;
@@ -130,16 +127,6 @@ export class Simulation {
     const { randomness } = this;
     this.run = run;
     this.trace = new Trace(this.time, write);
-    // Raft's events are many, and nothing checks them: its state is compared itself, and is in the hash. Some runs
-    // make them all the same, so that it is known which actions occur.
-    const counted = randomness.stream('raft-events').chance(RAFT_COUNTED);
-    if (write !== undefined || counted) {
-      this.raftTraced = (event) => {
-        this.raftActions.set(event.name, (this.raftActions.get(event.name) ?? 0) + 1);
-        this.raftChecker.traced(event);
-        this.trace.write(event);
-      };
-    }
     this.cluster = new Cluster(
       { ...options.cluster, encode: options.encode ? throughBytes : undefined },
       this.time,
@@ -217,7 +204,12 @@ export class Simulation {
     this.checker.emit(event);
   }
 
-  raftTraced: ((event: RaftEvent) => void) | undefined;
+  /** Not in the hash: Raft's state is. */
+  raftTraced(event: RaftEvent): void {
+    this.trace.write(event);
+    this.checker.emitRaft(event);
+    this.raftChecker.traced(event);
+  }
 
   sent(from: NodeId, to: NodeId, { body }: Envelope): void {
     if (body.kind === 'RequestVoteResponse') this.raftChecker.sent(from, to, body);
@@ -311,7 +303,7 @@ export class Simulation {
       events: this.events,
       calls: Object.fromEntries(calls),
       faults,
-      actions: Object.fromEntries([...this.checker.actions, ...this.raftActions]),
+      actions: Object.fromEntries(this.checker.actions),
       evaluations: Object.fromEntries([
         ...this.checker.evaluations,
         ...this.raftChecker.evaluations,

@@ -9,7 +9,7 @@ import {
   type Packet,
   RaftCluster,
 } from '../../../properties/raft-cluster.ts';
-import type { TraceSink } from '../../ports/trace-sink.ts';
+import { Refinement } from '../../../properties/refinement.ts';
 import { nodeId } from '../ids.ts';
 import type { Raft } from './raft.ts';
 import type { RaftEvent } from './trace.ts';
@@ -61,11 +61,20 @@ class Schedule {
   /** Per read: the highest index that any node had committed when it was asked for. */
   private readonly reads = new Map<number, { at: number; committed: number }>();
 
-  constructor(seed: number, trace?: TraceSink<RaftEvent>) {
+  /** Each step is one of the specification. */
+  private readonly refinement = new Refinement();
+
+  constructor(seed: number, counts?: Map<string, number>) {
     let state = seed;
     const below = (bound: number): number => {
       state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
       return Math.floor((state / 0x80000000) * bound);
+    };
+    const trace = {
+      emit: (event: RaftEvent): void => {
+        this.refinement.raftStep(event);
+        counts?.set(event.name, (counts.get(event.name) ?? 0) + 1);
+      },
     };
     const founders = IDS.slice(0, [3, 3, 4, 5][seed % 4]);
     this.cluster = new RaftCluster(founders, {
@@ -237,14 +246,9 @@ test('no schedule breaks an invariant, and progress resumes when faults end', ()
 
 test('the schedules reach every action', () => {
   const counts = new Map<string, number>();
-  const trace = {
-    emit: ({ name }: RaftEvent): void => {
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-    },
-  };
   fc.assert(
     fc.property(fc.nat(), steps, (seed, schedule) => {
-      const run = new Schedule(seed, trace);
+      const run = new Schedule(seed, counts);
       for (const each of schedule) run.take(each);
     }),
     { numRuns: 100, seed: 1 },

@@ -1,0 +1,53 @@
+/** All of Raft's messages that ever left their senders. What they say is kept as a number where it fits into one. */
+import type { Outgoing } from './raft-state.ts';
+
+const KINDS = [
+  'PreVoteRequest',
+  'PreVoteResponse',
+  'VoteRequest',
+  'VoteResponse',
+  'AppendRequest',
+  'AppendResponse',
+  'SnapshotRequest',
+  'SnapshotResponse',
+  'TimeoutNow',
+] as const;
+export type MessageKind = (typeof KINDS)[number];
+
+export class RaftMessages {
+  private readonly sent = new Map<number | string, Set<number | string>>();
+
+  leave({ link, content }: Outgoing): void {
+    const contents = this.sent.get(link);
+    if (contents === undefined) this.sent.set(link, new Set([content]));
+    else contents.add(content);
+  }
+
+  has({ link, content }: Outgoing): boolean {
+    return this.sent.get(link)?.has(content) ?? false;
+  }
+}
+
+/**
+ * Where a message stands. `from` and `to` are numbers of members, `to` 0 for requests, which name nobody; `round` is 0 where
+ * there is none; `a`, `b` and `c` are whole numbers that mean something to the kind.
+ */
+export function place(
+  kind: MessageKind,
+  from: number,
+  to: number,
+  term: number,
+  round: number,
+  a = 0,
+  b = 0,
+  c = 0,
+): Outgoing {
+  const code = KINDS.indexOf(kind);
+  const linkFits = from < 2 ** 6 && to < 2 ** 6 && term < 2 ** 17 && round < 2 ** 19;
+  const link = linkFits
+    ? (((term * 2 ** 19 + round) * 2 ** 6 + from) * 2 ** 6 + to) * KINDS.length + code
+    : `${kind} ${from} ${to} ${term} ${round}`;
+  const contentFits = a < 2 ** 21 && b < 2 ** 10 && c < 2 ** 21;
+  const content = contentFits ? (a * 2 ** 21 + c) * 2 ** 10 + b : `${a} ${b} ${c}`;
+  return { link, content };
+}
