@@ -8,9 +8,6 @@ import type { Store } from '../core/storage/store.ts';
 import type { FsyncSchedule } from './options.ts';
 import type { Topic } from './topic.ts';
 
-/** A batch of this size is committed without waiting for the end of the turn. */
-const GROUP_BYTES = 256 * 1024;
-
 type Resolve = (value: unknown) => void;
 
 // One executor for all promises: what it captures is taken right after the constructor has returned.
@@ -27,7 +24,6 @@ export class CommitGroup {
   #ends: number[] = [];
   #shared: Promise<void> | undefined;
   lsn: Lsn = 0;
-  bytes = 0;
 
   /** Resolves to `value` when the group is acknowledged. */
   promise<Value>(value: Value): Promise<Value> {
@@ -48,8 +44,7 @@ export class CommitGroup {
   }
 
   /** The records of `topic` staged so far are given to readers with this group. */
-  publishes(topic: Topic, bytes: number): void {
-    this.bytes += bytes;
+  publishes(topic: Topic): void {
     if (topic.group === this) return;
     topic.group = this;
     this.#topics.push(topic);
@@ -109,14 +104,15 @@ export class CommitGroups {
     this.#fsync = fsync;
   }
 
-  /** The group of whatever is staged next; it is committed at the end of this turn at the latest. */
-  current(): CommitGroup {
+  /**
+   * The group of what is staged next, of so many bytes. It is committed at the end of this turn, or before what would begin another
+   * frame: it need not wait for that one's write.
+   */
+  current(bytes: number): CommitGroup {
+    if (this.#open !== undefined && !this.#store.hasFrameFor(bytes)) this.commit();
     if (this.#open === undefined) {
       this.#open = new CommitGroup();
       queueMicrotask(this.#commit);
-    } else if (this.#open.bytes >= GROUP_BYTES) {
-      this.commit();
-      return this.current();
     }
     return this.#open;
   }
@@ -172,7 +168,7 @@ export class CommitGroups {
   async drain(): Promise<void> {
     await new Promise<void>((resolve) => this.whenRoom(0, resolve, () => resolve()));
     if (this.#failure === undefined) {
-      const last = this.current();
+      const last = this.current(0);
       await new Promise<void>((resolve) => last.onSettled(() => resolve()));
     }
     clearTimeout(this.#timer);

@@ -58,7 +58,7 @@ export class GroupCursor {
       this.reader.inTurn((release) => {
         if (onlyForward && to <= this.reader.position && this.isDurable) {
           // What brought it there may still be on its way to the disk.
-          this.#commits.current().onSettled((error) => (error ? reject(error) : resolve()));
+          this.#commits.current(0).onSettled((error) => (error ? reject(error) : resolve()));
           release();
           return;
         }
@@ -110,12 +110,13 @@ export class GroupCursor {
       onStaged?.();
       onSettled?.();
     };
+    const bytes = MOVE_BYTES + this.#key.length * 3;
     const run = (): void => {
       if (this.topic.deleted) {
         refuse(new WalrusError('UnknownTopic', 'the topic was deleted'));
         return;
       }
-      const group = this.#commits.current();
+      const group = this.#commits.current(bytes);
       this.#stage(to);
       group.onSettled((error) => {
         settle(error);
@@ -123,7 +124,6 @@ export class GroupCursor {
       });
       onStaged?.();
     };
-    const bytes = MOVE_BYTES + this.#key.length * 3;
     if (this.#commits.hasRoom(bytes, KEPT_SHARE)) run();
     else this.#commits.whenRoom(bytes, run, refuse, KEPT_SHARE);
   }

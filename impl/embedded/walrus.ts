@@ -178,9 +178,9 @@ export class Walrus {
       this.#refusedBytes = data.length + FRAME_BYTES;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
     }
-    const group = this.#commits.current();
+    const group = this.#commits.current(data.length);
     const offset = it.store.append(it.stream, 0, data);
-    group.publishes(it, data.length);
+    group.publishes(it);
     return offset;
   }
 
@@ -191,7 +191,7 @@ export class Walrus {
   acknowledged(): Promise<void> {
     try {
       this.#assertOpen();
-      const acknowledged = this.#commits.current().shared();
+      const acknowledged = this.#commits.current(0).shared();
       const bytes = this.#refusedBytes;
       if (bytes === 0) return acknowledged;
       this.#refusedBytes = 0;
@@ -449,18 +449,18 @@ export class Walrus {
 
   #appendNow(topic: string, data: Uint8Array): Promise<number> {
     const it = this.#topic(topic);
-    const group = this.#commits.current();
+    const group = this.#commits.current(data.length);
     const offset = it.store.append(it.stream, 0, data);
-    group.publishes(it, data.length);
+    group.publishes(it);
     return group.promise(offset);
   }
 
   #appendBatchNow(topic: string, records: readonly Uint8Array[], bytes: number): Promise<number> {
     const it = this.#topic(topic);
-    const group = this.#commits.current();
+    const group = this.#commits.current(bytes);
     const first = it.stagedEnd;
     for (const record of records) it.store.append(it.stream, 0, record);
-    group.publishes(it, bytes);
+    group.publishes(it);
     return group.promise(first);
   }
 
@@ -468,7 +468,7 @@ export class Walrus {
   #stage(bytes: number, keptShare: number, change: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const run = (): void => {
-        const group = this.#commits.current();
+        const group = this.#commits.current(bytes);
         change();
         group.onSettled((error) => (error ? reject(error) : resolve()));
       };

@@ -111,6 +111,10 @@ export class FrameWriter {
     return opened;
   }
 
+  hasFrameFor(bytes: number): boolean {
+    return this.frame !== undefined && this.frame.at + bytes <= this.frame.limit;
+  }
+
   hasRoom(bytes: number, keptShare: number): 'yes' | 'busy' | 'full' {
     const { frame } = this;
     const unplacedBytes = frame === undefined ? 0 : frame.at - frame.from;

@@ -224,6 +224,11 @@ export class Store {
     return room;
   }
 
+  /** Whether a record of so many bytes goes where the last one went: into the same frame, and so into the same write. */
+  hasFrameFor(bytes: number): boolean {
+    return this.writer.hasFrameFor(bytes + HEAD_BYTES_MAX);
+  }
+
   /** Stages one record and returns its index. The bytes are copied. At most `RECORD_BYTES_MAX`. */
   append(id: StreamId, epoch: number, record: Uint8Array): number {
     const stream = this.defined(id);
