@@ -93,6 +93,7 @@ const OPS: readonly DiskRequest['op'][] = [
   'rename',
   'unlink',
   'syncDirectory',
+  'seekData',
 ];
 const OP_CODES: ReadonlyMap<DiskRequest['op'], number> = new Map(OPS.map((op, code) => [op, code]));
 const ERRORS: readonly (DiskError | undefined)[] = [
@@ -203,6 +204,9 @@ export class NativeDisk implements Disk {
       case 'read':
         ({ file, offsetBytes: offset, into: argument } = request);
         break;
+      case 'seekData':
+        ({ file, offsetBytes: offset } = request);
+        break;
       case 'sync':
       case 'close':
         ({ file } = request);
@@ -288,6 +292,8 @@ export class NativeDisk implements Disk {
         completions.push({ id, error, detail: extras![extrasTaken++] as string });
       } else if (op === 'read') {
         completions.push({ id, lengthBytes: this.#records[at + 3]! });
+      } else if (op === 'seekData') {
+        completions.push({ id, offsetBytes: this.#records[at + 3]! });
       } else if (op === 'open') {
         const file = this.#records[at + 2]!;
         completions.push({ id, file, lengthBytes: this.#records[at + 3]! });

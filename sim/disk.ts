@@ -22,6 +22,8 @@ import type {
 import type { Random } from '../impl/ports/random.ts';
 
 export const SECTOR_BYTES = 512;
+/** What a file system sets aside at a time. */
+const BLOCK_BYTES = 4096;
 
 /** Each fault by name, as it is counted. */
 export type DiskFault =
@@ -143,6 +145,13 @@ class Inode {
     const written = this.cached.subarray(from, to);
     into.set(written);
     into.fill(0, written.length, to - from);
+  }
+
+  /** Where the block with the next byte begins that is not zero, or the end. */
+  dataFrom(offset: number): number {
+    let at = offset;
+    while (at < this.cached.length && this.cached[at] === 0) at++;
+    return at < this.cached.length ? Math.floor(at / BLOCK_BYTES) * BLOCK_BYTES : this.cachedBytes;
   }
 
   flip(offset: number, bit: number): void {
@@ -462,6 +471,11 @@ export class SimDisk {
         const to = Math.min(from + request.into.length, inode.cachedBytes);
         inode.read(from, to, request.into);
         return { id, lengthBytes: to - from };
+      }
+      case 'seekData': {
+        const inode = this.inode(process, request.file);
+        const { offsetBytes } = request;
+        return { id, offsetBytes: Math.max(offsetBytes, inode.dataFrom(offsetBytes)) };
       }
       case 'sync': {
         const inode = this.inode(process, request.file);

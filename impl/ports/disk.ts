@@ -58,6 +58,17 @@ export type DiskRequest =
       readonly offsetBytes: number;
       readonly into: Uint8Array;
     }
+  /**
+   * Finds what was ever written, at `offsetBytes` or behind it. `offsetBytes` of the completion is not before the one asked for, and all
+   * bytes between the two are zeros; it is the end of the file if nothing else follows. A disk that cannot tell gives back what it
+   * was asked.
+   */
+  | {
+      readonly op: 'seekData';
+      readonly id: number;
+      readonly file: FileHandle;
+      readonly offsetBytes: number;
+    }
   /** Makes the data (and length) of every write to `file` submitted before this one durable: it waits for them. */
   | { readonly op: 'sync'; readonly id: number; readonly file: FileHandle }
   | { readonly op: 'close'; readonly id: number; readonly file: FileHandle }
@@ -83,6 +94,8 @@ export interface DiskCompletion {
   readonly file?: FileHandle;
   /** Of `open` (the file's size) and `read` (bytes filled). */
   readonly lengthBytes?: number;
+  /** Of `seekData`. */
+  readonly offsetBytes?: number;
   /** Of `list`. */
   readonly files?: readonly DiskFile[];
 }

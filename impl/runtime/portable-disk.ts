@@ -26,7 +26,7 @@ type Request<Op extends DiskRequest['op']> = Extract<DiskRequest, { op: Op }>;
 type FileRequest = Extract<DiskRequest, { file: FileHandle }>;
 type SystemError = NodeJS.ErrnoException;
 /** What a successful completion carries beside its id. */
-type DiskResult = Pick<DiskCompletion, 'file' | 'lengthBytes' | 'files'>;
+type DiskResult = Pick<DiskCompletion, 'file' | 'lengthBytes' | 'offsetBytes' | 'files'>;
 
 /** One system call takes at most this much; Linux stops at 2 GiB less a page, Node.js at 2 GiB less a byte. */
 const CALL_BYTES_MAX = 2 ** 30;
@@ -167,6 +167,10 @@ export class PortableDisk implements Disk {
         break;
       case 'read':
         this.#read(request, file, 0);
+        break;
+      case 'seekData':
+        // Node.js has no call for it.
+        this.#settle(request.id, Promise.resolve(), () => ({ offsetBytes: request.offsetBytes }));
         break;
       case 'sync':
         file.syncs.push({ request, lastWrite: file.lastWrite });

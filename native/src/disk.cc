@@ -65,6 +65,7 @@ std::string deedOf(const Request& request, const std::string& fileName) {
     case Op::rename: return "rename " + request.name + " to " + request.newName;
     case Op::unlink: return "unlink " + request.name;
     case Op::syncDirectory: return "sync directory";
+    case Op::seekData: return "seek in " + fileName;
     case Op::layGround: return "lay zeros in " + fileName;
   }
   return "?";
@@ -308,6 +309,7 @@ void Disk::begin(Request request) {
     case Op::layGround:
       if (files_[request.file - 1] != nullptr) layGround(*files_[request.file - 1]);
       return;
+    case Op::seekData:
     case Op::allocate:
     case Op::write:
     case Op::read:
@@ -365,6 +367,11 @@ void Disk::beginWaiting(OpenFile& file) {
       const int failure = allocateFile(file.buffered.get(), request.offset);
       if (failure == 0) file.ground.reserved(request.offset);
       conclude(request, failure, file.name);
+    } else if (request.op == Op::seekData) {
+      Completion completion;
+      completion.slot = request.slot;
+      completion.length = dataFrom(file.buffered.get(), request.offset);
+      complete(std::move(completion));
     } else if (request.op == Op::sync && file.syncFailure != 0) {
       fail(request, file.name, file.syncFailure);
     } else {

@@ -19,7 +19,7 @@
 namespace walrus {
 
 enum class Op : std::uint8_t {
-  lock, list, open, allocate, write, read, sync, close, rename, unlink, syncDirectory,
+  lock, list, open, allocate, write, read, sync, close, rename, unlink, syncDirectory, seekData,
   layGround,  // the disk's own
 };
 
@@ -30,7 +30,7 @@ struct Request {
   bool create = false;             // of open
   std::uint32_t slot = 0;          // the caller's; comes back in the completion
   FileHandle file = 0;
-  std::uint64_t offset = 0;        // of write and read; of allocate the size
+  std::uint64_t offset = 0;        // of write, read and seekData; of allocate the size
   std::uint8_t* data = nullptr;    // of write and read: the disk's until the completion
   std::size_t length = 0;
   std::string name;
@@ -41,7 +41,7 @@ struct Completion {
   std::uint32_t slot = 0;
   DiskError error = DiskError::none;
   FileHandle file = 0;             // of open
-  std::uint64_t length = 0;        // of open the size, of read the bytes filled
+  std::uint64_t length = 0;        // of open the size, of read the bytes filled, of seekData the offset
   std::string detail;              // of an error
   bool isList = false;
   std::vector<FileEntry> files;    // of list, in no order

@@ -87,6 +87,15 @@ void runToEnd(Transfer& transfer, Hiccups& hiccups) {
   while (!transfer.finished) advance(transfer, callOnce(transfer), hiccups);
 }
 
+std::uint64_t dataFrom(int fd, std::uint64_t offset) {
+  // Every transfer says where it goes, so where the descriptor points to is nobody's affair.
+  const off_t found = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+  if (found >= 0) return static_cast<std::uint64_t>(found);
+  struct stat status;
+  if (errno != ENXIO || ::fstat(fd, &status) != 0) return offset;
+  return std::max(offset, static_cast<std::uint64_t>(status.st_size));
+}
+
 int allocateFile(int fd, std::uint64_t sizeBytes) {
   struct stat status;
   if (::fstat(fd, &status) != 0) return errno;

@@ -77,6 +77,10 @@ void advance(Transfer& transfer, long result, Hiccups& hiccups);
 // Runs the transfer to its end on this thread.
 void runToEnd(Transfer& transfer, Hiccups& hiccups);
 
+// Where the next byte lies that was ever written, at the offset or behind it; the end of the file if there is none. The offset itself
+// where the file system cannot tell.
+std::uint64_t dataFrom(int fd, std::uint64_t offset);
+
 // Makes the file at least `sizeBytes` long and reserves its blocks. Returns an errno, 0 if none.
 int allocateFile(int fd, std::uint64_t sizeBytes);
 

@@ -284,6 +284,21 @@ export function diskConformance(
         expectBytes(await process.read(file, 1_000_000, 20), new Uint8Array(0));
       });
 
+      test('what it skips on the way to data is zeros, up to the end', async () => {
+        const file = await process.open('a', true);
+        const size = 1 << 20;
+        await process.must({ op: 'allocate', file, sizeBytes: size });
+        const places = [5000, 70_000, 70_100, 400_000, 999_999];
+        for (const at of places) await process.write(file, at, new Uint8Array([1]));
+        for (const from of [0, 1, 5000, 5001, 71_000, 399_999, 400_001, 999_999, size - 3, size]) {
+          const found = await process.must({ op: 'seekData', file, offsetBytes: from });
+          expect(found.offsetBytes).toBeGreaterThanOrEqual(from);
+          const next = places.find((at) => at >= from) ?? size;
+          expect(found.offsetBytes).toBeLessThanOrEqual(next);
+        }
+        await process.must({ op: 'close', file });
+      });
+
       test('takes and fills just the view it was given', async () => {
         const file = await process.open('a', true);
         const source = pattern(3000, 1);

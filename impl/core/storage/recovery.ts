@@ -52,7 +52,14 @@ const PROBE_BYTES = 64 * 1024;
 /** The log is read by so much at a time; a larger frame in one piece. */
 const WINDOW_BYTES = 1024 * 1024;
 const BLOCK_BYTES = 4096;
-const END_OF_FILE = { offset: Infinity, windowBytes: WINDOW_BYTES };
+const END_OF_FILE: Next = { offset: Infinity, windowBytes: WINDOW_BYTES, isNothing: false };
+
+/** Where reading goes on, with how large a window, and whether no frame was met on the way there. */
+interface Next {
+  readonly offset: number;
+  readonly windowBytes: number;
+  readonly isNothing: boolean;
+}
 
 interface Candidate {
   readonly file: LogFile;
@@ -338,8 +345,19 @@ export class Recovery implements BodyVisitor {
       const end = this.scanWindow(candidate, offset, bytes, bound);
       if (end === undefined) return;
       this.scannedBytes += Math.min(end.offset - offset, length);
-      if (end.offset === offset && end.windowBytes <= windowBytes) next();
+      if (end.isNothing) this.skipZeros(candidate, end.offset, bound, next);
+      else if (end.offset === offset && end.windowBytes <= windowBytes) next();
       else this.scanFile(candidate, end.offset, end.windowBytes, bound, next);
+    });
+  }
+
+  /** Behind the end of the log a file mostly was never written: what the disk knows to be zeros holds no frame. */
+  private skipZeros(candidate: Candidate, offset: number, bound: Lsn, next: () => void): void {
+    const { file, handle } = candidate;
+    const request = { op: 'seekData', file: handle!, offsetBytes: offset } as const;
+    this.must(`seeking in ${file.name}`, request, (found) => {
+      const begin = Math.floor(found.offsetBytes! / BLOCK_BYTES) * BLOCK_BYTES;
+      this.scanFile(candidate, Math.max(offset, begin), WINDOW_BYTES, bound, next);
     });
   }
 
@@ -349,7 +367,7 @@ export class Recovery implements BodyVisitor {
     from: number,
     bytes: Uint8Array,
     bound: Lsn,
-  ): { offset: number; windowBytes: number } | undefined {
+  ): Next | undefined {
     const { file, sizeBytes } = candidate;
     const view = viewOf(bytes);
     const base = file.begin === Infinity ? undefined : file.begin - FILE_HEAD_BYTES + from;
@@ -360,7 +378,11 @@ export class Recovery implements BodyVisitor {
       if (frame === 'more') {
         const windowBytes = claimedFrameBytes(view, at);
         if (from + at + windowBytes <= sizeBytes) {
-          return { offset: from + at, windowBytes: Math.max(windowBytes, WINDOW_BYTES) };
+          return {
+            offset: from + at,
+            windowBytes: Math.max(windowBytes, WINDOW_BYTES),
+            isNothing: false,
+          };
         }
       }
       const isFrame = typeof frame !== 'string' && this.isOurs(frame, file);
@@ -370,7 +392,7 @@ export class Recovery implements BodyVisitor {
         if (at + FRAME_HEADER_BYTES > bytes.length && from + bytes.length < sizeBytes) {
           // The next window begins at a block, though some of that was looked at.
           const begin = Math.floor((from + at) / BLOCK_BYTES) * BLOCK_BYTES;
-          return { offset: Math.max(begin, from), windowBytes: WINDOW_BYTES };
+          return { offset: Math.max(begin, from), windowBytes: WINDOW_BYTES, isNothing: true };
         }
       } else if (this.meetFrame(candidate, frame, bytes, at, from + at)) {
         at += frame.frameBytes;
@@ -378,7 +400,7 @@ export class Recovery implements BodyVisitor {
         return undefined;
       }
     }
-    return { offset: from + at, windowBytes: WINDOW_BYTES };
+    return { offset: from + at, windowBytes: WINDOW_BYTES, isNothing: false };
   }
 
   /** False if the frame proves damage. */

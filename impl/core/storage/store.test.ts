@@ -523,6 +523,23 @@ test('small commits that nobody waits to see synced lie close together, and the 
   world.check();
 });
 
+test('what a file was never written is not read after a crash', () => {
+  const world = open({ fileBytes: 16 << 20, alignmentBytes: 4096 });
+  for (let i = 0; i < 100; i++) world.append('a', 1, new Uint8Array(1000).fill(i));
+  world.sync();
+  world.settle();
+  let readBytes = 0;
+  const begin = world.machine.begin.bind(world.machine);
+  world.machine.begin = (process, request) => {
+    if (request.op === 'read') readBytes += request.into.length;
+    begin(process, request);
+  };
+  reopen(world);
+  world.check();
+  // Two probes, and a window of the file and of the spare.
+  expect(readBytes).toBeLessThan(3 << 20);
+});
+
 test('a disk that is full to the last byte with dead files frees itself', () => {
   const world = open({ fileBytes: 16_384, checkpointBytes: 16_384 });
   for (let i = 0; i < 100; i++) {
