@@ -52,8 +52,8 @@ tlc-full: build ## Check the large models (up to an hour); results in spec/RESUL
 scenarios: build ## Make the scenarios anew from what TLC has found
 	@node dist/spec/scenario-main.js
 
-trace-check: build ## Let TLC judge golden traces, FILE=trace.ndjson, CLUSTER=dir of live ones, SEEDS=n new ones
-	@node dist/spec/trace-check.js $(FILE) $(if $(CLUSTER),--cluster $(CLUSTER)/*.ndjson) $(call flag,SEEDS,--seeds)
+trace-check: build ## Let TLC judge golden traces, FILE=trace.ndjson, CLUSTER=dir of live ones, SEEDS=n new ones of DURATION=s
+	@node dist/spec/trace-check.js $(FILE) $(if $(CLUSTER),--cluster $(CLUSTER)/*.ndjson) $(call flag,SEEDS,--seeds) $(call flag,DURATION,--duration)
 
 native-test: native ## C++ tests of ring, files and checksum, under the sanitizers
 	@native/test/run.sh

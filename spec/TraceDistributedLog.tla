@@ -19,19 +19,24 @@
 (* in one place: sets that only grow are sequences, and what is said of all segments is said of those that differ. *)
 EXTENDS DistributedLog, TraceReader, TLC
 
+\* TLC looks these up once; it would ask the reader each time.
+Told == Traces
+SegmentsEach == Header.segments
+SegmentsInAll == Header.topics * Header.segments
+
 TraceNodes == 1..Header.nodes
 TraceTopics == 1..Header.topics
 TraceGroups == 1..Header.groups
-TraceSegmentIds == 1..Header.segments
+TraceSegmentIds == 1..SegmentsEach
 TraceRecords == 1..Header.records
 TraceInitialLogs == {<<>>}
 TraceNone == 0
 
 \* Segments by numbers: TLC finds the place of a number in a function at once, that of a pair by looking for it.
-TraceSegment(t, i) == (t - 1) * Header.segments + i
-TraceSegments == 1..Header.topics * Header.segments
-TracePerSegment(value) == Listed([s \in Segments |-> value])
-PlaceOf(s) == <<(s - 1) \div Header.segments + 1, ((s - 1) % Header.segments) + 1>>
+TraceSegment(t, i) == (t - 1) * SegmentsEach + i
+TraceSegments == 1..SegmentsInAll
+TracePerSegment(value) == Repeated(value, SegmentsInAll)
+PlaceOf(s) == <<(s - 1) \div SegmentsEach + 1, ((s - 1) % SegmentsEach) + 1>>
 
 VARIABLES
   trace,   \* which one
@@ -40,7 +45,7 @@ VARIABLES
   begun,   \* nodes that have started once
   watched  \* what the last step changed, for the invariants
 
-Line == Traces[trace][next]
+Line == Told[trace][next]
 Nowhere == [segments |-> {}, places |-> {}, topics |-> {}, appends |-> FALSE]
 
 \* Whether the invariants are looked at.
@@ -92,7 +97,7 @@ TraceKnownSegments(n, t) == {i \in {Line.i} : Grant(n, Segment(t, i)).state # "n
 \* What survives, a sync or a crash, is told here as two sequences.
 TraceEnds(upTo) == upTo.end
 TracePromises(upTo) == upTo.promised
-TraceBeginnings(sequences, ends) == Listed([s \in Segments |-> SubSeq(sequences[s], 1, ends[s])])
+TraceBeginnings(sequences, ends) == Starts(sequences, ends)
 
 -----------------------------------------------------------------------------
 \* What changes say of segments, as functions of those that they speak of.
@@ -118,8 +123,9 @@ Survivors(changes) ==
   LET spoken == Spoken(changes) IN
   [end |-> Overlaid(PerSegment(0), [s \in spoken |-> About(changes, s).end]),
    promised |-> Overlaid(PerSegment(0), [s \in spoken |-> About(changes, s).promised])]
-Survived(n, kept) ==
-  \A s \in Segments :
+\* Of segments that are not spoken of, and of which nothing was durable, this is 0 <= 0.
+Survived(n, changes, kept) ==
+  \A s \in Spoken(changes) \cup Differing(durable[n], PerSegment(0)) \cup Differing(durablePromise[n], PerSegment(0)) :
     /\ DurableEnd(n, s) <= kept.end[s] /\ kept.end[s] <= Len(records[n][s])
     /\ durablePromise[n][s] <= kept.promised[s] /\ kept.promised[s] <= promised[n][s]
 
@@ -184,7 +190,7 @@ Act(n, e, s, line) ==
     [] e = "Restart" ->
          IF n \notin begun THEN Begins(n, line) /\ UNCHANGED states
          ELSE \E kept \in {Survivors(line.ends)} :
-                Survived(n, kept) /\ Restart(n, kept, line.index)
+                Survived(n, line.ends, kept) /\ Restart(n, kept, line.index)
                 /\ Is("boot", boot'[n], line.boot) /\ Is("incarnation", incarnation[n], line.incarnation)
                 /\ Quiet
 
@@ -228,7 +234,7 @@ Changes ==
       topics |-> IF meta'.topics = meta.topics THEN readers \cup {PlaceOf(s)[1] : s \in grants \cup acks} ELSE Topics,
       appends |-> new # {}]
 
-AtEnd == next > Len(Traces[trace])
+AtEnd == next > Len(Told[trace])
 TraceWatched == IF AtEnd THEN Segments ELSE watched.segments
 TraceWatchedPlaces == IF AtEnd THEN Topics \X SegmentIds ELSE watched.places
 TraceWatchedTopics == IF AtEnd THEN Topics ELSE watched.topics

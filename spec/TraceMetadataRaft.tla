@@ -16,6 +16,9 @@
 (*   line.x      message, line.y the reply                                                                      *)
 EXTENDS MetadataRaft, TraceReader
 
+\* TLC looks this up once; it would ask the reader each time.
+Told == Traces
+
 TraceNodes == 1..Header.nodes
 TraceFounders == 1..Header.founders
 
@@ -23,7 +26,7 @@ VARIABLES
   trace,   \* which one
   next     \* the number of its next event
 
-Line == Traces[trace][next]
+Line == Told[trace][next]
 
 \* In the place of the sets of MetadataRaft, and of what it says of whole logs.
 NoSequence == 0
@@ -146,7 +149,7 @@ IsGood ==
 
 TraceNext ==
   CASE trace = 0 -> trace' = Drawn(next) /\ next' = 1 /\ UNCHANGED vars
-    [] trace > 0 /\ next <= Len(Traces[trace]) -> IsGood = TRUE /\ TraceStep /\ trace' = trace /\ next' = next + 1
+    [] trace > 0 /\ next <= Len(Told[trace]) -> IsGood = TRUE /\ TraceStep /\ trace' = trace /\ next' = next + 1
     [] OTHER -> IsGood = TRUE /\ PrintT(<<"accepted", trace>>) /\ FALSE
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next>>

@@ -1,8 +1,11 @@
+import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -27,29 +30,43 @@ import util.UniqueString;
 public final class TraceReader {
   private static Value[] lines;
   private static int drawn;
-  /** Every sequence that there was, each with what it ends with; the first is empty. */
-  private static final List<Chain> chains = new ArrayList<>(List.of(new Chain(0, 0, null)));
 
+  static {
+    // What all this took of the processors, in milliseconds, for whoever counts.
+    OperatingSystemMXBean system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    Thread says = new Thread(() -> System.out.println("<<\"cpu\", " + system.getProcessCpuTime() / 1_000_000 + ">>"));
+    Runtime.getRuntime().addShutdownHook(says);
+  }
+
+  /** Every sequence that there was, each with what it ends with; the first is empty. */
+  private static final List<Chain> chains = new ArrayList<>(List.of(new Chain(null, null)));
+
+  /** A sequence without its last value, and that value. `far` is shorter by much, so that no place is more than a few steps off. */
   private static final class Chain {
-    final int before;
+    final Chain before;
+    final Chain far;
     final int length;
     final Value last;
 
-    Chain(int before, int length, Value last) {
+    Chain(Chain before, Value last) {
       this.before = before;
-      this.length = length;
+      this.length = before == null ? 0 : before.length + 1;
       this.last = last;
+      if (before == null) far = this;
+      else if (before.length - before.far.length == before.far.length - before.far.far.length) far = before.far.far;
+      else far = before;
     }
   }
 
   public static Value Header() throws IOException {
-    return lines()[0];
+    Value[] all = lines();
+    return all[all.length - 1];
   }
 
   public static Value Traces() throws IOException {
     Value[] all = lines();
     Value[] traces = new Value[all.length - 1];
-    System.arraycopy(all, 1, traces, 0, traces.length);
+    System.arraycopy(all, 0, traces, 0, traces.length);
     return new TupleValue(traces);
   }
 
@@ -63,9 +80,9 @@ public final class TraceReader {
   }
 
   public static synchronized Value Pushed(Value sequence, Value value) {
-    evaluate(value);
-    int before = ((IntValue) sequence).val;
-    chains.add(new Chain(before, chains.get(before).length + 1, value));
+    Chain before = chains.get(((IntValue) sequence).val);
+    evaluate(value, before.last);
+    chains.add(new Chain(before, value));
     return IntValue.gen(chains.size() - 1);
   }
 
@@ -73,7 +90,7 @@ public final class TraceReader {
     int place = ((IntValue) index).val;
     Chain chain = chains.get(((IntValue) sequence).val);
     if (place < 1 || place > chain.length) throw new IllegalArgumentException("no place " + place);
-    while (chain.length > place) chain = chains.get(chain.before);
+    while (chain.length > place) chain = chain.far.length >= place ? chain.far : chain.before;
     return chain.last;
   }
 
@@ -84,7 +101,7 @@ public final class TraceReader {
   public static synchronized Value Joined(Value sequence, Value more) {
     Chain chain = chains.get(((IntValue) more).val);
     Value[] values = new Value[chain.length];
-    for (int i = values.length; i > 0; i--, chain = chains.get(chain.before)) values[i - 1] = chain.last;
+    for (int i = values.length; i > 0; i--, chain = chain.before) values[i - 1] = chain.last;
     Value joined = sequence;
     for (Value value : values) joined = Pushed(joined, value);
     return joined;
@@ -161,9 +178,23 @@ public final class TraceReader {
     return ((TupleValue) tuple).elems;
   }
 
-  public static Value Listed(Value f) {
-    evaluate(f);
-    return new TupleValue(valuesOf(f));
+  public static Value Repeated(Value value, Value n) {
+    evaluate(value);
+    Value[] values = new Value[((IntValue) n).val];
+    Arrays.fill(values, value);
+    return new TupleValue(values);
+  }
+
+  public static Value Starts(Value sequences, Value ends) {
+    Value[] all = valuesOf(sequences);
+    Value[] lengths = valuesOf(ends);
+    Value[] starts = new Value[all.length];
+    for (int i = 0; i < all.length; i++) {
+      Value[] sequence = valuesOf(all[i]);
+      int length = ((IntValue) lengths[i]).val;
+      starts[i] = length == sequence.length ? all[i] : new TupleValue(Arrays.copyOf(sequence, length));
+    }
+    return new TupleValue(starts);
   }
 
   public static Value Greatest(Value set) {
@@ -183,6 +214,20 @@ public final class TraceReader {
       }
     }
     return BoolValue.ValTrue;
+  }
+
+  /** What the value shares with `known` has been evaluated. */
+  private static void evaluate(Value value, Value known) {
+    if (value == known) return;
+    Value[] parts = partsOf(value);
+    Value[] shared = partsOf(known);
+    if (parts == null || shared == null || parts.length != shared.length) evaluate(value);
+    else for (int i = 0; i < parts.length; i++) evaluate(parts[i], shared[i]);
+  }
+
+  private static Value[] partsOf(Value value) {
+    if (value instanceof TupleValue) return ((TupleValue) value).elems;
+    return value instanceof RecordValue ? ((RecordValue) value).values : null;
   }
 
   private static void evaluate(Value value) {

@@ -1,7 +1,7 @@
 ---------------------------- MODULE TraceReader ----------------------------
 EXTENDS Integers, Sequences
-(* Traces as values. TraceReader.java puts the contents of a file in the place of these two definitions: its    *)
-(* first line is the header, each further line one trace, a sequence of events. trace-check.ts writes the file. *)
+(* Traces as values. TraceReader.java puts the contents of a file in the place of these two definitions: each   *)
+(* line is one trace, a sequence of events, and the last one the header. trace-tlc.ts writes the file.          *)
 
 Header == CHOOSE header : TRUE
 Traces == CHOOSE traces : TRUE
@@ -23,8 +23,10 @@ Length(sequence) == CHOOSE number : TRUE
 \* One such after the other.
 Joined(sequence, more) == CHOOSE number : TRUE
 
-\* Functions are of 1..n here. This one as a sequence, in which TLC finds a place at once.
-Listed(f) == f
+\* Functions are of 1..n here, and sequences, in which TLC finds a place at once.
+Repeated(value, n) == [x \in 1..n |-> value]
+\* Of each sequence as much as `ends` says.
+Starts(sequences, ends) == [x \in DOMAIN sequences |-> SubSeq(sequences[x], 1, ends[x])]
 \* Where two of the same n differ.
 Differing(f, g) == {x \in DOMAIN f : f[x] # g[x]}
 DifferingInside(f, g) == UNION {Differing(f[x], g[x]) : x \in DOMAIN f}

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { MissingTool, requireJava, SPEC, tlcJar } from './jar.ts';
 import { MODELS, type Model } from './models.ts';
+import { table } from './table.ts';
 import { actionsOf, type TlcProgress, tellTrace } from './tlc-output.ts';
 import { check, HEAP_GIB, type Run } from './tlc-run.ts';
 
@@ -61,14 +62,6 @@ function row({ model, result, seconds, cpuSeconds, complaint }: Run): string[] {
 }
 
 const HEAD = ['model', 'expected', 'found', 'states', 'depth', 'actions', 'reached', 'time', 'cpu'];
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((each) => each[column]!.length)));
-  const line = (each: readonly string[]): string =>
-    `| ${each.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
-  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join('\n');
-}
 
 /** Actions that no model that holds takes: these runs say nothing about them. */
 function untaken(runs: readonly Run[]): string[] {

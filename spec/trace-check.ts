@@ -1,193 +1,26 @@
 /**
  * `make trace-check`: lets TLC decide whether the specification allows traces. Each trace is checked twice, its data
  * plane against DistributedLog and its Raft events against MetadataRaft; each run checks tampered copies too, all of
- * which must be refused. Exit code 0: all accepted. 1: one refused, or a tampered one accepted. 2: could not be run.
+ * which must be refused. Exit code 0: all accepted. 1: one refused, or a tampered one accepted. 2: could not be run, or
+ * TLC gave up on some.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { availableParallelism } from 'node:os';
+import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { NodeId } from '../impl/core/ids.ts';
-import type { RaftEvent } from '../impl/core/raft/trace.ts';
-import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
-import { MissingTool, WORK } from './jar.ts';
-import { projectLog } from './log-trace.ts';
-import { projectRaft } from './raft-trace.ts';
-import { tamper } from './tampering.ts';
+import { MissingTool, requireJava, tlcJar } from './jar.ts';
+import { table } from './table.ts';
+import { type Case, prepare, type SpecName } from './trace-case.ts';
 import { explain } from './trace-explanation.ts';
-import { mergeTraces, parseNodeTrace, UnmergeableError } from './trace-merge.ts';
-import { checkTraces, type Projected, type SpecName } from './trace-tlc.ts';
-
-interface Source {
-  /** What the trace is called in what is printed. */
-  readonly name: string;
-  readonly events: readonly TraceEvent[];
-  /** The line of the file that each event was in. */
-  readonly lineOf: ReadonlyMap<TraceEvent, number>;
-}
-
-/** One trace in the words of one spec; `tampered` says what was done to it. */
-interface Case extends Projected {
-  readonly source: Source;
-  readonly tampered: string | undefined;
-  /** The events, and of each line of the projection which of them it tells of. */
-  readonly events: readonly TraceEvent[];
-  readonly origins: readonly number[];
-}
-
-/** The simulator, compiled or not as this file is. */
-const SIMULATOR = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../sim/main.ts' : '../sim/main.js', import.meta.url),
-);
-
-const GOLDEN = join(process.cwd(), 'traces', 'golden');
-
-/** Traces of the first `count` seeds. Whether a run fails does not matter here. */
-function simulate(count: number, durationS: number): Source[] {
-  mkdirSync(WORK, { recursive: true });
-  const directory = mkdtempSync(join(WORK, 'seeds-'));
-  try {
-    return Array.from({ length: count }, (_, i) => {
-      const file = join(directory, `${i + 1}.ndjson`);
-      const flags = ['--seed', `${i + 1}`, '--duration', `${durationS}`, '--trace', file];
-      spawnSync(process.execPath, [...process.execArgv, SIMULATOR, ...flags], { stdio: 'ignore' });
-      return { ...read(file), name: `seed ${i + 1}` };
-    });
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-/** The traces of the nodes of one cluster, as one. */
-function readCluster(files: readonly string[]): Source {
-  const traces = files.map((file) => parseNodeTrace(readFileSync(file, 'utf8')));
-  return { name: files.join(' + '), events: mergeTraces(traces), lineOf: new Map() };
-}
-
-function read(file: string): Source {
-  const lineOf = new Map<TraceEvent, number>();
-  for (const [i, line] of readFileSync(file, 'utf8').split('\n').entries()) {
-    if (line === '') continue;
-    for (const event of known(JSON.parse(line) as { name: string; node: number })) {
-      lineOf.set(event, i + 1);
-    }
-  }
-  return { name: file, events: [...lineOf.keys()], lineOf };
-}
-
-/** What the simulator says besides: that it injects a fault is no action, that a process ends is a crash. */
-function known(event: { name: string; node: number }): TraceEvent[] {
-  if (event.name === 'Fault' || event.name === 'Phase') return [];
-  if (event.name === 'Ended') return [{ name: 'Crash', node: event.node as NodeId }];
-  return [event as TraceEvent];
-}
-
-function isRaft(event: TraceEvent): event is RaftEvent {
-  return 'state' in event;
-}
-
-/**
- * Raft's events up to the first disk that was replaced: from there on a number stands for two members, which only the
- * incarnations tell apart.
- */
-function raftEvents(events: readonly TraceEvent[]): RaftEvent[] {
-  const end = events.findIndex(({ name }) => name === 'ReplaceDisk');
-  return (end < 0 ? events : events.slice(0, end)).filter(isRaft);
-}
-
-function logEvents(events: readonly TraceEvent[]): DataEvent[] {
-  return events.filter((event): event is DataEvent => !isRaft(event));
-}
-
-function casesOf(spec: SpecName, source: Source, controls: number): Case[] {
-  const chosen = spec === 'MetadataRaft' ? raftEvents(source.events) : logEvents(source.events);
-  if (chosen.length === 0) return [];
-  const cases = [project(spec, source, chosen, undefined)];
-  for (let i = 0; i < controls; i++) {
-    const changed = tamper(chosen, i, hash(source.name) + i);
-    if (changed !== undefined) cases.push(project(spec, source, changed.events, changed.what));
-  }
-  return cases;
-}
-
-function project(
-  spec: SpecName,
-  source: Source,
-  events: readonly TraceEvent[],
-  tampered: string | undefined,
-): Case {
-  const projected =
-    spec === 'MetadataRaft'
-      ? projectRaft(events as readonly RaftEvent[])
-      : projectLog(events as readonly DataEvent[]);
-  return { ...projected, source, tampered, events };
-}
-
-function hash(text: string): number {
-  let value = 7;
-  for (let i = 0; i < text.length; i++) value = (Math.imul(value, 31) + text.charCodeAt(i)) | 0;
-  return Math.abs(value);
-}
-
-/** Where in its file the event of the projection stands. */
-function placeIn({ source, events, origins }: Case, event: number): string {
-  const told = events[origins[event - 1] ?? -1];
-  const line = told === undefined ? undefined : source.lineOf.get(told);
-  return line === undefined ? '' : `, line ${line}`;
-}
-
-/** Checks one spec over all sources; prints what was found, and gives whether it is as it should be. */
-async function check(
-  spec: SpecName,
-  sources: readonly Source[],
-  { invariants, controls: wanted }: { invariants: boolean; controls: number },
-): Promise<boolean> {
-  // The shortest traces are tampered with: what has to be refused costs as much as what is accepted.
-  const inOrder = [...sources].sort((a, b) => a.events.length - b.events.length);
-  const each = Math.ceil(wanted / sources.length);
-  const cases = inOrder.flatMap((source, i) =>
-    casesOf(spec, source, Math.max(0, Math.min(each, wanted - i * each))),
-  );
-  if (cases.length === 0) {
-    console.log(`${spec.padEnd(16)} no events`);
-    return true;
-  }
-  const started = performance.now();
-  const verdicts = await checkTraces(spec, cases, invariants);
-  const seconds = (performance.now() - started) / 1000;
-  const real = cases.filter(({ tampered }) => tampered === undefined);
-  const events = real.reduce((sum, { lines }) => sum + lines.length, 0);
-  const controls = cases.length - real.length;
-  const wrong = cases.filter((of, i) => verdicts[i]!.accepted === (of.tampered !== undefined));
-  const checked = cases.reduce(
-    (sum, { lines }, i) => sum + (verdicts[i]!.accepted ? lines.length : 0),
-    0,
-  );
-  console.log(
-    `${spec.padEnd(16)} ${real.length} traces, ${events} events; ${controls} tampered copies; ` +
-      `${seconds.toFixed(1)} s, ${Math.round(checked / seconds)} events/s` +
-      `${invariants ? ' with all invariants' : ''}; ${wrong.length === 0 ? 'as it should be' : `${wrong.length} NOT as they should be`}`,
-  );
-  for (const one of wrong.slice(0, 3)) {
-    const { violated } = verdicts[cases.indexOf(one)]!;
-    if (one.tampered !== undefined) {
-      console.log(`  accepted although ${one.tampered}: ${one.source.name}`);
-    } else if (violated !== undefined) {
-      const { invariant, event } = violated;
-      console.log(
-        `${one.source.name}: ${invariant} is violated before event ${event}${placeIn(one, event)}`,
-      );
-    } else {
-      console.log(await explain(spec, one, one.source.name, (event) => placeIn(one, event)));
-    }
-  }
-  return wrong.length === 0;
-}
+import { UnmergeableError } from './trace-merge.ts';
+import { type Portion, Portions } from './trace-portions.ts';
+import { fromCluster, fromFile, fromSeed, golden, type Source } from './trace-source.ts';
+import { Tally, type Wrong } from './trace-tally.ts';
+import { judge } from './trace-tlc.ts';
 
 interface Options {
   readonly cluster: boolean;
   readonly seeds?: number;
+  readonly first: number;
   readonly duration: number;
   readonly invariants: boolean;
   readonly controls: number;
@@ -195,6 +28,10 @@ interface Options {
 }
 
 const SPECS: readonly SpecName[] = ['DistributedLog', 'MetadataRaft'];
+/** So many of those that are not as they should be are told at length. */
+const TOLD = 3;
+/** About so many lines say how far it is. */
+const LINES = 20;
 
 const count = (value: string): number => {
   if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('expected a whole number.');
@@ -208,33 +45,174 @@ const command = new Command('trace-check')
   .argument('[files...]', 'traces, one event a line (default: those in traces/golden)')
   .option('--cluster', 'the files are of the nodes of one cluster, one each', false)
   .option('--seeds <count>', 'traces of so many simulated runs as well', count)
-  .option('--duration <seconds>', 'virtual length of each of those', count, 20)
-  .option('--invariants', 'check all invariants after each event, at half the speed', false)
+  .option('--first <seed>', 'number of the first of them', count, 1)
+  .option('--duration <seconds>', 'virtual length of each of those', count, 300)
+  .option('--invariants', 'check all invariants after each event, at a third of the speed', false)
   .option('--controls <count>', 'tampered copies that have to be refused', count, 12)
   .addOption(new Option('--spec <name>', 'check against one of the two only').choices(SPECS));
+
+/** Everything that is asked for, by as many workers as there are cores. */
+class Check {
+  private readonly options: Options;
+  private readonly sources: readonly Source[];
+  private readonly waiting: Source[];
+  private readonly portions = new Portions();
+  private readonly full: Portion[] = [];
+  private readonly tallies: ReadonlyMap<SpecName, Tally>;
+  private readonly progress: Progress;
+  private readonly failures: unknown[] = [];
+
+  constructor(sources: readonly Source[], options: Options) {
+    this.options = options;
+    this.sources = sources;
+    this.waiting = [...sources];
+    const specs = SPECS.filter((spec) => options.spec === undefined || options.spec === spec);
+    this.tallies = new Map(specs.map((spec) => [spec, new Tally(spec)]));
+    this.progress = new Progress(sources.length);
+  }
+
+  /** The exit code. */
+  async run(): Promise<number> {
+    const startMs = performance.now();
+    try {
+      await Promise.all(Array.from({ length: availableParallelism() }, () => this.work()));
+    } finally {
+      this.progress.stop();
+    }
+    const seconds = (performance.now() - startMs) / 1000;
+    const tallies = [...this.tallies.values()];
+    console.log(table([Tally.HEADS, ...tallies.map((tally) => tally.row())]));
+    for (const [spec, tally] of this.tallies) {
+      const untaken = tally.untaken();
+      if (untaken.length > 0) console.log(`not taken of ${spec}: ${untaken.join(', ')}`);
+    }
+    const wrong = tallies.flatMap((tally) => tally.wrong);
+    const invariants = this.options.invariants ? ' with all invariants' : '';
+    console.log(
+      `${this.sources.length} traces${invariants} in ${seconds.toFixed(1)} s: ` +
+        `${wrong.length === 0 ? 'as it should be' : `${wrong.length} NOT as they should be`}`,
+    );
+    for (const each of wrong.slice(0, TOLD)) console.log(await tell(each));
+    for (const failure of this.failures) console.error(failure);
+    if (wrong.length > 0) return 1;
+    return this.failures.length === 0 ? 0 : 2;
+  }
+
+  /** What is gathered is judged before more is gathered, so that there is never more of it than the disk has room for. */
+  private async work(): Promise<void> {
+    for (;;) {
+      const portion = this.full.shift();
+      const source = portion === undefined ? this.waiting.shift() : undefined;
+      const last = portion ?? (source === undefined ? this.portions.take() : undefined);
+      if (last !== undefined) await this.judge(last);
+      else if (source !== undefined) await this.gather(source);
+      else return;
+    }
+  }
+
+  private async gather(source: Source): Promise<void> {
+    const trace = await source.read();
+    const at = this.sources.indexOf(source);
+    for (const spec of this.tallies.keys()) {
+      for (const control of [undefined, ...this.controlsOf(at)]) {
+        const of: Case = { spec, source, control };
+        const prepared = prepare(of, trace);
+        if (prepared === undefined) continue;
+        const portion = this.portions.add(of, prepared);
+        if (portion !== undefined) this.full.push(portion);
+      }
+    }
+    this.progress.gathered();
+  }
+
+  /** Copies are tampered with in all ways in turn, and as many of each trace as of any other. */
+  private controlsOf(at: number): number[] {
+    const upTo = (i: number): number =>
+      Math.floor((i * this.options.controls) / this.sources.length);
+    return Array.from({ length: upTo(at + 1) - upTo(at) }, (_, i) => upTo(at) + i);
+  }
+
+  /** What TLC gives up on is told, and does not stop the others from being judged. */
+  private async judge(portion: Portion): Promise<void> {
+    const { spec, file } = portion;
+    try {
+      const { invariants } = this.options;
+      const { verdicts, cpuSeconds } = await judge(`Trace${spec}`, file, invariants);
+      const tally = this.tallies.get(spec)!;
+      tally.add(portion, verdicts, cpuSeconds);
+      this.progress.judged(file.events, tally.wrong.length);
+    } catch (error) {
+      if (error instanceof MissingTool) throw error;
+      this.failures.push(error);
+    }
+  }
+}
+
+/** A bar where somebody looks on, else a line now and then. */
+class Progress {
+  private readonly traces: number;
+  private readonly bar: SingleBar | undefined;
+  private read = 0;
+  private events = 0;
+  private wrong = 0;
+
+  constructor(traces: number) {
+    this.traces = traces;
+    const format = '{bar} {value}/{total} traces read, {events} events judged, {wrong} wrong';
+    this.bar = process.stdout.isTTY ? new SingleBar({ format }) : undefined;
+    this.bar?.start(traces, 0, { events: 0, wrong: 0 });
+  }
+
+  gathered(): void {
+    this.read++;
+    this.show();
+    // Who waits for few waits for a moment.
+    if (this.bar !== undefined || this.traces < LINES) return;
+    if (this.read % Math.ceil(this.traces / LINES) === 0) {
+      console.log(
+        `${this.read} of ${this.traces} traces read, ${this.events} events judged, ${this.wrong} wrong`,
+      );
+    }
+  }
+
+  judged(events: number, wrong: number): void {
+    this.events += events;
+    this.wrong = wrong;
+    this.show();
+  }
+
+  stop(): void {
+    this.bar?.stop();
+  }
+
+  private show(): void {
+    this.bar?.update(this.read, { events: this.events, wrong: this.wrong });
+  }
+}
+
+async function tell({ of, verdict }: Wrong): Promise<string> {
+  const { spec, source } = of;
+  const prepared = prepare(of, await source.read())!;
+  const { tampered } = prepared;
+  if (tampered !== undefined) return `${source.name}: accepted although ${tampered}`;
+  if (verdict.violated === undefined) return explain(spec, prepared, source.name);
+  const { invariant, event } = verdict.violated;
+  return `${source.name}: ${invariant} is violated before event ${event}${prepared.placeOf(event)}`;
+}
 
 async function main(): Promise<number> {
   command.parse();
   const options = command.opts<Options>();
   const files = command.args;
-  const sources = options.cluster ? [readCluster(files)] : files.map(read);
+  const sources = options.cluster ? [fromCluster(files)] : files.map(fromFile);
   if (files.length === 0) sources.push(...golden());
-  if (options.seeds !== undefined) sources.push(...simulate(options.seeds, options.duration));
-  const empty = sources.find(({ events }) => events.length === 0);
-  if (empty !== undefined) throw new MissingTool(`${empty.name}: no event in it`);
-  let good = true;
-  for (const spec of SPECS) {
-    if (options.spec !== undefined && options.spec !== spec) continue;
-    good = (await check(spec, sources, options)) && good;
+  for (let i = 0; i < (options.seeds ?? 0); i++) {
+    sources.push(fromSeed(options.first + i, options.duration));
   }
-  return good ? 0 : 1;
-}
-
-/** The traces that are kept. */
-function golden(): Source[] {
-  return readdirSync(GOLDEN)
-    .filter((name) => name.endsWith('.ndjson'))
-    .map((name) => ({ ...read(join(GOLDEN, name)), name }));
+  // What is missing is said at once, not after the first hundred runs.
+  requireJava();
+  tlcJar();
+  return new Check(sources, options).run();
 }
 
 main().then(

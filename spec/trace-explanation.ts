@@ -5,8 +5,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SPEC } from './jar.ts';
-import type { Line } from './trace-line.ts';
-import { type Projected, run, type SpecName } from './trace-tlc.ts';
+import type { Prepared, SpecName } from './trace-case.ts';
+import type { Line, Sizes } from './trace-line.ts';
+import { run, TraceFile } from './trace-tlc.ts';
 
 /** What an invariant says, or an action asks for, in the words of the specification. */
 interface Condition {
@@ -16,37 +17,36 @@ interface Condition {
   readonly isEffect: boolean;
 }
 
-/**
- * The first event of `trace` that no action of `spec` explains, as lines to print. `placeOf` gives the line of the trace's
- * file that an event of it came from.
- */
-export async function explain(
-  spec: SpecName,
-  trace: Projected,
-  name: string,
-  placeOf: (event: number) => string,
-): Promise<string> {
-  const followed = await run(`Trace${spec}`, [trace], {
+/** The first event of `trace` that no action of `spec` explains, as lines to print. */
+export async function explain(spec: SpecName, trace: Prepared, name: string): Promise<string> {
+  const { sizes, lines } = trace;
+  const followed = await run(`Trace${spec}`, fileOf(sizes, lines), {
     invariants: false,
     module: explanation(spec, undefined),
   });
   const at = Math.max(0, ...[...followed.matchAll(/<<"next", (\d+)>>/g)].map(([, n]) => Number(n)));
-  const line = trace.lines[at - 1];
+  const line = lines[at - 1];
   if (line === undefined) return `${name}: it was followed to its end\n`;
   const action = actionOf(spec, line);
-  const told = await run(`Trace${spec}`, [{ ...trace, lines: trace.lines.slice(0, at) }], {
+  const told = await run(`Trace${spec}`, fileOf(sizes, lines.slice(0, at)), {
     invariants: false,
     header: { stop: at },
     module: explanation(spec, action),
   });
   return [
-    `${name}${placeOf(at)}: no action of ${spec} explains event ${at}`,
+    `${name}${trace.placeOf(at)}: no action of ${spec} explains event ${at}`,
     `  ${JSON.stringify(line)}`,
     `  node ${line.n} before it`,
     ...stateTold(told),
     ...conditionsTold(spec, told, action),
     ...comparisonsTold(told),
   ].join('\n');
+}
+
+function fileOf(sizes: Sizes, lines: readonly Line[]): TraceFile {
+  const file = new TraceFile();
+  file.add(sizes, lines);
+  return file;
 }
 
 /** An action and its arguments, as the trace module calls it. */

@@ -1,6 +1,7 @@
-/** Runs TLC on projected traces: many in one run, as many runs side by side as there are cores. */
+/** Runs TLC on projected traces, many in one run. */
 import { spawn, spawnSync } from 'node:child_process';
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,116 +10,66 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { MissingTool, requireJava, SPEC, tlcJar, WORK } from './jar.ts';
 import type { Line, Sizes } from './trace-line.ts';
 
-export type SpecName = 'DistributedLog' | 'MetadataRaft';
+/** Traces for one run of TLC, on the disk. */
+export class TraceFile {
+  readonly directory: string;
+  /** How many traces, how many events in all, and in the longest. */
+  traces = 0;
+  events = 0;
+  longest = 0;
+  private readonly sizes: Record<string, number> = {};
 
-export interface Projected {
-  readonly sizes: Sizes;
-  readonly lines: readonly Line[];
-}
+  constructor() {
+    mkdirSync(WORK, { recursive: true });
+    this.directory = mkdtempSync(join(WORK, 'traces-'));
+  }
 
-export interface Checked {
-  readonly accepted: boolean;
-  /** An invariant that does not hold, and before which event, if invariants were looked at. */
-  readonly violated: { readonly invariant: string; readonly event: number } | undefined;
-}
+  get path(): string {
+    return join(this.directory, 'traces');
+  }
 
-/** Events that one TLC gets at most, if they are of several traces. */
-const EVENTS_MAX = 400_000;
-/** So few that the start of another TLC would cost more than it brings. */
-const EVENTS_MIN = 20_000;
-
-/** Verdicts in the order of `traces`. Throws if TLC cannot do its work. */
-export async function checkTraces(
-  spec: SpecName,
-  traces: readonly Projected[],
-  invariants: boolean,
-): Promise<Checked[]> {
-  const verdicts: Checked[] = traces.map(() => ({ accepted: false, violated: undefined }));
-  const jobs = jobsOf(traces);
-  const work = async (): Promise<void> => {
-    for (let job = jobs.pop(); job !== undefined; job = jobs.pop()) {
-      const chosen = job;
-      const output = await run(
-        `Trace${spec}`,
-        chosen.map((i) => traces[i]!),
-        { invariants },
-      );
-      for (const [, place] of output.matchAll(/<<"accepted", (\d+)>>/g)) {
-        verdicts[chosen[Number(place) - 1]!] = { accepted: true, violated: undefined };
-      }
-      for (const [, place, event, invariant] of output.matchAll(
-        /<<"violated", (\d+), (\d+), "(\w+)">>/g,
-      )) {
-        const violated = { invariant: invariant!, event: Number(event) };
-        verdicts[chosen[Number(place) - 1]!] = { accepted: false, violated };
-      }
+  add(sizes: Sizes, lines: readonly Line[]): void {
+    for (const [name, size] of Object.entries(sizes)) {
+      this.sizes[name] = Math.max(this.sizes[name] ?? 0, size);
     }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
-  return verdicts;
-}
+    this.traces++;
+    this.events += lines.length;
+    this.longest = Math.max(this.longest, lines.length);
+    appendFileSync(this.path, `${JSON.stringify(lines)}\n`);
+  }
 
-/**
- * Which traces go into one run, the largest run last. Those of like size go together: the values of all states have a
- * place for every node, topic and segment that any trace of the run has. All cores get work, if there is enough.
- */
-function jobsOf(traces: readonly Projected[]): number[][] {
-  const eventsOf = (job: readonly number[]): number =>
-    job.reduce((sum, i) => sum + traces[i]!.lines.length, 0);
-  const each = eventsOf(traces.map((_, i) => i)) / availableParallelism();
-  const most = Math.max(EVENTS_MIN, Math.min(EVENTS_MAX, each));
-  const open = new Map<string, { members: number[]; events: number }>();
-  const jobs: number[][] = [];
-  traces.forEach(({ sizes, lines }, i) => {
-    const key = Object.entries(sizes)
-      .filter(([name]) => name !== 'records')
-      .map(([name, size]) =>
-        name === 'founders' ? size : 2 ** Math.ceil(Math.log2(Math.max(size, 4))),
-      )
-      .join(' ');
-    const job = open.get(key);
-    if (job !== undefined && job.events + lines.length <= most) {
-      job.members.push(i);
-      job.events += lines.length;
-    } else {
-      const members = [i];
-      open.set(key, { members, events: lines.length });
-      jobs.push(members);
-    }
-  });
-  return jobs.sort((a, b) => eventsOf(a) - eventsOf(b));
+  /** Nothing can be added after this: what holds of all traces is the last line. */
+  end(header: Line): void {
+    appendFileSync(this.path, `${JSON.stringify({ ...this.sizes, ...header })}\n`);
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
 }
 
 export interface How {
   readonly invariants: boolean;
-  /** More of what the first line of the file of traces says. */
+  /** More of what the header of the file of traces says. */
   readonly header?: Line;
   /** A module that extends the one that is run, and what its configuration adds. */
   readonly module?: { readonly text: string; readonly configuration: string };
 }
 
-/** Runs TLC on `Trace<Spec>.tla` and gives what it said. Throws if it did not come to its end. */
-export async function run(name: string, traces: readonly Projected[], how: How): Promise<string> {
-  requireJava();
-  const jar = tlcJar();
-  const classes = compiledReader(jar);
-  const directory = mkdtempSync(join(WORK, 'trace-'));
+/**
+ * Runs TLC on `Trace<Spec>.tla` and gives what it said; the file is gone then. Throws if TLC did not come to its end.
+ */
+export async function run(name: string, traces: TraceFile, how: How): Promise<string> {
+  const { directory } = traces;
   try {
-    const file = join(directory, 'traces');
-    const sizes: Record<string, number> = {};
-    for (const trace of traces) {
-      for (const [name, size] of Object.entries(trace.sizes)) {
-        sizes[name] = Math.max(sizes[name] ?? 0, size);
-      }
-    }
-    const header = { ...sizes, ...how.header, invariants: how.invariants };
-    const lines = [header, ...traces.map((trace) => trace.lines)];
-    writeFileSync(file, `${lines.map((line) => JSON.stringify(line)).join('\n')}\n`);
+    requireJava();
+    const jar = tlcJar();
+    const classes = compiledReader(jar);
+    traces.end({ ...how.header, invariants: how.invariants });
     let configuration = readFileSync(join(SPEC, `${name}.cfg`), 'utf8');
     let module = `${name}.tla`;
     if (how.module !== undefined) {
@@ -128,26 +79,26 @@ export async function run(name: string, traces: readonly Projected[], how: How):
     }
     const config = join(directory, 'trace.cfg');
     writeFileSync(config, configuration);
-    const longest = Math.max(...traces.map((trace) => trace.lines.length));
     const output = await java([
       '-XX:+UseSerialGC',
       // A run is over before the better compiler has paid for itself.
       '-XX:TieredStopAtLevel=1',
-      '-Xmn600m',
-      // A walk keeps all of its states.
+      // A walk keeps all of its states. What is not asked for at once is collected again and again before there is more.
+      '-Xms3g',
       '-Xmx3g',
+      '-Xmn600m',
       '-Xss64m',
       // As in tlc.ts: TLC unpacks the standard modules under fixed names and deletes them at its end.
       `-Djava.io.tmpdir=${directory}`,
       `-DTLA-Library=${SPEC}`,
-      `-Dtraces=${file}`,
+      `-Dtraces=${traces.path}`,
       '-cp',
       `${jar}:${classes}`,
       'tlc2.TLC',
       '-simulate',
-      `num=${traces.length}`,
+      `num=${traces.traces}`,
       '-depth',
-      `${longest + 3}`,
+      `${traces.longest + 3}`,
       '-workers',
       '1',
       '-metadir',
@@ -161,8 +112,38 @@ export async function run(name: string, traces: readonly Projected[], how: How):
     }
     return output;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    traces.remove();
   }
+}
+
+export interface Verdict {
+  readonly accepted: boolean;
+  /** An invariant that does not hold, and before which event, if invariants were looked at. */
+  readonly violated: { readonly invariant: string; readonly event: number } | undefined;
+}
+
+/** Verdicts on the traces of the file, in their order, and what they took of the processors. Throws as `run`. */
+export async function judge(
+  name: string,
+  traces: TraceFile,
+  invariants: boolean,
+): Promise<{ verdicts: Verdict[]; cpuSeconds: number }> {
+  const output = await run(name, traces, { invariants });
+  const verdicts: Verdict[] = Array.from({ length: traces.traces }, () => ({
+    accepted: false,
+    violated: undefined,
+  }));
+  for (const [, place] of output.matchAll(/<<"accepted", (\d+)>>/g)) {
+    verdicts[Number(place) - 1] = { accepted: true, violated: undefined };
+  }
+  for (const [, place, event, invariant] of output.matchAll(
+    /<<"violated", (\d+), (\d+), "(\w+)">>/g,
+  )) {
+    const violated = { invariant: invariant!, event: Number(event) };
+    verdicts[Number(place) - 1] = { accepted: false, violated };
+  }
+  const cpuMs = Number(/<<"cpu", (\d+)>>/.exec(output)?.[1] ?? 0);
+  return { verdicts, cpuSeconds: cpuMs / 1000 };
 }
 
 function java(args: readonly string[]): Promise<string> {

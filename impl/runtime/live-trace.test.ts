@@ -47,8 +47,8 @@ test.skipIf(!hasJava)(
       const [code] = await once(check, 'close');
       console.log(`${written.acknowledged} acknowledged, ${events.join(' + ')} events\n${said}`);
       expect(code, said).toBe(0);
-      expect(said).toMatch(/DistributedLog +1 traces/);
-      expect(said).toMatch(/MetadataRaft +1 traces/);
+      expect(said).toMatch(/DistributedLog \| 1 /);
+      expect(said).toMatch(/MetadataRaft +\| 1 /);
     } finally {
       await cluster.destroy();
     }

@@ -1,0 +1,51 @@
+/**
+ * Gathers traces until there are enough for one run of TLC: the start of one takes as long as some ten thousand events.
+ * Those of like size go together, because the values of all states have a place for every node, topic and segment that any
+ * trace of the run has. What is gathered is in a file already: memory holds one trace at a time, however many there are.
+ */
+import type { Case, SpecName } from './trace-case.ts';
+import type { Projected, Sizes } from './trace-line.ts';
+import { TraceFile } from './trace-tlc.ts';
+
+/** Events that one run gets, if they are of several traces. What it needs of memory grows with them. */
+const EVENTS_MAX = 200_000;
+
+export interface Portion {
+  readonly spec: SpecName;
+  readonly file: TraceFile;
+  /** In the order of the file, with the number of events of each and the actions that are in it. */
+  readonly cases: { readonly of: Case; readonly events: number; readonly actions: Set<string> }[];
+}
+
+export class Portions {
+  private readonly open = new Map<string, Portion>();
+
+  /** Gives the portion that is full now, and no longer kept here; undefined if none is. */
+  add(of: Case, { sizes, lines }: Projected): Portion | undefined {
+    const key = `${of.spec} ${likeness(sizes)}`;
+    let portion = this.open.get(key);
+    if (portion === undefined) {
+      portion = { spec: of.spec, file: new TraceFile(), cases: [] };
+      this.open.set(key, portion);
+    }
+    portion.file.add(sizes, lines);
+    const actions = new Set(lines.map(({ e }) => String(e)));
+    portion.cases.push({ of, events: lines.length, actions });
+    if (portion.file.events < EVENTS_MAX) return undefined;
+    this.open.delete(key);
+    return portion;
+  }
+
+  /** The largest, when nothing more is to come. */
+  take(): Portion | undefined {
+    const [first] = [...this.open].sort(([, a], [, b]) => b.file.events - a.file.events);
+    if (first !== undefined) this.open.delete(first[0]);
+    return first?.[1];
+  }
+}
+
+/** What is the same for traces that go together. Founders are those of all of them. */
+function likeness({ nodes, founders, topics = 1, segments = 1 }: Sizes): string {
+  const places = Math.ceil(Math.log2(topics * segments) / 3);
+  return `${nodes! > 4 ? 'many' : 'few'} ${founders} ${places}`;
+}
