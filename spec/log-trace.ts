@@ -1,7 +1,8 @@
 /**
  * Puts the data plane's events of a trace into the words and small numbers of `DistributedLog.tla`: nodes, topics,
  * groups and records are numbered from 1, boots and incarnations by how often there were some before. A message is
- * named by its place among all that were sent. A request that comes again after its first record turned out to lie
+ * named by its place among all that were sent, a record by the request that it is of: two clients may put the same. A
+ * request that comes again after its first record turned out to lie
  * beyond the end of its segment, and so is lost for certain, is a new one. Adds nothing that the spec does not check again.
  */
 import type { NodeId } from '../impl/core/ids.ts';
@@ -47,8 +48,8 @@ class Projection {
   private readonly topics = new Numbers<string>();
   private readonly groups = new Numbers<string>();
   private readonly records = new Numbers<string>();
-  /** Where each record was put last, and which time that was. */
-  private readonly appended = new Map<number, { s: string; index: number; time: number }>();
+  /** Where the record of each request was put last, and which time that was. */
+  private readonly appended = new Map<string, { s: string; index: number; time: number }>();
   /** The counts of segments that are sealed. */
   private readonly sealed = new Map<string, number>();
   private readonly commands: (Command | undefined)[] = [];
@@ -126,8 +127,9 @@ class Projection {
         this.applied.set(event.node, event.index);
         return { ...base, index: event.index };
       case 'AppendRecord': {
-        const { epoch, index } = event;
-        return { ...base, epoch, index, record: this.record(event.record, `${s}`, index) };
+        const { epoch, index, request } = event;
+        const record = this.record(JSON.stringify(request), `${s}`, index);
+        return { ...base, epoch, index, record };
       }
       case 'SyncCompleted':
         return { ...base, durable: event.durable.map((change) => this.change(change)) };
@@ -264,12 +266,12 @@ class Projection {
     return lastPlace(this.opened.get(topic), ({ base }) => base <= offset);
   }
 
-  private record(record: number, s: string, index: number): number {
-    const last = this.appended.get(record);
+  private record(request: string, s: string, index: number): number {
+    const last = this.appended.get(request);
     const isLost = last !== undefined && last.index >= (this.sealed.get(last.s) ?? Infinity);
     const time = (last?.time ?? 0) + (isLost ? 1 : 0);
-    this.appended.set(record, { s, index, time });
-    return this.records.of(`${record} ${time}`);
+    this.appended.set(request, { s, index, time });
+    return this.records.of(`${request} ${time}`);
   }
 
   private change({ topic, segment, end, promised }: DurableChange): Line {

@@ -4,7 +4,7 @@
  * Raft's own events are in `raft/trace.ts`.
  */
 import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from './ids.ts';
-import type { Proposal } from './metadata/commands.ts';
+import type { Origin, Proposal } from './metadata/commands.ts';
 import type { RaftEvent } from './raft/trace.ts';
 
 interface At {
@@ -33,7 +33,13 @@ export type DataEvent =
   | (At & { readonly name: 'RenewLease' })
   | (At & { readonly name: 'ExpireLease' })
   // Writing
-  | (AtSegment & { readonly name: 'AppendRecord'; readonly index: number; readonly record: number })
+  /** `record` is a checksum, and what two clients put may be the same; `request` is one call of one client. */
+  | (AtSegment & {
+      readonly name: 'AppendRecord';
+      readonly index: number;
+      readonly record: number;
+      readonly request: Origin;
+    })
   | (At & { readonly name: 'SyncCompleted'; readonly durable: readonly DurableChange[] })
   | (AtSegment & {
       readonly name: 'SendReplicate';

@@ -63,6 +63,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({
     kind: kind('Forward'),
     request: natural,
+    call: natural,
     toBoot: natural as fc.Arbitrary<BootId>,
     operation,
   }),

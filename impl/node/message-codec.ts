@@ -82,7 +82,7 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       encodeRecords(out, message.records);
       break;
     case 'Forward':
-      out.whole(message.request).whole(message.toBoot);
+      out.whole(message.request).whole(message.call).whole(message.toBoot);
       encodeOperation(out, message.operation);
       break;
     case 'ForwardReply':
@@ -135,8 +135,9 @@ function decodeMessage(input: ByteReader): Message {
       return { kind, ...decodeSegment(input), from: input.whole(), records: decodeRecords(input) };
     case 'Forward': {
       const request = input.whole();
+      const call = input.whole();
       const toBoot = input.whole() as BootId;
-      return { kind, request, toBoot, operation: decodeOperation(input) };
+      return { kind, request, call, toBoot, operation: decodeOperation(input) };
     }
     case 'ForwardReply': {
       const request = input.whole();

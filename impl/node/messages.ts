@@ -29,10 +29,12 @@ export type ForwardMessage =
   /**
    * Handed on once, to the node that can do it. `request` is the sender's, and rises. Meant for one life of the
    * receiver's process, so that a copy of it that the network kept is not taken for a new one after a restart.
+   * `call` is the sender's number of what its client asked: the same if that is handed on again, having had no effect.
    */
   | {
       readonly kind: 'Forward';
       readonly request: number;
+      readonly call: number;
       readonly toBoot: BootId;
       readonly operation: Operation;
     }

@@ -423,6 +423,7 @@ export class Node {
     this.controller = new Controller(
       {
         node: this.id,
+        boot: this.boot,
         trace: ports.trace,
         operationTimeoutMs: config.operationTimeoutMs,
         cluster: () => this.cluster,
@@ -435,9 +436,9 @@ export class Node {
           const nodes = this.holders();
           return this.place(nodes[hash(topic) % nodes.length]!);
         },
-        forward: (to, request, operation) => {
+        forward: (to, request, call, operation) => {
           const toBoot = this.cluster.node(to)?.boot ?? (0 as BootId);
-          this.sendTo(to, { kind: 'Forward', request, toBoot, operation });
+          this.sendTo(to, { kind: 'Forward', request, call, toBoot, operation });
         },
       },
       this.dataPlane,
@@ -637,12 +638,13 @@ export class Node {
 
   private handleForward(
     { from, fromIncarnation, fromBoot }: Envelope,
-    { request, toBoot, operation }: Extract<Message, { kind: 'Forward' }>,
+    { request, call, toBoot, operation }: Extract<Message, { kind: 'Forward' }>,
   ): void {
     // What has an effect is for the life that it was meant for; a read may be answered by any.
     if (toBoot !== this.boot && operation.kind !== 'fetch') return;
     if (!this.forwards.first(from, fromBoot, request)) return;
-    this.controller!.serve(operation, (reply) =>
+    const origin = { node: from, boot: fromBoot, sequence: call };
+    this.controller!.serve(operation, origin, (reply) =>
       this.mail.send(from, fromIncarnation, {
         kind: 'ForwardReply',
         request,

@@ -200,12 +200,13 @@ function AppendRecord(model: LogModel, event: Named<'AppendRecord'>): Refusal {
   const { epoch } = model.grant(node, key)!;
   if (epoch !== event.epoch) return 'the epoch is that of the grant';
   if (copy.promised > epoch) return 'no higher epoch was promised';
-  if (model.isTaken(event.record)) return 'a record is appended once';
+  const request = JSON.stringify(event.request);
+  if (model.isTaken(request)) return 'a request is taken once';
   const assigned = model.assignedTo(key);
   if (event.index !== copy.end || event.index !== assigned.length) {
     return 'the owner has all records of the segment';
   }
-  model.appended.set(event.record, { key, index: event.index });
+  model.appended.set(request, { key, index: event.index });
   assigned.push(event.record);
   copy.end++;
   return undefined;

@@ -52,8 +52,8 @@ export class LogModel {
   readonly metadata: Metadata = new Metadata();
   readonly messages: Messages = new Messages();
   readonly proposals: Set<string> = new Set();
-  /** Where each record was put. */
-  readonly appended: Map<number, { readonly key: string; readonly index: number }> = new Map();
+  /** Where the record of each request was put. */
+  readonly appended: Map<string, { readonly key: string; readonly index: number }> = new Map();
   /** The records of each segment, in their one order. */
   private readonly assigned = new Map<string, number[]>();
   private readonly nodes = new Map<NodeId, NodeState>();
@@ -76,9 +76,9 @@ export class LogModel {
     return assigned;
   }
 
-  /** Whether the record was appended, and not beyond the end at which its segment was sealed: such a request may come again. */
-  isTaken(record: number): boolean {
-    const place = this.appended.get(record);
+  /** Whether its record was appended, and not beyond the end at which its segment was sealed: such a one may come again. */
+  isTaken(request: string): boolean {
+    const place = this.appended.get(request);
     if (place === undefined) return false;
     const now = this.metadata.grant(place.key, this.metadata.length);
     return now?.state !== 'sealed' || place.index < now.count;

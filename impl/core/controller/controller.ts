@@ -7,8 +7,9 @@
  */
 import type { TraceSink } from '../../ports/trace-sink.ts';
 import { ERRORS, type ErrorCode, WalrusError } from '../errors.ts';
-import type { Epoch, NodeId, Offset } from '../ids.ts';
+import type { BootId, Epoch, NodeId, Offset } from '../ids.ts';
 import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { Origin } from '../metadata/commands.ts';
 import type { Proposals } from '../metadata/proposals.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
 import { MESSAGE_LIMIT } from '../segment/ports.ts';
@@ -18,6 +19,7 @@ import { errorReply, type Operation, type Reply } from './operations.ts';
 
 export interface ControllerPorts {
   readonly node: NodeId;
+  readonly boot: BootId;
   readonly trace: TraceSink<DataEvent> | undefined;
   readonly operationTimeoutMs: number;
   cluster(): ClusterState;
@@ -30,7 +32,8 @@ export interface ControllerPorts {
   confirm(done: (confirmed: boolean) => void): void;
   /** Who is to own and to hold a new topic. */
   placeTopic(topic: string): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
-  forward(to: NodeId, request: number, operation: Operation): void;
+  /** Each time that an operation is handed on has its own `request`; `call` is the operation's, whichever time it is. */
+  forward(to: NodeId, request: number, call: number, operation: Operation): void;
 }
 
 type Answer = (reply: Reply) => void;
@@ -45,6 +48,7 @@ const PENDING_MAX = 65_536;
 /** An operation of a client of this node, until it is answered. */
 interface Pending {
   readonly operation: Operation;
+  readonly call: number;
   readonly answer: Answer;
   /** Answered with `Timeout` then, or with what was last heard. */
   deadlineMs: number;
@@ -67,6 +71,7 @@ export class Controller {
   private readonly forwarded = new Map<number, Pending>();
   /** Without effect so far; waiting for the topic to change or for a while. In order of arrival. */
   private readonly parked = new Map<string, Pending[]>();
+  private nextCall = 1;
   private nextRequest = 1;
   private retryAtMs = Infinity;
   private expireAtMs = Infinity;
@@ -95,6 +100,7 @@ export class Controller {
     const last = errorReply('Timeout', 'no answer in time');
     const pending: Pending = {
       operation,
+      call: this.nextCall++,
       answer,
       deadlineMs,
       last,
@@ -108,15 +114,15 @@ export class Controller {
     else this.attempt(pending);
   }
 
-  /** Does what another node's client asks, if it can be done here and nowhere else. */
-  serve(operation: Operation, answer: Answer): void {
+  /** Does what another node's client asks, which is `origin`'s call, if it can be done here and nowhere else. */
+  serve(operation: Operation, origin: Origin, answer: Answer): void {
     if (operation.kind === 'register') {
       answer(errorReply('InvalidArgument', 'a registration goes through the log'));
       return;
     }
     const segment = this.segmentFor(operation);
     if (segment === undefined) this.confirmUnknown(operation, answer);
-    else this.execute(operation, segment, answer);
+    else this.execute(operation, origin, segment, answer);
   }
 
   /** The answer of the node that an operation was handed to. */
@@ -186,7 +192,8 @@ export class Controller {
     }
     const target = this.targetOf(operation, segment);
     if (target === this.ports.node) {
-      this.execute(operation, segment, settle);
+      const { node, boot } = this.ports;
+      this.execute(operation, { node, boot, sequence: pending.call }, segment, settle);
       return;
     }
     if (operation.kind !== 'fetch' && this.ports.cluster().node(target)?.boot !== segment.boot) {
@@ -202,7 +209,7 @@ export class Controller {
     pending.forwardedTo = to;
     pending.forwardedUnder = under;
     this.forwarded.set(request, pending);
-    this.ports.forward(to, request, pending.operation);
+    this.ports.forward(to, request, pending.call, pending.operation);
   }
 
   /**
@@ -238,10 +245,15 @@ export class Controller {
     return choice[this.nextRequest % choice.length]?.node ?? this.ports.node;
   }
 
-  private execute(operation: Operation, segment: SegmentRecord, answer: Answer): void {
+  private execute(
+    operation: Operation,
+    origin: Origin,
+    segment: SegmentRecord,
+    answer: Answer,
+  ): void {
     switch (operation.kind) {
       case 'put':
-        return this.put(operation.topic, operation.record, answer);
+        return this.put(operation.topic, operation.record, origin, answer);
       case 'get': {
         const refusal = this.notServing(operation.topic, segment);
         if (refusal !== undefined) return answer(refusal);
@@ -276,9 +288,9 @@ export class Controller {
     );
   }
 
-  private put(topic: string, record: Uint8Array, answer: Answer): void {
+  private put(topic: string, record: Uint8Array, origin: Origin, answer: Answer): void {
     const writer = this.dataPlane.owner.writer(topic);
-    const taken = this.dataPlane.owner.appendRecord(topic, record, (outcome) => {
+    const taken = this.dataPlane.owner.appendRecord(topic, record, origin, (outcome) => {
       const { segment, epoch } = writer!;
       const name = `t_${topic}_s_${segment.id}`;
       if (outcome === 'lost') answer(errorReply('Fenced', `lost with its owner: ${name}`));

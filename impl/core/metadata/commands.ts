@@ -57,7 +57,7 @@ export type Command =
       readonly incarnation: Incarnation;
     };
 
-/** Who proposed, so that the proposer knows its own command when the log brings it back. */
+/** Who asked first, and which of its questions it was: a proposer knows its own command when the log brings it back. */
 export interface Origin {
   readonly node: NodeId;
   readonly boot: BootId;

@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { Origin } from '../metadata/commands.ts';
 import type { DataMessage } from './messages.ts';
 import { RETRY_MS, type SegmentPorts } from './ports.ts';
 import type { Replica } from './replica.ts';
@@ -58,12 +59,17 @@ export class Owner {
   }
 
   /**
-   * Puts a record at the end of the topic and returns its index in the segment. It counts once `settle` hears
+   * Puts the record of `request` at the end of the topic and returns its index in the segment. It counts once `settle` hears
    * `committed`, which is when a majority of the replicas hold it durably. Errors by name: `NotOwner`,
    * `SegmentSealing`, `LeaseExpired`, `Fenced`, `NoSpace`, `Overloaded`; nothing was taken then.
    * @spec DistributedLog!AppendRecord
    */
-  appendRecord(topic: string, record: Uint8Array, settle: Settle): number | ErrorCode {
+  appendRecord(
+    topic: string,
+    record: Uint8Array,
+    request: Origin,
+    settle: Settle,
+  ): number | ErrorCode {
     const writer = this.writers.get(topic);
     if (writer === undefined) return 'NotOwner';
     if (writer.stopped) {
@@ -89,6 +95,7 @@ export class Owner {
       epoch,
       index,
       record: this.ports.digest(record),
+      request,
     });
     if (replica.end >= this.ports.maxSegmentEntries) this.stopAppending(writer);
     return index;
