@@ -21,6 +21,11 @@ export interface NativeOptions {
   readonly engine?: 'auto' | 'io_uring' | 'pwrite';
   /** Whether aligned writes go past the page cache. `auto`, the default, if the file system takes them. */
   readonly direct?: 'auto' | boolean;
+  /**
+   * Whether small writes and syncs of a disk that is quick and at rest are carried out on the caller's thread: on such a disk
+   * that takes no longer than to wake another one. `false`, the default, is for who has others to answer meanwhile.
+   */
+  readonly inPlace?: boolean;
 }
 
 /** What was chosen and why, and what happened since the disk was opened. */
@@ -39,7 +44,7 @@ export interface NativeStats {
   readonly reads: number;
   readonly readBytes: number;
   readonly syncs: number;
-  /** Of the writes and syncs, those carried out on JavaScript's own thread: small ones, of a quick disk at rest. */
+  /** Of the writes and syncs, those carried out on JavaScript's own thread (`inPlace`). */
   readonly inPlace: number;
   readonly failures: number;
   readonly completions: number;
@@ -55,7 +60,13 @@ export interface NativeStats {
 /** What the addon exports. */
 export interface Native {
   readonly Disk: new (
-    options: { directory: string; engine: number; direct: number; ringForbidden: string },
+    options: {
+      directory: string;
+      engine: number;
+      direct: number;
+      inPlace: boolean;
+      ringForbidden: string;
+    },
     completions: Float64Array,
     lent: unknown[],
     onCompletions: (count: number, extras: readonly unknown[] | undefined) => void,
@@ -138,8 +149,7 @@ function load(): Native | { readonly unavailable: string } {
 /**
  * A directory on a disk, reached by a thread of its own through io_uring or plain system calls.
  * Completions arrive between turns of the event loop, all that are ready in one call. While a
- * request is under way the process stays alive. Small writes and syncs of a disk that is quick and at rest are carried out
- * on the caller's thread: on such a disk that takes no longer than to wake another one.
+ * request is under way the process stays alive.
  */
 export class NativeDisk implements Disk {
   /** 4096 where aligned writes from aligned memory (`alignedArena`) go past the page cache, else 1. */
@@ -168,7 +178,7 @@ export class NativeDisk implements Disk {
   constructor(options: NativeOptions, onCompletions: DiskCompletions) {
     const native = loadNative();
     if ('unavailable' in native) throw new Error(native.unavailable);
-    const { engine = 'auto', direct = 'auto' } = options;
+    const { engine = 'auto', direct = 'auto', inPlace = false } = options;
     this.#native = native;
     this.#onCompletions = onCompletions;
     this.#handle = new native.Disk(
@@ -176,6 +186,7 @@ export class NativeDisk implements Disk {
         directory: options.directory,
         engine: ENGINES[engine],
         direct: direct === 'auto' ? 0 : direct ? 1 : 2,
+        inPlace,
         ringForbidden: isSet(process.env.WALRUS_DISABLE_IO_URING)
           ? 'WALRUS_DISABLE_IO_URING is set'
           : '',

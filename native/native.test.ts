@@ -222,7 +222,7 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('small writes at rest are done at once, told of a turn later, and told before the end', async () => {
-    const client = await open({ engine });
+    const client = await open({ engine, inPlace: true });
     const file = await client.create('a');
     const bytes = new Uint8Array(1000).fill(3);
     let submits = 0;

@@ -110,8 +110,11 @@ export class Walrus {
   static async open(options: WalrusOptions = {}): Promise<Walrus> {
     const settings = settle(options, process.env);
     let link: StoreLink | undefined;
-    const disk = openDisk(settings.directory, settings.disk, (completions) =>
-      link?.complete(completions),
+    const disk = openDisk(
+      settings.directory,
+      settings.disk,
+      (completions) => link?.complete(completions),
+      true,
     );
     try {
       link = new StoreLink(disk, settings);

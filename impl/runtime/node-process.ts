@@ -62,6 +62,8 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     config.directory,
     config.disk,
     (completions) => host.complete(completions),
+    // What goes out to other nodes must not wait for this one's disk.
+    false,
   );
   log.info({ disk: way, reason, directory: config.directory }, 'disk');
   const trace =

@@ -28,12 +28,13 @@ export interface OpenedDisk {
 
 /**
  * Gives a disk that touches nothing before its `lock`. Throws `InvalidArgument` if the way that was asked for cannot
- * be had here. Native and portable disks exclude each other.
+ * be had here. Native and portable disks exclude each other. `inPlace` is the native disk's option of that name.
  */
 export function openDisk(
   directory: string,
   choice: DiskChoice,
   deliver: DiskCompletions,
+  inPlace: boolean,
 ): OpenedDisk {
   const path = resolve(directory);
   if (choice === 'portable') return portable(path, 'asked for', deliver);
@@ -43,7 +44,7 @@ export function openDisk(
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${native.unavailable}`);
   }
   try {
-    return nativeDisk(path, choice, deliver);
+    return nativeDisk(path, choice, deliver, inPlace);
   } catch (error) {
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${(error as Error).message}`);
   }
@@ -65,8 +66,9 @@ function nativeDisk(
   path: string,
   engine: 'auto' | 'io_uring' | 'pwrite',
   deliver: DiskCompletions,
+  inPlace: boolean,
 ): OpenedDisk {
-  const disk = new NativeDisk({ directory: path, engine }, deliver);
+  const disk = new NativeDisk({ directory: path, engine, inPlace }, deliver);
   const { engine: way, engineReason } = disk.stats();
   return {
     disk,

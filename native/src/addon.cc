@@ -32,7 +32,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
                         InstanceMethod<&DiskHandle::Stats>("stats")});
   }
 
-  // ({directory, engine, direct, ringForbidden}, completions: Float64Array, lent: unknown[],
+  // ({directory, engine, direct, inPlace, ringForbidden}, completions: Float64Array, lent: unknown[],
   //  onCompletions: (count, extras) => void, onClosed: () => void)
   explicit DiskHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DiskHandle>(info) {
     const Napi::Env env = info.Env();
@@ -50,6 +50,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     options.directory = given.Get("directory").As<Napi::String>().Utf8Value();
     options.engine = static_cast<walrus::Engine>(given.Get("engine").As<Napi::Number>().Uint32Value());
     options.direct = static_cast<walrus::Direct>(given.Get("direct").As<Napi::Number>().Uint32Value());
+    inPlace_ = given.Get("inPlace").As<Napi::Boolean>().Value();
     options.ringForbidden = given.Get("ringForbidden").As<Napi::String>().Utf8Value();
     options.onCompletions = [this] { tell_.NonBlockingCall(); };
     try {
@@ -98,7 +99,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
       case Op::unlink: request.name = info[4].As<Napi::String>().Utf8Value(); break;
       default: break;
     }
-    const bool mayBeBrief = request.op == Op::write || request.op == Op::sync;
+    const bool mayBeBrief = inPlace_ && (request.op == Op::write || request.op == Op::sync);
     if (mayBeBrief && disk_->carryOut(request)) return Napi::Boolean::New(info.Env(), true);
     // While something is under way, it keeps the process alive.
     if (underWay_++ == 0) tell_.Ref(info.Env());
@@ -222,6 +223,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
   double* records_ = nullptr;
   std::size_t completionsPerCall_ = 0;
   std::size_t underWay_ = 0;
+  bool inPlace_ = false;
   bool closing_ = false;
   bool closed_ = false;
   std::vector<Completion> taken_;

@@ -35,8 +35,12 @@ for (const engine of ['io_uring', 'pwrite'] as const) {
   for (const direct of [true, false]) {
     const name = `native ${engine}, ${direct ? 'direct' : 'buffered'},`;
     const refusal = 'unavailable' in native ? native.unavailable : refused({ engine, direct });
-    if (refusal === undefined) diskConformance(name, () => makeWorld({ engine, direct }));
-    else describe(`${name} disk`, () => test(refusal, (context) => context.skip(refusal)));
+    if (refusal === undefined) {
+      diskConformance(name, () => makeWorld({ engine, direct }));
+      diskConformance(`${name} in place`, () => makeWorld({ engine, direct, inPlace: true }));
+    } else {
+      describe(`${name} disk`, () => test(refusal, (context) => context.skip(refusal)));
+    }
   }
 }
 

@@ -14,7 +14,7 @@ const CHECKPOINT_BYTES = 16 * 2 ** 20;
 export function store(engine: 'io_uring' | 'pwrite', direct: boolean): Subject {
   return {
     async open(directory: string, schedule: Schedule): Promise<Log> {
-      const disk = new NativeDisk({ directory, engine, direct }, (completions) =>
+      const disk = new NativeDisk({ directory, engine, direct, inPlace: true }, (completions) =>
         it.complete(completions),
       );
       let waiting: { lsn: number; resolve: () => void }[] = [];
