@@ -43,7 +43,7 @@ export class Refinement {
     this.took(event, raftStep(this.raft, event));
   }
 
-  private took(event: TraceEvent, refusal: string | undefined): void {
+  private took(event: TraceEvent | RaftEvent, refusal: string | undefined): void {
     const { name } = event;
     this.steps++;
     this.taken.set(name, (this.taken.get(name) ?? 0) + 1);

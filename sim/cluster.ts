@@ -7,7 +7,7 @@ import { AssertionError } from '../impl/core/assert.ts';
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
 import type { NodeId } from '../impl/core/ids.ts';
-import type { RaftEvent } from '../impl/core/raft/trace.ts';
+import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
 import type { NodeConfig } from '../impl/node/config.ts';
 import type { Envelope } from '../impl/node/messages.ts';
@@ -42,7 +42,7 @@ export interface ClusterObserver {
   /** A node does something that the specification has a name for. */
   traced(event: DataEvent): void;
   /** Likewise, of Raft's actions. Absent if nobody wants to know of them. */
-  raftTraced?: ((event: RaftEvent) => void) | undefined;
+  raftTraced?: ((event: HostedRaftEvent) => void) | undefined;
   /** A message leaves a node, whatever becomes of it. */
   sent(from: NodeId, to: NodeId, envelope: Envelope): void;
   /** Whether a message is kept off the network; whoever keeps it may `deliver` it later. */

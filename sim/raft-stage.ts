@@ -296,7 +296,7 @@ export class RaftStage extends Stage<RaftStep> {
       is(step.granted, granted !== undefined && 'granted' in granted && granted.granted) &&
       is(index(step.last), state.lastIndex) &&
       is(index(step.match), matchIndex) &&
-      is(step.voters?.join(), members?.voters.join()) &&
+      is(step.voters?.join(), members?.voters.map(({ id }) => id).join()) &&
       is(index(step.index), (event as Partial<Everything>).index) &&
       (event.name === 'AdvanceCommitIndex'
         ? state.commitIndex >= index(step.commit)!

@@ -6,7 +6,7 @@
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
 import type { NodeId } from '../impl/core/ids.ts';
-import type { RaftEvent } from '../impl/core/raft/trace.ts';
+import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
 import { decodeEnvelope, encodeEnvelope } from '../impl/node/message-codec.ts';
@@ -205,7 +205,7 @@ export class Simulation {
   }
 
   /** Not in the hash: Raft's state is. */
-  raftTraced(event: RaftEvent): void {
+  raftTraced(event: HostedRaftEvent): void {
     this.trace.write(event);
     this.checker.emitRaft(event);
     this.raftChecker.traced(event);

@@ -59,6 +59,8 @@ class Projection {
   private readonly boots = new Map<number, Numbers<number>>();
   private readonly incarnations = new Map<number, Numbers<number>>();
   private readonly running = new Set<number>();
+  /** Nodes of which a process has started on the disk that they have now. */
+  private readonly disks = new Set<number>();
   private segments = 1;
   private readonly places = new Map<string, number>();
   private sent = 0;
@@ -72,8 +74,10 @@ class Projection {
     ];
     const origins = [-1];
     for (const [i, event] of events.entries()) {
-      // A process that dies while it opens its store never took part: to the specification it is still down.
+      // A process that dies while it opens its store never took part: to the specification it is still down. Nor did a
+      // disk of which no process has told.
       if (event.name === 'Crash' && !this.running.has(event.node)) continue;
+      if (event.name === 'ReplaceDisk' && !this.disks.delete(event.node)) continue;
       if (this.endsUnsaid(event)) {
         lines.push(this.line({ name: 'Crash', node: event.node }));
         origins.push(-1);
@@ -81,7 +85,10 @@ class Projection {
       lines.push(this.line(event));
       origins.push(i);
       if (event.name === 'Crash') this.running.delete(event.node);
-      else if (event.name === 'Restart') this.running.add(event.node);
+      else if (event.name === 'Restart') {
+        this.running.add(event.node);
+        this.disks.add(event.node);
+      }
     }
     const { nodes, topics, groups, records } = this;
     return {

@@ -1,9 +1,15 @@
 /**
- * Puts the Raft events of a trace into the words and small numbers of `MetadataRaft.tla`: nodes are numbered from 1,
- * founders first; a message is named by its place among all that ever left their senders. Adds nothing that the spec
- * does not check again.
+ * Puts the Raft events of a trace into the words and small numbers of `MetadataRaft.tla`: members are numbered from 1,
+ * founders first, and each disk is a member of its own; a message is named by its place among all that ever left their
+ * senders. Adds nothing that the spec does not check again.
  */
-import type { RaftEvent, Role, TracedMessage, TracedState } from '../impl/core/raft/trace.ts';
+import type {
+  HostedRaftEvent,
+  Role,
+  TracedMember,
+  TracedMembers,
+  TracedMessage,
+} from '../impl/core/raft/trace.ts';
 import type { Line, Value } from './trace-line.ts';
 
 export interface RaftTrace {
@@ -18,35 +24,45 @@ interface Batch {
   readonly after: readonly string[];
 }
 
+type Received = HostedRaftEvent & { readonly from: number; readonly message: TracedMessage };
+
 class Sender {
   outbox: string[] = [];
   batches: Batch[] = [];
 }
 
 /** @throws if there is no event of Raft in it. */
-export function projectRaft(events: readonly RaftEvent[]): RaftTrace {
-  const ids = numberNodes(events);
-  return new Projection(ids).project(events);
+export function projectRaft(events: readonly HostedRaftEvent[]): RaftTrace {
+  return new Projection(numberDisks(events)).project(events);
 }
 
 interface Numbers {
-  readonly of: ReadonlyMap<number, number>;
+  readonly of: ReadonlyMap<string, number>;
   readonly founders: number;
 }
 
 /** Founders are those whose first event says that they began with the founding snapshot. */
-function numberNodes(events: readonly RaftEvent[]): Numbers {
-  const founders = new Set<number>();
-  const others = new Set<number>();
+function numberDisks(events: readonly HostedRaftEvent[]): Numbers {
+  const founders = new Map<string, number>();
+  const others = new Map<string, number>();
   for (const event of events) {
-    if (founders.has(event.node) || others.has(event.node)) continue;
+    const disk = diskOf(event.node, event.incarnation);
+    if (founders.has(disk) || others.has(disk)) continue;
     const founded = event.name === 'Recover' && event.state.snapshotIndex === 1;
-    (founded ? founders : others).add(event.node);
+    (founded ? founders : others).set(disk, event.node);
   }
-  const inOrder = (set: Set<number>): number[] => [...set].sort((a, b) => a - b);
+  const inOrder = (disks: Map<string, number>): string[] =>
+    [...disks].sort(([, a], [, b]) => a - b).map(([disk]) => disk);
   const all = [...inOrder(founders), ...inOrder(others)];
-  return { of: new Map(all.map((id, i) => [id, i + 1])), founders: founders.size };
+  return { of: new Map(all.map((disk, i) => [disk, i + 1])), founders: founders.size };
 }
+
+function diskOf(node: number, incarnation: number): string {
+  return `${node} ${incarnation}`;
+}
+
+/** No member: what says so is refused. */
+const NOBODY = -1;
 
 class Projection {
   private readonly numbers: Numbers;
@@ -54,61 +70,71 @@ class Projection {
   /** Where in the sequence of messages one with this content stands. */
   private readonly places = new Map<string, number>();
   private count = 0;
+  /** To which disk each gave its vote in a term. */
+  private readonly voted = new Map<string, { readonly id: number; readonly disk: number }>();
 
   constructor(numbers: Numbers) {
     this.numbers = numbers;
   }
 
-  project(events: readonly RaftEvent[]): RaftTrace {
+  project(events: readonly HostedRaftEvent[]): RaftTrace {
     const lines = events.map((event, i) => this.line(event, () => next(events, i)));
     const sizes = { nodes: this.numbers.of.size, founders: this.numbers.founders };
     return { sizes, lines, origins: events.map((_, i) => i) };
   }
 
-  private line(event: RaftEvent, following: () => RaftEvent | undefined): Line {
-    const base = { e: event.name, n: this.number(event.node), s: this.state(event.state) };
+  private line(event: HostedRaftEvent, following: () => HostedRaftEvent | undefined): Line {
+    const n = this.number(event.node, event.incarnation);
+    const peer =
+      'from' in event
+        ? this.number(event.from, event.peer)
+        : 'to' in event
+          ? this.number(event.to, event.peer)
+          : 0;
+    this.votes(event, n, peer);
+    const base = { e: event.name, n, s: this.state(event, n) };
     switch (event.name) {
       case 'RequestPreVote':
       case 'AppendEntries':
       case 'InstallSnapshot':
       case 'TimeoutNow': {
-        this.leaves(this.key(event.node, event.to, event.message));
-        return { ...base, x: this.message(event.node, event.to, event.message) };
+        this.leaves(this.key(n, peer, event.message));
+        return { ...base, x: this.message(n, peer, event.message) };
       }
       case 'RequestVote': {
-        this.sender(event.node).outbox.push(this.key(event.node, event.to, event.message));
-        return { ...base, x: this.message(event.node, event.to, event.message) };
+        this.sender(n).outbox.push(this.key(n, peer, event.message));
+        return { ...base, x: this.message(n, peer, event.message) };
       }
       case 'HandlePreVoteRequest':
       case 'HandleRequestVoteRequest':
       case 'HandleAppendEntriesRequest':
       case 'HandleInstallSnapshotRequest': {
-        const received = this.received(event);
-        this.sender(event.node).outbox.push(this.key(event.node, event.from, event.reply));
-        return { ...base, ...received, y: this.message(event.node, event.from, event.reply) };
+        const received = this.received(event, n);
+        this.sender(n).outbox.push(this.key(n, peer, event.reply));
+        return { ...base, ...received, y: this.message(n, peer, event.reply) };
       }
       case 'HandleAppendEntriesResponse':
       case 'HandleInstallSnapshotResponse':
-        return { ...base, ...this.received(event), match: event.matchIndex };
+        return { ...base, ...this.received(event, n), match: event.matchIndex };
       case 'HandleTimeoutNow': {
         // The code goes on to Timeout at once, and has no name for the moment in between.
-        const s = this.state(event.state, 'precandidate');
-        return { ...base, s, ...this.received(event) };
+        const s = this.state(event, n, 'precandidate');
+        return { ...base, s, ...this.received(event, n) };
       }
       case 'HandlePreVoteResponse':
       case 'HandleRequestVoteResponse':
       case 'IgnoreMessage':
-        return { ...base, ...this.received(event) };
+        return { ...base, ...this.received(event, n) };
       case 'UpdateTerm': {
         const handled = following();
         const place =
           handled !== undefined && 'from' in handled && 'message' in handled
-            ? this.received(handled).m
+            ? this.received(handled, n).m
             : 0;
         return { ...base, m: place };
       }
       case 'TransferLeadership':
-        return { ...base, to: this.number(event.to) };
+        return { ...base, to: peer };
       case 'ProposeMembership':
         return { ...base, ...this.members(event.members) };
       case 'RequestReadIndex':
@@ -116,13 +142,13 @@ class Projection {
       case 'ConfirmReadIndex':
         return { ...base, id: event.id, index: event.index };
       case 'Persist': {
-        const sender = this.sender(event.node);
+        const sender = this.sender(n);
         sender.batches.push({ number: event.number, after: sender.outbox });
         sender.outbox = [];
         return base;
       }
       case 'PersistCompleted': {
-        const { batches } = this.sender(event.node);
+        const { batches } = this.sender(n);
         let done = 0;
         while (done < batches.length && batches[done]!.number <= event.number) {
           for (const key of batches[done]!.after) this.leaves(key);
@@ -132,29 +158,36 @@ class Projection {
         return { ...base, batches: done };
       }
       case 'Recover':
-        this.senders.set(event.node, new Sender());
+        this.senders.set(n, new Sender());
         return { ...base, ...this.members(event.members) };
       default:
         return base;
     }
   }
 
-  private received(event: { node: number; from: number; message: TracedMessage }): {
-    m: number;
-    x: Line;
-  } {
-    const { node, from, message } = event;
+  /** A vote is told as a number; which disk it went to is known from when it was given. */
+  private votes(event: HostedRaftEvent, n: number, peer: number): void {
+    const { term } = event.state;
+    if (event.name === 'Timeout') this.voted.set(`${n} ${term}`, { id: event.node, disk: n });
+    if (event.name !== 'HandleRequestVoteRequest') return;
+    if ('granted' in event.reply && event.reply.granted) {
+      this.voted.set(`${n} ${term}`, { id: event.from, disk: peer });
+    }
+  }
+
+  private received(event: Received, n: number): { m: number; x: Line } {
+    const from = this.number(event.from, event.peer);
     return {
-      m: this.places.get(this.key(from, node, message)) ?? 0,
-      x: this.message(from, node, message),
+      m: this.places.get(this.key(from, n, event.message)) ?? 0,
+      x: this.message(from, n, event.message),
     };
   }
 
-  private sender(node: number): Sender {
-    let sender = this.senders.get(node);
+  private sender(n: number): Sender {
+    let sender = this.senders.get(n);
     if (sender === undefined) {
       sender = new Sender();
-      this.senders.set(node, sender);
+      this.senders.set(n, sender);
     }
     return sender;
   }
@@ -164,34 +197,31 @@ class Projection {
     if (!this.places.has(key)) this.places.set(key, this.count);
   }
 
-  /** Two messages with the same key are the same to the spec and to whoever gets them. */
+  /** Two messages with the same key are the same to the spec and to whoever gets them: requests name no addressee. */
   private key(from: number, to: number, message: TracedMessage): string {
-    return `${from} ${to} ${JSON.stringify(message)}`;
+    const { kind } = message;
+    const addressee = kind === 'TimeoutNow' || kind.endsWith('Response') ? to : 0;
+    return `${from} ${addressee} ${JSON.stringify(message)}`;
   }
 
-  private number(node: number): number {
-    return this.numbers.of.get(node) ?? 0;
+  private number(node: number, incarnation = 0): number {
+    return this.numbers.of.get(diskOf(node, incarnation)) ?? 0;
   }
 
-  private members({
-    voters,
-    learners,
-  }: {
-    voters: readonly number[];
-    learners: readonly number[];
-  }): {
-    voters: Line;
-    learners: Line;
-  } {
-    const set = (ids: readonly number[]): Line => ({ set: ids.map((id) => this.number(id)) });
+  private members({ voters, learners }: TracedMembers): { voters: Line; learners: Line } {
+    const set = (members: readonly TracedMember[]): Line => ({
+      set: members.map(({ id, incarnation }) => this.number(id, incarnation)),
+    });
     return { voters: set(voters), learners: set(learners) };
   }
 
-  private state(state: TracedState, role: Role = state.role): Value {
+  private state({ state }: HostedRaftEvent, n: number, role: Role = state.role): Value {
     const { term, vote, snapshotIndex, lastIndex, lastTerm, commitIndex, durableIndex } = state;
+    const voted = this.voted.get(`${n} ${term}`);
+    const votedFor = voted?.id === vote ? voted.disk : NOBODY;
     return [
       term,
-      this.number(vote),
+      vote === 0 ? 0 : votedFor,
       role === 'learner' ? 'follower' : role,
       snapshotIndex,
       lastIndex,
@@ -201,9 +231,7 @@ class Projection {
     ];
   }
 
-  private message(fromId: number, toId: number, message: TracedMessage): Line {
-    const from = this.number(fromId);
-    const to = this.number(toId);
+  private message(from: number, to: number, message: TracedMessage): Line {
     const { term } = message;
     switch (message.kind) {
       case 'RequestVoteRequest': {
@@ -265,7 +293,7 @@ class Projection {
 }
 
 /** What the same node does next. */
-function next(events: readonly RaftEvent[], i: number): RaftEvent | undefined {
+function next(events: readonly HostedRaftEvent[], i: number): HostedRaftEvent | undefined {
   const { node } = events[i]!;
   for (let j = i + 1; j < events.length; j++) if (events[j]!.node === node) return events[j];
   return undefined;

@@ -1,5 +1,5 @@
 /** One trace in the words of one specification, as it is or tampered with. */
-import type { RaftEvent } from '../impl/core/raft/trace.ts';
+import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 import { projectLog } from './log-trace.ts';
 import { projectRaft } from './raft-trace.ts';
@@ -26,7 +26,7 @@ export interface Prepared extends Projected {
 
 /** Undefined if the trace tells nothing of what the specification is about, or there is nothing to tamper with. */
 export function prepare({ spec, source, control }: Case, trace: Trace): Prepared | undefined {
-  const chosen = spec === 'MetadataRaft' ? raftEvents(trace.events) : logEvents(trace.events);
+  const chosen = trace.events.filter(spec === 'MetadataRaft' ? isRaft : isOfLog);
   if (chosen.length === 0) return undefined;
   const changed =
     control === undefined
@@ -36,7 +36,7 @@ export function prepare({ spec, source, control }: Case, trace: Trace): Prepared
   const { events, what } = changed;
   const projected =
     spec === 'MetadataRaft'
-      ? projectRaft(events as readonly RaftEvent[])
+      ? projectRaft(events as readonly HostedRaftEvent[])
       : projectLog(events as readonly DataEvent[]);
   const placeOf = (line: number): string => {
     const told = events[projected.origins[line - 1] ?? -1];
@@ -46,21 +46,12 @@ export function prepare({ spec, source, control }: Case, trace: Trace): Prepared
   return { ...projected, tampered: what, placeOf };
 }
 
-function isRaft(event: TraceEvent): event is RaftEvent {
+function isRaft(event: TraceEvent): event is HostedRaftEvent {
   return 'state' in event;
 }
 
-/**
- * Raft's events up to the first disk that was replaced: from there on a number stands for two members, which only the
- * incarnations tell apart.
- */
-function raftEvents(events: readonly TraceEvent[]): RaftEvent[] {
-  const end = events.findIndex(({ name }) => name === 'ReplaceDisk');
-  return (end < 0 ? events : events.slice(0, end)).filter(isRaft);
-}
-
-function logEvents(events: readonly TraceEvent[]): DataEvent[] {
-  return events.filter((event): event is DataEvent => !isRaft(event));
+function isOfLog(event: TraceEvent): event is DataEvent {
+  return !isRaft(event);
 }
 
 function hash(text: string): number {

@@ -5,7 +5,7 @@
  * the same traces give the same order; whether it is a behaviour of the specification is TLC's to say.
  */
 import type { Proposal } from '../impl/core/metadata/commands.ts';
-import type { RaftEvent, TracedMessage } from '../impl/core/raft/trace.ts';
+import type { HostedRaftEvent, TracedMessage } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 
 /** There is no such order; `message` says for what each node waits. */
@@ -132,7 +132,7 @@ class SoFar {
   }
 
   /** What promises something leaves when the batch after it is durable. */
-  private raftHappens(event: RaftEvent): void {
+  private raftHappens(event: HostedRaftEvent): void {
     const { node } = event;
     const outbox = this.outboxes.get(node) ?? new Outbox();
     this.outboxes.set(node, outbox);

@@ -5,7 +5,7 @@
  */
 import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from './ids.ts';
 import type { Origin, Proposal } from './metadata/commands.ts';
-import type { RaftEvent } from './raft/trace.ts';
+import type { HostedRaftEvent } from './raft/trace.ts';
 
 interface At {
   readonly node: NodeId;
@@ -124,4 +124,4 @@ export interface DurableChange {
   readonly promised: Epoch;
 }
 
-export type TraceEvent = DataEvent | RaftEvent;
+export type TraceEvent = DataEvent | HostedRaftEvent;

@@ -19,7 +19,7 @@ import { EMPTY, type Entry, founding, type Restored, type Snapshot } from '../co
 import type { Member } from '../core/raft/membership.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
 import { Raft } from '../core/raft/raft.ts';
-import type { RaftEvent } from '../core/raft/trace.ts';
+import type { HostedRaftEvent, RaftEvent } from '../core/raft/trace.ts';
 import { DataPlane } from '../core/segment/data-plane.ts';
 import type { Replica } from '../core/segment/replica.ts';
 import type { Writer } from '../core/segment/writer.ts';
@@ -52,7 +52,7 @@ export interface NodePorts {
   readonly arena?: Uint8Array | undefined;
   readonly trace?: TraceSink<DataEvent> | undefined;
   /** Raft's part of the trace: it has several events to each message, so whoever does not read it may leave it out. */
-  readonly raftTrace?: TraceSink<RaftEvent> | undefined;
+  readonly raftTrace?: TraceSink<HostedRaftEvent> | undefined;
 }
 
 /** How often a node looks after what nobody asks it for: pings, registration, admission, full segments. */
@@ -379,6 +379,18 @@ export class Node {
     });
   }
 
+  /** Of what Raft tells, whose disks it is about: the sender's was heard just now. */
+  private traceRaft(event: RaftEvent): void {
+    const { incarnation } = this.identity!;
+    const peer =
+      'from' in event
+        ? { peer: this.peers.incarnation(event.from) }
+        : 'to' in event
+          ? { peer: this.raftNode!.membership.find(({ id }) => id === event.to)?.incarnation ?? 0 }
+          : {};
+    this.ports.raftTrace!.emit({ ...event, incarnation, ...peer } as HostedRaftEvent);
+  }
+
   private newCluster(incarnation: Incarnation): Restored {
     const self = { id: this.id, incarnation, address: this.config.raftAddress, learner: false };
     return founding([self], ClusterState.founding().snapshot());
@@ -398,7 +410,7 @@ export class Node {
         maxEntryBytesPerMessage: 256 * 1024,
         maxInflightMessages: 8,
         snapshotChunkBytes: 256 * 1024,
-        trace: ports.raftTrace,
+        trace: ports.raftTrace && { emit: (event) => this.traceRaft(event) },
       },
       restored,
       nowMs,

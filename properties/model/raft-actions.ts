@@ -5,6 +5,7 @@
 import type { NodeId } from '../../impl/core/ids.ts';
 import type {
   RaftEvent,
+  TracedMember,
   TracedMembers,
   TracedMessage,
   TracedState,
@@ -431,8 +432,8 @@ function ProposeMembership(
       ? model.withDisk(id, change.incarnation).number
       : (model.memberOf(node, id)?.number ?? 0);
   const members = {
-    voters: new Set(told.voters.map(numberOf)),
-    learners: new Set(told.learners.map(numberOf)),
+    voters: new Set(told.voters.map(({ id }) => numberOf(id))),
+    learners: new Set(told.learners.map(({ id }) => numberOf(id))),
   };
   if (!isOneChange(log.members, members)) return 'one member changes';
   append(model, node, { kind: 'membership', term, members });
@@ -730,7 +731,7 @@ function Recover(model: RaftModel, node: RaftNode, event: Named<'Recover'>): Ref
 /** A cluster begins with a membership in a snapshot at index 1 of term 1. */
 function found(model: RaftModel, { disk }: RaftNode, { voters }: TracedMembers): void {
   disk.term = 1;
-  disk.entries = [model.founding(voters)];
+  disk.entries = [model.founding(voters.map(({ id }) => id))];
   disk.snapshot = 1;
 }
 
@@ -751,8 +752,9 @@ function areMembers(model: RaftModel, members: Members, told: TracedMembers): bo
       .map((number) => model.numbered(number).id)
       .sort((a, b) => a - b)
       .join();
+  const toldIds = (told: readonly TracedMember[]): string => told.map(({ id }) => id).join();
   return (
-    ids(members.voters) === told.voters.join() && ids(members.learners) === told.learners.join()
+    ids(members.voters) === toldIds(told.voters) && ids(members.learners) === toldIds(told.learners)
   );
 }
 

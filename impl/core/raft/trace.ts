@@ -1,9 +1,9 @@
 /**
  * One event per action of `spec/MetadataRaft.tla`, under the action's name, emitted after the state has changed.
  * Each holds all arguments of the action and the acting node's state after it. A message stands in the event of
- * its sender and again, equal, in the event of its receiver.
+ * its sender and again, equal, in the event of its receiver. The host adds whose disks they are: `HostedRaftEvent`.
  */
-import type { LogIndex, NodeId, Term } from '../ids.ts';
+import type { Incarnation, LogIndex, NodeId, Term } from '../ids.ts';
 import type { Entry, EntryKind } from './entry.ts';
 import { decodeMembership, type Membership, type MembershipChange } from './membership.ts';
 import type { RaftMessage } from './messages.ts';
@@ -34,11 +34,17 @@ export interface TracedEntry {
 }
 
 export interface TracedMembers {
-  readonly voters: readonly NodeId[];
-  readonly learners: readonly NodeId[];
+  readonly voters: readonly TracedMember[];
+  readonly learners: readonly TracedMember[];
 }
 
-/** A message without bytes: entries as `TracedEntry`, a snapshot's piece as its length, members as ids. */
+/** A member is a disk: the next one under the same number is another member. */
+export interface TracedMember {
+  readonly id: NodeId;
+  readonly incarnation: Incarnation;
+}
+
+/** A message without bytes: entries as `TracedEntry`, a snapshot's piece as its length, members without addresses. */
 export type TracedMessage = {
   [Kind in RaftMessage['kind']]: {
     readonly [Field in keyof Of<Kind>]: Field extends 'entries'
@@ -126,6 +132,16 @@ export type RaftEvent =
   /** The message has no effect, for the reason given. */
   | (Handles & { readonly name: 'IgnoreMessage'; readonly reason: string });
 
+/**
+ * An event as it is written down. Raft knows nodes by their numbers, and a number may stand for one disk after another:
+ * `incarnation` is the acting node's; `peer` is that of `from`, as the message said, or of `to`, as the membership
+ * says, and 0 if that has no such member.
+ */
+export type HostedRaftEvent = RaftEvent & {
+  readonly incarnation: Incarnation;
+  readonly peer?: Incarnation | 0;
+};
+
 export function tracedMessage(message: RaftMessage): TracedMessage {
   switch (message.kind) {
     case 'AppendEntriesRequest':
@@ -140,9 +156,11 @@ export function tracedMessage(message: RaftMessage): TracedMessage {
 }
 
 export function tracedMembers(membership: Membership): TracedMembers {
-  const idsOf = (learner: boolean): NodeId[] =>
-    membership.filter((member) => member.learner === learner).map(({ id }) => id);
-  return { voters: idsOf(false), learners: idsOf(true) };
+  const those = (learner: boolean): TracedMember[] =>
+    membership
+      .filter((member) => member.learner === learner)
+      .map(({ id, incarnation }) => ({ id, incarnation }));
+  return { voters: those(false), learners: those(true) };
 }
 
 function tracedEntry({ index, term, kind, data }: Entry): TracedEntry {
