@@ -35,180 +35,186 @@ export function judge(workloads: readonly WorkloadResult[]): Verdict[] {
       );
     return runs.sort((a, b) => rate(b) - rate(a))[0];
   };
-  const verdicts: Verdict[] = [];
-  const atLeast = (what: string, least: number, unit: string, found: number | undefined): void => {
-    verdicts.push({
-      what,
-      target: `≥ ${least.toLocaleString('en')} ${unit}`,
-      found: found === undefined ? '' : format(found),
-      verdict: found === undefined ? 'not measured' : found >= least ? 'met' : 'missed',
-    });
-  };
-  const atMost = (what: string, most: number, unit: string, found: number | undefined): void => {
-    verdicts.push({
-      what,
-      target: `≤ ${most.toLocaleString('en')} ${unit}`,
-      found: found === undefined ? '' : format(found),
-      verdict: found === undefined ? 'not measured' : found <= most ? 'met' : 'missed',
-    });
-  };
   const none = bestOf('none-1000');
   const staged = bestOf('none-staged');
   const raw = in_('none-1000', 'raw pwrite 256 KiB');
-  atLeast(
-    'no fsync, 1,000 appenders',
-    0.85,
-    '× buffered pwrite of 256 KiB',
-    ratio(none, raw, bandwidthOf),
-  );
-  atLeast(
-    'no fsync, staged',
-    0.85,
-    '× buffered pwrite of 256 KiB',
-    ratio(staged, in_('none-staged', 'raw pwrite 256 KiB'), bandwidthOf),
-  );
   const sustained = bestOf('none-sustained');
-  atLeast(
-    'or: no fsync, staged, 8 GB',
-    0.9,
-    '× O_DIRECT of 1 MiB onto new blocks',
-    ratio(sustained, in_('none-sustained', 'raw direct 1 MiB, new blocks'), bandwidthOf),
-  );
-  atLeast(
-    'the same',
-    0.9,
-    '× O_DIRECT of 1 MiB onto written blocks',
-    ratio(sustained, in_('none-sustained', 'raw direct 1 MiB'), bandwidthOf),
-  );
-  atMost('the same, cores', 0.7, 'cores', figuresOf2(sustained)?.cores);
-  atLeast(
-    'no fsync, 1,000 appenders',
-    5,
-    '× the best of walrus-rust',
-    ratio(none, upstream('none'), rateOf),
-  );
-  atLeast(
-    'no fsync, 1,000 appenders',
-    10,
-    "× RocksDB's WAL",
-    ratio(none, in_('none-1000', 'rocksdb'), rateOf),
-  );
-  atLeast(
-    'no fsync, 1,000 appenders',
-    2.5,
-    '× the rival in plain JS',
-    ratio(none, in_('none-1000', 'js log'), rateOf),
-  );
-  atLeast(
-    'no fsync, staged',
-    2.5,
-    '× the rival in plain JS, staged',
-    ratio(staged, in_('none-staged', 'js log'), rateOf),
-  );
   const alone = bestOf('each-1');
-  atMost(
-    'fsync each, 1 appender, p50',
-    1.3,
-    '× raw direct write + fdatasync',
-    ratio(alone, in_('each-1', 'raw direct write+fdatasync'), p50Of),
-  );
-  atMost(
-    'fsync each, 1 appender, p50',
-    1.3,
-    '× raw buffered write + fdatasync',
-    ratio(alone, in_('each-1', 'raw write+fdatasync'), p50Of),
-  );
   const hundred = in_('each-100', 'raw direct write+fdatasync');
-  atLeast(
-    'fsync each, 100 in flight',
-    20,
-    '× the rate of one appender alone',
-    ratio(bestOf('each-100'), alone, rateOf),
-  );
-  atLeast(
-    'fsync each, 100 in flight',
-    20,
-    '× raw direct write + fdatasync',
-    ratio(bestOf('each-100'), hundred, rateOf),
-  );
   const thousand = bestOf('each-1000');
-  atLeast(
-    'fsync each, 1,000 in flight',
-    0.7,
-    '× O_DIRECT of 1 MiB',
-    ratio(thousand, in_('each-1000', 'raw direct 1 MiB'), bandwidthOf),
-  );
-  atLeast(
-    'fsync each, 1,000 in flight',
-    20,
-    '× the best of walrus-rust',
-    ratio(thousand, upstream('each'), rateOf),
-  );
-  atLeast(
-    'fsync each, 1,000 in flight',
-    1.8,
-    '× the rival in plain JS',
-    ratio(thousand, in_('each-1000', 'js log'), rateOf),
-  );
   const eachStaged = bestOf('each-staged');
-  atLeast(
-    'fsync each, staged',
-    0.7,
-    '× O_DIRECT of 1 MiB',
-    ratio(eachStaged, in_('each-staged', 'raw direct 1 MiB'), bandwidthOf),
-  );
-  atLeast(
-    'fsync each, staged',
-    1.8,
-    '× the rival in plain JS, staged',
-    ratio(eachStaged, in_('each-staged', 'js log'), rateOf),
-  );
   const stores = ['store io_uring direct', 'store pwrite direct'];
-  atLeast(
-    'promise API over the bare engine, no fsync, 1,000',
-    0.5,
-    '× its rate',
-    ratio(none, bestOf('none-1000', stores), rateOf),
-  );
-  atLeast(
-    'promise API over the bare engine, fsync each, 1,000',
-    0.5,
-    '× its rate',
-    ratio(thousand, bestOf('each-1000', stores), rateOf),
-  );
   const reads = bestOf('read-sequential');
-  atLeast('sequential reads of sealed files', 2e6, 'records/s', reads && rate(reads));
-  atLeast(
-    'strict cursor, default schedule',
-    20,
-    "× upstream's",
-    ratio(bestOf('read-strict-200ms-1'), in_('read-strict-200ms-1', 'walrus-rust'), rateOf),
-  );
-  atLeast(
-    'strict cursor, fsync each, one reader',
-    20,
-    "× upstream's",
-    ratio(bestOf('read-strict-each-1'), in_('read-strict-each-1', 'walrus-rust'), rateOf),
-  );
-  atLeast(
-    'strict cursor, fsync each, 100 reads in flight',
-    20,
-    "× upstream's with one",
-    ratio(bestOf('read-strict-each-100'), in_('read-strict-each-1', 'walrus-rust'), rateOf),
-  );
-  for (const after of ['closed', 'killed']) {
-    const opened = bestOf(`open-${after}`);
-    atMost(`opening 1.6 GB, ${after}`, 100, 'ms', opened && figuresOf2(opened)?.p50Ms);
-  }
-  return verdicts;
+  return [
+    atLeast(
+      'no fsync, 1,000 appenders',
+      0.85,
+      '× buffered pwrite of 256 KiB',
+      ratio(none, raw, bandwidthOf),
+    ),
+    atLeast(
+      'no fsync, staged',
+      0.85,
+      '× buffered pwrite of 256 KiB',
+      ratio(staged, in_('none-staged', 'raw pwrite 256 KiB'), bandwidthOf),
+    ),
+    atLeast(
+      'or: no fsync, staged, 8 GB',
+      0.9,
+      '× O_DIRECT of 1 MiB onto new blocks',
+      ratio(sustained, in_('none-sustained', 'raw direct 1 MiB, new blocks'), bandwidthOf),
+    ),
+    atLeast(
+      'the same',
+      0.9,
+      '× O_DIRECT of 1 MiB onto written blocks',
+      ratio(sustained, in_('none-sustained', 'raw direct 1 MiB'), bandwidthOf),
+    ),
+    atMost('the same, cores', 0.7, 'cores', sustained && figuresOf(sustained)?.cores),
+    atLeast(
+      'no fsync, 1,000 appenders',
+      5,
+      '× the best of walrus-rust',
+      ratio(none, upstream('none'), rateOf),
+    ),
+    atLeast(
+      'no fsync, staged',
+      5,
+      '× the best of walrus-rust',
+      ratio(staged, upstream('none'), rateOf),
+    ),
+    atLeast(
+      'no fsync, 1,000 appenders',
+      10,
+      "× RocksDB's WAL",
+      ratio(none, in_('none-1000', 'rocksdb'), rateOf),
+    ),
+    atLeast(
+      'no fsync, 1,000 appenders',
+      2.5,
+      '× the rival in plain JS',
+      ratio(none, in_('none-1000', 'js log'), rateOf),
+    ),
+    atLeast(
+      'no fsync, staged',
+      2.5,
+      '× the rival in plain JS, staged',
+      ratio(staged, in_('none-staged', 'js log'), rateOf),
+    ),
+    atMost(
+      'fsync each, 1 appender, p50',
+      1.3,
+      '× raw direct write + fdatasync',
+      ratio(alone, in_('each-1', 'raw direct write+fdatasync'), p50Of),
+    ),
+    atMost(
+      'fsync each, 1 appender, p50',
+      1.3,
+      '× raw buffered write + fdatasync',
+      ratio(alone, in_('each-1', 'raw write+fdatasync'), p50Of),
+    ),
+    atLeast(
+      'fsync each, 100 in flight',
+      20,
+      '× the rate of one appender alone',
+      ratio(bestOf('each-100'), alone, rateOf),
+    ),
+    atLeast(
+      'fsync each, 100 in flight',
+      20,
+      '× raw direct write + fdatasync',
+      ratio(bestOf('each-100'), hundred, rateOf),
+    ),
+    atLeast(
+      'fsync each, 1,000 in flight',
+      0.7,
+      '× O_DIRECT of 1 MiB',
+      ratio(thousand, in_('each-1000', 'raw direct 1 MiB'), bandwidthOf),
+    ),
+    atLeast(
+      'fsync each, 1,000 in flight',
+      20,
+      '× the best of walrus-rust',
+      ratio(thousand, upstream('each'), rateOf),
+    ),
+    atLeast(
+      'fsync each, 1,000 in flight',
+      1.8,
+      '× the rival in plain JS',
+      ratio(thousand, in_('each-1000', 'js log'), rateOf),
+    ),
+    atLeast(
+      'fsync each, staged',
+      0.7,
+      '× O_DIRECT of 1 MiB',
+      ratio(eachStaged, in_('each-staged', 'raw direct 1 MiB'), bandwidthOf),
+    ),
+    atLeast(
+      'fsync each, staged',
+      1.8,
+      '× the rival in plain JS, staged',
+      ratio(eachStaged, in_('each-staged', 'js log'), rateOf),
+    ),
+    atLeast(
+      'promise API over the bare engine, no fsync, 1,000',
+      0.5,
+      '× its rate',
+      ratio(none, bestOf('none-1000', stores), rateOf),
+    ),
+    atLeast(
+      'promise API over the bare engine, fsync each, 1,000',
+      0.5,
+      '× its rate',
+      ratio(thousand, bestOf('each-1000', stores), rateOf),
+    ),
+    atLeast('sequential reads of sealed files', 2e6, 'records/s', reads && rate(reads)),
+    atLeast(
+      'strict cursor, default schedule',
+      20,
+      "× upstream's",
+      ratio(bestOf('read-strict-200ms-1'), in_('read-strict-200ms-1', 'walrus-rust'), rateOf),
+    ),
+    atLeast(
+      'strict cursor, fsync each, one reader',
+      20,
+      "× upstream's",
+      ratio(bestOf('read-strict-each-1'), in_('read-strict-each-1', 'walrus-rust'), rateOf),
+    ),
+    atLeast(
+      'strict cursor, fsync each, 100 reads in flight',
+      20,
+      "× upstream's with one",
+      ratio(bestOf('read-strict-each-100'), in_('read-strict-each-1', 'walrus-rust'), rateOf),
+    ),
+    atMost('opening 1.6 GB, closed', 100, 'ms', msOf(bestOf('open-closed'))),
+    atMost('opening 1.6 GB, killed', 100, 'ms', msOf(bestOf('open-killed'))),
+  ];
 }
 
 function rate(result: SubjectResult): number {
   return figuresOf(result)?.entriesPerSecond ?? 0;
 }
 
-function figuresOf2(result: SubjectResult | undefined): ReturnType<typeof figuresOf> {
-  return result && figuresOf(result);
+function msOf(result: SubjectResult | undefined): number | undefined {
+  return result && figuresOf(result)?.p50Ms;
+}
+
+function atLeast(what: string, least: number, unit: string, found: number | undefined): Verdict {
+  return verdictOf(what, `≥ ${least.toLocaleString('en')} ${unit}`, found, (it) => it >= least);
+}
+
+function atMost(what: string, most: number, unit: string, found: number | undefined): Verdict {
+  return verdictOf(what, `≤ ${most.toLocaleString('en')} ${unit}`, found, (it) => it <= most);
+}
+
+function verdictOf(
+  what: string,
+  target: string,
+  found: number | undefined,
+  isMet: (found: number) => boolean,
+): Verdict {
+  if (found === undefined) return { what, target, found: '', verdict: 'not measured' };
+  return { what, target, found: format(found), verdict: isMet(found) ? 'met' : 'missed' };
 }
 
 function format(found: number): string {
