@@ -5,6 +5,7 @@
  */
 import type { Reply } from '../impl/core/controller/operations.ts';
 import type { Offset } from '../impl/core/ids.ts';
+import type { Checker } from '../properties/checker.ts';
 import {
   failoverProgress,
   hopelessTopics,
@@ -13,11 +14,12 @@ import {
   type Unmet,
 } from '../properties/liveness.ts';
 import { Violation } from '../properties/violation.ts';
-import type { Machine } from './cluster.ts';
+import type { VirtualTime } from './clock.ts';
+import type { Cluster, Machine } from './cluster.ts';
 import type { DiskFaults } from './disk.ts';
 import { replicasLeft } from './faults.ts';
-import type { Simulation } from './simulator.ts';
-import type { PlannedCall } from './workload.ts';
+import type { Randomness } from './random.ts';
+import type { PlannedCall, Workload } from './workload.ts';
 
 /** By then all must be well again. Many times what any timeout in a node takes. */
 const PROGRESS_WITHIN_MS = 120_000;
@@ -33,50 +35,61 @@ const NO_DISK_FAULTS: Partial<DiskFaults> = {
   hung: false,
 };
 
+/** The run that this is the second phase of. */
+export interface World {
+  readonly time: VirtualTime;
+  readonly cluster: Cluster;
+  readonly workload: Workload;
+  readonly checker: Checker;
+  readonly randomness: Randomness;
+  restart(machine: Machine): void;
+}
+
 export class Aftermath {
   readonly core: readonly Machine[];
   readonly rest: readonly Machine[];
   readonly contents: Map<string, Uint8Array[]> = new Map();
   done = false;
-  private readonly sim: Simulation;
+  private readonly world: World;
+  private readonly maxSegmentEntries: number;
   private deadlineMs = 0;
   private nextId: number;
   private answers = 0;
 
-  constructor(sim: Simulation, nextId: number) {
-    this.sim = sim;
+  constructor(world: World, nextId: number, maxSegmentEntries: number) {
+    this.world = world;
+    this.maxSegmentEntries = maxSegmentEntries;
     this.nextId = nextId;
-    const { machines } = sim.cluster;
-    const random = sim.randomness.stream('aftermath');
+    const { machines } = world.cluster;
+    const random = world.randomness.stream('aftermath');
     const majority = random.shuffle(machines).slice(0, (machines.length >> 1) + 1);
-    this.core = random.chance(0.5) && isEnough(sim, majority) ? majority : machines;
+    this.core = random.chance(0.5) && isEnough(world, majority) ? majority : machines;
     this.rest = machines.filter((machine) => !this.core.includes(machine));
   }
 
   heal(): void {
-    const { cluster, time } = this.sim;
-    this.sim.workload.stop();
+    const { cluster, time } = this.world;
+    this.world.workload.stop();
     cluster.network.heal();
     for (const machine of this.core) {
       Object.assign(machine.disk.faults, NO_DISK_FAULTS);
       machine.clock.setDrift(0);
       if (machine.paused) cluster.resume(machine);
-      this.sim.restart(machine);
+      this.world.restart(machine);
     }
     this.deadlineMs = time.nowMs + PROGRESS_WITHIN_MS;
     time.after(SETTLE_MS, () => this.waitForProgress());
   }
 
   private waitForProgress(): void {
-    const { checker, time, run } = this.sim;
+    const { checker, time } = this.world;
     const nodes = this.core.flatMap(({ node }) => node ?? []);
-    const { maxSegmentEntries } = run.options.cluster.config;
     const unmet =
       this.deadCore() ??
       this.unanswered() ??
       leadershipProgress(nodes) ??
       failoverProgress(checker.record, nodes) ??
-      rolloverProgress(checker.record, nodes, maxSegmentEntries);
+      rolloverProgress(checker.record, nodes, this.maxSegmentEntries);
     if (unmet === undefined) {
       this.useEverything(hopelessTopics(checker.record, nodes));
       return;
@@ -91,7 +104,7 @@ export class Aftermath {
   }
 
   private unanswered(): Unmet | undefined {
-    const { waiting } = this.sim.workload;
+    const { waiting } = this.world.workload;
     return waiting === 0
       ? undefined
       : { property: 'ReadProgress', reason: `${waiting} calls are not answered` };
@@ -99,7 +112,7 @@ export class Aftermath {
 
   /** Each operation, on a new topic and on the old ones, is done within the bound. */
   private useEverything(hopeless: ReadonlySet<string>): void {
-    const topics = ['afterwards', ...this.sim.checker.record.metadata.topics.keys()];
+    const topics = ['afterwards', ...this.world.checker.record.metadata.topics.keys()];
     const kinds = ['register', 'put', 'get', 'fetch'] as const;
     const asks = topics
       .filter((topic) => !hopeless.has(topic))
@@ -114,16 +127,16 @@ export class Aftermath {
 
   private insist(kind: PlannedCall['kind'], topic: string, done: () => void): void {
     const call = this.call(kind, topic);
-    this.sim.workload.ask(call, (reply) => {
+    this.world.workload.ask(call, (reply) => {
       if (reply !== undefined && reply.kind !== 'error') {
         done();
         return;
       }
-      if (this.sim.time.nowMs > this.deadlineMs) {
+      if (this.world.time.nowMs > this.deadlineMs) {
         const said = reply === undefined ? 'nothing' : reply.kind === 'error' ? reply.code : '';
         throw new Violation('ReadProgress', `${kind} ${topic} at node ${call.node}: ${said}`);
       }
-      this.sim.time.after(POLL_MS, () => this.insist(kind, topic, done));
+      this.world.time.after(POLL_MS, () => this.insist(kind, topic, done));
     });
   }
 
@@ -145,23 +158,23 @@ export class Aftermath {
       this.read(topic, records.length, (reply) => {
         if (reply.kind === 'record') {
           records.push(reply.record);
-          this.sim.time.after(0, next);
+          this.world.time.after(0, next);
           return;
         }
-        if (this.sim.time.nowMs > this.deadlineMs + PROGRESS_WITHIN_MS) {
+        if (this.world.time.nowMs > this.deadlineMs + PROGRESS_WITHIN_MS) {
           throw new Violation(
             'ReadProgress',
             `offset ${records.length} of ${topic}: ${reply.kind}`,
           );
         }
-        this.sim.time.after(POLL_MS, next);
+        this.world.time.after(POLL_MS, next);
       });
     };
     next();
   }
 
   private read(topic: string, offset: number, done: (reply: Reply) => void): void {
-    const { cluster } = this.sim;
+    const { cluster } = this.world;
     const machine = this.core[offset % this.core.length]!;
     const operation = { kind: 'fetch', topic, offset: offset as Offset } as const;
     const gone: Reply = { kind: 'error', code: 'Unavailable', message: 'no process' };
@@ -171,7 +184,7 @@ export class Aftermath {
 
   /** Where the acknowledged records of a topic end. */
   private endOf(topic: string): number {
-    const { record } = this.sim.checker;
+    const { record } = this.world.checker;
     const model = record.metadata.topics.get(topic)!.segments;
     const last = record.segment(topic, model.length as never);
     return model.at(-1)!.baseOffset + last.highWatermark;
@@ -185,8 +198,8 @@ export class Aftermath {
 }
 
 /** Whether these machines hold a majority of everything, so that they must be able to go on alone. */
-function isEnough(sim: Simulation, core: readonly Machine[]): boolean {
-  const { checker, cluster } = sim;
+function isEnough(world: World, core: readonly Machine[]): boolean {
+  const { checker, cluster } = world;
   if (cluster.machines.some(({ replaced }) => replaced)) return false;
   const last = cluster.machines
     .flatMap(({ node }) => node?.raft ?? [])

@@ -175,7 +175,9 @@ export class Simulation {
   }
 
   private afterHealing(): Contents {
-    const aftermath = new Aftermath(this, this.run.plan.calls.length + 1);
+    const { plan, options } = this.run;
+    const { maxSegmentEntries } = options.cluster.config;
+    const aftermath = new Aftermath(this, plan.calls.length + 1, maxSegmentEntries);
     this.healed = true;
     for (const machine of aftermath.rest) {
       this.frozen.add(machine);

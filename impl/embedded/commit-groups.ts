@@ -6,7 +6,14 @@ import { WalrusError } from '../core/errors.ts';
 import type { Lsn } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
 import type { FsyncSchedule } from './options.ts';
-import type { Topic } from './topic.ts';
+
+/** What shows its readers the records of a group once that is acknowledged: a topic. */
+export interface Publisher {
+  /** The group that will publish what was staged last. */
+  group: CommitGroup | undefined;
+  readonly stagedEnd: number;
+  publish(end: number): void;
+}
 
 type Resolve = (value: unknown) => void;
 
@@ -20,7 +27,7 @@ export class CommitGroup {
   readonly #resolves: Resolve[] = [];
   readonly #values: unknown[] = [];
   readonly #callbacks: ((error: WalrusError | undefined) => void)[] = [];
-  readonly #topics: Topic[] = [];
+  readonly #publishers: Publisher[] = [];
   #ends: number[] = [];
   #shared: Promise<void> | undefined;
   lsn: Lsn = 0;
@@ -43,20 +50,20 @@ export class CommitGroup {
     this.#callbacks.push(callback);
   }
 
-  /** The records of `topic` staged so far are given to readers with this group. */
-  publishes(topic: Topic): void {
-    if (topic.group === this) return;
-    topic.group = this;
-    this.#topics.push(topic);
+  /** What the publisher has staged so far is given to readers with this group. */
+  publishes(publisher: Publisher): void {
+    if (publisher.group === this) return;
+    publisher.group = this;
+    this.#publishers.push(publisher);
   }
 
   closed(lsn: Lsn): void {
     this.lsn = lsn;
-    this.#ends = this.#topics.map((topic) => topic.stagedEnd);
+    this.#ends = this.#publishers.map(({ stagedEnd }) => stagedEnd);
   }
 
   acknowledge(): void {
-    for (const [i, topic] of this.#topics.entries()) topic.publish(this.#ends[i]!);
+    for (const [i, publisher] of this.#publishers.entries()) publisher.publish(this.#ends[i]!);
     for (let i = 0; i < this.#resolves.length; i++) this.#resolves[i]!(this.#values[i]);
     for (const callback of this.#callbacks) callback(undefined);
   }

@@ -1,7 +1,7 @@
 import { WalrusError } from '../core/errors.ts';
 import type { StreamId } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
-import type { CommitGroup } from './commit-groups.ts';
+import type { CommitGroup, Publisher } from './commit-groups.ts';
 import type { GroupCursor } from './group-cursor.ts';
 import { isWellFormed } from './namespace.ts';
 import { invalid } from './options.ts';
@@ -20,7 +20,7 @@ export interface Holder {
 }
 
 /** One topic of an open log: its stream in the store, how far readers see, who reads. */
-export class Topic {
+export class Topic implements Publisher {
   readonly name: string;
   readonly store: Store;
   readonly stream: StreamId;
@@ -28,7 +28,6 @@ export class Topic {
   readonly cursors: Map<string, GroupCursor> = new Map();
   /** Iterators under way. */
   readonly holders: Set<Holder> = new Set();
-  /** The group that will publish what was staged last. */
   group: CommitGroup | undefined;
   /** Offset after the last record that is acknowledged: readers see what is before it. */
   visibleEnd: number;
