@@ -139,7 +139,7 @@ class Check {
     const { spec, file } = portion;
     try {
       const { invariants } = this.options;
-      const { verdicts, cpuSeconds } = await judge(`Trace${spec}`, file, invariants);
+      const { verdicts, cpuSeconds } = await judge(`Trace${spec}`, file, { invariants });
       const tally = this.tallies.get(spec)!;
       tally.add(portion, verdicts, cpuSeconds);
       this.progress.judged(file.events, tally.wrong.length);

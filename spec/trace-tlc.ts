@@ -73,7 +73,8 @@ export async function run(name: string, traces: TraceFile, how: How): Promise<st
     let configuration = readFileSync(join(SPEC, `${name}.cfg`), 'utf8');
     let module = `${name}.tla`;
     if (how.module !== undefined) {
-      module = join(directory, 'Explanation.tla');
+      const [, called] = /MODULE (\w+)/.exec(how.module.text)!;
+      module = join(directory, `${called}.tla`);
       writeFileSync(module, how.module.text);
       configuration = `${configuration.replace(/^SPECIFICATION.*\n/, '')}${how.module.configuration}`;
     }
@@ -126,9 +127,9 @@ export interface Verdict {
 export async function judge(
   name: string,
   traces: TraceFile,
-  invariants: boolean,
+  how: How,
 ): Promise<{ verdicts: Verdict[]; cpuSeconds: number }> {
-  const output = await run(name, traces, { invariants });
+  const output = await run(name, traces, how);
   const verdicts: Verdict[] = Array.from({ length: traces.traces }, () => ({
     accepted: false,
     violated: undefined,
