@@ -87,7 +87,7 @@ export function settle(options: WalrusOptions, environment: Environment): Settin
   const { fsync = FsyncSchedule.Milliseconds(200) } = options;
   const { fileBytes = FILE_BYTES_DEFAULT } = options;
   for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name)) invalid('options know no', name);
+    if (!OPTION_NAMES.includes(name)) invalid(`the options are ${OPTION_NAMES.join(', ')}`, name);
   }
   if (dir !== undefined && (typeof dir !== 'string' || dir === '' || dir.includes('\0'))) {
     invalid('dir must be a path', dir);
