@@ -10,8 +10,8 @@ import type {
   TracedMessage,
   TracedState,
 } from '../../impl/core/raft/trace.ts';
-import { place } from './raft-messages.ts';
-import type { Entry, Members, Outgoing, RaftModel, RaftNode } from './raft-state.ts';
+import { type Outgoing, place } from './raft-messages.ts';
+import type { Entry, Members, RaftModel, RaftNode } from './raft-state.ts';
 
 type Named<Name extends RaftEvent['name']> = Extract<RaftEvent, { readonly name: Name }>;
 type Said<Kind extends TracedMessage['kind']> = Extract<TracedMessage, { readonly kind: Kind }>;

@@ -1,5 +1,4 @@
 /** All of Raft's messages that ever left their senders. What they say is kept as a number where it fits into one. */
-import type { Outgoing } from './raft-state.ts';
 
 const KINDS = [
   'PreVoteRequest',
@@ -13,6 +12,12 @@ const KINDS = [
   'TimeoutNow',
 ] as const;
 export type MessageKind = (typeof KINDS)[number];
+
+/** A message: its place among those sent. */
+export interface Outgoing {
+  readonly link: number | string;
+  readonly content: number | string;
+}
 
 export class RaftMessages {
   private readonly sent = new Map<number | string, Set<number | string>>();

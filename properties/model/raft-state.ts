@@ -6,7 +6,7 @@
  * that it has in that term, which only grows: a message says which piece.
  */
 import type { Incarnation, NodeId } from '../../impl/core/ids.ts';
-import { RaftMessages } from './raft-messages.ts';
+import { type Outgoing, RaftMessages } from './raft-messages.ts';
 
 /** A disk with whoever it belongs to. A node whose disk was replaced is another one; both have the same id. */
 export type MemberNumber = number;
@@ -36,12 +36,6 @@ export interface Batch {
   readonly after: readonly Outgoing[];
   /** Up to here the log in memory is the same. */
   agrees: number;
-}
-
-/** A message that waits for the disk: its place in `RaftMessages`. */
-export interface Outgoing {
-  readonly link: number | string;
-  readonly content: number | string;
 }
 
 export interface Read {
