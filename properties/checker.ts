@@ -6,7 +6,7 @@
  */
 import type { LogIndex, NodeId, Offset, SegmentId } from '../impl/core/ids.ts';
 import type { Proposal } from '../impl/core/metadata/commands.ts';
-import type { RaftEvent } from '../impl/core/raft/trace.ts';
+import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataMessage } from '../impl/core/segment/messages.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 import type { Checksum } from '../impl/ports/disk.ts';
@@ -80,7 +80,7 @@ export class Checker implements TraceSink<DataEvent> {
   }
 
   /** Likewise, of Raft: judged at once. */
-  emitRaft(event: RaftEvent): void {
+  emitRaft(event: HostedRaftEvent): void {
     this.judge(() => this.refinement.raftStep(event));
   }
 

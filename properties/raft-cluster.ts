@@ -17,7 +17,9 @@ import type { RaftMessage } from '../impl/core/raft/messages.ts';
 import type { RaftOptions } from '../impl/core/raft/options.ts';
 import { Raft } from '../impl/core/raft/raft.ts';
 import type { Ready } from '../impl/core/raft/ready.ts';
+import type { HostedRaftEvent, RaftEvent } from '../impl/core/raft/trace.ts';
 import { utf8Decode, utf8Encode } from '../impl/core/utf8.ts';
+import type { TraceSink } from '../impl/ports/trace-sink.ts';
 import { RaftChecker } from './raft-invariants.ts';
 
 export interface Packet {
@@ -44,11 +46,19 @@ interface Host {
   reads: Map<number, number>;
 }
 
+type Trace = TraceSink<HostedRaftEvent>;
+
 export const ELECTION_MS = 100;
 export const HEARTBEAT_MS = 10;
 
 export function member(id: number, learner = false): Member {
   return { id: nodeId(id), incarnation: id as Incarnation, address: `node-${id}`, learner };
+}
+
+/** Every node has one disk, whose name is the node's number. */
+function hosted(event: RaftEvent): HostedRaftEvent {
+  const peer = 'from' in event ? event.from : 'to' in event ? event.to : 0;
+  return { ...event, incarnation: event.node as number, peer } as HostedRaftEvent;
 }
 
 export class RaftCluster {
@@ -61,7 +71,10 @@ export class RaftCluster {
   private isCut: (from: number, to: number) => boolean = () => false;
 
   /** `options` override defaults under which every election timeout is the longest possible. */
-  constructor(founders: readonly number[], options: Partial<RaftOptions> = {}) {
+  constructor(
+    founders: readonly number[],
+    { trace, ...options }: Partial<Omit<RaftOptions, 'trace'>> & { trace?: Trace } = {},
+  ) {
     this.options = {
       random: { below: (bound) => bound - 1 },
       electionTimeoutMs: ELECTION_MS,
@@ -70,6 +83,7 @@ export class RaftCluster {
       maxInflightMessages: 4,
       snapshotChunkBytes: 8,
       ...options,
+      trace: trace && { emit: (event) => trace.emit(hosted(event)) },
     };
     this.founders = founders.map((id) => member(id));
     for (const id of founders) this.addHost(id, founding(this.founders, utf8Encode('')));

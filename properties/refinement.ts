@@ -6,10 +6,9 @@
  *     const refinement = new Refinement();
  *     refinement.event(event);   // for each event of all nodes
  *
- * Two models, as there are two specifications: of the data plane, and of Raft. A number of a node stands for another member of
- * Raft once its disk was replaced; which one is meant shows in the incarnations that the data plane tells of.
+ * Two models, as there are two specifications: of the data plane, and of Raft.
  */
-import type { RaftEvent } from '../impl/core/raft/trace.ts';
+import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 import { ACTIONS } from './model/actions.ts';
 import { raftStep } from './model/raft-actions.ts';
@@ -32,18 +31,15 @@ export class Refinement {
   }
 
   step(event: DataEvent): void {
-    const { name } = event;
-    const action = ACTIONS[name] as (model: LogModel, event: DataEvent) => string | undefined;
+    const action = ACTIONS[event.name] as (model: LogModel, event: DataEvent) => string | undefined;
     this.took(event, action(this.model, event));
-    if (name === 'Restart') this.raft.started(event.node, event.incarnation);
-    else if (name === 'ReplaceDisk') this.raft.diskReplaced(event.node);
   }
 
-  raftStep(event: RaftEvent): void {
+  raftStep(event: HostedRaftEvent): void {
     this.took(event, raftStep(this.raft, event));
   }
 
-  private took(event: TraceEvent | RaftEvent, refusal: string | undefined): void {
+  private took(event: TraceEvent, refusal: string | undefined): void {
     const { name } = event;
     this.steps++;
     this.taken.set(name, (this.taken.get(name) ?? 0) + 1);

@@ -4,15 +4,15 @@
  */
 import { expect, test } from 'vitest';
 import { nodeId } from '../impl/core/ids.ts';
-import type { RaftEvent } from '../impl/core/raft/trace.ts';
+import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import { RaftCluster } from '../properties/raft-cluster.ts';
 import { Refinement } from '../properties/refinement.ts';
 
 test('a leader that has committed its removal leaves, and the others go on', async () => {
-  const events: RaftEvent[] = [];
+  const events: HostedRaftEvent[] = [];
   const refinement = new Refinement();
   const trace = {
-    emit: (event: RaftEvent): void => {
+    emit: (event: HostedRaftEvent): void => {
       refinement.raftStep(event);
       events.push(event);
     },

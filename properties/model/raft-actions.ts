@@ -2,8 +2,9 @@
  * The actions of `spec/MetadataRaft.tla`, under their names: each takes the model one step on, or says which of its conditions
  * does not hold, or what the event says otherwise than the action does.
  */
-import type { NodeId } from '../../impl/core/ids.ts';
+import type { Incarnation, NodeId } from '../../impl/core/ids.ts';
 import type {
+  HostedRaftEvent,
   RaftEvent,
   TracedMember,
   TracedMembers,
@@ -13,14 +14,8 @@ import type {
 import { type Outgoing, place } from './raft-messages.ts';
 import type { Entry, Members, RaftModel, RaftNode } from './raft-state.ts';
 
-type Named<Name extends RaftEvent['name']> = Extract<RaftEvent, { readonly name: Name }>;
+type Named<Name extends RaftEvent['name']> = Extract<HostedRaftEvent, { readonly name: Name }>;
 type Said<Kind extends TracedMessage['kind']> = Extract<TracedMessage, { readonly kind: Kind }>;
-
-const ANSWERS: ReadonlySet<TracedMessage['kind']> = new Set<TracedMessage['kind']>([
-  'RequestVoteResponse',
-  'AppendEntriesResponse',
-  'InstallSnapshotResponse',
-]);
 
 /** Undefined: the step was taken. Else the condition that does not hold. */
 type Refusal = string | undefined;
@@ -35,12 +30,12 @@ const LEADS = 'it leads';
 const SAYS_SO = 'the message says what the sender has';
 
 /** Takes the step that the event tells of, and compares what the event says of the node after it. */
-export function raftStep(model: RaftModel, event: RaftEvent): Refusal {
-  const node = model.node(event.node);
-  if (node.risenBy !== 0) {
-    const { risenBy } = node;
-    node.risenBy = 0;
-    const handles = 'from' in event && event.from === risenBy && 'message' in event;
+export function raftStep(model: RaftModel, event: HostedRaftEvent): Refusal {
+  const node = model.node(event.node, event.incarnation);
+  const { risenBy } = node;
+  if (risenBy !== undefined) {
+    node.risenBy = undefined;
+    const handles = 'from' in event && 'message' in event && peerOf(model, event) === risenBy;
     if (!handles || event.message.term !== node.term || !bindsTerm(event.message)) {
       return 'a term rises by the message that is handled next';
     }
@@ -149,23 +144,27 @@ function said(from: RaftNode, to: RaftNode, message: TracedMessage): Outgoing {
   }
 }
 
-/**
- * Who sent the message that `node` handles; undefined if nobody did. An answer counts as the member's: what a disk has promised
- * dies with it.
- */
+interface Peered {
+  readonly peer?: Incarnation | 0;
+}
+
+/** Whoever the event names besides the acting node. */
+function peerOf(
+  model: RaftModel,
+  event: Peered & ({ readonly from: NodeId } | { readonly to: NodeId }),
+): RaftNode {
+  return model.node('from' in event ? event.from : event.to, event.peer ?? 0);
+}
+
+/** Who sent the message that `node` handles; undefined if nobody did. */
 function senderOf(
   model: RaftModel,
   node: RaftNode,
-  { from, message }: { readonly from: NodeId; readonly message: TracedMessage },
+  event: Peered & { readonly from: NodeId; readonly message: TracedMessage },
 ): RaftNode | undefined {
-  const all = model.allOf(from);
-  const hasSent = (sender: RaftNode): boolean =>
-    sender !== node && model.messages.has(said(sender, node, message));
-  if (all.length > 1 && ANSWERS.has(message.kind)) {
-    const member = model.memberOf(node, from);
-    if (member !== undefined && hasSent(member)) return member;
-  }
-  return all.find(hasSent);
+  const sender = peerOf(model, event);
+  const wasSent = sender !== node && model.messages.has(said(sender, node, event.message));
+  return wasSent ? sender : undefined;
 }
 
 /** Whether entries and the term before them are those of the log that the leader has in that term. */
@@ -311,11 +310,12 @@ function BecomeLeader(model: RaftModel, node: RaftNode): Refusal {
   return undefined;
 }
 
-function UpdateTerm(_: RaftModel, node: RaftNode, { from, state }: Named<'UpdateTerm'>): Refusal {
+function UpdateTerm(model: RaftModel, node: RaftNode, event: Named<'UpdateTerm'>): Refusal {
+  const { state } = event;
   if (state.term <= node.term) return 'the term is a later one';
   node.term = state.term;
   node.votesFor(undefined);
-  node.risenBy = from;
+  node.risenBy = peerOf(model, event);
   follow(node);
   return undefined;
 }
@@ -350,14 +350,12 @@ function LeaveLeadership(_: RaftModel, node: RaftNode): Refusal {
 function TransferLeadership(
   model: RaftModel,
   node: RaftNode,
-  { to }: Named<'TransferLeadership'>,
+  event: Named<'TransferLeadership'>,
 ): Refusal {
   if (node.role !== 'leader') return LEADS;
-  const member = model.memberOf(node, to);
-  if (member === undefined || member === node || !node.members.voters.has(member.number)) {
-    return 'the heir is another voter';
-  }
-  node.transferee = member.number;
+  const heir = peerOf(model, event);
+  if (heir === node || !node.members.voters.has(heir.number)) return 'the heir is another voter';
+  node.transferee = heir.number;
   return undefined;
 }
 
@@ -368,17 +366,15 @@ function AbortTransfer(_: RaftModel, node: RaftNode): Refusal {
   return undefined;
 }
 
-function TimeoutNow(
-  model: RaftModel,
-  node: RaftNode,
-  { message, to }: Named<'TimeoutNow'>,
-): Refusal {
+function TimeoutNow(model: RaftModel, node: RaftNode, event: Named<'TimeoutNow'>): Refusal {
+  const { message } = event;
   const { transferee } = node;
   if (node.role !== 'leader') return LEADS;
   if (transferee === 0) return 'leadership is being handed over';
   if ((node.match.get(transferee) ?? 0) !== node.log.end) return 'the heir has the whole log';
   const heir = model.numbered(transferee);
-  if (heir.id !== to || message.kind !== 'TimeoutNow' || message.term !== node.term) return SAYS_SO;
+  if (heir !== peerOf(model, event) || message.kind !== 'TimeoutNow' || message.term !== node.term)
+    return SAYS_SO;
   model.messages.leave(urged(node, heir, message));
   return undefined;
 }
@@ -420,21 +416,14 @@ function ClientRequest(model: RaftModel, node: RaftNode): Refusal {
 function ProposeMembership(
   model: RaftModel,
   node: RaftNode,
-  { members: told, change }: Named<'ProposeMembership'>,
+  { members: told }: Named<'ProposeMembership'>,
 ): Refusal {
   const { log, term, commit } = node;
   if (log.membershipIndex > commit) return 'the last change is decided';
   if (log.termAt(commit) !== term) return 'an entry of this term is decided';
   const refusal = mayPropose(node);
   if (refusal !== undefined) return refusal;
-  const numberOf = (id: NodeId): number =>
-    change.kind === 'addLearner' && change.id === id
-      ? model.withDisk(id, change.incarnation).number
-      : (model.memberOf(node, id)?.number ?? 0);
-  const members = {
-    voters: new Set(told.voters.map(({ id }) => numberOf(id))),
-    learners: new Set(told.learners.map(({ id }) => numberOf(id))),
-  };
+  const members = membersOf(model, told);
   if (!isOneChange(log.members, members)) return 'one member changes';
   append(model, node, { kind: 'membership', term, members });
   for (const table of [node.match, node.answered]) {
@@ -443,6 +432,12 @@ function ProposeMembership(
     }
   }
   return undefined;
+}
+
+function membersOf(model: RaftModel, { voters, learners }: TracedMembers): Members {
+  const numbers = (told: readonly TracedMember[]): Set<number> =>
+    new Set(told.map(({ id, incarnation }) => model.node(id, incarnation).number));
+  return { voters: numbers(voters), learners: numbers(learners) };
 }
 
 function isOneChange(old: Members, next: Members): boolean {
@@ -729,9 +724,9 @@ function Recover(model: RaftModel, node: RaftNode, event: Named<'Recover'>): Ref
 }
 
 /** A cluster begins with a membership in a snapshot at index 1 of term 1. */
-function found(model: RaftModel, { disk }: RaftNode, { voters }: TracedMembers): void {
+function found(model: RaftModel, { disk }: RaftNode, members: TracedMembers): void {
   disk.term = 1;
-  disk.entries = [model.founding(voters.map(({ id }) => id))];
+  disk.entries = [model.founding(membersOf(model, members))];
   disk.snapshot = 1;
 }
 
@@ -747,15 +742,10 @@ function isOnDisk(model: RaftModel, { disk }: RaftNode, state: TracedState): boo
 }
 
 function areMembers(model: RaftModel, members: Members, told: TracedMembers): boolean {
-  const ids = (numbers: ReadonlySet<number>): string =>
-    [...numbers]
-      .map((number) => model.numbered(number).id)
-      .sort((a, b) => a - b)
-      .join();
-  const toldIds = (told: readonly TracedMember[]): string => told.map(({ id }) => id).join();
-  return (
-    ids(members.voters) === toldIds(told.voters) && ids(members.learners) === toldIds(told.learners)
-  );
+  const { voters, learners } = membersOf(model, told);
+  const same = (a: ReadonlySet<number>, b: ReadonlySet<number>): boolean =>
+    a.size === b.size && [...a].every((number) => b.has(number));
+  return same(members.voters, voters) && same(members.learners, learners);
 }
 
 export const RAFT_ACTIONS: { readonly [Name in RaftEvent['name']]: Action<Name> } = {

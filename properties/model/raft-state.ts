@@ -95,6 +95,7 @@ export class Log {
 
 export class RaftNode {
   readonly id: NodeId;
+  readonly incarnation: Incarnation | 0;
   readonly number: MemberNumber;
   role: 'follower' | 'precandidate' | 'candidate' | 'leader' = 'follower';
   term = 0;
@@ -117,10 +118,11 @@ export class RaftNode {
   /** Of what was handed to the disk last, the log in memory still has so much. */
   kept = 0;
   /** Its term has risen by a message, which it handles next. */
-  risenBy: NodeId | 0 = 0;
+  risenBy: RaftNode | undefined;
 
-  constructor(id: NodeId, number: MemberNumber) {
+  constructor(id: NodeId, incarnation: Incarnation | 0, number: MemberNumber) {
     this.id = id;
+    this.incarnation = incarnation;
     this.number = number;
   }
 
@@ -207,50 +209,31 @@ export class RaftModel {
   readonly messages: RaftMessages = new RaftMessages();
   /** By number, from 1. */
   private readonly nodes: RaftNode[] = [];
-  /** All that ever had the id, the present one first. */
+  /** All that ever had the id, the latest first. */
   private readonly byId = new Map<NodeId, RaftNode[]>();
-  private readonly byIncarnation = new Map<Incarnation, RaftNode>();
-  /** By term and leader, its log in that term. */
   private first: Entry | undefined;
+  /** By term and leader, its log in that term. */
   private readonly led = new Map<number, Entry[]>();
 
-  node(id: NodeId): RaftNode {
-    return this.byId.get(id)?.[0] ?? this.begin(id);
+  node(id: NodeId, incarnation: Incarnation | 0): RaftNode {
+    const known = this.byId.get(id);
+    if (known !== undefined) {
+      for (const node of known) if (node.incarnation === incarnation) return node;
+    }
+    const node = new RaftNode(id, incarnation, this.nodes.length + 1);
+    this.nodes.push(node);
+    this.byId.set(id, [node, ...(known ?? [])]);
+    return node;
   }
 
   numbered(number: MemberNumber): RaftNode {
     return this.nodes[number - 1]!;
   }
 
-  /** All that ever had this id, the present one first. */
-  allOf(id: NodeId): readonly RaftNode[] {
-    return this.byId.get(id) ?? [];
-  }
-
-  /** Which of them is a member, as `node` knows; undefined if none is. */
-  memberOf(node: RaftNode, id: NodeId): RaftNode | undefined {
-    const { voters, learners } = node.members;
-    return this.allOf(id).find(({ number }) => voters.has(number) || learners.has(number));
-  }
-
   /** The entry that the logs of all founders begin with. */
-  founding(founders: readonly NodeId[]): Entry {
-    const voters = new Set(founders.map((id) => this.node(id).number));
-    this.first ??= { kind: 'membership', term: 1, members: { voters, learners: new Set() } };
+  founding(members: Members): Entry {
+    this.first ??= { kind: 'membership', term: 1, members };
     return this.first;
-  }
-
-  diskReplaced(id: NodeId): void {
-    this.begin(id);
-  }
-
-  /** The present disk of the node has this name. */
-  started(id: NodeId, incarnation: Incarnation): void {
-    this.byIncarnation.set(incarnation, this.node(id));
-  }
-
-  withDisk(id: NodeId, incarnation: Incarnation): RaftNode {
-    return this.byIncarnation.get(incarnation) ?? this.node(id);
   }
 
   becameLeader({ number, term, log }: RaftNode): void {
@@ -264,13 +247,6 @@ export class RaftModel {
   /** The log that a node has, or had, as leader of that term. */
   logOf(number: MemberNumber, term: number): readonly Entry[] {
     return this.led.get(ledBy(term, number)) ?? [];
-  }
-
-  private begin(id: NodeId): RaftNode {
-    const node = new RaftNode(id, this.nodes.length + 1);
-    this.nodes.push(node);
-    this.byId.set(id, [node, ...this.allOf(id)]);
-    return node;
   }
 }
 

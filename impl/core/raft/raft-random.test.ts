@@ -12,7 +12,7 @@ import {
 import { Refinement } from '../../../properties/refinement.ts';
 import { nodeId } from '../ids.ts';
 import type { Raft } from './raft.ts';
-import type { RaftEvent } from './trace.ts';
+import type { HostedRaftEvent } from './trace.ts';
 
 /** One thing that happens; `a`, `b` choose to whom, taken modulo whatever there is to choose from. */
 const STEPS = {
@@ -71,7 +71,7 @@ class Schedule {
       return Math.floor((state / 0x80000000) * bound);
     };
     const trace = {
-      emit: (event: RaftEvent): void => {
+      emit: (event: HostedRaftEvent): void => {
         this.refinement.raftStep(event);
         counts?.set(event.name, (counts.get(event.name) ?? 0) + 1);
       },
