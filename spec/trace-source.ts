@@ -1,6 +1,6 @@
 /** Where traces come from: files, the nodes of one cluster, seeds that are played when their turn comes. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NodeId } from '../impl/core/ids.ts';
@@ -14,7 +14,7 @@ export interface Source {
   readonly name: string;
   /** Whether it is another process that does the work. */
   readonly isPlayed: boolean;
-  /** Throws `MissingTool` if there is no event in it. */
+  /** Throws `MissingTool` if there is none, or no event in it. */
   read(): Promise<Trace>;
 }
 
@@ -84,6 +84,7 @@ function notEmpty(name: string, trace: Trace): Trace {
 }
 
 function parse(file: string): Trace {
+  if (!existsSync(file)) throw new MissingTool(`${file}: there is no such trace`);
   const lineOf = new Map<TraceEvent, number>();
   for (const [i, line] of readFileSync(file, 'utf8').split('\n').entries()) {
     if (line === '') continue;
