@@ -1,7 +1,7 @@
 /**
  * Takes records into frames and sees them onto the disk, in order of the log: group commit. While a write (or, if every
- * commit is to be synced, a sync) is under way, commits gather in one open frame; when it is done, or the frame is
- * full, the frame goes out as one write. One sync is under way at a time and covers all writes submitted before it: a
+ * commit is to be synced, a sync) is under way, commits gather in one open frame; when it is done, or half a batch is there
+ * and the disk takes another write, the frame goes out as one write. One sync is under way at a time and covers all writes submitted before it: a
  * commit that finds nothing under way has its write and its sync submitted in one turn.
  */
 import type { Checksum } from '../../ports/disk.ts';
@@ -17,6 +17,8 @@ import { describe, type Requests } from './requests.ts';
 const WRITES_MAX = 4;
 /** A frame of fewer bytes is written to the page cache sooner than to the disk. */
 const UNCACHED_BYTES_MIN = 64 * 1024;
+/** To how many batches a frame grows while the disk has all the writes that it takes. */
+const FRAME_BATCHES_MAX = 2;
 /** Where frames may begin, whatever the disk wishes for. */
 const DENSE_BYTES = 8;
 
@@ -111,8 +113,11 @@ export class FrameWriter {
     return opened;
   }
 
+  /** Whether so many bytes more had better go into the open frame. */
   hasFrameFor(bytes: number): boolean {
-    return this.frame !== undefined && this.frame.at + bytes <= this.frame.limit;
+    const { frame } = this;
+    if (frame === undefined || frame.at + bytes > frame.limit) return false;
+    return frame.at + bytes <= frame.from + this.options.batchBytes || !this.canWrite;
   }
 
   hasRoom(bytes: number, keptShare: number): 'yes' | 'busy' | 'full' {
@@ -141,9 +146,9 @@ export class FrameWriter {
       this.askAgain();
     }
     if (frame !== undefined) {
-      const isFull = frame.at - frame.from >= this.options.batchBytes;
+      const isWorthIt = this.canWrite && frame.at - frame.from >= this.options.batchBytes / 2;
       const { isBusy } = this;
-      if (isFull || !isBusy || this.wanted > frame.lsn) this.flush();
+      if (isWorthIt || !isBusy || this.wanted > frame.lsn) this.flush();
       if (!isBusy) this.startSync();
     }
     return this.committed;
@@ -188,8 +193,12 @@ export class FrameWriter {
     return this.options.syncOnCommit && this.syncsInFlight > 0;
   }
 
+  private get canWrite(): boolean {
+    return this.writesInFlight + this.queue.length < WRITES_MAX;
+  }
+
   private frameSize(bytes: number): number {
-    const size = Math.max(this.options.batchBytes, FRAME_HEADER_BYTES + bytes);
+    const size = Math.max(FRAME_BATCHES_MAX * this.options.batchBytes, FRAME_HEADER_BYTES + bytes);
     return roundUp(size, this.alignmentBytes);
   }
 

@@ -19,7 +19,7 @@ interface GoldenFile {
 const OPTIONS = {
   seed: 'golden',
   fileBytes: 8192,
-  batchBytes: 1024,
+  batchBytes: 512,
   checkpointBytes: 2500,
   syncOnCommit: true,
   alignmentBytes: 1,

@@ -560,7 +560,7 @@ test('a disk that is full to the last byte with dead files frees itself', () => 
   for (let asked = 0; asked < 20 && world.store.room(1000) !== 'yes'; asked++) world.settle();
   expect(world.store.room(1000)).toBe('yes');
   expect(world.store.stats.removedFiles).toBeGreaterThan(3);
-  for (let i = 0; i < 100; i++) world.append('a', 1, new Uint8Array(1000));
+  for (let i = 0; i < 50; i++) world.append('a', 1, new Uint8Array(1000));
   world.sync();
   reopen(world);
   world.check();

@@ -49,7 +49,7 @@ export interface StoreOptions {
   readonly random: Random;
   /** Size of one log file; a frame that is larger gets a larger file. */
   readonly fileBytes: number;
-  /** A frame of this size is written without waiting for more. */
+  /** A frame of this size is written without waiting for more, if the disk takes another write; else it may grow to twice that. */
   readonly batchBytes: number;
   /** A checkpoint is written after so many bytes of log, or eight times its own size if that is more. */
   readonly checkpointBytes: number;
