@@ -44,7 +44,7 @@ const EXPECTED: Readonly<Record<string, { readonly refused: number; readonly bug
   MCStaleAck: { refused: 17 },
   MCStaleRead: { refused: 27, bug: 'read-without-proof' },
   MCStaleTruncate: { refused: 15, bug: 'by-scenario/stale-request-truncates' },
-  MCTwoChanges: { refused: 21, bug: 'by-scenario/removal-takes-others' },
+  MCTwoChanges: { refused: 21, bug: 'removal-takes-others' },
   MCUpstreamRollover: { refused: 8, bug: 'seal-count-read-early' },
   MCVoteTwice: { refused: 12, bug: 'vote-forgotten-at-restart' },
 };

@@ -379,16 +379,16 @@ export class Node {
     });
   }
 
-  /** Of what Raft tells, whose disks it is about: the sender's was heard just now. */
+  /** Adds to what Raft tells whose disks it is about: the sender's was heard just now. The event is nobody else's yet. */
   private traceRaft(event: RaftEvent): void {
-    const { incarnation } = this.identity!;
-    const peer =
-      'from' in event
-        ? { peer: this.peers.incarnation(event.from) }
-        : 'to' in event
-          ? { peer: this.raftNode!.membership.find(({ id }) => id === event.to)?.incarnation ?? 0 }
-          : {};
-    this.ports.raftTrace!.emit({ ...event, incarnation, ...peer } as HostedRaftEvent);
+    const hosted = event as { -readonly [Field in keyof HostedRaftEvent]: HostedRaftEvent[Field] };
+    hosted.incarnation = this.identity!.incarnation;
+    if ('from' in event) hosted.peer = this.peers.incarnation(event.from);
+    else if ('to' in event) {
+      const member = this.raftNode!.membership.find(({ id }) => id === event.to);
+      hosted.peer = member?.incarnation ?? 0;
+    }
+    this.ports.raftTrace!.emit(hosted as HostedRaftEvent);
   }
 
   private newCluster(incarnation: Incarnation): Restored {

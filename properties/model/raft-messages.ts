@@ -19,17 +19,23 @@ export interface Outgoing {
   readonly content: number | string;
 }
 
+type Content = Outgoing['content'];
+
 export class RaftMessages {
-  private readonly sent = new Map<number | string, Set<number | string>>();
+  /** What was said in each place: mostly one thing. */
+  private readonly sent = new Map<number | string, Content | Set<Content>>();
 
   leave({ link, content }: Outgoing): void {
-    const contents = this.sent.get(link);
-    if (contents === undefined) this.sent.set(link, new Set([content]));
-    else contents.add(content);
+    const known = this.sent.get(link);
+    if (known === content) return;
+    if (known === undefined) this.sent.set(link, content);
+    else if (known instanceof Set) known.add(content);
+    else this.sent.set(link, new Set([known, content]));
   }
 
   has({ link, content }: Outgoing): boolean {
-    return this.sent.get(link)?.has(content) ?? false;
+    const known = this.sent.get(link);
+    return known instanceof Set ? known.has(content) : known === content;
   }
 }
 

@@ -16,6 +16,7 @@ import { Progress } from './progress.ts';
 import { quorumValue } from './quorum.ts';
 import type { ReadState } from './ready.ts';
 import type { RaftState } from './state.ts';
+import { tracedMessage } from './trace.ts';
 
 const NO_ENTRIES: readonly Entry[] = [];
 const NO_READS: readonly ReadState[] = [];
@@ -85,7 +86,11 @@ export class Leadership {
     const { nowMs, options } = this.state;
     if (nowMs >= this.transferEndsMs) {
       this.endTransfer();
-      options.trace?.emit({ name: 'AbortTransfer', ...this.state.traced() });
+      options.trace?.emit({
+        name: 'AbortTransfer',
+        node: this.state.id,
+        state: this.state.traced(),
+      });
     }
     if (nowMs >= this.heartbeatAtMs) {
       this.heartbeatAtMs = nowMs + options.heartbeatMs;
@@ -150,7 +155,11 @@ export class Leadership {
     const index = this.quorumOf(log.durableIndex, matchIndex) as LogIndex;
     if (index <= log.commitIndex || log.term(index) !== term) return false;
     log.commitTo(index);
-    options.trace?.emit({ name: 'AdvanceCommitIndex', ...this.state.traced() });
+    options.trace?.emit({
+      name: 'AdvanceCommitIndex',
+      node: this.state.id,
+      state: this.state.traced(),
+    });
     this.replicationWanted = true;
     for (const id of this.earlyReads.splice(0)) this.addRead(id);
     return true;
@@ -169,7 +178,10 @@ export class Leadership {
     }
     options.trace?.emit({
       name: 'HandleAppendEntriesResponse',
-      ...this.state.tracedHandle(member.id, response),
+      node: this.state.id,
+      state: this.state.traced(),
+      from: member.id,
+      message: tracedMessage(response),
       matchIndex: member.matchIndex,
     });
     this.answered(member, before);
@@ -188,7 +200,10 @@ export class Leadership {
     }
     options.trace?.emit({
       name: 'HandleInstallSnapshotResponse',
-      ...this.state.tracedHandle(member.id, response),
+      node: this.state.id,
+      state: this.state.traced(),
+      from: member.id,
+      message: tracedMessage(response),
       matchIndex: member.matchIndex,
     });
     // Only progress asks for the next piece at once: else each repeated answer would repeat all pieces to come.
@@ -203,7 +218,12 @@ export class Leadership {
     if (member === undefined || this.isTransferring()) return false;
     this.transferee = to;
     this.transferEndsMs = nowMs + options.electionTimeoutMs;
-    options.trace?.emit({ name: 'TransferLeadership', ...this.state.traced(), to });
+    options.trace?.emit({
+      name: 'TransferLeadership',
+      node: this.state.id,
+      state: this.state.traced(),
+      to,
+    });
     if (member.matchIndex === log.lastIndex) this.sendTimeoutNow(to);
     return true;
   }
@@ -211,7 +231,12 @@ export class Leadership {
   /** @spec MetadataRaft!RequestReadIndex */
   readIndex(id: number): void {
     const { log, term, options } = this.state;
-    options.trace?.emit({ name: 'RequestReadIndex', ...this.state.traced(), id });
+    options.trace?.emit({
+      name: 'RequestReadIndex',
+      node: this.state.id,
+      state: this.state.traced(),
+      id,
+    });
     // Until an entry of this term is committed the commit index may lag behind an earlier leader's (thesis 6.4).
     if (log.term(log.commitIndex) === term) this.addRead(id);
     else this.earlyReads.push(id);
@@ -228,7 +253,8 @@ export class Leadership {
     for (const { id, index } of done) {
       this.state.options.trace?.emit({
         name: 'ConfirmReadIndex',
-        ...this.state.traced(),
+        node: this.state.id,
+        state: this.state.traced(),
         id,
         index,
       });
@@ -329,7 +355,14 @@ export class Leadership {
       Math.min(request.commitIndex, last),
     ) as LogIndex;
     this.state.send(member.id, request);
-    options.trace?.emit({ name: 'AppendEntries', ...this.state.tracedSend(member.id, request) });
+    options.trace?.emit({
+      name: 'AppendEntries',
+      node: this.state.id,
+      state: this.state.traced(),
+      to: member.id,
+      message: tracedMessage(request),
+      afterPersist: false,
+    });
   }
 
   private sendSnapshot(member: Progress): void {
@@ -359,14 +392,28 @@ export class Leadership {
     };
     member.chunkSentMs = nowMs;
     this.state.send(member.id, request);
-    options.trace?.emit({ name: 'InstallSnapshot', ...this.state.tracedSend(member.id, request) });
+    options.trace?.emit({
+      name: 'InstallSnapshot',
+      node: this.state.id,
+      state: this.state.traced(),
+      to: member.id,
+      message: tracedMessage(request),
+      afterPersist: false,
+    });
   }
 
   /** @spec MetadataRaft!TimeoutNow */
   private sendTimeoutNow(to: NodeId): void {
     const message: TimeoutNow = { kind: 'TimeoutNow', term: this.state.term };
     this.state.send(to, message);
-    this.state.options.trace?.emit({ name: 'TimeoutNow', ...this.state.tracedSend(to, message) });
+    this.state.options.trace?.emit({
+      name: 'TimeoutNow',
+      node: this.state.id,
+      state: this.state.traced(),
+      to,
+      message: tracedMessage(message),
+      afterPersist: false,
+    });
   }
 
   private endTransfer(): void {

@@ -79,7 +79,8 @@ export class Raft {
     this.resetElectionTimeout();
     options.trace?.emit({
       name: 'Recover',
-      ...this.state.traced(),
+      node: this.state.id,
+      state: this.state.traced(),
       members: tracedMembers(this.membership),
     });
   }
@@ -168,7 +169,8 @@ export class Raft {
     const position = this.appendOwn('command', data);
     this.options.trace?.emit({
       name: 'ClientRequest',
-      ...this.state.traced(),
+      node: this.state.id,
+      state: this.state.traced(),
       index: position.index,
     });
     return position;
@@ -191,7 +193,8 @@ export class Raft {
     const position = this.appendOwn('membership', encodeMembership(next));
     this.options.trace?.emit({
       name: 'ProposeMembership',
-      ...this.state.traced(),
+      node: this.state.id,
+      state: this.state.traced(),
       index: position.index,
       change,
       members: tracedMembers(next),
@@ -234,7 +237,7 @@ export class Raft {
     const { log } = this.state;
     if (snapshot.index <= log.snapshotIndex) return;
     log.compact(snapshot);
-    this.options.trace?.emit({ name: 'Compact', ...this.state.traced() });
+    this.options.trace?.emit({ name: 'Compact', node: this.state.id, state: this.state.traced() });
   }
 
   /**
@@ -270,7 +273,7 @@ export class Raft {
     };
     if (state.messages.length > 0) state.messages = [];
     if (state.messagesAfterPersist.length > 0) state.messagesAfterPersist = [];
-    this.options.trace?.emit({ name: 'Persist', ...state.traced(), number });
+    this.options.trace?.emit({ name: 'Persist', node: state.id, state: state.traced(), number });
     return ready;
   }
 
@@ -286,7 +289,12 @@ export class Raft {
     const durableIndex = log.durableIndex;
     this.persistedNumber = number;
     log.persisted(number);
-    this.options.trace?.emit({ name: 'PersistCompleted', ...this.state.traced(), number });
+    this.options.trace?.emit({
+      name: 'PersistCompleted',
+      node: this.state.id,
+      state: this.state.traced(),
+      number,
+    });
     if (this.leadership !== undefined && log.durableIndex > durableIndex) {
       this.leadership.advanceCommitIndex();
       this.committed();
@@ -369,7 +377,10 @@ export class Raft {
   private ignoreMessage(from: NodeId, message: RaftMessage, reason: string): void {
     this.options.trace?.emit({
       name: 'IgnoreMessage',
-      ...this.state.tracedHandle(from, message),
+      node: this.state.id,
+      state: this.state.traced(),
+      from,
+      message: tracedMessage(message),
       reason,
     });
   }
@@ -379,7 +390,7 @@ export class Raft {
     const { state } = this;
     this.setHardState(message.term, 0);
     this.becomeFollower(0);
-    this.options.trace?.emit({ name: 'UpdateTerm', ...state.traced(), from });
+    this.options.trace?.emit({ name: 'UpdateTerm', node: state.id, state: state.traced(), from });
   }
 
   // Elections
@@ -391,7 +402,7 @@ export class Raft {
   private startPreVote(): void {
     const { state } = this;
     this.enterElection('precandidate');
-    this.options.trace?.emit({ name: 'StartPreVote', ...state.traced() });
+    this.options.trace?.emit({ name: 'StartPreVote', node: state.id, state: state.traced() });
     this.requestPreVote();
     this.preVoteReceived(this.options.id);
   }
@@ -403,7 +414,14 @@ export class Raft {
     for (const { id, learner } of this.membership) {
       if (learner || id === options.id) continue;
       state.send(id, request);
-      options.trace?.emit({ name: 'RequestPreVote', ...state.tracedSend(id, request) });
+      options.trace?.emit({
+        name: 'RequestPreVote',
+        node: state.id,
+        state: state.traced(),
+        to: id,
+        message: tracedMessage(request),
+        afterPersist: false,
+      });
     }
   }
 
@@ -415,7 +433,7 @@ export class Raft {
     const { state } = this;
     this.setHardState((state.term + 1) as Term, this.options.id);
     this.enterElection('candidate');
-    this.options.trace?.emit({ name: 'Timeout', ...state.traced() });
+    this.options.trace?.emit({ name: 'Timeout', node: state.id, state: state.traced() });
     this.requestVote(transfer);
   }
 
@@ -428,7 +446,10 @@ export class Raft {
       state.sendAfterPersist(id, request);
       options.trace?.emit({
         name: 'RequestVote',
-        ...state.tracedSend(id, request),
+        node: state.id,
+        state: state.traced(),
+        to: id,
+        message: tracedMessage(request),
         afterPersist: true,
       });
     }
@@ -453,7 +474,10 @@ export class Raft {
     state.sendAfterPersist(from, reply);
     options.trace?.emit({
       name: 'HandlePreVoteRequest',
-      ...state.tracedHandle(from, request),
+      node: state.id,
+      state: state.traced(),
+      from,
+      message: tracedMessage(request),
       reply: tracedMessage(reply),
     });
   }
@@ -462,7 +486,10 @@ export class Raft {
   private handlePreVoteResponse(from: NodeId, response: RequestVoteResponse): void {
     this.options.trace?.emit({
       name: 'HandlePreVoteResponse',
-      ...this.state.tracedHandle(from, response),
+      node: this.state.id,
+      state: this.state.traced(),
+      from,
+      message: tracedMessage(response),
     });
     if (response.granted) this.preVoteReceived(from);
   }
@@ -490,7 +517,10 @@ export class Raft {
     state.sendAfterPersist(from, reply);
     options.trace?.emit({
       name: 'HandleRequestVoteRequest',
-      ...state.tracedHandle(from, request),
+      node: state.id,
+      state: state.traced(),
+      from,
+      message: tracedMessage(request),
       reply: tracedMessage(reply),
     });
   }
@@ -499,7 +529,10 @@ export class Raft {
   private handleRequestVoteResponse(from: NodeId, response: RequestVoteResponse): void {
     this.options.trace?.emit({
       name: 'HandleRequestVoteResponse',
-      ...this.state.tracedHandle(from, response),
+      node: this.state.id,
+      state: this.state.traced(),
+      from,
+      message: tracedMessage(response),
     });
     if (response.granted) this.voteReceived(from);
   }
@@ -540,7 +573,7 @@ export class Raft {
     this.leadership = new Leadership(state);
     // Entries of earlier terms are committed only by one of this term that follows them (thesis 3.6.2).
     this.appendOwn('noop', NO_BYTES);
-    this.options.trace?.emit({ name: 'BecomeLeader', ...state.traced() });
+    this.options.trace?.emit({ name: 'BecomeLeader', node: state.id, state: state.traced() });
   }
 
   /** @spec MetadataRaft!HandleTimeoutNow */
@@ -550,7 +583,13 @@ export class Raft {
       this.ignoreMessage(from, message, 'cannot stand for election');
       return;
     }
-    options.trace?.emit({ name: 'HandleTimeoutNow', ...state.tracedHandle(from, message) });
+    options.trace?.emit({
+      name: 'HandleTimeoutNow',
+      node: state.id,
+      state: state.traced(),
+      from,
+      message: tracedMessage(message),
+    });
     this.timeout(true);
   }
 
@@ -573,7 +612,11 @@ export class Raft {
   /** @spec MetadataRaft!CheckQuorum */
   private checkQuorum(): void {
     this.becomeFollower(0);
-    this.options.trace?.emit({ name: 'CheckQuorum', ...this.state.traced() });
+    this.options.trace?.emit({
+      name: 'CheckQuorum',
+      node: this.state.id,
+      state: this.state.traced(),
+    });
   }
 
   /** What an election timeout means to a node that does not stand for election. */
@@ -611,7 +654,10 @@ export class Raft {
     state.sendAfterPersist(from, reply);
     options.trace?.emit({
       name: 'HandleAppendEntriesRequest',
-      ...state.tracedHandle(from, request),
+      node: state.id,
+      state: state.traced(),
+      from,
+      message: tracedMessage(request),
       reply: tracedMessage(reply),
     });
   }
@@ -625,7 +671,10 @@ export class Raft {
     state.sendAfterPersist(from, reply);
     options.trace?.emit({
       name: 'HandleInstallSnapshotRequest',
-      ...state.tracedHandle(from, request),
+      node: state.id,
+      state: state.traced(),
+      from,
+      message: tracedMessage(request),
       reply: tracedMessage(reply),
     });
   }
@@ -667,7 +716,11 @@ export class Raft {
     if (this.isVoter || log.membershipIndex > log.commitIndex) return;
     this.leadership?.flush();
     this.becomeFollower(0);
-    this.options.trace?.emit({ name: 'LeaveLeadership', ...this.state.traced() });
+    this.options.trace?.emit({
+      name: 'LeaveLeadership',
+      node: this.state.id,
+      state: this.state.traced(),
+    });
   }
 
   // What goes for all roles

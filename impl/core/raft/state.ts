@@ -4,7 +4,7 @@ import type { Restored } from './entry.ts';
 import { RaftLog } from './log.ts';
 import type { Outgoing, RaftMessage } from './messages.ts';
 import type { RaftOptions } from './options.ts';
-import { type Role, type TracedMessage, type TracedState, tracedMessage } from './trace.ts';
+import type { Role, TracedState } from './trace.ts';
 
 export class RaftState {
   readonly options: RaftOptions;
@@ -25,6 +25,10 @@ export class RaftState {
     this.nowMs = nowMs;
   }
 
+  get id(): NodeId {
+    return this.options.id;
+  }
+
   /** The message may leave at once: it promises nothing that rests on this node's disk. */
   send(to: NodeId, message: RaftMessage): void {
     this.messages.push({ to, message });
@@ -35,40 +39,22 @@ export class RaftState {
     this.messagesAfterPersist.push({ to, message });
   }
 
-  /** The part that all trace events have. */
-  traced(): { node: NodeId; state: TracedState } {
+  /** What all trace events tell of the node. */
+  traced(): TracedState {
     const { term, vote, role, leader, log } = this;
     const { snapshotIndex, snapshotTerm, lastIndex, lastTerm, commitIndex, durableIndex } = log;
     return {
-      node: this.options.id,
-      state: {
-        term,
-        vote,
-        role,
-        leader,
-        snapshotIndex,
-        snapshotTerm,
-        lastIndex,
-        lastTerm,
-        commitIndex,
-        durableIndex,
-      },
+      term,
+      vote,
+      role,
+      leader,
+      snapshotIndex,
+      snapshotTerm,
+      lastIndex,
+      lastTerm,
+      commitIndex,
+      durableIndex,
     };
-  }
-
-  /** The part of the events that send at once. */
-  tracedSend(
-    to: NodeId,
-    message: RaftMessage,
-  ): { node: NodeId; state: TracedState; to: NodeId; message: TracedMessage; afterPersist: false } {
-    return { ...this.traced(), to, message: tracedMessage(message), afterPersist: false };
-  }
-
-  tracedHandle(
-    from: NodeId,
-    message: RaftMessage,
-  ): { node: NodeId; state: TracedState; from: NodeId; message: TracedMessage } {
-    return { ...this.traced(), from, message: tracedMessage(message) };
   }
 }
 

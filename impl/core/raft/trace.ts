@@ -144,8 +144,11 @@ export type HostedRaftEvent = RaftEvent & {
 
 export function tracedMessage(message: RaftMessage): TracedMessage {
   switch (message.kind) {
-    case 'AppendEntriesRequest':
-      return { ...message, entries: message.entries.map(tracedEntry) };
+    case 'AppendEntriesRequest': {
+      const { kind, term, prevIndex, prevTerm, commitIndex, round } = message;
+      const entries = message.entries.map(tracedEntry);
+      return { kind, term, prevIndex, prevTerm, entries, commitIndex, round };
+    }
     case 'InstallSnapshotRequest': {
       const { membership, chunk } = message;
       return { ...message, membership: tracedMembers(membership), chunk: chunk.length };
