@@ -14,6 +14,7 @@ import type { DataEvent } from '../impl/core/trace.ts';
 import type { Envelope, Message } from '../impl/node/messages.ts';
 import type { Node } from '../impl/node/node.ts';
 import { Checker } from '../properties/checker.ts';
+import { leadershipProgress } from '../properties/liveness.ts';
 import { RaftChecker } from '../properties/raft-invariants.ts';
 import { Violation } from '../properties/violation.ts';
 import { Cluster, type ClusterOptions, type Machine, raftAddress } from './cluster.ts';
@@ -155,6 +156,16 @@ export class RaftStage extends Stage<RaftStep> {
     }
   }
 
+  /** Whoever has survived has one leader again, whom all follow. */
+  override letGo(): void {
+    super.letGo();
+    const unmet = leadershipProgress(this.cluster.machines.map(({ node }) => node!));
+    if (unmet === undefined) return;
+    this.judge(() => {
+      throw new Violation(unmet.property, unmet.reason);
+    });
+  }
+
   protected release(): void {
     this.isByHand = false;
     for (const machine of this.cluster.machines) {
@@ -166,8 +177,7 @@ export class RaftStage extends Stage<RaftStep> {
 
   /** Its election timer fires, as often as it takes. */
   private timeout(machine: Machine, step: RaftStep): void {
-    const from = this.left.length;
-    let granted = from;
+    let granted = this.left.length;
     this.timeGoesOn(machine, 'it does not stand for election', () => {
       for (; granted < this.left.length; granted++) this.grantPreVote(this.left[granted]!);
       return this.takes(step, 0);
