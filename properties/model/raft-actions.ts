@@ -579,15 +579,23 @@ function AdvanceCommitIndex(
 
 function Compact(_: RaftModel, node: RaftNode, { state }: Named<'Compact'>): Refusal {
   const index = state.snapshotIndex;
+  if (!mayCompact(node, index)) return 'what is decided is compacted';
+  compact(node, index);
+  return isDurable(node, state);
+}
+
+function mayCompact(node: RaftNode, index: number): boolean {
+  return index > node.snapshot && index <= node.commit;
+}
+
+function compact(node: RaftNode, index: number): void {
   const { disk } = node;
-  if (index <= node.snapshot || index > node.commit) return 'what is decided is compacted';
   node.snapshot = index;
   disk.snapshot = index;
   if (disk.agrees < index) {
     disk.entries = node.log.entries.slice(0, index);
     disk.agrees = index;
   }
-  return isDurable(node, state);
 }
 
 function InstallSnapshot(
@@ -703,6 +711,8 @@ function Recover(model: RaftModel, node: RaftNode, event: Named<'Recover'>): Ref
   if (node.disk.term === 0 && node.batches.length === 0 && state.snapshotIndex === 1) {
     found(model, node, members);
   }
+  // A snapshot that was under way may be there before anybody could tell of it: Compact, and then the crash.
+  if (mayCompact(node, state.snapshotIndex)) compact(node, state.snapshotIndex);
   // Of the batches that were under way as many are on the disk as it shows.
   while (!isOnDisk(model, node, state)) {
     if (node.batches.length === 0) return 'the disk keeps what was durable';
