@@ -161,29 +161,23 @@ void Disk::submit(Request request) {
 
 // The thread may wake up meanwhile, and waits for the mutex then.
 bool Disk::carryOut(const Request& request) {
-  bool wake = false;
   {
     const std::lock_guard lock(mutex_);
     if (!resting_ || !inbox_.empty() || ending_ != Ending::no) return false;
-    const bool isOpen = request.file >= 1 && request.file <= files_.size() && files_[request.file - 1] != nullptr;
-    if (!isOpen) return false;
-    OpenFile& file = *files_[request.file - 1];
-    if (!isBrief(file, request)) return false;
-    const std::unique_ptr<Flight> flight = prepare(file, request);
+    OpenFile* file = openFileOf(request);
+    if (file == nullptr || !isBrief(*file, request)) return false;
+    const std::unique_ptr<Flight> flight = prepare(*file, request);
     runToEnd(*flight, way_->hiccups);
     settle(*flight);
     if (flight->failure != 0) return false;
     raise(counters_.inPlace);
     raise(counters_.completions);
-    if (request.op != Op::sync || !file.direct || !file.ground.isDue()) return true;
-    Request lay;
-    lay.op = Op::layGround;
-    lay.file = request.file;
-    inbox_.push_back(std::move(lay));
-    wake = std::exchange(asleep_, false);
+    if (request.op != Op::sync || !file->direct || !file->ground.isDue()) return true;
   }
-  arrived_.store(true, std::memory_order_release);
-  if (wake) way_->wake();
+  Request lay;
+  lay.op = Op::layGround;
+  lay.file = request.file;
+  submit(std::move(lay));
   return true;
 }
 
@@ -307,7 +301,7 @@ void Disk::begin(Request request) {
     case Op::unlink: return conclude(request, directory_.unlink(request.name));
     case Op::syncDirectory: return conclude(request, directory_.sync());
     case Op::layGround:
-      if (files_[request.file - 1] != nullptr) layGround(*files_[request.file - 1]);
+      if (OpenFile* file = openFileOf(request)) layGround(*file);
       return;
     case Op::seekData:
     case Op::allocate:
@@ -344,11 +338,14 @@ void Disk::forget(const OpenFile& file) {
 }
 
 void Disk::beginOnFile(Request request) {
-  const bool isOpen = request.file >= 1 && request.file <= files_.size() && files_[request.file - 1] != nullptr;
-  if (!isOpen) return fail(request, "file " + std::to_string(request.file), EBADF);
-  OpenFile& file = *files_[request.file - 1];
-  file.waiting.push_back(std::move(request));
-  beginWaiting(file);
+  OpenFile* file = openFileOf(request);
+  if (file == nullptr) return fail(request, "file " + std::to_string(request.file), EBADF);
+  file->waiting.push_back(std::move(request));
+  beginWaiting(*file);
+}
+
+Disk::OpenFile* Disk::openFileOf(const Request& request) const {
+  return request.file >= 1 && request.file <= files_.size() ? files_[request.file - 1].get() : nullptr;
 }
 
 // Requests on one file begin in the order in which they came.

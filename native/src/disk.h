@@ -132,6 +132,7 @@ class Disk {
   void openFile(const Request& request);
   void forget(const OpenFile& file);
   void beginOnFile(Request request);
+  OpenFile* openFileOf(const Request& request) const;  // null if none is open
   void beginWaiting(OpenFile& file);
   bool mayBegin(const OpenFile& file, const Request& request) const;
   bool goesDirect(const OpenFile& file, const Request& request) const;

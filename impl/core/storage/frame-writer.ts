@@ -105,7 +105,7 @@ export class FrameWriter {
   /** The open frame, with room for so many bytes more; a full one is closed, inside a transaction if need be. */
   reserve(bytes: number): Frame {
     const { frame } = this;
-    if (frame !== undefined && frame.at + bytes <= frame.limit) return frame;
+    if (frame?.hasRoomFor(bytes)) return frame;
     if (frame !== undefined) this.closeFrame(frame);
     const size = this.frameSize(bytes);
     const opened = this.arena.open(this.nextLsn, size, this.alignmentBytes, this.staged > 0);
@@ -116,7 +116,7 @@ export class FrameWriter {
   /** Whether so many bytes more had better go into the open frame. */
   hasFrameFor(bytes: number): boolean {
     const { frame } = this;
-    if (frame === undefined || frame.at + bytes > frame.limit) return false;
+    if (!frame?.hasRoomFor(bytes)) return false;
     return frame.at + bytes <= frame.from + this.options.batchBytes || !this.canWrite;
   }
 
@@ -129,7 +129,7 @@ export class FrameWriter {
     this.askAgain();
     if (this.isStalled) return 'full';
     if (place !== 'yes') return place;
-    if (frame !== undefined && frame.at + bytes <= frame.limit) return 'yes';
+    if (frame?.hasRoomFor(bytes)) return 'yes';
     const size = this.frameSize(bytes);
     // A record larger than the whole ring gets memory of its own, but only once nothing else waits.
     if (this.arena.hasRoom(size + this.alignmentBytes)) return 'yes';

@@ -51,6 +51,10 @@ export class Frame {
     return this.state === 'open' ? this.lsn + this.at - this.from : this.lsn + this.length;
   }
 
+  hasRoomFor(bytes: number): boolean {
+    return this.at + bytes <= this.limit;
+  }
+
   get isEmpty(): boolean {
     return this.at === this.from + FRAME_HEADER_BYTES;
   }
