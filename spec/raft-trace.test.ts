@@ -82,3 +82,24 @@ test('what one disk sent, the other one did not', () => {
   expect(messageOf(FIRST, FIRST)).toMatchObject({ m: 1 });
   expect(messageOf(FIRST, SECOND)).toMatchObject({ m: 0 });
 });
+
+test('a compaction that a crash kept from being told is told before what recovers from it', () => {
+  const lives = [
+    recover(1, 11, 1),
+    event('AdvanceCommitIndex', 1, 11, { state: { lastIndex: 6, commitIndex: 5 } }),
+    recover(1, 11, 4),
+  ];
+  const { lines, origins } = projectRaft(lives);
+  expect(lines.map(({ e }) => e)).toEqual(['Recover', 'AdvanceCommitIndex', 'Compact', 'Recover']);
+  expect(lines[2]!.s).toEqual([1, 0, 'follower', 4, 6, 1, 5, 1]);
+  expect(origins).toEqual([0, 1, -1, 2]);
+});
+
+test("a snapshot of what was not decided is nobody's to tell", () => {
+  const lives = [
+    recover(1, 11, 1),
+    event('AdvanceCommitIndex', 1, 11, { state: { lastIndex: 6, commitIndex: 5 } }),
+    recover(1, 11, 6),
+  ];
+  expect(projectRaft(lives).lines).toHaveLength(lives.length);
+});

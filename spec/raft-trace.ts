@@ -15,7 +15,7 @@ import type { Line, Value } from './trace-line.ts';
 export interface RaftTrace {
   readonly sizes: { readonly nodes: number; readonly founders: number };
   readonly lines: readonly Line[];
-  /** Of each line, which of the events it tells of. */
+  /** Of each line, which of the events it tells of; -1 for what nobody told. */
   readonly origins: readonly number[];
 }
 
@@ -72,15 +72,46 @@ class Projection {
   private count = 0;
   /** To which disk each gave its vote in a term. */
   private readonly voted = new Map<string, { readonly id: number; readonly disk: number }>();
+  /** The last event of each disk. */
+  private readonly last = new Map<string, HostedRaftEvent>();
 
   constructor(numbers: Numbers) {
     this.numbers = numbers;
   }
 
   project(events: readonly HostedRaftEvent[]): RaftTrace {
-    const lines = events.map((event, i) => this.line(event, () => next(events, i)));
+    const lines: Line[] = [];
+    const origins: number[] = [];
+    for (const [i, event] of events.entries()) {
+      const untold = this.untold(event);
+      if (untold !== undefined) {
+        lines.push(untold);
+        origins.push(-1);
+      }
+      lines.push(this.line(event, () => next(events, i)));
+      origins.push(i);
+    }
     const sizes = { nodes: this.numbers.of.size, founders: this.numbers.founders };
-    return { sizes, lines, origins: events.map((_, i) => i) };
+    return { sizes, lines, origins };
+  }
+
+  /** A snapshot of what is decided may reach the disk just before a crash, and then nobody tells of Compact. */
+  private untold(event: HostedRaftEvent): Line | undefined {
+    const { node, incarnation, state } = event;
+    const disk = diskOf(node, incarnation);
+    const before = this.last.get(disk);
+    this.last.set(disk, event);
+    if (event.name !== 'Recover' || before === undefined) return undefined;
+    const { snapshotIndex } = state;
+    const { snapshotIndex: told, commitIndex } = before.state;
+    if (snapshotIndex <= told || snapshotIndex > commitIndex) return undefined;
+    const compacted: HostedRaftEvent = {
+      name: 'Compact',
+      node,
+      incarnation,
+      state: { ...before.state, snapshotIndex, snapshotTerm: state.snapshotTerm },
+    };
+    return this.line(compacted, () => undefined);
   }
 
   private line(event: HostedRaftEvent, following: () => HostedRaftEvent | undefined): Line {
