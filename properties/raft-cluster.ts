@@ -66,14 +66,17 @@ export class RaftCluster {
   /** On their way, oldest first. */
   packets: Packet[] = [];
   private readonly hosts = new Map<number, Host>();
-  private readonly options: Omit<RaftOptions, 'id'>;
+  private readonly options: Omit<RaftOptions, 'id' | 'incarnation'>;
   private readonly founders: Membership;
   private isCut: (from: number, to: number) => boolean = () => false;
 
   /** `options` override defaults under which every election timeout is the longest possible. */
   constructor(
     founders: readonly number[],
-    { trace, ...options }: Partial<Omit<RaftOptions, 'trace'>> & { trace?: Trace } = {},
+    {
+      trace,
+      ...options
+    }: Partial<Omit<RaftOptions, 'trace' | 'incarnation'>> & { trace?: Trace } = {},
   ) {
     this.options = {
       random: { below: (bound) => bound - 1 },
@@ -251,7 +254,11 @@ export class RaftCluster {
     host.applied = snapshot === undefined ? [] : parse(snapshot.data);
     host.appliedIndex = snapshot === undefined ? (0 as LogIndex) : snapshot.index;
     host.reads = new Map();
-    host.raft = new Raft({ ...this.options, id: host.id }, host.disk, host.nowMs);
+    host.raft = new Raft(
+      { ...this.options, id: host.id, incarnation: member(host.id).incarnation },
+      host.disk,
+      host.nowMs,
+    );
     this.checker.restarted(host.id, host.raft);
     this.settle(host);
   }

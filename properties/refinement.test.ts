@@ -4,6 +4,7 @@ import type { TraceEvent } from '../impl/core/trace.ts';
 import { play, runOfSeed } from '../sim/seed.ts';
 import { eventsOf } from '../sim/trace.ts';
 import { tamper } from '../spec/tampering.ts';
+import { RaftCluster } from './raft-cluster.ts';
 import { Refinement } from './refinement.ts';
 import { Violation } from './violation.ts';
 
@@ -64,4 +65,26 @@ describe('refinement', () => {
       expect(accepted.length, accepted.join('\n')).toBeLessThanOrEqual(tried / 100);
     },
   );
+});
+
+test('a compaction that a crash kept from being told was one nevertheless, if what it dropped was decided', () => {
+  const events: TraceEvent[] = [];
+  const trace = { emit: (event: TraceEvent): unknown => events.push(event) };
+  const cluster = new RaftCluster([1, 2, 3], { trace });
+  cluster.elect(1);
+  cluster.propose(1, 'a');
+  cluster.deliver();
+  cluster.compact(1);
+  cluster.crash(1);
+  cluster.restart(1);
+  const untold = events.filter(({ name }) => name !== 'Compact');
+  expect(untold).toHaveLength(events.length - 1);
+  expect(isAllowed(untold)).toBe(true);
+
+  const undecided = untold.map((event) => {
+    if (event.name !== 'Recover' || event.state.snapshotIndex === 1) return event;
+    const state = { ...event.state, snapshotIndex: event.state.lastIndex + 1 };
+    return { ...event, state } as TraceEvent;
+  });
+  expect(isAllowed(undecided)).toBe(false);
 });

@@ -36,11 +36,11 @@ export class Joining {
    * True while it is time to ask: in no cluster, or not heard by the one that this node believes to be in. Its
    * admission may have stood in a log that lost, and then nobody else knows of it.
    */
-  due(self: NodeId): boolean {
+  due(): boolean {
     const nowMs = this.ports.nowMs();
     if (this.config.join.length === 0 || nowMs < this.askAtMs) return false;
     const raft = this.ports.raft()!;
-    if (!raft.membership.some(({ id }) => id === self)) return true;
+    if (raft.self === undefined) return true;
     return nowMs - raft.leaderContactMs > FORGOTTEN_MS;
   }
 

@@ -404,6 +404,7 @@ export class Node {
     this.raftNode = new Raft(
       {
         id: this.id,
+        incarnation: this.identity!.incarnation,
         random: ports.random,
         electionTimeoutMs: config.electionTimeoutMs,
         heartbeatMs: config.heartbeatMs,
@@ -591,7 +592,7 @@ export class Node {
       if (!full && !this.peers.silentTo(member.id, nowMs - CHORES_MS)) continue;
       this.mail.send(member.id, member.incarnation, { kind: 'Ping', full });
     }
-    if (this.joining.due(this.id)) this.joining.ask();
+    if (this.joining.due()) this.joining.ask();
     this.register();
     this.controller!.retrySilentReads();
     // A full disk is asked again by commits, and by this where nothing is committed.
@@ -612,7 +613,7 @@ export class Node {
   private register(): void {
     const raft = this.raftNode!;
     if (this.registering || this.stopByMs < Infinity || raft.leader === 0) return;
-    if (!raft.membership.some(({ id }) => id === this.id)) return;
+    if (raft.self === undefined) return;
     const { boot, config } = this;
     const { incarnation } = this.identity!;
     const known = this.cluster.node(this.id);

@@ -57,13 +57,14 @@ export class Leadership {
 
   /** The membership in the log is another one now. */
   membershipChanged(): void {
-    const { log, nowMs, options } = this.state;
+    const { log, nowMs } = this.state;
     const before = this.members;
     this.members = [];
     this.voters = [];
     this.selfVotes = false;
-    for (const { id, learner } of log.membership) {
-      if (id === options.id) {
+    for (const each of log.membership) {
+      const { id, learner } = each;
+      if (this.state.isSelf(each)) {
         this.selfVotes = !learner;
         continue;
       }

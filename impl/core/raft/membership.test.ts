@@ -8,13 +8,14 @@ import {
 } from '../../../properties/raft-cluster.ts';
 import { MalformedError } from '../codec.ts';
 import { type Incarnation, nodeId } from '../ids.ts';
+import { founding } from './entry.ts';
 import {
   changeMembership,
   decodeMembership,
   encodeMembership,
   type MembershipChange,
 } from './membership.ts';
-import type { Raft } from './raft.ts';
+import { Raft } from './raft.ts';
 
 const addLearner = (id: number): MembershipChange => {
   const { incarnation, address } = member(id);
@@ -209,6 +210,29 @@ test('the membership survives compaction, and reaches a new member in a snapshot
   beat(cluster, 1, 6);
   expect(cluster.raft(4).membership.map(({ id }) => id)).toEqual([1, 2, 4]);
   expect(cluster.applied(4)).toEqual(['a']);
+});
+
+test('a disk that took the place of another has neither its vote nor its place', () => {
+  const founders = [1, 2, 3].map((id) => member(id));
+  const afterSilence = (incarnation: number): Raft => {
+    const options = {
+      id: nodeId(3),
+      incarnation: incarnation as Incarnation,
+      random: { below: () => 0 },
+      electionTimeoutMs: ELECTION_MS,
+      heartbeatMs: HEARTBEAT_MS,
+      maxEntryBytesPerMessage: 1024,
+      maxInflightMessages: 4,
+      snapshotChunkBytes: 8,
+    };
+    const raft = new Raft(options, founding(founders, new Uint8Array(0)), 0);
+    raft.tick(ELECTION_MS);
+    return raft;
+  };
+  expect(afterSilence(3).role).toBe('precandidate');
+  expect(afterSilence(3).self).toEqual(member(3));
+  expect(afterSilence(33).role).toBe('learner');
+  expect(afterSilence(33).self).toBeUndefined();
 });
 
 test('changes that make no sense are refused by name', () => {

@@ -13,6 +13,7 @@ import { Leadership } from './leadership.ts';
 import {
   changeMembership,
   encodeMembership,
+  type Member,
   type Membership,
   type MembershipChange,
   type MembershipRefusal,
@@ -118,6 +119,11 @@ export class Raft {
   /** The latest in the log, committed or not: that is the one in force. */
   get membership(): Membership {
     return this.state.log.membership;
+  }
+
+  /** This node's place in the membership in force; undefined if it has none, though another disk may bear its number. */
+  get self(): Member | undefined {
+    return this.membership.find((member) => this.state.isSelf(member));
   }
 
   /** Undefined if compacted away or yet to come. */
@@ -547,7 +553,8 @@ export class Raft {
 
   /** Counts the vote, and tells whether a majority of the voters, as this node knows them, is for it now. */
   private isElectedBy(from: NodeId): boolean {
-    if (isVoter(this.membership, from)) this.votes.add(from);
+    const counts = from === this.options.id ? this.isVoter : isVoter(this.membership, from);
+    if (counts) this.votes.add(from);
     return this.votes.size >= majority(this.voterCount);
   }
 
@@ -560,7 +567,7 @@ export class Raft {
     const { log } = this.state;
     const { membershipIndex } = log;
     if (membershipIndex <= log.commitIndex) return false;
-    return isVoter(log.membershipAt((membershipIndex - 1) as LogIndex), this.options.id);
+    return this.votesIn(log.membershipAt((membershipIndex - 1) as LogIndex));
   }
 
   /** @spec MetadataRaft!BecomeLeader */
@@ -727,15 +734,19 @@ export class Raft {
 
   /** Acts on the membership that the log ends with, if it is another one now. */
   private followMembership(): void {
-    const { state, membership, options } = this;
+    const { state, membership } = this;
     if (membership === this.membershipInForce) return;
     this.membershipInForce = membership;
     this.voterCount = membership.filter(({ learner }) => !learner).length;
-    this.isVoter = isVoter(membership, options.id);
+    this.isVoter = this.votesIn(membership);
     if (state.role === 'follower' || state.role === 'learner') {
       state.role = this.mayStand() ? 'follower' : 'learner';
     }
     this.leadership?.membershipChanged();
+  }
+
+  private votesIn(membership: Membership): boolean {
+    return membership.some((member) => this.state.isSelf(member) && !member.learner);
   }
 
   private setHardState(term: Term, vote: NodeId | 0): void {
