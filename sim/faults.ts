@@ -131,12 +131,7 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
     later(scene, forMs, machines, (machine) => scene.cluster.resume(machine));
   },
   /** From the others, both ways. */
-  Isolate: (scene, machines, { forMs }) => {
-    cut(scene, forMs, [
-      ...between(machines, rest(scene, machines)),
-      ...between(rest(scene, machines), machines),
-    ]);
-  },
+  Isolate: (scene, machines, { forMs }) => isolate(scene, machines, forMs),
   /** They hear nothing and are heard. */
   Deafen: (scene, machines, { forMs }) => {
     cut(scene, forMs, between(rest(scene, machines), machines));
@@ -219,12 +214,21 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
       disk.faults.syncError = 0;
     });
   },
-  /** One machine gets an empty disk, if the others can replace what was on it. */
-  ReplaceDisk: (scene, machines, { forMs }) => {
+  /**
+   * One machine gets an empty disk, if the others can replace what was on it; below an amount of 0.5 it is cut off as soon as
+   * it knows something of the log: that is of before its disk was.
+   */
+  ReplaceDisk: (scene, machines, { forMs, amount }) => {
     const machine = machines[0];
     if (machine === undefined || !survivesLossOf(scene, machine)) return;
     scene.replaceDisk(machine);
     later(scene, forMs, [machine], (each) => scene.restart(each));
+    if (amount >= 0.5) return;
+    machine.onDiskUse = () => {
+      const knows = (machine.node?.raft?.lastIndex ?? 0) > 0;
+      if (knows || scene.healed) machine.onDiskUse = undefined;
+      if (knows && !scene.healed) isolate(scene, [machine], 2000 + forMs);
+    };
   },
 };
 
@@ -304,10 +308,9 @@ function survivesLossOf({ cluster, checker }: Scene, machine: Machine): boolean 
   const others = cluster.machines.filter((each) => each !== machine);
   const committed = checker.record.metadata.index;
   if (others.length < 2) return false;
-  for (const { node, id } of others) {
+  for (const { node } of others) {
     const raft = node?.raft;
-    if (raft === undefined || raft.commitIndex < committed || raft.role === 'learner') return false;
-    if (!raft.membership.some((member) => member.id === id && !member.learner)) return false;
+    if (raft?.self?.learner !== false || raft.commitIndex < committed) return false;
   }
   return replicasLeft(checker.record, others);
 }
@@ -342,6 +345,11 @@ function later(
   time.after(forMs, () => {
     for (const machine of machines) undo(machine);
   });
+}
+
+function isolate(scene: Scene, machines: readonly Machine[], forMs: number): void {
+  const others = rest(scene, machines);
+  cut(scene, forMs, [...between(machines, others), ...between(others, machines)]);
 }
 
 function cut(
