@@ -11,7 +11,7 @@ import type { Regression } from './regression.ts';
 import { type Played, play, runOfSeed } from './seed.ts';
 import { shrink } from './shrink.ts';
 import type { Run } from './simulator.ts';
-import { tell } from './story.ts';
+import { story } from './story.ts';
 import { Summary } from './summary.ts';
 
 interface Flags {
@@ -29,7 +29,9 @@ interface Flags {
 
 const REGRESSIONS = 'traces/regressions';
 const SHRINK_ATTEMPTS = 2000;
+/** Of a story, when it ends badly; and of the trace, so that there are as many among them that a story tells. */
 const LAST_LINES = 30;
+const KEPT_LINES = 5000;
 
 const flags = new Command('sim')
   .description('Plays simulated clusters of real nodes, from seeds, and checks every step.')
@@ -58,23 +60,20 @@ async function main(): Promise<number> {
 
 function single(run: Run): number {
   console.log(`seed ${run.seed}`);
-  const trace: string[] = [];
-  const last: string[] = [];
+  const lines: string[] = [];
   const played = play(run, (line) => {
-    if (flags.trace !== undefined) trace.push(line);
-    const told = tell(line);
-    if (told === undefined) return;
-    if (flags.verbose) console.log(told);
-    else if (last.push(told) > LAST_LINES) last.shift();
+    lines.push(line);
+    if (flags.verbose) for (const told of story([line])) console.log(told);
+    if (flags.trace === undefined && lines.length === 2 * KEPT_LINES) lines.splice(0, KEPT_LINES);
   });
   if (flags.trace !== undefined)
-    writeFileSync(flags.trace, trace.map((line) => `${line}\n`).join(''));
+    writeFileSync(flags.trace, lines.map((line) => `${line}\n`).join(''));
   const summary = new Summary();
   summary.add(played);
   for (const line of summary.lines(played.wallMs, cpuMs())) console.log(line);
   console.log(`hash         ${played.outcome?.hash}`);
   if (!hasFailed(played)) return 0;
-  for (const line of last) console.log(line);
+  if (!flags.verbose) for (const told of story(lines).slice(-LAST_LINES)) console.log(told);
   return report(played, run);
 }
 

@@ -12,8 +12,12 @@ const DULL = new Set([
   'CommitCommand',
 ]);
 
-/** The line of a story for a line of the trace; undefined for what is left out. */
-export function tell(line: string): string | undefined {
+/** The lines of a story for those of a trace; what explains little is left out. */
+export function story(lines: readonly string[]): string[] {
+  return lines.map(tell).filter((told) => told !== undefined);
+}
+
+function tell(line: string): string | undefined {
   const { atUs, name, node, state, ...rest } = JSON.parse(line) as {
     atUs: number;
     name: string;

@@ -20,7 +20,6 @@
 EXTENDS DistributedLog, TraceReader, TLC
 
 \* TLC looks these up once; it would ask the reader each time.
-Told == Traces
 SegmentsEach == Header.segments
 SegmentsInAll == Header.topics * Header.segments
 
@@ -45,7 +44,7 @@ VARIABLES
   begun,   \* nodes that have started once
   watched  \* what the last step changed, for the invariants
 
-Line == Told[trace][next]
+Line == EventAt(next)
 Nowhere == [segments |-> {}, places |-> {}, topics |-> {}, appends |-> FALSE]
 
 \* Whether the invariants are looked at.
@@ -234,7 +233,7 @@ Changes ==
       topics |-> IF meta'.topics = meta.topics THEN readers \cup {PlaceOf(s)[1] : s \in grants \cup acks} ELSE Topics,
       appends |-> new # {}]
 
-AtEnd == next > Len(Told[trace])
+AtEnd == next > EventsOf(trace)
 TraceWatched == IF AtEnd THEN Segments ELSE watched.segments
 TraceWatchedPlaces == IF AtEnd THEN Topics \X SegmentIds ELSE watched.places
 TraceWatchedTopics == IF AtEnd THEN Topics ELSE watched.topics

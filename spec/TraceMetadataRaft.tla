@@ -16,9 +16,6 @@
 (*   line.x      message, line.y the reply                                                                      *)
 EXTENDS MetadataRaft, TraceReader
 
-\* TLC looks this up once; it would ask the reader each time.
-Told == Traces
-
 TraceNodes == 1..Header.nodes
 TraceFounders == 1..Header.founders
 
@@ -26,7 +23,7 @@ VARIABLES
   trace,   \* which one
   next     \* the number of its next event
 
-Line == Told[trace][next]
+Line == EventAt(next)
 
 \* In the place of the sets of MetadataRaft, and of what it says of whole logs.
 NoSequence == 0
@@ -57,15 +54,15 @@ Same(m, x) ==
 Is(name, expected, actual) == expected = actual
 
 LastOf(sequence) == At(sequence, Length(sequence))
-Sends == Is("what was sent is what was logged", Same(LastOf(messages'), Line.x), TRUE)
-SendsAfterPersist(n) == Is("what was sent is what was logged", Same(LastOf(outbox'[n]), Line.x), TRUE)
-Answers(n) == Is("the answer is what was logged", Same(LastOf(outbox'[n]), Line.y), TRUE)
+Sends(line) == Is("what was sent is what was logged", Same(LastOf(messages'), line.x), TRUE)
+SendsAfterPersist(n, line) == Is("what was sent is what was logged", Same(LastOf(outbox'[n]), line.x), TRUE)
+Answers(n, line) == Is("the answer is what was logged", Same(LastOf(outbox'[n]), line.y), TRUE)
 
-Received == At(messages, Line.m)
-Receives ==
-  /\ Is("the message was sent", Line.m \in 1..Length(messages), TRUE)
-  /\ Is("what was received is what was sent", Same(Received, Line.x), TRUE)
-UpdatesTerm == Line.m \in 1..Length(messages)
+WasSent(line) == line.m \in 1..Length(messages)
+Message(line) == At(messages, line.m)
+Receives(line) ==
+  /\ Is("the message was sent", WasSent(line), TRUE)
+  /\ Is("what was received is what was sent", Same(Message(line), line.x), TRUE)
 
 \* The acting node's state after the event. A node may believe less to be durable than is.
 StateIs(n, s) ==
@@ -81,53 +78,60 @@ MatchIs(n, m, index) == Is("match", match'[n][m], index)
 MembersAre(n, voters, learners) == Is("members", MembersOf(log'[n]), Members(voters, learners))
 
 -----------------------------------------------------------------------------
-Act(n, e, durable) ==
-  \/ e = "StartPreVote" /\ StartPreVote(n)
-  \/ e = "RequestPreVote" /\ RequestPreVote(n) /\ Sends
-  \/ e = "HandlePreVoteRequest" /\ Receives /\ HandlePreVoteRequest(n, Received, Line.y.granted) /\ Answers(n)
-  \/ e = "HandlePreVoteResponse" /\ Receives /\ HandlePreVoteResponse(n, Received)
-  \/ e = "Timeout" /\ Timeout(n)
-  \/ e = "RequestVote" /\ RequestVote(n) /\ SendsAfterPersist(n)
-  \/ e = "HandleRequestVoteRequest" /\ Receives /\ HandleRequestVoteRequest(n, Received, Line.y.granted) /\ Answers(n)
-  \/ e = "HandleRequestVoteResponse" /\ Receives /\ HandleRequestVoteResponse(n, Received)
-  \/ e = "BecomeLeader" /\ BecomeLeader(n)
-  \/ e = "UpdateTerm" /\ UpdatesTerm /\ UpdateTerm(n, Received)
-  \/ e = "IgnoreMessage" /\ Receives /\ IgnoreMessage(n, Received)
-  \/ e = "CheckQuorum" /\ CheckQuorum(n)
-  \/ e = "LeaveLeadership" /\ LeaveLeadership(n)
-  \/ e = "TransferLeadership" /\ TransferLeadership(n, Line.to)
-  \/ e = "AbortTransfer" /\ AbortTransfer(n)
-  \/ e = "TimeoutNow" /\ TimeoutNow(n) /\ Sends
-  \/ e = "HandleTimeoutNow" /\ Receives /\ HandleTimeoutNow(n, Received)
-  \/ e = "ClientRequest" /\ ClientRequest(n)
-  \/ e = "ProposeMembership" /\ ProposeMembership(n, Members(Line.voters, Line.learners))
-  \/ e = "AppendEntries"
-       /\ AppendEntries(n, Line.x.prevIndex, Line.x.prevIndex + Len(Line.x.terms), Line.x.commit, Line.x.round)
-       /\ Sends
-  \/ e = "HandleAppendEntriesRequest" /\ Receives /\ HandleAppendEntriesRequest(n, Received) /\ Answers(n)
-  \/ e = "HandleAppendEntriesResponse" /\ Receives /\ HandleAppendEntriesResponse(n, Received)
-       /\ MatchIs(n, Received.from, Line.match)
-  \/ e = "AdvanceCommitIndex" /\ AdvanceCommitIndex(n, Line.s[7])
-  \/ e = "Compact" /\ Compact(n, Line.s[4]) /\ DurableIs(n, durable)
-  \/ e = "InstallSnapshot" /\ InstallSnapshot(n, Line.x.index, Line.x.last, Line.x.round) /\ Sends
-  \/ e = "HandleInstallSnapshotRequest" /\ Receives
-       /\ \E whole \in BOOLEAN : HandleInstallSnapshotRequest(n, Received, whole) /\ Answers(n)
-  \/ e = "HandleInstallSnapshotResponse" /\ Receives /\ HandleInstallSnapshotResponse(n, Received)
-       /\ MatchIs(n, Received.from, Line.match)
-  \/ e = "RequestReadIndex" /\ RequestReadIndex(n, Line.id)
-  \/ e = "ConfirmReadIndex"
-       /\ \E read \in reads[n] : read.id = Line.id /\ read.index = Line.index /\ ConfirmReadIndex(n, read)
-  \/ e = "Persist" /\ Persist(n)
-  \/ e = "PersistCompleted" /\ PersistCompleted(n, Line.batches) /\ DurableIs(n, durable)
-  \* What the disk kept shows in what the node begins with.
-  \/ e = "Recover"
-       /\ \E kept \in 0..Len(batches[n]) : Recover(n, kept)
-       /\ MembersAre(n, Line.voters, Line.learners)
-       /\ DurableIs(n, durable)
+\* The most frequent first: TLC asks one after the other.
+Act(n, e, line) ==
+  CASE e = "Persist" -> Persist(n)
+    [] e = "PersistCompleted" -> PersistCompleted(n, line.batches) /\ DurableIs(n, line.s[8])
+    [] e = "AppendEntries" ->
+         /\ AppendEntries(n, line.x.prevIndex, line.x.prevIndex + Len(line.x.terms), line.x.commit, line.x.round)
+         /\ Sends(line)
+    [] e = "HandleAppendEntriesRequest" ->
+         Receives(line) /\ HandleAppendEntriesRequest(n, Message(line)) /\ Answers(n, line)
+    [] e = "HandleAppendEntriesResponse" ->
+         /\ Receives(line) /\ HandleAppendEntriesResponse(n, Message(line))
+         /\ MatchIs(n, Message(line).from, line.match)
+    [] e = "AdvanceCommitIndex" -> AdvanceCommitIndex(n, line.s[7])
+    [] e = "ClientRequest" -> ClientRequest(n)
+    [] e = "RequestPreVote" -> RequestPreVote(n) /\ Sends(line)
+    [] e = "StartPreVote" -> StartPreVote(n)
+    [] e = "IgnoreMessage" -> Receives(line) /\ IgnoreMessage(n, Message(line))
+    [] e = "HandlePreVoteRequest" ->
+         Receives(line) /\ HandlePreVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
+    [] e = "HandlePreVoteResponse" -> Receives(line) /\ HandlePreVoteResponse(n, Message(line))
+    [] e = "Timeout" -> Timeout(n)
+    [] e = "RequestVote" -> RequestVote(n) /\ SendsAfterPersist(n, line)
+    [] e = "HandleRequestVoteRequest" ->
+         Receives(line) /\ HandleRequestVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
+    [] e = "HandleRequestVoteResponse" -> Receives(line) /\ HandleRequestVoteResponse(n, Message(line))
+    [] e = "BecomeLeader" -> BecomeLeader(n)
+    [] e = "UpdateTerm" -> WasSent(line) /\ UpdateTerm(n, Message(line))
+    [] e = "CheckQuorum" -> CheckQuorum(n)
+    [] e = "LeaveLeadership" -> LeaveLeadership(n)
+    [] e = "TransferLeadership" -> TransferLeadership(n, line.to)
+    [] e = "AbortTransfer" -> AbortTransfer(n)
+    [] e = "TimeoutNow" -> TimeoutNow(n) /\ Sends(line)
+    [] e = "HandleTimeoutNow" -> Receives(line) /\ HandleTimeoutNow(n, Message(line))
+    [] e = "ProposeMembership" -> ProposeMembership(n, Members(line.voters, line.learners))
+    [] e = "Compact" -> Compact(n, line.s[4]) /\ DurableIs(n, line.s[8])
+    [] e = "InstallSnapshot" -> InstallSnapshot(n, line.x.index, line.x.last, line.x.round) /\ Sends(line)
+    [] e = "HandleInstallSnapshotRequest" ->
+         /\ Receives(line)
+         /\ \E whole \in BOOLEAN : HandleInstallSnapshotRequest(n, Message(line), whole) /\ Answers(n, line)
+    [] e = "HandleInstallSnapshotResponse" ->
+         /\ Receives(line) /\ HandleInstallSnapshotResponse(n, Message(line))
+         /\ MatchIs(n, Message(line).from, line.match)
+    [] e = "RequestReadIndex" -> RequestReadIndex(n, line.id)
+    [] e = "ConfirmReadIndex" ->
+         \E read \in reads[n] : read.id = line.id /\ read.index = line.index /\ ConfirmReadIndex(n, read)
+    \* What the disk kept shows in what the node begins with.
+    [] e = "Recover" ->
+         /\ \E kept \in 0..Len(batches[n]) : Recover(n, kept)
+         /\ MembersAre(n, line.voters, line.learners)
+         /\ DurableIs(n, line.s[8])
 
 \* Arguments are bound here, and not by definitions: under a prime those would be the ones of the next event.
 TraceStep ==
-  \E n \in {Line.n}, e \in {Line.e}, s \in {Line.s} : Act(n, e, s[8]) /\ StateIs(n, s)
+  \E line \in {Line} : \E n \in {line.n}, e \in {line.e} : Act(n, e, line) /\ StateIs(n, line.s)
 
 \* What the acting node has, for Explanation.tla.
 StateOf(n, s) ==
@@ -149,7 +153,7 @@ IsGood ==
 
 TraceNext ==
   CASE trace = 0 -> trace' = Drawn(next) /\ next' = 1 /\ UNCHANGED vars
-    [] trace > 0 /\ next <= Len(Told[trace]) -> IsGood = TRUE /\ TraceStep /\ trace' = trace /\ next' = next + 1
+    [] trace > 0 /\ next <= EventsOf(trace) -> IsGood = TRUE /\ TraceStep /\ trace' = trace /\ next' = next + 1
     [] OTHER -> IsGood = TRUE /\ PrintT(<<"accepted", trace>>) /\ FALSE
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next>>

@@ -1,7 +1,7 @@
 import com.sun.management.OperatingSystemMXBean;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -24,12 +24,14 @@ import util.UniqueString;
 /**
  * Overrides the module of the same name: TLC finds the class by that. A definition without
  * arguments is read once, at its start.
- * The file is named by the system property `traces`. A line is one JSON value: an array becomes a tuple, an object a
- * record, an object with the one key "set" a set; numbers are whole and fit 32 bits.
+ * The system property `traces` names a directory with the files `header` and `traces`. A line is one JSON value: an array
+ * becomes a tuple, an object a record, an object with the one key "set" a set; numbers are whole and fit 32 bits. A trace is
+ * read when it is drawn, so that memory holds one, however many there are.
  */
 public final class TraceReader {
-  private static Value[] lines;
+  private static BufferedReader traces;
   private static int drawn;
+  private static Value[] events;
 
   static {
     // What all this took of the processors, in milliseconds, for whoever counts.
@@ -59,19 +61,23 @@ public final class TraceReader {
   }
 
   public static Value Header() throws IOException {
-    Value[] all = lines();
-    return all[all.length - 1];
+    return parsed(Files.readString(file("header")));
   }
 
-  public static Value Traces() throws IOException {
-    Value[] all = lines();
-    Value[] traces = new Value[all.length - 1];
-    System.arraycopy(all, 0, traces, 0, traces.length);
-    return new TupleValue(traces);
-  }
-
-  public static synchronized Value Drawn(Value anything) {
+  /** A walk begins: nothing of the one before it is asked for again. */
+  public static synchronized Value Drawn(Value anything) throws IOException {
+    if (traces == null) traces = Files.newBufferedReader(file("traces"));
+    events = ((TupleValue) parsed(traces.readLine())).elems;
+    chains.subList(1, chains.size()).clear();
     return IntValue.gen(++drawn);
+  }
+
+  public static Value EventAt(Value place) {
+    return events[((IntValue) place).val - 1];
+  }
+
+  public static Value EventsOf(Value trace) {
+    return IntValue.gen(events.length);
   }
 
   public static Value Evaluated(Value value) {
@@ -242,19 +248,17 @@ public final class TraceReader {
     for (Value value : values) if (!(value instanceof IntValue)) evaluate(value);
   }
 
-  private static synchronized Value[] lines() throws IOException {
-    if (lines == null) {
-      String file = System.getProperty("traces");
-      if (file == null) throw new IOException("-Dtraces= names no file");
-      List<Value> values = new ArrayList<>();
-      for (String line : Files.readAllLines(Path.of(file), StandardCharsets.UTF_8)) {
-        Parser parser = new Parser(line);
-        values.add(parser.value());
-        if (parser.at != line.length()) throw parser.error("end of line");
-      }
-      lines = values.toArray(new Value[0]);
-    }
-    return lines;
+  private static Path file(String name) throws IOException {
+    String directory = System.getProperty("traces");
+    if (directory == null) throw new IOException("-Dtraces= names no directory");
+    return Path.of(directory, name);
+  }
+
+  private static Value parsed(String line) throws IOException {
+    Parser parser = new Parser(line);
+    Value value = parser.value();
+    if (parser.at != line.length()) throw parser.error("end of line");
+    return value;
   }
 
   private static final class Parser {

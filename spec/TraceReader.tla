@@ -1,13 +1,14 @@
 ---------------------------- MODULE TraceReader ----------------------------
 EXTENDS Integers, Sequences
-(* Traces as values. TraceReader.java puts the contents of a file in the place of these two definitions: each   *)
-(* line is one trace, a sequence of events, and the last one the header. trace-tlc.ts writes the file.          *)
+(* Traces as values. TraceReader.java puts the contents of two files in the place of these definitions: of one, *)
+(* each line is a trace, a sequence of events; the other is the header. trace-tlc.ts writes them.               *)
 
 Header == CHOOSE header : TRUE
-Traces == CHOOSE traces : TRUE
 
-\* The next of the traces.
+\* The number of the next of the traces; events are of the one that was drawn last.
 Drawn(anything) == CHOOSE number : TRUE
+EventAt(place) == CHOOSE event : TRUE
+EventsOf(trace) == CHOOSE number : TRUE
 
 \* True. TLC leaves functions unevaluated until somebody looks at them: without this, what a state holds would be a chain of
 \* all that was ever done to it.

@@ -7,6 +7,7 @@
 import { availableParallelism } from 'node:os';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { Fleet } from '../sim/fleet.ts';
 import { MissingTool, requireJava, tlcJar } from './jar.ts';
 import { table } from './table.ts';
 import { type Case, prepare, type SpecName } from './trace-case.ts';
@@ -208,13 +209,19 @@ async function main(): Promise<number> {
   const files = command.args;
   const sources = options.cluster ? [fromCluster(files)] : files.map(fromFile);
   if (files.length === 0) sources.push(...golden());
-  for (let i = 0; i < (options.seeds ?? 0); i++) {
-    sources.push(fromSeed(options.first + i, options.duration));
-  }
   // What is missing is said at once, not after the first hundred runs.
   requireJava();
   tlcJar();
-  return new Check(sources, options).run();
+  const seeds = options.seeds ?? 0;
+  const fleet = new Fleet(Math.min(seeds, availableParallelism()));
+  for (let i = 0; i < seeds; i++) {
+    sources.push(fromSeed(fleet, options.first + i, options.duration));
+  }
+  try {
+    return await new Check(sources, options).run();
+  } finally {
+    await fleet.end();
+  }
 }
 
 main().then(

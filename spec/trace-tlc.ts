@@ -14,6 +14,8 @@ import { join } from 'node:path';
 import { MissingTool, requireJava, SPEC, tlcJar, WORK } from './jar.ts';
 import type { Line, Sizes } from './trace-line.ts';
 
+const EVENTS_FOR_COMPILER = 400_000;
+
 /** Traces for one run of TLC, on the disk. */
 export class TraceFile {
   readonly directory: string;
@@ -28,10 +30,6 @@ export class TraceFile {
     this.directory = mkdtempSync(join(WORK, 'traces-'));
   }
 
-  get path(): string {
-    return join(this.directory, 'traces');
-  }
-
   add(sizes: Sizes, lines: readonly Line[]): void {
     for (const [name, size] of Object.entries(sizes)) {
       this.sizes[name] = Math.max(this.sizes[name] ?? 0, size);
@@ -39,12 +37,13 @@ export class TraceFile {
     this.traces++;
     this.events += lines.length;
     this.longest = Math.max(this.longest, lines.length);
-    appendFileSync(this.path, `${JSON.stringify(lines)}\n`);
+    appendFileSync(join(this.directory, 'traces'), `${JSON.stringify(lines)}\n`);
   }
 
-  /** Nothing can be added after this: what holds of all traces is the last line. */
+  /** Nothing can be added after this. */
   end(header: Line): void {
-    appendFileSync(this.path, `${JSON.stringify({ ...this.sizes, ...header })}\n`);
+    const all = { ...this.sizes, ...header };
+    writeFileSync(join(this.directory, 'header'), JSON.stringify(all));
   }
 
   remove(): void {
@@ -82,17 +81,16 @@ export async function run(name: string, traces: TraceFile, how: How): Promise<st
     writeFileSync(config, configuration);
     const output = await java([
       '-XX:+UseSerialGC',
-      // A run is over before the better compiler has paid for itself.
-      '-XX:TieredStopAtLevel=1',
-      // A walk keeps all of its states. What is not asked for at once is collected again and again before there is more.
-      '-Xms3g',
+      // A short run is over before the better compiler has paid for itself.
+      ...(traces.events < EVENTS_FOR_COMPILER ? ['-XX:TieredStopAtLevel=1'] : []),
+      // A walk keeps all of its states. What else there is dies young, in a room small enough for the caches.
       '-Xmx3g',
-      '-Xmn600m',
+      '-Xmn64m',
       '-Xss64m',
       // As in tlc.ts: TLC unpacks the standard modules under fixed names and deletes them at its end.
       `-Djava.io.tmpdir=${directory}`,
       `-DTLA-Library=${SPEC}`,
-      `-Dtraces=${traces.path}`,
+      `-Dtraces=${directory}`,
       '-cp',
       `${jar}:${classes}`,
       'tlc2.TLC',
