@@ -14,7 +14,8 @@ import { join } from 'node:path';
 import { MissingTool, requireJava, SPEC, tlcJar, WORK } from './jar.ts';
 import type { Line, Sizes } from './trace-line.ts';
 
-const EVENTS_FOR_COMPILER = 400_000;
+/** Of a run that is short; with invariants an event takes several times as long. */
+const SHORT_EVENTS = { plain: 400_000, withInvariants: 60_000 };
 
 /** Traces for one run of TLC, on the disk. */
 export class TraceFile {
@@ -82,7 +83,7 @@ export async function run(name: string, traces: TraceFile, how: How): Promise<st
     const output = await java([
       '-XX:+UseSerialGC',
       // A short run is over before the better compiler has paid for itself.
-      ...(traces.events < EVENTS_FOR_COMPILER ? ['-XX:TieredStopAtLevel=1'] : []),
+      ...(isShort(traces, how) ? ['-XX:TieredStopAtLevel=1'] : []),
       // A walk keeps all of its states. What else there is dies young, in a room small enough for the caches.
       '-Xmx3g',
       '-Xmn64m',
@@ -113,6 +114,10 @@ export async function run(name: string, traces: TraceFile, how: How): Promise<st
   } finally {
     traces.remove();
   }
+}
+
+function isShort({ events }: TraceFile, { invariants }: How): boolean {
+  return events < (invariants ? SHORT_EVENTS.withInvariants : SHORT_EVENTS.plain);
 }
 
 export interface Verdict {
