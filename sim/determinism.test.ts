@@ -17,7 +17,7 @@ test.each(['1', '2', '3'])('seed %s played twice gives the same trace, byte for 
   expect(second.lines[parting]).toBe(first.lines[parting]);
   expect(second.lines.length).toBe(first.lines.length);
   expect(second.outcome.hash).toBe(first.outcome.hash);
-  expect(first.lines.length).toBeGreaterThan(1000);
+  expect(first.lines.length).toBeGreaterThan(900);
 });
 
 test('the hash tells runs apart, and does not depend on whether somebody writes the trace', () => {

@@ -8,7 +8,7 @@ import type { Projected, Sizes } from './trace-line.ts';
 import { TraceFile } from './trace-tlc.ts';
 
 /** Events that one run gets, if they are of several traces: more of them run faster, but all at the same time on one core. */
-const EVENTS_MAX = 1_000_000;
+const EVENTS_MAX = 2_500_000;
 
 export interface Portion {
   readonly spec: SpecName;

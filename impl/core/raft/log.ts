@@ -179,9 +179,12 @@ export class RaftLog {
 
   /** Whether the disk or the state machine has not been given everything. */
   hasNews(): boolean {
+    return this.appliedIndex < this.commitIndex || this.hasUnpersisted();
+  }
+
+  hasUnpersisted(): boolean {
     return (
       this.handedIndex < this.lastIndex ||
-      this.appliedIndex < this.commitIndex ||
       this.truncatedFrom !== undefined ||
       this.installed !== undefined
     );

@@ -37,6 +37,7 @@ import { type Role, tracedMembers, tracedMessage } from './trace.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const NOTHING: readonly Outgoing[] = [];
+const NO_ENTRIES: readonly Entry[] = [];
 const NO_READS: readonly ReadState[] = [];
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -264,13 +265,15 @@ export class Raft {
     ) {
       return undefined;
     }
-    const number = ++this.readyNumber;
+    const persists =
+      this.hardStateChanged || state.messagesAfterPersist.length > 0 || log.hasUnpersisted();
+    const number = persists ? ++this.readyNumber : this.readyNumber;
     const ready: Ready = {
       number,
       hardState: this.takeHardState(number),
       snapshot: log.takeInstalled(),
       truncateFrom: log.takeTruncatedFrom(),
-      entries: log.takeUnpersisted(number),
+      entries: persists ? log.takeUnpersisted(number) : NO_ENTRIES,
       messages: state.messages.length === 0 ? NOTHING : state.messages,
       messagesAfterPersist:
         state.messagesAfterPersist.length === 0 ? NOTHING : state.messagesAfterPersist,
@@ -279,13 +282,15 @@ export class Raft {
     };
     if (state.messages.length > 0) state.messages = [];
     if (state.messagesAfterPersist.length > 0) state.messagesAfterPersist = [];
-    this.options.trace?.emit({ name: 'Persist', node: state.id, state: state.traced(), number });
+    if (persists) {
+      this.options.trace?.emit({ name: 'Persist', node: state.id, state: state.traced(), number });
+    }
     return ready;
   }
 
   /**
    * The batches of Ready `number` and of all before it are durable. Called in order; also for a Ready that
-   * persists nothing, unless a later one is confirmed in its place.
+   * persists nothing, unless a later one is confirmed in its place. Harmless if called again.
    * @spec MetadataRaft!PersistCompleted
    */
   persisted(number: number): void {

@@ -8,7 +8,7 @@ import type { Outgoing } from './messages.ts';
  * `hardState` as one batch, all or nothing, batches in the order of their numbers, and calls `persisted(number)`.
  */
 export interface Ready {
-  /** One more than the last one. */
+  /** One more than the last one; the same if there is nothing to persist, and nothing that waits for that. */
   readonly number: number;
   /** Present if term or vote changed. */
   readonly hardState: HardState | undefined;
