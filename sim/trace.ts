@@ -56,14 +56,13 @@ export class Trace {
 
 /** The actions in the lines of a trace. A process that ended by itself counts as crashed; faults are no actions. */
 export function eventsOf(lines: Iterable<string>): TraceEvent[] {
-  const events: TraceEvent[] = [];
-  for (const line of lines) {
-    if (line === '') continue;
-    const event = JSON.parse(line) as TraceEvent | SimEvent;
-    if (event.name === 'Ended') events.push({ name: 'Crash', node: event.node as NodeId });
-    else if (event.name !== 'Fault' && event.name !== 'Phase') {
-      events.push(event as TraceEvent);
-    }
-  }
-  return events;
+  return Array.from(lines, eventOf).filter((event) => event !== undefined);
+}
+
+/** The action in a line of a trace; undefined if it tells of none. */
+export function eventOf(line: string): TraceEvent | undefined {
+  if (line === '') return undefined;
+  const event = JSON.parse(line) as TraceEvent | SimEvent;
+  if (event.name === 'Ended') return { name: 'Crash', node: event.node as NodeId };
+  return event.name === 'Fault' || event.name === 'Phase' ? undefined : (event as TraceEvent);
 }

@@ -72,8 +72,8 @@ class Projection {
   private count = 0;
   /** To which disk each gave its vote in a term. */
   private readonly voted = new Map<string, { readonly id: number; readonly disk: number }>();
-  /** The last event of each disk. */
-  private readonly last = new Map<string, HostedRaftEvent>();
+  /** The last event of each member. */
+  private readonly last = new Map<number, HostedRaftEvent>();
 
   constructor(numbers: Numbers) {
     this.numbers = numbers;
@@ -83,7 +83,7 @@ class Projection {
     const lines: Line[] = [];
     const origins: number[] = [];
     for (const [i, event] of events.entries()) {
-      const untold = this.untold(event);
+      const untold = event.name === 'Recover' ? this.untold(event) : undefined;
       if (untold !== undefined) {
         lines.push(untold);
         origins.push(-1);
@@ -98,10 +98,8 @@ class Projection {
   /** A snapshot of what is decided may reach the disk just before a crash, and then nobody tells of Compact. */
   private untold(event: HostedRaftEvent): Line | undefined {
     const { node, incarnation, state } = event;
-    const disk = diskOf(node, incarnation);
-    const before = this.last.get(disk);
-    this.last.set(disk, event);
-    if (event.name !== 'Recover' || before === undefined) return undefined;
+    const before = this.last.get(this.number(node, incarnation));
+    if (before === undefined) return undefined;
     const { snapshotIndex } = state;
     const { snapshotIndex: told, commitIndex } = before.state;
     if (snapshotIndex <= told || snapshotIndex > commitIndex) return undefined;
@@ -116,6 +114,7 @@ class Projection {
 
   private line(event: HostedRaftEvent, following: () => HostedRaftEvent | undefined): Line {
     const n = this.number(event.node, event.incarnation);
+    this.last.set(n, event);
     const peer =
       'from' in event
         ? this.number(event.from, event.peer)

@@ -1,9 +1,9 @@
 /** Where traces come from: files, the nodes of one cluster, seeds that are played when their turn comes. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { NodeId } from '../impl/core/ids.ts';
 import type { TraceEvent } from '../impl/core/trace.ts';
 import type { Fleet } from '../sim/fleet.ts';
+import { eventOf } from '../sim/trace.ts';
 import { MissingTool } from './jar.ts';
 import { mergeTraces, parseNodeTrace } from './trace-merge.ts';
 
@@ -67,17 +67,8 @@ function notEmpty(name: string, trace: Trace): Trace {
 function parse(text: string): Trace {
   const lineOf = new Map<TraceEvent, number>();
   for (const [i, line] of text.split('\n').entries()) {
-    if (line === '') continue;
-    for (const event of known(JSON.parse(line) as { name: string; node: number })) {
-      lineOf.set(event, i + 1);
-    }
+    const event = eventOf(line);
+    if (event !== undefined) lineOf.set(event, i + 1);
   }
   return { events: [...lineOf.keys()], lineOf };
-}
-
-/** What the simulator says besides: that it injects a fault is no action, that a process ends is a crash. */
-function known(event: { name: string; node: number }): TraceEvent[] {
-  if (event.name === 'Fault' || event.name === 'Phase') return [];
-  if (event.name === 'Ended') return [{ name: 'Crash', node: event.node as NodeId }];
-  return [event as TraceEvent];
 }

@@ -15,6 +15,8 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
+export const NO_ENTRIES: readonly Entry[] = [];
+
 /** Stands for all entries up to `index`, whose term was `term`. `data` is the host's state machine. */
 export interface Snapshot {
   readonly index: LogIndex;

@@ -4,7 +4,7 @@
  */
 import { assert } from '../assert.ts';
 import type { LogIndex, NodeId } from '../ids.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, NO_ENTRIES } from './entry.ts';
 import type {
   AppendEntriesRequest,
   AppendEntriesResponse,
@@ -18,7 +18,6 @@ import type { ReadState } from './ready.ts';
 import type { RaftState } from './state.ts';
 import { tracedMessage } from './trace.ts';
 
-const NO_ENTRIES: readonly Entry[] = [];
 const NO_READS: readonly ReadState[] = [];
 
 interface PendingRead extends ReadState {

@@ -8,10 +8,8 @@
  */
 import { assert } from '../assert.ts';
 import type { LogIndex, Term } from '../ids.ts';
-import type { Entry, Restored, Snapshot } from './entry.ts';
+import { type Entry, NO_ENTRIES, type Restored, type Snapshot } from './entry.ts';
 import { decodeMembership, type Membership } from './membership.ts';
-
-const NONE: readonly Entry[] = [];
 
 /** What one batch on its way to the disk will make durable. */
 interface Batch {
@@ -174,7 +172,7 @@ export class RaftLog {
     let end = start;
     let bytes = 0;
     while (end < this.entries.length && bytes < maxBytes) bytes += this.entries[end++]!.data.length;
-    return start === end ? NONE : this.entries.slice(start, end);
+    return start === end ? NO_ENTRIES : this.entries.slice(start, end);
   }
 
   /** Whether the disk or the state machine has not been given everything. */
@@ -206,7 +204,7 @@ export class RaftLog {
   takeUnpersisted(number: number): readonly Entry[] {
     const entries =
       this.handedIndex === this.lastIndex
-        ? NONE
+        ? NO_ENTRIES
         : this.entries.slice(this.handedIndex - this.snapshotIndex);
     this.handedIndex = this.lastIndex;
     if (this.durableIndex < this.lastIndex)
@@ -224,7 +222,7 @@ export class RaftLog {
   }
 
   takeCommitted(): readonly Entry[] {
-    if (this.appliedIndex === this.commitIndex) return NONE;
+    if (this.appliedIndex === this.commitIndex) return NO_ENTRIES;
     const from = this.appliedIndex - this.snapshotIndex;
     const entries = this.entries.slice(from, this.commitIndex - this.snapshotIndex);
     this.appliedIndex = this.commitIndex;

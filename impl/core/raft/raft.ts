@@ -7,7 +7,7 @@
  */
 import { assert, unreachable } from '../assert.ts';
 import type { LogIndex, NodeId, Term } from '../ids.ts';
-import type { Entry, EntryKind, Restored, Snapshot } from './entry.ts';
+import { type Entry, type EntryKind, NO_ENTRIES, type Restored, type Snapshot } from './entry.ts';
 import { Following } from './following.ts';
 import { Leadership } from './leadership.ts';
 import {
@@ -37,7 +37,6 @@ import { type Role, tracedMembers, tracedMessage } from './trace.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const NOTHING: readonly Outgoing[] = [];
-const NO_ENTRIES: readonly Entry[] = [];
 const NO_READS: readonly ReadState[] = [];
 const NEVER = Number.POSITIVE_INFINITY;
 
