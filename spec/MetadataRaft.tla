@@ -3,9 +3,9 @@
 (*                                                                                                              *)
 (* A node has a state in memory and an older one on its disk. What it changes in memory goes to the disk in     *)
 (* batches (Persist), which become durable in their order and each as a whole (PersistCompleted). A message     *)
-(* that promises something (a vote, a request for votes, an answer about the log) waits in the outbox until     *)
-(* the batch that makes it true is durable. A process may end at any moment and begin again with what its disk  *)
-(* kept (Recover).                                                                                              *)
+(* that promises something (a vote, a request for votes, an answer about the log) leaves at once if the disk    *)
+(* has all that the node has; else it waits in the outbox until the batch that makes it true is durable. A      *)
+(* process may end at any moment and begin again with what its disk kept (Recover).                             *)
 (*                                                                                                              *)
 (* Messages may be lost, repeated, delayed and reordered: `messages` holds all that were ever sent, and a node  *)
 (* may handle any of them, any number of times, or never. Requests name no addressee: whoever gets one may      *)
@@ -97,6 +97,9 @@ DurableIndex(n) ==
   LET ends == {CommonPrefix(Written(n, b).log, log[n]) : b \in 0..Len(batches[n])}
   IN CHOOSE e \in ends : \A f \in ends : e <= f
 
+\* All that n has is on its disk, and stays there.
+IsDurable(n) == batches[n] = <<>> /\ disk[n] = Image(n)
+
 \* A node whose removal is in its log, but not committed, stands for election too: it may be the only one that can win.
 MayStand(n) ==
   \/ n \in Voters(n)
@@ -109,7 +112,8 @@ With(set, m) == set \cup {m}
 Together(set, more) == set \cup more
 
 Send(m) == messages' = With(messages, m) /\ UNCHANGED outbox
-SendAfterPersist(n, m) == outbox' = [outbox EXCEPT ![n] = With(@, m)] /\ UNCHANGED messages
+SendWhenDurable(n, m) ==
+  IF IsDurable(n)' THEN Send(m) ELSE outbox' = [outbox EXCEPT ![n] = With(@, m)] /\ UNCHANGED messages
 Silent == UNCHANGED <<messages, outbox>>
 
 leading == <<match, transferee, reads, round, answered>>
@@ -173,9 +177,9 @@ UpToDate(n, m) ==
 HandlePreVoteRequest(n, m, granted) ==
   /\ m.type = "PreVoteRequest" /\ m.from # n
   /\ granted => m.term > term[n] /\ UpToDate(n, m)
-  /\ SendAfterPersist(n, [type |-> "PreVoteResponse", from |-> n, to |-> m.from,
-                          term |-> IF granted THEN m.term ELSE term[n], granted |-> granted])
   /\ UNCHANGED <<memory, storage, ghosts>>
+  /\ SendWhenDurable(n, [type |-> "PreVoteResponse", from |-> n, to |-> m.from,
+                         term |-> IF granted THEN m.term ELSE term[n], granted |-> granted])
 
 HandlePreVoteResponse(n, m) ==
   /\ m.type = "PreVoteResponse" /\ m.to = n
@@ -198,9 +202,9 @@ Timeout(n) ==
 
 RequestVote(n) ==
   /\ role[n] = "candidate"
-  /\ SendAfterPersist(n, [type |-> "VoteRequest", from |-> n, term |-> term[n],
-                          lastIndex |-> Len(log[n]), lastTerm |-> LastTerm(log[n])])
   /\ UNCHANGED <<memory, storage, ghosts>>
+  /\ SendWhenDurable(n, [type |-> "VoteRequest", from |-> n, term |-> term[n],
+                         lastIndex |-> Len(log[n]), lastTerm |-> LastTerm(log[n])])
 
 \* One vote in a term, and only for a log that holds whatever may have been committed.
 MayVote(n, m) ==
@@ -213,8 +217,8 @@ HandleRequestVoteRequest(n, m, granted) ==
   /\ m.term <= term[n]
   /\ granted => MayVote(n, m)
   /\ vote' = [vote EXCEPT ![n] = IF granted THEN m.from ELSE @]
-  /\ SendAfterPersist(n, [type |-> "VoteResponse", from |-> n, to |-> m.from, term |-> term[n], granted |-> granted])
   /\ UNCHANGED <<role, term, log, snapshot, commit, votes, leading, storage, ghosts>>
+  /\ SendWhenDurable(n, [type |-> "VoteResponse", from |-> n, to |-> m.from, term |-> term[n], granted |-> granted])
 
 HandleRequestVoteResponse(n, m) ==
   /\ m.type = "VoteResponse" /\ m.to = n
@@ -365,6 +369,7 @@ Merge(l, prev, entries) ==
 HandleAppendEntriesRequest(n, m) ==
   /\ m.type = "AppendRequest" /\ m.from # n
   /\ m.term <= term[n]
+  /\ UNCHANGED <<term, vote, snapshot, leading, storage, ghosts>>
   /\ LET current == m.term = term[n]
          success == current /\ Agrees(n, m)
          end == m.prevIndex + Len(m.entries)
@@ -374,9 +379,8 @@ HandleAppendEntriesRequest(n, m) ==
      /\ votes' = [votes EXCEPT ![n] = IF current THEN {} ELSE @]
      /\ log' = [log EXCEPT ![n] = IF success THEN Merge(@, m.prevIndex, m.entries) ELSE @]
      /\ commit' = [commit EXCEPT ![n] = IF success THEN Max(@, Min(m.commit, end)) ELSE @]
-     /\ SendAfterPersist(n, [type |-> "AppendResponse", from |-> n, to |-> m.from, term |-> term[n], success |-> success,
-                             match |-> IF success THEN Max(end, commit'[n]) ELSE 0, round |-> m.round])
-  /\ UNCHANGED <<term, vote, snapshot, leading, storage, ghosts>>
+     /\ SendWhenDurable(n, [type |-> "AppendResponse", from |-> n, to |-> m.from, term |-> term[n], success |-> success,
+                            match |-> IF success THEN Max(end, commit'[n]) ELSE 0, round |-> m.round])
 
 HandleAppendEntriesResponse(n, m) ==
   /\ m.type = "AppendResponse" /\ m.to = n
@@ -432,6 +436,7 @@ HandleInstallSnapshotRequest(n, m, whole) ==
   /\ m.type = "SnapshotRequest" /\ m.from # n
   /\ m.term <= term[n]
   /\ whole => m.last
+  /\ UNCHANGED <<term, vote, leading, storage, ghosts>>
   /\ LET current == m.term = term[n]
          index == Len(m.log)
          has == index <= Len(log[n]) /\ TermAt(log[n], index) = LastTerm(m.log)
@@ -444,9 +449,8 @@ HandleInstallSnapshotRequest(n, m, whole) ==
      /\ log' = [log EXCEPT ![n] = IF installs THEN m.log ELSE @]
      /\ snapshot' = [snapshot EXCEPT ![n] = IF installs THEN index ELSE @]
      /\ commit' = [commit EXCEPT ![n] = IF knows THEN Max(@, index) ELSE @]
-     /\ SendAfterPersist(n, [type |-> "SnapshotResponse", from |-> n, to |-> m.from, term |-> term[n],
-                             match |-> IF knows THEN index ELSE 0, round |-> m.round])
-  /\ UNCHANGED <<term, vote, leading, storage, ghosts>>
+     /\ SendWhenDurable(n, [type |-> "SnapshotResponse", from |-> n, to |-> m.from, term |-> term[n],
+                            match |-> IF knows THEN index ELSE 0, round |-> m.round])
 
 HandleInstallSnapshotResponse(n, m) ==
   /\ m.type = "SnapshotResponse" /\ m.to = n

@@ -14,6 +14,7 @@
 (*   line.s      state: term, vote, role, snapshot, last, lastTerm, commit, durable                             *)
 (*   line.m      place of the message among all that left their sender; 0 if it never did                       *)
 (*   line.x      message, line.y the reply                                                                      *)
+(*   line.waits  what is sent waits for the disk                                                                *)
 EXTENDS MetadataRaft, TraceReader
 
 TraceNodes == 1..Header.nodes
@@ -28,6 +29,7 @@ Line == EventAt(next)
 \* In the place of the sets of MetadataRaft, and of what it says of whole logs.
 NoSequence == 0
 TraceMembershipIndex(l) == LastWhere(l, "kind", "membership")
+TraceIsDurable(n) == batches[n] = <<>> /\ IsSame(disk[n], Image(n))
 
 -----------------------------------------------------------------------------
 \* A message as it is in the spec, and as it was logged: entries and snapshots by their terms.
@@ -55,8 +57,11 @@ Is(name, expected, actual) == expected = actual
 
 LastOf(sequence) == At(sequence, Length(sequence))
 Sends(line) == Is("what was sent is what was logged", Same(LastOf(messages'), line.x), TRUE)
-SendsAfterPersist(n, line) == Is("what was sent is what was logged", Same(LastOf(outbox'[n]), line.x), TRUE)
-Answers(n, line) == Is("the answer is what was logged", Same(LastOf(outbox'[n]), line.y), TRUE)
+\* What promises something, x or y of the line, waits for the disk, or need not.
+Promises(n, line, x) ==
+  /\ Is("it waits for the disk", ~IsDurable(n)', line.waits)
+  /\ Is("what was sent is what was logged", Same(LastOf(IF line.waits THEN outbox'[n] ELSE messages'), x), TRUE)
+Answers(n, line) == Promises(n, line, line.y)
 
 WasSent(line) == line.m \in 1..Length(messages)
 Message(line) == At(messages, line.m)
@@ -99,7 +104,7 @@ Act(n, e, line) ==
          Receives(line) /\ HandlePreVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
     [] e = "HandlePreVoteResponse" -> Receives(line) /\ HandlePreVoteResponse(n, Message(line))
     [] e = "Timeout" -> Timeout(n)
-    [] e = "RequestVote" -> RequestVote(n) /\ SendsAfterPersist(n, line)
+    [] e = "RequestVote" -> RequestVote(n) /\ Promises(n, line, line.x)
     [] e = "HandleRequestVoteRequest" ->
          Receives(line) /\ HandleRequestVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
     [] e = "HandleRequestVoteResponse" -> Receives(line) /\ HandleRequestVoteResponse(n, Message(line))

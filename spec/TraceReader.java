@@ -136,9 +136,27 @@ public final class TraceReader {
     return IntValue.ValZero;
   }
 
-  /** Mostly it is the very same value, and there is no need to compare what is in it. */
+  public static Value IsSame(Value a, Value b) {
+    return isSame(a, b) ? BoolValue.ValTrue : BoolValue.ValFalse;
+  }
+
+  /** Mostly it is the very same value, or made of the same ones, and there is no need to compare what is in them. */
   private static boolean isSame(Value one, Value other) {
-    return one == other || one.equals(other);
+    if (one == other) return true;
+    if (!isAlike(one, other)) return one.equals(other);
+    Value[] parts = partsOf(one);
+    Value[] others = partsOf(other);
+    for (int i = 0; i < parts.length; i++) if (!isSame(parts[i], others[i])) return false;
+    return true;
+  }
+
+  /** Whether they are of as many parts, which have the same names. */
+  private static boolean isAlike(Value one, Value other) {
+    if (one instanceof RecordValue && other instanceof RecordValue) {
+      return Arrays.equals(((RecordValue) one).names, ((RecordValue) other).names);
+    }
+    if (!(one instanceof TupleValue && other instanceof TupleValue)) return false;
+    return ((TupleValue) one).elems.length == ((TupleValue) other).elems.length;
   }
 
   public static Value Differing(Value f, Value g) {

@@ -35,6 +35,7 @@ DifferingInside(f, g) == UNION {Differing(f[x], g[x]) : x \in DOMAIN f}
 Overlaid(f, g) == [x \in DOMAIN f |-> IF x \in DOMAIN g THEN g[x] ELSE f[x]]
 Greatest(set) == CHOOSE x \in set : \A y \in set : y <= x
 IsStart(a, b) == Len(a) <= Len(b) /\ a = SubSeq(b, 1, Len(a))
+IsSame(a, b) == a = b
 \* For how long two sequences are the same.
 CommonStart(a, b) == Greatest({k \in 0..Len(a) : k <= Len(b) /\ SubSeq(a, 1, k) = SubSeq(b, 1, k)})
 \* The place of the last record whose field has this value; 0 if there is none.

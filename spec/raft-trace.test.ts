@@ -39,6 +39,7 @@ const votes = (peer: number, vote = 2): HostedRaftEvent =>
     peer,
     message: request,
     reply,
+    afterPersist: true,
     state: { term: 2, vote },
   });
 

@@ -131,17 +131,19 @@ class Projection {
         this.leaves(this.key(n, peer, event.message));
         return { ...base, x: this.message(n, peer, event.message) };
       }
-      case 'RequestVote': {
-        this.sender(n).outbox.push(this.key(n, peer, event.message));
-        return { ...base, x: this.message(n, peer, event.message) };
-      }
+      case 'RequestVote':
+        return {
+          ...base,
+          x: this.message(n, peer, event.message),
+          waits: this.promises(n, peer, event.message, event.afterPersist),
+        };
       case 'HandlePreVoteRequest':
       case 'HandleRequestVoteRequest':
       case 'HandleAppendEntriesRequest':
       case 'HandleInstallSnapshotRequest': {
         const received = this.received(event, n);
-        this.sender(n).outbox.push(this.key(n, peer, event.reply));
-        return { ...base, ...received, y: this.message(n, peer, event.reply) };
+        const waits = this.promises(n, peer, event.reply, event.afterPersist);
+        return { ...base, ...received, y: this.message(n, peer, event.reply), waits };
       }
       case 'HandleAppendEntriesResponse':
       case 'HandleInstallSnapshotResponse':
@@ -220,6 +222,13 @@ class Projection {
       this.senders.set(n, sender);
     }
     return sender;
+  }
+
+  private promises(n: number, to: number, message: TracedMessage, waits: boolean): boolean {
+    const key = this.key(n, to, message);
+    if (waits) this.sender(n).outbox.push(key);
+    else this.leaves(key);
+    return waits;
   }
 
   private leaves(key: string): void {

@@ -142,7 +142,7 @@ function conditionsAt(source: readonly string[], at: number): Condition[] {
   return conditions.map((condition) => ({
     ...condition,
     isEffect:
-      /'|UNCHANGED|\b(Puts|Proposes|Appends|Acks|Send|SendAfterPersist|Silent|StepDown|Propose|ForgetLeading)\b/.test(
+      /'|UNCHANGED|\b(Puts|Proposes|Appends|Acks|Send|SendWhenDurable|Silent|StepDown|Propose|ForgetLeading)\b/.test(
         condition.text,
       ),
   }));

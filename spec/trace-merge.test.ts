@@ -63,12 +63,13 @@ test('an entry is committed after its proposal, and after the entries before it'
   ]);
 });
 
-test("Raft's answers leave when their batch is durable", () => {
+test("Raft's answers leave at once, or when their batch is durable", () => {
   const state = {};
   const message = { kind: 'AppendEntriesRequest', term: 1 };
   const reply = { kind: 'AppendEntriesResponse', term: 1 };
   const append = { name: 'AppendEntries', node: 1, state, to: 2, message, afterPersist: false };
-  const handle = { name: 'HandleAppendEntriesRequest', node: 2, state, from: 1, message, reply };
+  const answer = { name: 'HandleAppendEntriesRequest', node: 2, state, from: 1, message, reply };
+  const handle = { ...answer, afterPersist: true };
   const answered = { name: 'HandleAppendEntriesResponse', node: 1, state, from: 2, message: reply };
   const persist = { name: 'Persist', node: 2, state, number: 4 };
   const persisted = { name: 'PersistCompleted', node: 2, state, number: 4 };
@@ -78,6 +79,12 @@ test("Raft's answers leave when their batch is durable", () => {
   expect(() => mergeTraces([[append, answered].map(event), follower.slice(0, 2)])).toThrow(
     UnmergeableError,
   );
+  const atOnce = event({ ...answer, afterPersist: false });
+  expect(mergeTraces([[append, answered].map(event), [atOnce]])).toEqual([
+    event(append),
+    atOnce,
+    event(answered),
+  ]);
 });
 
 test('what was never sent is told, and so are nodes that wait for each other', () => {

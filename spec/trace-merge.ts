@@ -140,9 +140,11 @@ class SoFar {
     else if (event.name === 'Persist') outbox.handOver(event.number);
     else if (event.name === 'PersistCompleted') {
       for (const message of outbox.durable(event.number)) this.sent.add(message);
-    } else if ('reply' in event) outbox.waiting.push(raftMessage(node, event.from, event.reply));
-    else if ('message' in event && 'to' in event) {
-      const message = raftMessage(node, event.to, event.message);
+    } else if ('afterPersist' in event) {
+      const message =
+        'reply' in event
+          ? raftMessage(node, event.from, event.reply)
+          : raftMessage(node, event.to, event.message);
       if (event.afterPersist) outbox.waiting.push(message);
       else this.sent.add(message);
     }

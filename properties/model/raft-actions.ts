@@ -148,6 +148,19 @@ interface Peered {
   readonly peer?: Incarnation | 0;
 }
 
+/** What promises something waits for the disk, unless that has everything already. */
+function sendWhenDurable(
+  model: RaftModel,
+  node: RaftNode,
+  message: Outgoing,
+  waits: boolean,
+): Refusal {
+  if (waits === node.isDurable()) return waits ? 'it need not wait' : 'it waits for the disk';
+  if (waits) node.outbox.push(message);
+  else model.messages.leave(message);
+  return undefined;
+}
+
 /** Whoever the event names besides the acting node. */
 function peerOf(
   model: RaftModel,
@@ -222,8 +235,7 @@ function HandlePreVoteRequest(
     return 'the candidate has all that may be decided';
   }
   if (term !== (granted ? message.term : node.term)) return SAYS_SO;
-  node.outbox.push(answeredVote(node, sender, reply));
-  return undefined;
+  return sendWhenDurable(model, node, answeredVote(node, sender, reply), event.afterPersist);
 }
 
 function HandlePreVoteResponse(
@@ -251,12 +263,12 @@ function Timeout(_: RaftModel, node: RaftNode): Refusal {
   return undefined;
 }
 
-function RequestVote(_: RaftModel, node: RaftNode, { message }: Named<'RequestVote'>): Refusal {
+function RequestVote(model: RaftModel, node: RaftNode, event: Named<'RequestVote'>): Refusal {
+  const { message } = event;
   if (node.role !== 'candidate') return 'it is a candidate';
   if (message.kind !== 'RequestVoteRequest' || message.preVote) return SAYS_SO;
   if (message.term !== node.term || !saysItsEnd(node, message)) return SAYS_SO;
-  node.outbox.push(requestedVote(node, message));
-  return undefined;
+  return sendWhenDurable(model, node, requestedVote(node, message), event.afterPersist);
 }
 
 function HandleRequestVoteRequest(
@@ -277,8 +289,7 @@ function HandleRequestVoteRequest(
     }
     node.votesFor(sender);
   }
-  node.outbox.push(answeredVote(node, sender, reply));
-  return undefined;
+  return sendWhenDurable(model, node, answeredVote(node, sender, reply), event.afterPersist);
 }
 
 function HandleRequestVoteResponse(
@@ -520,8 +531,7 @@ function HandleAppendEntriesRequest(
   if (reply.term !== node.term || reply.matchIndex !== match || reply.round !== round) {
     return SAYS_SO;
   }
-  node.outbox.push(answeredAppend(node, sender, reply));
-  return undefined;
+  return sendWhenDurable(model, node, answeredAppend(node, sender, reply), event.afterPersist);
 }
 
 function HandleAppendEntriesResponse(
@@ -644,8 +654,7 @@ function HandleInstallSnapshotRequest(
   if (knows) node.commit = Math.max(node.commit, index);
   if (reply.installed !== knows || reply.term !== node.term) return SAYS_SO;
   if (reply.snapshotIndex !== index || reply.round !== message.round) return SAYS_SO;
-  node.outbox.push(answeredSnapshot(node, sender, reply));
-  return undefined;
+  return sendWhenDurable(model, node, answeredSnapshot(node, sender, reply), event.afterPersist);
 }
 
 function HandleInstallSnapshotResponse(

@@ -152,6 +152,19 @@ export class RaftNode {
     return Math.max(least, this.disk.snapshot);
   }
 
+  /** All that it has is on its disk, and stays there. */
+  isDurable(): boolean {
+    const { disk, log } = this;
+    return (
+      this.batches.length === 0 &&
+      disk.term === this.term &&
+      disk.vote === this.vote &&
+      disk.snapshot === this.snapshot &&
+      disk.entries.length === log.end &&
+      disk.agrees === log.end
+    );
+  }
+
   isUpToDate(lastIndex: number, lastTerm: number): boolean {
     const own = this.log.lastTerm;
     return lastTerm > own || (lastTerm === own && lastIndex >= this.log.end);

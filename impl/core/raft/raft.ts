@@ -453,14 +453,14 @@ export class Raft {
     const request = this.voteRequest(state.term, false, transfer);
     for (const { id, learner } of this.membership) {
       if (learner || id === options.id) continue;
-      state.sendAfterPersist(id, request);
+      const afterPersist = this.sendWhenDurable(id, request);
       options.trace?.emit({
         name: 'RequestVote',
         node: state.id,
         state: state.traced(),
         to: id,
         message: tracedMessage(request),
-        afterPersist: true,
+        afterPersist,
       });
     }
   }
@@ -481,7 +481,7 @@ export class Raft {
       preVote: true,
       granted,
     };
-    state.sendAfterPersist(from, reply);
+    const afterPersist = this.sendWhenDurable(from, reply);
     options.trace?.emit({
       name: 'HandlePreVoteRequest',
       node: state.id,
@@ -489,6 +489,7 @@ export class Raft {
       from,
       message: tracedMessage(request),
       reply: tracedMessage(reply),
+      afterPersist,
     });
   }
 
@@ -524,7 +525,7 @@ export class Raft {
       preVote: false,
       granted,
     };
-    state.sendAfterPersist(from, reply);
+    const afterPersist = this.sendWhenDurable(from, reply);
     options.trace?.emit({
       name: 'HandleRequestVoteRequest',
       node: state.id,
@@ -532,6 +533,7 @@ export class Raft {
       from,
       message: tracedMessage(request),
       reply: tracedMessage(reply),
+      afterPersist,
     });
   }
 
@@ -662,7 +664,7 @@ export class Raft {
     if (request.term === state.term) this.leaderHeard(from);
     const reply = this.following.appendEntries(request);
     this.followMembership();
-    state.sendAfterPersist(from, reply);
+    const afterPersist = this.sendWhenDurable(from, reply);
     options.trace?.emit({
       name: 'HandleAppendEntriesRequest',
       node: state.id,
@@ -670,6 +672,7 @@ export class Raft {
       from,
       message: tracedMessage(request),
       reply: tracedMessage(reply),
+      afterPersist,
     });
   }
 
@@ -679,7 +682,7 @@ export class Raft {
     if (request.term === state.term) this.leaderHeard(from);
     const reply = this.following.installSnapshot(request);
     this.followMembership();
-    state.sendAfterPersist(from, reply);
+    const afterPersist = this.sendWhenDurable(from, reply);
     options.trace?.emit({
       name: 'HandleInstallSnapshotRequest',
       node: state.id,
@@ -687,6 +690,7 @@ export class Raft {
       from,
       message: tracedMessage(request),
       reply: tracedMessage(reply),
+      afterPersist,
     });
   }
 
@@ -751,6 +755,24 @@ export class Raft {
 
   private votesIn(membership: Membership): boolean {
     return membership.some((member) => this.state.isSelf(member) && !member.learner);
+  }
+
+  /**
+   * The message promises what this node has: it leaves when all of that is durable, which may be at once. True if it has
+   * to wait.
+   */
+  private sendWhenDurable(to: NodeId, message: RaftMessage): boolean {
+    const { state } = this;
+    const waits = !this.isDurable();
+    if (waits) state.messagesAfterPersist.push({ to, message });
+    else state.send(to, message);
+    return waits;
+  }
+
+  /** Whether the disk has all that this node has. */
+  private isDurable(): boolean {
+    const isHandedOver = !this.hardStateChanged && !this.state.log.hasUnpersisted();
+    return isHandedOver && this.persistedNumber === this.readyNumber;
   }
 
   private setHardState(term: Term, vote: NodeId | 0): void {

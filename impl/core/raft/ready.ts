@@ -18,7 +18,7 @@ export interface Ready {
   readonly truncateFrom: LogIndex | undefined;
   /** To be appended after what is left; contiguous. */
   readonly entries: readonly Entry[];
-  /** May leave at once: nothing in them rests on this node's disk. */
+  /** May leave at once: what they rest on, this node's disk has. */
   readonly messages: readonly Outgoing[];
   /** Leave when this Ready and all before it are durable, not earlier; also if this one persists nothing. */
   readonly messagesAfterPersist: readonly Outgoing[];

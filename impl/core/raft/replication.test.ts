@@ -66,6 +66,27 @@ test('3.8: a follower answers only when the entries are durable', () => {
   expect(cluster.raft(1).commitIndex).toBe(cluster.raft(1).lastIndex - 1);
 });
 
+test('3.8: an answer waits for what the disk does not have yet, and for nothing else', () => {
+  const cluster = new RaftCluster([1, 2, 3]);
+  cluster.elect(1);
+  cluster.partition([1, 2]);
+  cluster.slowDisk(2);
+  const hearLeader = (): void => {
+    cluster.advance(1, HEARTBEAT_MS);
+    cluster.deliver(({ to }) => to === 2);
+  };
+  hearLeader();
+  expect(answersOf(cluster, 2)).toHaveLength(1);
+  cluster.propose(1, 'a');
+  cluster.deliver(({ to }) => to === 2);
+  hearLeader();
+  expect(answersOf(cluster, 2)).toHaveLength(1);
+  cluster.sync(2);
+  expect(answersOf(cluster, 2)).toHaveLength(3);
+  hearLeader();
+  expect(answersOf(cluster, 2)).toHaveLength(4);
+});
+
 test('3.6.2, figure 3.7 (8 of the paper): an entry of an earlier term is never committed by counting', () => {
   const cluster = new RaftCluster([1, 2, 3, 4, 5]);
   // (a) 1 leads term 2 and gets its entry to 2 only.

@@ -40,11 +40,6 @@ export class RaftState {
     this.messages.push({ to, message });
   }
 
-  /** The message leaves when everything that this node has done so far is durable. */
-  sendAfterPersist(to: NodeId, message: RaftMessage): void {
-    this.messagesAfterPersist.push({ to, message });
-  }
-
   /** What all trace events tell of the node. */
   traced(): TracedState {
     const { term, vote, role, leader, log } = this;

@@ -63,7 +63,7 @@ interface At {
   readonly node: NodeId;
   readonly state: TracedState;
 }
-/** The message is put out. With `afterPersist` it leaves when everything handed over so far is durable. */
+/** The message is put out: it leaves at once, or, `afterPersist`, when all that the node has done so far is durable. */
 interface Sends extends At {
   readonly to: NodeId;
   readonly message: TracedMessage;
@@ -73,9 +73,9 @@ interface Handles extends At {
   readonly from: NodeId;
   readonly message: TracedMessage;
 }
-/** The reply leaves when everything handed over so far is durable. */
 interface Answers extends Handles {
   readonly reply: TracedMessage;
+  readonly afterPersist: boolean;
 }
 
 export type RaftEvent =
