@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { TraceEvent } from '../impl/core/trace.ts';
 import { play, runOfSeed } from '../sim/seed.ts';
-import { eventsOf } from '../sim/trace.ts';
+import { actionOf } from '../sim/trace.ts';
 import { tamper } from '../spec/tampering.ts';
 import { RaftCluster } from './raft-cluster.ts';
 import { Refinement } from './refinement.ts';
@@ -12,9 +12,12 @@ const DURATION_MS = 15_000;
 
 /** What the nodes of a simulated run said. */
 function eventsOfSeed(seed: string): TraceEvent[] {
-  const lines: string[] = [];
-  play(runOfSeed(seed, DURATION_MS), (line) => lines.push(line));
-  return eventsOf(lines);
+  const events: TraceEvent[] = [];
+  play(runOfSeed(seed, DURATION_MS), (event) => {
+    const action = actionOf(event);
+    if (action !== undefined) events.push(action);
+  });
+  return events;
 }
 
 function isAllowed(events: readonly TraceEvent[]): boolean {

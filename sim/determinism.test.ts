@@ -4,7 +4,7 @@ import { type Outcome, type Run, Simulation } from './simulator.ts';
 
 function traced(run: Run): { lines: string[]; outcome: Outcome } {
   const lines: string[] = [];
-  const outcome = new Simulation(run, (line) => lines.push(line)).play();
+  const outcome = new Simulation(run, (event) => lines.push(JSON.stringify(event))).play();
   return { lines, outcome };
 }
 

@@ -1,28 +1,33 @@
-/** Plays seeds on several threads, one each at a time. */
+/** Threads that do one task each at a time; here they play seeds. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { assert } from '../impl/core/assert.ts';
 import type { Played } from './seed.ts';
-import type { Task, TaskDone } from './seed-worker.ts';
+import type { Task } from './seed-worker.ts';
 
-export class Fleet {
+/** The file of a thread, which lies beside the one that asks, compiled or not as that is. */
+export function besides(module: string, name: string): URL {
+  return new URL(`./${name}${extname(module)}`, module);
+}
+
+export class Fleet<Task, Done> {
   private readonly threads: Worker[];
   private readonly idle: Worker[];
-  private readonly waiting: ((thread: Worker) => void)[] = [];
 
-  constructor(size: number) {
-    const file = new URL(`./seed-worker${extname(import.meta.url)}`, import.meta.url);
+  /** Each thread runs `file`, which answers every message with one. */
+  constructor(file: URL, size: number) {
     // What a run makes is soon forgotten: a large nursery lets most of it die there.
     const resourceLimits = { maxYoungGenerationSizeMb: 64 };
     this.threads = Array.from({ length: size }, () => new Worker(file, { resourceLimits }));
     this.idle = [...this.threads];
   }
 
-  /** When a thread is free. Rejects if that thread dies. */
-  async play(task: Task): Promise<TaskDone> {
-    const thread =
-      this.idle.pop() ?? (await new Promise<Worker>((take) => this.waiting.push(take)));
-    const done = new Promise<TaskDone>((resolve, reject) => {
-      thread.once('message', (answer: TaskDone) => {
+  /** There are never more tasks than threads. Rejects if the thread dies. */
+  async run(task: Task): Promise<Done> {
+    const thread = this.idle.pop();
+    assert(thread !== undefined, 'a thread is free');
+    const done = new Promise<Done>((resolve, reject) => {
+      thread.once('message', (answer: Done) => {
         thread.off('error', reject);
         resolve(answer);
       });
@@ -30,9 +35,7 @@ export class Fleet {
     });
     thread.postMessage(task);
     const answer = await done;
-    const next = this.waiting.shift();
-    if (next === undefined) this.idle.push(thread);
-    else next(thread);
+    this.idle.push(thread);
     return answer;
   }
 
@@ -50,16 +53,17 @@ export interface FleetOptions {
 }
 
 export async function playAll({ seeds, durationMs, jobs, onPlayed }: FleetOptions): Promise<void> {
-  const fleet = new Fleet(Math.min(jobs, seeds.length));
+  const size = Math.min(jobs, seeds.length);
+  const fleet = new Fleet<Task, Played>(besides(import.meta.url, 'seed-worker'), size);
   const waiting = [...seeds];
   const playSome = async (): Promise<void> => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const { played } = await fleet.play({ seed, durationMs, isTraced: false });
+      const played = await fleet.run({ seed, durationMs });
       if (!onPlayed(played)) waiting.length = 0;
     }
   };
   try {
-    await Promise.all(Array.from({ length: jobs }, playSome));
+    await Promise.all(Array.from({ length: size }, playSome));
   } finally {
     await fleet.end();
   }

@@ -61,7 +61,8 @@ async function main(): Promise<number> {
 function single(run: Run): number {
   console.log(`seed ${run.seed}`);
   const lines: string[] = [];
-  const played = play(run, (line) => {
+  const played = play(run, (event) => {
+    const line = JSON.stringify(event);
     lines.push(line);
     if (flags.verbose) for (const told of story([line])) console.log(told);
     if (flags.trace === undefined && lines.length === 2 * KEPT_LINES) lines.splice(0, KEPT_LINES);

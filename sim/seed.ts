@@ -2,6 +2,7 @@
 import { Randomness } from './random.ts';
 import { type Outcome, planRun, type Run, Simulation } from './simulator.ts';
 import { drawOptions } from './swarm.ts';
+import type { Noted } from './trace.ts';
 
 export interface Played {
   readonly seed: string;
@@ -15,7 +16,7 @@ export function runOfSeed(seed: string, durationMs: number): Run {
   return planRun(seed, drawOptions(new Randomness(seed), durationMs));
 }
 
-export function play(run: Run, write?: (line: string) => void): Played {
+export function play(run: Run, write?: (event: Noted) => void): Played {
   const startMs = performance.now();
   const { seed } = run;
   try {

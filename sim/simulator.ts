@@ -29,7 +29,7 @@ import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
 import { type Overrides, Randomness } from './random.ts';
-import { type SimEvent, Trace } from './trace.ts';
+import { type Noted, type SimEvent, Trace } from './trace.ts';
 import { type PlannedCall, planWorkload, Workload, type WorkloadOptions } from './workload.ts';
 
 export interface SimOptions {
@@ -120,8 +120,8 @@ export class Simulation {
   /** Machines that are left as they are since the cluster was healed. */
   private readonly frozen = new Set<Machine>();
 
-  /** `write` takes the trace, line by line. */
-  constructor(run: Run, write?: (line: string) => void) {
+  /** `write` takes the trace, event by event. */
+  constructor(run: Run, write?: (event: Noted) => void) {
     const { seed, options, overrides } = run;
     this.randomness = new Randomness(seed, overrides);
     const { randomness } = this;

@@ -1,5 +1,5 @@
 /**
- * The event stream of a run: hashed always, written as NDJSON on demand. Two runs are the same run if their
+ * The event stream of a run: hashed always, given out on demand. Two runs are the same run if their
  * streams are; the hash tells at no cost, the lines tell where they part.
  */
 import type { NodeId } from '../impl/core/ids.ts';
@@ -13,16 +13,19 @@ export interface SimEvent {
   readonly detail: string;
 }
 
+/** An event with the virtual time, in microseconds, at which it happened: a line of a trace. */
+export type Noted = { readonly atUs: number } & (TraceEvent | SimEvent);
+
 export class Trace {
   private readonly time: VirtualTime;
-  private readonly line: ((line: string) => void) | undefined;
+  private readonly sink: ((event: Noted) => void) | undefined;
   private readonly names = new Map<string, number>();
   private low = 0x811c9dc5;
   private high = 0x1b873593;
 
-  constructor(time: VirtualTime, write: ((line: string) => void) | undefined) {
+  constructor(time: VirtualTime, sink: ((event: Noted) => void) | undefined) {
     this.time = time;
-    this.line = write;
+    this.sink = sink;
   }
 
   note(event: TraceEvent | SimEvent): void {
@@ -36,9 +39,9 @@ export class Trace {
     this.write(event);
   }
 
-  /** Writes the line without mixing it into the hash. */
+  /** Writes it without mixing it into the hash. */
   write(event: TraceEvent | SimEvent): void {
-    this.line?.(JSON.stringify({ atUs: this.time.nowUs, ...event }));
+    this.sink?.({ atUs: this.time.nowUs, ...event });
   }
 
   /** Mixes in any number that a rerun has to come to again. */
@@ -61,8 +64,11 @@ export function eventsOf(lines: Iterable<string>): TraceEvent[] {
 
 /** The action in a line of a trace; undefined if it tells of none. */
 export function eventOf(line: string): TraceEvent | undefined {
-  if (line === '') return undefined;
-  const event = JSON.parse(line) as TraceEvent | SimEvent;
+  return line === '' ? undefined : actionOf(JSON.parse(line) as Noted);
+}
+
+/** The action that the event is; undefined if it is none. */
+export function actionOf(event: Noted): TraceEvent | undefined {
   if (event.name === 'Ended') return { name: 'Crash', node: event.node as NodeId };
   return event.name === 'Fault' || event.name === 'Phase' ? undefined : (event as TraceEvent);
 }

@@ -99,18 +99,20 @@ TracePromises(upTo) == upTo.promised
 TraceBeginnings(sequences, ends) == Starts(sequences, ends)
 
 -----------------------------------------------------------------------------
-\* What changes say of segments, as functions of those that they speak of.
-At1(change) == Segment(change.s[1], change.s[2])
-Spoken(changes) == {At1(changes[i]) : i \in DOMAIN changes}
-About(changes, s) == changes[CHOOSE i \in DOMAIN changes : At1(changes[i]) = s]
+\* What changes say of segments: of each change which one it speaks of, and what it says.
+Places(changes) == [i \in DOMAIN changes |-> Segment(changes[i].s[1], changes[i].s[2])]
+Spoken(changes) == {Segment(changes[i].s[1], changes[i].s[2]) : i \in DOMAIN changes}
+ToldEnds(changes) == [i \in DOMAIN changes |-> changes[i].end]
+ToldPromises(changes) == [i \in DOMAIN changes |-> changes[i].promised]
 
 \* What the event says is durable, and what was. What the code calls the durable end is DurableEnd: it has cut off what lies
 \* beyond a seal, and here that is only looked away from.
 Synced(n, changes) ==
-  LET spoken == Spoken(changes)
-      ends == [s \in spoken |-> LET end == About(changes, s).end IN IF end = DurableEnd(n, s) THEN durable[n][s] ELSE end]
-  IN [end |-> Overlaid(durable[n], ends),
-      promised |-> Overlaid(durablePromise[n], [s \in spoken |-> About(changes, s).promised])]
+  LET places == Places(changes)
+      EndOfChange(s, end) == IF end = DurableEnd(n, s) THEN durable[n][s] ELSE end
+      ends == [i \in DOMAIN changes |-> EndOfChange(places[i], changes[i].end)]
+  IN [end |-> Placed(durable[n], places, ends),
+      promised |-> Placed(durablePromise[n], places, ToldPromises(changes))]
 \* Of segments that are not spoken of this is TypeInv.
 Durably(n, changes, upTo) ==
   \A s \in Spoken(changes) :
@@ -119,9 +121,9 @@ Durably(n, changes, upTo) ==
 
 \* Of a restart: what it does not speak of is gone.
 Survivors(changes) ==
-  LET spoken == Spoken(changes) IN
-  [end |-> Overlaid(PerSegment(0), [s \in spoken |-> About(changes, s).end]),
-   promised |-> Overlaid(PerSegment(0), [s \in spoken |-> About(changes, s).promised])]
+  LET places == Places(changes) IN
+  [end |-> Placed(PerSegment(0), places, ToldEnds(changes)),
+   promised |-> Placed(PerSegment(0), places, ToldPromises(changes))]
 \* Of segments that are not spoken of, and of which nothing was durable, this is 0 <= 0.
 Survived(n, changes, kept) ==
   \A s \in Spoken(changes) \cup Differing(durable[n], PerSegment(0)) \cup Differing(durablePromise[n], PerSegment(0)) :

@@ -1,13 +1,15 @@
 import com.sun.management.OperatingSystemMXBean;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import tlc2.value.impl.BoolValue;
 import tlc2.value.impl.FcnLambdaValue;
@@ -24,12 +26,11 @@ import util.UniqueString;
 /**
  * Overrides the module of the same name: TLC finds the class by that. A definition without
  * arguments is read once, at its start.
- * The system property `traces` names a directory with the files `header` and `traces`. A line is one JSON value: an array
- * becomes a tuple, an object a record, an object with the one key "set" a set; numbers are whole and fit 32 bits. A trace is
- * read when it is drawn, so that memory holds one, however many there are.
+ * The system property `traces` names a directory with the files `header`, `1`, `2` and so on, a trace each. A file is one
+ * JSON value: an array becomes a tuple, an object a record, an object with the one key "set" a set; numbers are whole and fit
+ * 32 bits. A trace is read when it is drawn, so that memory holds one, however many there are.
  */
 public final class TraceReader {
-  private static BufferedReader traces;
   private static int drawn;
   private static Value[] events;
 
@@ -61,15 +62,14 @@ public final class TraceReader {
   }
 
   public static Value Header() throws IOException {
-    return parsed(Files.readString(file("header")));
+    return parsed(file("header"));
   }
 
   /** A walk begins: nothing of the one before it is asked for again. */
   public static synchronized Value Drawn(Value anything) throws IOException {
-    if (traces == null) traces = Files.newBufferedReader(file("traces"));
-    events = ((TupleValue) parsed(traces.readLine())).elems;
+    events = ((TupleValue) parsed(file(String.valueOf(++drawn)))).elems;
     chains.subList(1, chains.size()).clear();
-    return IntValue.gen(++drawn);
+    return IntValue.gen(drawn);
   }
 
   public static Value EventAt(Value place) {
@@ -193,6 +193,17 @@ public final class TraceReader {
     return new TupleValue(values);
   }
 
+  public static Value Placed(Value f, Value places, Value values) {
+    Value[] placed = valuesOf(f).clone();
+    Value[] at = valuesOf(places);
+    Value[] what = valuesOf(values);
+    for (int i = 0; i < at.length; i++) {
+      evaluate(what[i]);
+      placed[((IntValue) at[i]).val - 1] = what[i];
+    }
+    return new TupleValue(placed);
+  }
+
   /** The values of a function of 1..n, in that order. */
   private static Value[] valuesOf(Value f) {
     if (f instanceof TupleValue) return ((TupleValue) f).elems;
@@ -272,42 +283,45 @@ public final class TraceReader {
     return Path.of(directory, name);
   }
 
-  private static Value parsed(String line) throws IOException {
-    Parser parser = new Parser(line);
+  private static Value parsed(Path file) throws IOException {
+    Parser parser = new Parser(Files.readAllBytes(file));
     Value value = parser.value();
-    if (parser.at != line.length()) throw parser.error("end of line");
+    if (parser.at != parser.text.length) throw parser.error("the end");
     return value;
   }
 
   private static final class Parser {
     private static final UniqueString SET = UniqueString.uniqueStringOf("set");
-    private final String text;
+    /** TLC's own table is for several threads, and there are few names. */
+    private static final Map<String, UniqueString> names = new HashMap<>();
+    private final byte[] text;
     private int at;
 
-    Parser(String text) {
+    Parser(byte[] text) {
       this.text = text;
     }
 
     Value value() throws IOException {
-      char c = text.charAt(at);
-      if (c == '[') return new TupleValue(array());
-      if (c == '{') return object();
-      if (c == '"') return new StringValue(string());
-      if (text.startsWith("true", at)) {
-        at += 4;
-        return BoolValue.ValTrue;
+      switch (text[at]) {
+        case '[':
+          return new TupleValue(array());
+        case '{':
+          return object();
+        case '"':
+          return new StringValue(name());
+        case 't':
+          return word("true", BoolValue.ValTrue);
+        case 'f':
+          return word("false", BoolValue.ValFalse);
+        default:
+          return number();
       }
-      if (text.startsWith("false", at)) {
-        at += 5;
-        return BoolValue.ValFalse;
-      }
-      return number();
     }
 
     private Value[] array() throws IOException {
       List<Value> values = new ArrayList<>();
       at++;
-      if (text.charAt(at) == ']') {
+      if (text[at] == ']') {
         at++;
         return new Value[0];
       }
@@ -318,43 +332,53 @@ public final class TraceReader {
     }
 
     private Value object() throws IOException {
-      List<UniqueString> names = new ArrayList<>();
+      List<UniqueString> fields = new ArrayList<>();
       List<Value> values = new ArrayList<>();
       at++;
       while (true) {
-        names.add(UniqueString.uniqueStringOf(string()));
+        fields.add(name());
         expect(':');
         values.add(value());
         if (ends('}')) break;
       }
-      if (names.size() == 1 && names.get(0).equals(SET)) {
+      if (fields.size() == 1 && fields.get(0).equals(SET)) {
         TupleValue members = (TupleValue) values.get(0);
         return new SetEnumValue(members.elems, false).normalize();
       }
       RecordValue record =
-          new RecordValue(names.toArray(new UniqueString[0]), values.toArray(new Value[0]), false);
+          new RecordValue(fields.toArray(new UniqueString[0]), values.toArray(new Value[0]), false);
       return record.normalize();
     }
 
-    /** No escapes: the writer has replaced all names by numbers. */
-    private String string() throws IOException {
+    /** No escapes, and ASCII only: the writer has replaced all other names by numbers. */
+    private UniqueString name() throws IOException {
       expect('"');
-      int end = text.indexOf('"', at);
-      String string = text.substring(at, end);
-      at = end + 1;
-      return string;
+      int start = at;
+      while (text[at] != '"') at++;
+      String name = new String(text, start, at - start, StandardCharsets.ISO_8859_1);
+      at++;
+      return names.computeIfAbsent(name, UniqueString::uniqueStringOf);
+    }
+
+    private Value word(String word, Value value) throws IOException {
+      for (int i = 0; i < word.length(); i++) expect(word.charAt(i));
+      return value;
     }
 
     private Value number() throws IOException {
+      boolean isNegative = text[at] == '-';
+      if (isNegative) at++;
       int start = at;
-      if (text.charAt(at) == '-') at++;
-      while (at < text.length() && text.charAt(at) >= '0' && text.charAt(at) <= '9') at++;
+      int number = 0;
+      while (at < text.length && text[at] >= '0' && text[at] <= '9') {
+        number = Math.addExact(Math.multiplyExact(number, 10), text[at++] - '0');
+      }
       if (start == at) throw error("a value");
-      return IntValue.gen(Integer.parseInt(text.substring(start, at)));
+      return IntValue.gen(isNegative ? -number : number);
     }
 
     private boolean ends(char close) throws IOException {
-      char c = text.charAt(at++);
+      byte c = text[at++];
       if (c == close) return true;
       if (c == ',') return false;
       at--;
@@ -362,13 +386,13 @@ public final class TraceReader {
     }
 
     private void expect(char c) throws IOException {
-      if (text.charAt(at) != c) throw error("'" + c + "'");
+      if (text[at] != c) throw error("'" + c + "'");
       at++;
     }
 
     private IOException error(String wanted) {
-      int end = Math.min(text.length(), at + 40);
-      return new IOException("expected " + wanted + " at column " + at + ": " + text.substring(at, end));
+      String found = new String(text, at, Math.min(text.length - at, 40), StandardCharsets.ISO_8859_1);
+      return new IOException("expected " + wanted + " at byte " + at + ": " + found);
     }
   }
 }

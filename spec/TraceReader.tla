@@ -1,7 +1,7 @@
 ---------------------------- MODULE TraceReader ----------------------------
 EXTENDS Integers, Sequences
-(* Traces as values. TraceReader.java puts the contents of two files in the place of these definitions: of one, *)
-(* each line is a trace, a sequence of events; the other is the header. trace-tlc.ts writes them.               *)
+(* Traces as values. TraceReader.java puts the contents of files in the place of these definitions: one is the  *)
+(* header, each other one a trace, a sequence of events. trace-tlc.ts writes them.                              *)
 
 Header == CHOOSE header : TRUE
 
@@ -33,6 +33,9 @@ Differing(f, g) == {x \in DOMAIN f : f[x] # g[x]}
 DifferingInside(f, g) == UNION {Differing(f[x], g[x]) : x \in DOMAIN f}
 \* f, and what g says where it says something.
 Overlaid(f, g) == [x \in DOMAIN f |-> IF x \in DOMAIN g THEN g[x] ELSE f[x]]
+\* f, but at each of the places the value that is said of it.
+Placed(f, places, values) ==
+  [x \in DOMAIN f |-> IF \E i \in DOMAIN places : places[i] = x THEN values[CHOOSE i \in DOMAIN places : places[i] = x] ELSE f[x]]
 Greatest(set) == CHOOSE x \in set : \A y \in set : y <= x
 IsStart(a, b) == Len(a) <= Len(b) /\ a = SubSeq(b, 1, Len(a))
 IsSame(a, b) == a = b

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { DataEvent } from '../impl/core/trace.ts';
-import { projectLog } from './log-trace.ts';
+import { tellLog } from './log-trace.ts';
+import { collect } from './trace-line.ts';
 
 const event = (fields: object): DataEvent => fields as DataEvent;
 const restart = (boot: number, incarnation: number): DataEvent =>
@@ -21,7 +22,7 @@ const append = (record: number, sequence: number, index: number): DataEvent =>
 
 /** The lines but for the founding of the cluster, which is nobody's event. */
 function linesOf(events: readonly DataEvent[]) {
-  return projectLog(events).lines.slice(1);
+  return collect((tell) => tellLog(events, tell)).lines.slice(1);
 }
 
 test('two requests are two records, though both bring the same bytes; one request is one record', () => {

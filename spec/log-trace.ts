@@ -8,17 +8,10 @@
 import type { NodeId } from '../impl/core/ids.ts';
 import type { Command, Proposal } from '../impl/core/metadata/commands.ts';
 import type { DataEvent, DurableChange } from '../impl/core/trace.ts';
-import type { Line, Sizes, Value } from './trace-line.ts';
+import type { Line, Sizes, Tell, Value } from './trace-line.ts';
 
-export interface LogTrace {
-  readonly sizes: Sizes;
-  readonly lines: readonly Line[];
-  /** Of each line, which of the events it tells of; -1 for what nobody told. */
-  readonly origins: readonly number[];
-}
-
-export function projectLog(events: readonly DataEvent[]): LogTrace {
-  return new Projection().project(events);
+export function tellLog(events: readonly DataEvent[], tell: Tell): Sizes {
+  return new Projection().tell(events, tell);
 }
 
 /** Numbers things in the order in which they come up. */
@@ -67,23 +60,18 @@ class Projection {
   private readonly proposals = new Map<string, number>();
   private proposed = 0;
 
-  project(events: readonly DataEvent[]): LogTrace {
+  tell(events: readonly DataEvent[], tell: Tell): Sizes {
     // The founding of the cluster is the first entry of the log.
-    const lines: Line[] = [
-      { e: 'CommitCommand', n: 1, s: NOWHERE, m: 0, index: 1, proposal: NOOP },
-    ];
-    const origins = [-1];
+    tell({ e: 'CommitCommand', n: 1, s: NOWHERE, m: 0, index: 1, proposal: NOOP }, -1);
     for (const [i, event] of events.entries()) {
       // A process that dies while it opens its store never took part: to the specification it is still down. Nor did a
       // disk of which no process has told.
       if (event.name === 'Crash' && !this.running.has(event.node)) continue;
       if (event.name === 'ReplaceDisk' && !this.disks.delete(event.node)) continue;
       if (this.endsUnsaid(event)) {
-        lines.push(this.line({ name: 'Crash', node: event.node }));
-        origins.push(-1);
+        tell(this.line({ name: 'Crash', node: event.node }), -1);
       }
-      lines.push(this.line(event));
-      origins.push(i);
+      tell(this.line(event), i);
       if (event.name === 'Crash') this.running.delete(event.node);
       else if (event.name === 'Restart') {
         this.running.add(event.node);
@@ -92,15 +80,11 @@ class Projection {
     }
     const { nodes, topics, groups, records } = this;
     return {
-      sizes: {
-        nodes: nodes.size,
-        topics: Math.max(1, topics.size),
-        groups: Math.max(1, groups.size),
-        segments: this.segments,
-        records: Math.max(1, records.size),
-      },
-      lines,
-      origins,
+      nodes: nodes.size,
+      topics: Math.max(1, topics.size),
+      groups: Math.max(1, groups.size),
+      segments: this.segments,
+      records: Math.max(1, records.size),
     };
   }
 

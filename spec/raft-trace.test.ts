@@ -1,7 +1,8 @@
 /** A number stands for one disk after another, and each disk is a member of its own. */
 import { expect, test } from 'vitest';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
-import { projectRaft } from './raft-trace.ts';
+import { tellRaft } from './raft-trace.ts';
+import { collect, type Projected } from './trace-line.ts';
 
 /** Of node 1 there is one disk; of node 2 there is a second one after the first. */
 const FIRST = 21;
@@ -43,11 +44,13 @@ const votes = (peer: number, vote = 2): HostedRaftEvent =>
     state: { term: 2, vote },
   });
 
+const told = (events: readonly HostedRaftEvent[]): Projected =>
+  collect((tell) => tellRaft(events, tell));
 const linesOf = (...events: HostedRaftEvent[]) =>
-  projectRaft([...lives, ...events]).lines.slice(lives.length) as { n: number; s: number[] }[];
+  told([...lives, ...events]).lines.slice(lives.length) as { n: number; s: number[] }[];
 
 test('disks are numbered, not nodes; founders are those that began with the founding snapshot', () => {
-  const { lines, sizes } = projectRaft(lives);
+  const { lines, sizes } = told(lives);
   expect(lines.map(({ n }) => n)).toEqual([ONE, TWO, TWO_ANEW]);
   expect(sizes).toEqual({ nodes: 3, founders: 2 });
 });
@@ -90,7 +93,7 @@ test('a compaction that a crash kept from being told is told before what recover
     event('AdvanceCommitIndex', 1, 11, { state: { lastIndex: 6, commitIndex: 5 } }),
     recover(1, 11, 4),
   ];
-  const { lines, origins } = projectRaft(lives);
+  const { lines, origins } = told(lives);
   expect(lines.map(({ e }) => e)).toEqual(['Recover', 'AdvanceCommitIndex', 'Compact', 'Recover']);
   expect(lines[2]!.s).toEqual([1, 0, 'follower', 4, 6, 1, 5, 1]);
   expect(origins).toEqual([0, 1, -1, 2]);
@@ -102,5 +105,5 @@ test("a snapshot of what was not decided is nobody's to tell", () => {
     event('AdvanceCommitIndex', 1, 11, { state: { lastIndex: 6, commitIndex: 5 } }),
     recover(1, 11, 6),
   ];
-  expect(projectRaft(lives).lines).toHaveLength(lives.length);
+  expect(told(lives).lines).toHaveLength(lives.length);
 });

@@ -10,14 +10,7 @@ import type {
   TracedMembers,
   TracedMessage,
 } from '../impl/core/raft/trace.ts';
-import type { Line, Value } from './trace-line.ts';
-
-export interface RaftTrace {
-  readonly sizes: { readonly nodes: number; readonly founders: number };
-  readonly lines: readonly Line[];
-  /** Of each line, which of the events it tells of; -1 for what nobody told. */
-  readonly origins: readonly number[];
-}
+import type { Line, Sizes, Tell, Value } from './trace-line.ts';
 
 interface Batch {
   readonly number: number;
@@ -31,9 +24,8 @@ class Sender {
   batches: Batch[] = [];
 }
 
-/** @throws if there is no event of Raft in it. */
-export function projectRaft(events: readonly HostedRaftEvent[]): RaftTrace {
-  return new Projection(numberDisks(events)).project(events);
+export function tellRaft(events: readonly HostedRaftEvent[], tell: Tell): Sizes {
+  return new Projection(numberDisks(events)).tell(events, tell);
 }
 
 interface Numbers {
@@ -79,20 +71,16 @@ class Projection {
     this.numbers = numbers;
   }
 
-  project(events: readonly HostedRaftEvent[]): RaftTrace {
-    const lines: Line[] = [];
-    const origins: number[] = [];
+  tell(events: readonly HostedRaftEvent[], tell: Tell): Sizes {
     for (const [i, event] of events.entries()) {
       const untold = event.name === 'Recover' ? this.untold(event) : undefined;
-      if (untold !== undefined) {
-        lines.push(untold);
-        origins.push(-1);
-      }
-      lines.push(this.line(event, () => next(events, i)));
-      origins.push(i);
+      if (untold !== undefined) tell(untold, -1);
+      tell(
+        this.line(event, () => next(events, i)),
+        i,
+      );
     }
-    const sizes = { nodes: this.numbers.of.size, founders: this.numbers.founders };
-    return { sizes, lines, origins };
+    return { nodes: this.numbers.of.size, founders: this.numbers.founders };
   }
 
   /** A snapshot of what is decided may reach the disk just before a crash, and then nobody tells of Compact. */

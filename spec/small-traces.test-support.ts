@@ -1,8 +1,8 @@
 /** Two traces, short enough to be read, of three nodes each; and whether there is a Java to judge them. */
 import { spawnSync } from 'node:child_process';
 import type { DataEvent } from '../impl/core/trace.ts';
-import { projectLog } from './log-trace.ts';
-import type { Line, Projected } from './trace-line.ts';
+import { tellLog } from './log-trace.ts';
+import { collect, type Line, type Projected } from './trace-line.ts';
 
 export const hasJava: boolean = spawnSync('java', ['-version'], { stdio: 'ignore' }).status === 0;
 if (!hasJava) console.log('Skipped: TLC, which judges traces, needs Java 11 or newer.');
@@ -62,7 +62,7 @@ function proposal(node: number, sequence: number, command: object) {
 }
 
 export function projected(events: readonly DataEvent[]): Projected {
-  return projectLog(events);
+  return collect((tell) => tellLog(events, tell));
 }
 
 /** Nodes 1 and 2 of three founders become leaders of term 2, each by its own vote alone. */

@@ -1,11 +1,12 @@
 /** One trace in the words of one specification, as it is or tampered with. */
+import { join } from 'node:path';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
-import { projectLog } from './log-trace.ts';
-import { projectRaft } from './raft-trace.ts';
+import { tellLog } from './log-trace.ts';
+import { tellRaft } from './raft-trace.ts';
 import { tamper } from './tampering.ts';
-import type { Projected } from './trace-line.ts';
-import type { Source, Trace } from './trace-source.ts';
+import { collect, type Projected, type Teller, type Written, write } from './trace-line.ts';
+import { read, type Source, type Trace } from './trace-source.ts';
 
 export type SpecName = 'DistributedLog' | 'MetadataRaft';
 
@@ -17,6 +18,36 @@ export interface Case {
   readonly control: number | undefined;
 }
 
+/** What is asked of one source: its trace for each specification, and so many copies of that, tampered with. */
+export interface Gathering {
+  readonly source: Source;
+  readonly specs: readonly SpecName[];
+  readonly controls: readonly number[];
+  /** Where the files of what is gathered are put. */
+  readonly directory: string;
+}
+
+export interface Gathered {
+  readonly of: Case;
+  readonly written: Written;
+}
+
+/** Throws `MissingTool` if there is no such trace. */
+export function gather({ source, specs, controls, directory }: Gathering): Gathered[] {
+  const trace = read(source);
+  const gathered: Gathered[] = [];
+  for (const spec of specs) {
+    for (const control of [undefined, ...controls]) {
+      const of: Case = { spec, source, control };
+      const told = tellerOf(of, trace);
+      if (told === undefined) continue;
+      const file = join(directory, `${spec} ${control ?? ''}`);
+      gathered.push({ of, written: write(told.teller, file) });
+    }
+  }
+  return gathered;
+}
+
 export interface Prepared extends Projected {
   /** What was done to it; undefined if nothing. */
   readonly tampered: string | undefined;
@@ -25,7 +56,26 @@ export interface Prepared extends Projected {
 }
 
 /** Undefined if the trace tells nothing of what the specification is about, or there is nothing to tamper with. */
-export function prepare({ spec, source, control }: Case, trace: Trace): Prepared | undefined {
+export function prepare(of: Case, trace: Trace): Prepared | undefined {
+  const told = tellerOf(of, trace);
+  if (told === undefined) return undefined;
+  const { events, tampered, teller } = told;
+  const projected = collect(teller);
+  const placeOf = (line: number): string => {
+    const event = events[projected.origins[line - 1] ?? -1];
+    const at = event && trace.lines[trace.events.indexOf(event)];
+    return at === undefined ? '' : `, line ${at}`;
+  };
+  return { ...projected, tampered, placeOf };
+}
+
+interface Told {
+  readonly events: readonly TraceEvent[];
+  readonly tampered: string | undefined;
+  readonly teller: Teller;
+}
+
+function tellerOf({ spec, source, control }: Case, trace: Trace): Told | undefined {
   const chosen = trace.events.filter(spec === 'MetadataRaft' ? isRaft : isOfLog);
   if (chosen.length === 0) return undefined;
   const changed =
@@ -33,17 +83,12 @@ export function prepare({ spec, source, control }: Case, trace: Trace): Prepared
       ? { events: chosen, what: undefined }
       : tamper(chosen, control, hash(source.name) + control);
   if (changed === undefined) return undefined;
-  const { events, what } = changed;
-  const projected =
+  const { events, what: tampered } = changed;
+  const teller: Teller =
     spec === 'MetadataRaft'
-      ? projectRaft(events as readonly HostedRaftEvent[])
-      : projectLog(events as readonly DataEvent[]);
-  const placeOf = (line: number): string => {
-    const told = events[projected.origins[line - 1] ?? -1];
-    const at = told === undefined ? undefined : trace.lineOf.get(told);
-    return at === undefined ? '' : `, line ${at}`;
-  };
-  return { ...projected, tampered: what, placeOf };
+      ? (tell) => tellRaft(events as readonly HostedRaftEvent[], tell)
+      : (tell) => tellLog(events as readonly DataEvent[], tell);
+  return { events, tampered, teller };
 }
 
 function isRaft(event: TraceEvent): event is HostedRaftEvent {

@@ -4,17 +4,19 @@
  * which must be refused. Exit code 0: all accepted. 1: one refused, or a tampered one accepted. 2: could not be run, or
  * TLC gave up on some.
  */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { Fleet } from '../sim/fleet.ts';
-import { MissingTool, requireJava, tlcJar } from './jar.ts';
+import { besides, Fleet } from '../sim/fleet.ts';
+import { MissingTool, requireJava, tlcJar, WORK } from './jar.ts';
 import { table } from './table.ts';
-import { type Case, prepare, type SpecName } from './trace-case.ts';
+import { type Gathered, type Gathering, gather, prepare, type SpecName } from './trace-case.ts';
 import { explain } from './trace-explanation.ts';
 import { UnmergeableError } from './trace-merge.ts';
 import { type Portion, Portions } from './trace-portions.ts';
-import { fromCluster, fromFile, fromSeed, golden, type Source } from './trace-source.ts';
+import { fromCluster, fromFile, fromSeed, golden, read, type Source } from './trace-source.ts';
 import { Tally, type Wrong } from './trace-tally.ts';
 import { judge } from './trace-tlc.ts';
 
@@ -52,9 +54,13 @@ const command = new Command('trace-check')
   .option('--controls <count>', 'tampered copies that have to be refused', count, 12)
   .addOption(new Option('--spec <name>', 'check against one of the two only').choices(SPECS));
 
+const WORKERS = availableParallelism();
+type TraceFleet = Fleet<Gathering, Gathered[]>;
+
 /** Everything that is asked for, by as many workers as there are cores. */
 class Check {
   private readonly options: Options;
+  private readonly fleet: TraceFleet;
   private readonly sources: readonly Source[];
   private readonly waiting: Source[];
   private readonly portions = new Portions();
@@ -63,8 +69,10 @@ class Check {
   private readonly progress: Progress;
   private readonly failures: unknown[] = [];
 
-  constructor(sources: readonly Source[], options: Options) {
+  /** `fleet` has a thread for each worker, if there are seeds to be played. */
+  constructor(sources: readonly Source[], options: Options, fleet: TraceFleet) {
     this.options = options;
+    this.fleet = fleet;
     this.sources = sources;
     this.waiting = [...sources];
     const specs = SPECS.filter((spec) => options.spec === undefined || options.spec === spec);
@@ -76,7 +84,7 @@ class Check {
   async run(): Promise<number> {
     const startMs = performance.now();
     try {
-      await Promise.all(Array.from({ length: availableParallelism() }, () => this.work()));
+      await Promise.all(Array.from({ length: WORKERS }, () => this.work()));
     } finally {
       this.progress.stop();
     }
@@ -114,16 +122,18 @@ class Check {
   }
 
   private async gather(source: Source): Promise<void> {
-    const trace = await source.read();
-    const at = this.sources.indexOf(source);
-    for (const spec of this.tallies.keys()) {
-      for (const control of [undefined, ...this.controlsOf(at)]) {
-        const of: Case = { spec, source, control };
-        const prepared = prepare(of, trace);
-        if (prepared === undefined) continue;
-        const portion = this.portions.add(of, prepared);
+    const controls = this.controlsOf(this.sources.indexOf(source));
+    const directory = mkdtempSync(join(WORK, 'gathered-'));
+    try {
+      const gathering: Gathering = { source, specs: [...this.tallies.keys()], controls, directory };
+      // To play a seed takes seconds; files are few.
+      const isLong = source.kind === 'seed';
+      for (const each of isLong ? await this.fleet.run(gathering) : gather(gathering)) {
+        const portion = this.portions.add(each);
         if (portion !== undefined) this.full.push(portion);
       }
+    } finally {
+      rmSync(directory, { recursive: true });
     }
     this.progress.gathered();
   }
@@ -195,7 +205,7 @@ class Progress {
 
 async function tell({ of, verdict }: Wrong): Promise<string> {
   const { spec, source } = of;
-  const prepared = prepare(of, await source.read())!;
+  const prepared = prepare(of, read(source))!;
   const { tampered } = prepared;
   if (tampered !== undefined) return `${source.name}: accepted although ${tampered}`;
   if (verdict.violated === undefined) return explain(spec, prepared, source.name);
@@ -212,13 +222,13 @@ async function main(): Promise<number> {
   // What is missing is said at once, not after the first hundred runs.
   requireJava();
   tlcJar();
+  mkdirSync(WORK, { recursive: true });
   const seeds = options.seeds ?? 0;
-  const fleet = new Fleet(Math.min(seeds, availableParallelism()));
-  for (let i = 0; i < seeds; i++) {
-    sources.push(fromSeed(fleet, options.first + i, options.duration));
-  }
+  for (let i = 0; i < seeds; i++) sources.push(fromSeed(options.first + i, options.duration));
+  const threads = Math.min(seeds, WORKERS);
+  const fleet: TraceFleet = new Fleet(besides(import.meta.url, 'trace-worker'), threads);
   try {
-    return await new Check(sources, options).run();
+    return await new Check(sources, options, fleet).run();
   } finally {
     await fleet.end();
   }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SPEC } from './jar.ts';
 import type { Prepared, SpecName } from './trace-case.ts';
 import type { Line, Sizes } from './trace-line.ts';
-import { run, TraceFile } from './trace-tlc.ts';
+import { run, TraceFiles } from './trace-tlc.ts';
 
 /** What an invariant says, or an action asks for, in the words of the specification. */
 interface Condition {
@@ -43,9 +43,9 @@ export async function explain(spec: SpecName, trace: Prepared, name: string): Pr
   ].join('\n');
 }
 
-function fileOf(sizes: Sizes, lines: readonly Line[]): TraceFile {
-  const file = new TraceFile();
-  file.add(sizes, lines);
+function fileOf(sizes: Sizes, lines: readonly Line[]): TraceFiles {
+  const file = new TraceFiles();
+  file.add({ sizes, lines });
   return file;
 }
 

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { hasJava, projected, twoLeaders, writing } from './small-traces.test-support.ts';
 import type { SpecName } from './trace-case.ts';
 import type { Projected } from './trace-line.ts';
-import { judge, TraceFile, type Verdict } from './trace-tlc.ts';
+import { judge, TraceFiles, type Verdict } from './trace-tlc.ts';
 
 interface Weakened {
   readonly definitions: string;
@@ -24,11 +24,11 @@ const ONE_VOTE_IS_ENOUGH: Weakened = {
 
 async function verdictOn(
   spec: SpecName,
-  { sizes, lines }: Projected,
+  trace: Projected,
   weakened: Weakened | undefined,
 ): Promise<Verdict> {
-  const file = new TraceFile();
-  file.add(sizes, lines);
+  const file = new TraceFiles();
+  file.add(trace);
   const module = weakened && {
     text: `---- MODULE Weakened ----\nEXTENDS Trace${spec}\n${weakened.definitions}\n====\n`,
     configuration: `SPECIFICATION TraceSpec\n${weakened.replaced}\n`,

@@ -1,44 +1,59 @@
 /** Runs TLC on projected traces, many in one run. */
 import { spawn, spawnSync } from 'node:child_process';
 import {
-  appendFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { MissingTool, requireJava, SPEC, tlcJar, WORK } from './jar.ts';
-import type { Line, Sizes } from './trace-line.ts';
+import { type Line, type Projected, type Teller, type Written, write } from './trace-line.ts';
 
 /** Of a run that is short; with invariants an event takes several times as long. */
 const SHORT_EVENTS = { plain: 400_000, withInvariants: 60_000 };
 
 /** Traces for one run of TLC, on the disk. */
-export class TraceFile {
+export class TraceFiles {
   readonly directory: string;
   /** How many traces, how many events in all, and in the longest. */
   traces = 0;
   events = 0;
   longest = 0;
-  private readonly sizes: Record<string, number> = {};
+  private readonly sizes: { [name: string]: number; topics?: number; segments?: number } = {};
 
   constructor() {
     mkdirSync(WORK, { recursive: true });
     this.directory = mkdtempSync(join(WORK, 'traces-'));
   }
 
-  add(sizes: Sizes, lines: readonly Line[]): void {
+  add({ sizes, lines }: Pick<Projected, 'sizes' | 'lines'>): void {
+    const teller: Teller = (tell) => {
+      for (const [i, line] of lines.entries()) tell(line, i);
+      return sizes;
+    };
+    this.take(write(teller, join(this.directory, 'new')));
+  }
+
+  /** Segments of all topics, for each of which a state has a place. */
+  get places(): number {
+    const { topics = 1, segments = 1 } = this.sizes;
+    return topics * segments;
+  }
+
+  /** The trace's file becomes part of this one. */
+  take({ sizes, events, file }: Written): void {
     for (const [name, size] of Object.entries(sizes)) {
       this.sizes[name] = Math.max(this.sizes[name] ?? 0, size);
     }
     this.traces++;
-    this.events += lines.length;
-    this.longest = Math.max(this.longest, lines.length);
-    appendFileSync(join(this.directory, 'traces'), `${JSON.stringify(lines)}\n`);
+    this.events += events;
+    this.longest = Math.max(this.longest, events);
+    renameSync(file, join(this.directory, `${this.traces}`));
   }
 
   /** Nothing can be added after this. */
@@ -63,7 +78,7 @@ export interface How {
 /**
  * Runs TLC on `Trace<Spec>.tla` and gives what it said; the file is gone then. Throws if TLC did not come to its end.
  */
-export async function run(name: string, traces: TraceFile, how: How): Promise<string> {
+export async function run(name: string, traces: TraceFiles, how: How): Promise<string> {
   const { directory } = traces;
   try {
     requireJava();
@@ -116,7 +131,7 @@ export async function run(name: string, traces: TraceFile, how: How): Promise<st
   }
 }
 
-function isShort({ events }: TraceFile, { invariants }: How): boolean {
+function isShort({ events }: TraceFiles, { invariants }: How): boolean {
   return events < (invariants ? SHORT_EVENTS.withInvariants : SHORT_EVENTS.plain);
 }
 
@@ -129,7 +144,7 @@ export interface Verdict {
 /** Verdicts on the traces of the file, in their order, and what they took of the processors. Throws as `run`. */
 export async function judge(
   name: string,
-  traces: TraceFile,
+  traces: TraceFiles,
   how: How,
 ): Promise<{ verdicts: Verdict[]; cpuSeconds: number }> {
   const output = await run(name, traces, how);
