@@ -1,6 +1,6 @@
 /**
- * Reads records back: from memory as long as their frame is there, else from the disk in large chunks. A frame is
- * verified in full, against the place where it lies, before a record of it is given out.
+ * Reads records back: from memory as long as their frame is there, else from the disk in large chunks, the next one while
+ * the last is being looked at. A frame is verified in full, against the place where it lies, before a record of it is given out.
  */
 import type { Checksum } from '../../ports/disk.ts';
 import { MalformedError } from '../codec.ts';
@@ -35,6 +35,14 @@ interface Chunk {
   readonly view: DataView;
 }
 
+/** A chunk that nobody has asked for yet, on its way here. */
+interface Ahead {
+  readonly file: number;
+  readonly from: number;
+  /** Those who have asked for it since. */
+  readonly waiting: (() => void)[];
+}
+
 interface Table {
   readonly lsn: Lsn;
   readonly records: RecordTable;
@@ -50,6 +58,9 @@ export class Reader {
   private readonly unfinished: ReadonlyMap<Lsn, number>;
   private readonly written: () => Lsn;
   private readonly chunks: Chunk[] = [];
+  private ahead: Ahead | undefined = undefined;
+  /** The last chunk that was read for somebody who goes on and on, until it is looked at: then the next one is due. */
+  private unseen: Chunk | undefined = undefined;
   private readonly tables: Table[] = [];
 
   constructor(
@@ -132,6 +143,10 @@ export class Reader {
     const offset = file.offsetOf(lsn);
     const chunk = this.chunks.find((one) => holds(one, file.number, offset, FRAME_HEADER_BYTES));
     if (chunk === undefined) return 'absent';
+    if (chunk === this.unseen && this.ahead === undefined) {
+      this.unseen = undefined;
+      this.readAhead(file, chunk);
+    }
     const at = offset - chunk.from;
     const frame = decodeFrame(chunk.bytes, chunk.view, at, this.checksum);
     if (frame === 'more') return 'absent';
@@ -165,6 +180,11 @@ export class Reader {
   ): void {
     const file = this.files.at(lsn);
     const offset = file.offsetOf(lsn);
+    const { ahead } = this;
+    if (ahead?.file === file.number && ahead.from === offset) {
+      ahead.waiting.push(() => this.resume(stream, from, limit, lsn, false, done));
+      return;
+    }
     const length = this.fetchLength(file, offset);
     if (length === 0) {
       done(this.corrupt(lsn, 'the frame is longer than its file'), []);
@@ -187,9 +207,49 @@ export class Reader {
           return;
         }
         this.keep(file, offset, into.subarray(0, completion.lengthBytes));
+        if (length >= SEQUENTIAL_READ_BYTES) this.unseen = this.chunks[0];
         this.resume(stream, from, limit, lsn, length > (completion.lengthBytes ?? 0), done);
       });
     });
+  }
+
+  /** Begins to read what follows the last frame that is whole in the chunk. If that fails, whoever needs it will be told. */
+  private readAhead(file: LogFile, { from, bytes, view }: Chunk): void {
+    let at = 0;
+    let claimed = 0;
+    while (at + FRAME_HEADER_BYTES <= bytes.length) {
+      claimed = claimedFrameBytes(view, at);
+      if (claimed < FRAME_HEADER_BYTES || at + claimed > bytes.length) break;
+      at += claimed;
+    }
+    const offset = from + at;
+    const rest = Math.min(file.sizeBytes, file.offsetOf(this.written())) - offset;
+    // Nothing there is verified yet: what claims to be larger may be damaged.
+    if (at === 0 || rest < FRAME_HEADER_BYTES || claimed > SEQUENTIAL_READ_BYTES) return;
+    const ahead: Ahead = { file: file.number, from: offset, waiting: [] };
+    this.ahead = ahead;
+    file.pins++;
+    this.files.open(file, (handle) => {
+      if (handle === undefined) {
+        this.arrived(file, ahead, undefined);
+        return;
+      }
+      const into = new Uint8Array(Math.min(rest, SEQUENTIAL_READ_BYTES));
+      const request = { op: 'read', file: handle, offsetBytes: offset, into } as const;
+      this.requests.send(request, ({ error, lengthBytes }) => {
+        this.arrived(file, ahead, error === undefined ? into.subarray(0, lengthBytes) : undefined);
+      });
+    });
+  }
+
+  private arrived(file: LogFile, { from, waiting }: Ahead, bytes: Uint8Array | undefined): void {
+    this.files.unpin(file);
+    this.ahead = undefined;
+    if (bytes !== undefined) {
+      this.keep(file, from, bytes);
+      this.unseen = this.chunks[0];
+    }
+    for (const goOn of waiting) goOn();
   }
 
   /** After a fetch: the stream may have been changed meanwhile, and the frame may be longer than what was read. */
