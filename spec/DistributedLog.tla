@@ -700,9 +700,8 @@ Lost(s, m) == meta.segments[s].replicas[m] # incarnation[m]
 Holds(m, s, k) == durable[m][s] >= k /\ SubSeq(records[m][s], 1, Min(k, Len(records[m][s]))) = SubSeq(assigned[s], 1, k)
 
 \* How many records of the segment are safe, and will be read.
-Decided(s) ==
-  IF meta.segments[s].state = "sealed" THEN meta.segments[s].count
-  ELSE Cardinality({a.index : a \in AckedIn(s)})
+AckedCount(s) == Cardinality({a.index : a \in AckedIn(s)})
+Decided(s) == IF meta.segments[s].state = "sealed" THEN meta.segments[s].count ELSE AckedCount(s)
 
 \* What is looked at: segments, their places in the metadata, topics with their readers. All of them; a trace, which begins
 \* in a good state, looks at what the last step changed (TraceDistributedLog).
@@ -724,11 +723,12 @@ TypeInv ==
             /\ \A m \in Nodes : reported[n][s][m] \in -1 .. Cardinality(Records) /\ promises[n][s][m] >= -1
 
 \* An acknowledged record is durable on a majority of its segment's replicas, but for disks that are lost since.
-AckedIsDurableInv ==
-  \A s \in Watched : \A a \in AckedIn(s) :
-    LET replicas == DOMAIN meta.segments[s].replicas
-        has(m) == durable[m][s] > a.index /\ records[m][s][a.index + 1] = a.record
-    IN IsMajority({m \in replicas : Lost(s, m) \/ has(m)}, replicas)
+IsDurable(s, a) ==
+  LET replicas == DOMAIN meta.segments[s].replicas
+      has(m) == durable[m][s] > a.index /\ records[m][s][a.index + 1] = a.record
+  IN IsMajority({m \in replicas : Lost(s, m) \/ has(m)}, replicas)
+AllDurable(s) == \A a \in AckedIn(s) : IsDurable(s, a)
+AckedIsDurableInv == \A s \in Watched : AllDurable(s)
 
 \* The count of a sealed segment is the number of its records: every acknowledged record is inside, and a majority of its
 \* replicas has them all durably, but for lost disks.
@@ -772,12 +772,13 @@ CursorBoundsInv ==
     /\ meta.cursors[t][g] <= DecidedEnd(t)
     /\ \A n \in Nodes : view[n].cursors[t][g] <= meta.cursors[t][g]
 
+AllBelow(sequence, bound) == \A i \in DOMAIN sequence : sequence[i] < bound
 IsInjective(sequence) == \A i, j \in DOMAIN sequence : i # j => sequence[i] # sequence[j]
 
 \* No record is delivered twice to a group, and none that its cursor has not passed.
 DeliveredOnceInv ==
   \A t \in WatchedTopics, g \in Groups :
-    /\ \A i \in DOMAIN delivered[t][g] : delivered[t][g][i] < meta.cursors[t][g]
+    /\ AllBelow(delivered[t][g], meta.cursors[t][g])
     /\ IsInjective(delivered[t][g])
 
 \* Topics, segments and cursors refer to each other; all segments of a topic but the last are sealed; epochs are unique.

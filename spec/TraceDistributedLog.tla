@@ -239,6 +239,12 @@ AtEnd == next > EventsOf(trace)
 TraceWatched == IF AtEnd THEN Segments ELSE watched.segments
 TraceWatchedPlaces == IF AtEnd THEN Topics \X SegmentIds ELSE watched.places
 TraceWatchedTopics == IF AtEnd THEN Topics ELSE watched.topics
+TraceAckedCount(s) == Distinct(acked[s], "index")
+\* Mostly one majority has them all.
+TraceAllDurable(s) ==
+  LET replicas == DOMAIN meta.segments[s].replicas IN
+  \/ IsMajority({m \in replicas : Lost(s, m) \/ HasAll(records[m][s], durable[m][s], acked[s])}, replicas)
+  \/ \A a \in acked[s] : IsDurable(s, a)
 TraceAppendedOnce == AtEnd \/ watched.appends => NothingTwice(assigned)
 TraceIsInjective(sequence) == NothingTwice(<<sequence>>)
 

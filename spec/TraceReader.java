@@ -241,6 +241,37 @@ public final class TraceReader {
     return IntValue.gen(greatest);
   }
 
+  public static Value AllLess(Value sequence, Value bound) {
+    int limit = ((IntValue) bound).val;
+    for (Value element : valuesOf(sequence)) if (((IntValue) element).val >= limit) return BoolValue.ValFalse;
+    return BoolValue.ValTrue;
+  }
+
+  public static Value Distinct(Value records, Value field) {
+    ValueVec all = ((SetEnumValue) records.toSetEnum()).elems;
+    Set<Integer> seen = new HashSet<>();
+    for (int i = 0; i < all.size(); i++) seen.add(fieldOf(all.elementAt(i), field));
+    return IntValue.gen(seen.size());
+  }
+
+  public static Value HasAll(Value sequence, Value length, Value records) {
+    Value[] values = valuesOf(sequence);
+    int limit = Math.min(values.length, ((IntValue) length).val);
+    ValueVec all = ((SetEnumValue) records.toSetEnum()).elems;
+    for (int i = 0; i < all.size(); i++) {
+      int index = fieldOf(all.elementAt(i), INDEX);
+      if (index >= limit || !values[index].equals(((RecordValue) all.elementAt(i)).select(RECORD))) return BoolValue.ValFalse;
+    }
+    return BoolValue.ValTrue;
+  }
+
+  private static final Value INDEX = new StringValue("index");
+  private static final Value RECORD = new StringValue("record");
+
+  private static int fieldOf(Value record, Value field) {
+    return ((IntValue) ((RecordValue) record).select(field)).val;
+  }
+
   public static Value NothingTwice(Value sequences) {
     Set<Integer> seen = new HashSet<>();
     for (Value sequence : valuesOf(sequences)) {

@@ -1,5 +1,5 @@
 ---------------------------- MODULE TraceReader ----------------------------
-EXTENDS Integers, Sequences
+EXTENDS Integers, Sequences, FiniteSets
 (* Traces as values. TraceReader.java puts the contents of files in the place of these definitions: one is the  *)
 (* header, each other one a trace, a sequence of events. trace-tlc.ts writes them.                              *)
 
@@ -43,6 +43,13 @@ IsSame(a, b) == a = b
 CommonStart(a, b) == Greatest({k \in 0..Len(a) : k <= Len(b) /\ SubSeq(a, 1, k) = SubSeq(b, 1, k)})
 \* The place of the last record whose field has this value; 0 if there is none.
 LastWhere(records, field, value) == Greatest({0} \cup {i \in DOMAIN records : records[i][field] = value})
+
+AllLess(sequence, bound) == \A i \in DOMAIN sequence : sequence[i] < bound
+\* How many values the field has in a set of records.
+Distinct(records, field) == Cardinality({record[field] : record \in records})
+\* Of a sequence so much as `length` says has each record where it says: the first one at index 0.
+HasAll(sequence, length, records) ==
+  \A a \in records : a.index < length /\ a.index < Len(sequence) /\ sequence[a.index + 1] = a.record
 
 \* No element is in two of the sequences, or twice in one.
 NothingTwice(sequences) ==
