@@ -6,7 +6,7 @@ import type { Played } from './seed.ts';
 import type { Task } from './seed-worker.ts';
 
 /** The file of a thread, which lies beside the one that asks, compiled or not as that is. */
-export function besides(module: string, name: string): URL {
+export function beside(module: string, name: string): URL {
   return new URL(`./${name}${extname(module)}`, module);
 }
 
@@ -54,7 +54,7 @@ export interface FleetOptions {
 
 export async function playAll({ seeds, durationMs, jobs, onPlayed }: FleetOptions): Promise<void> {
   const size = Math.min(jobs, seeds.length);
-  const fleet = new Fleet<Task, Played>(besides(import.meta.url, 'seed-worker'), size);
+  const fleet = new Fleet<Task, Played>(beside(import.meta.url, 'seed-worker'), size);
   const waiting = [...seeds];
   const playSome = async (): Promise<void> => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {

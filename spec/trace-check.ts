@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { besides, Fleet } from '../sim/fleet.ts';
+import { beside, Fleet } from '../sim/fleet.ts';
 import { MissingTool, requireJava, tlcJar, WORK } from './jar.ts';
 import { table } from './table.ts';
 import { type Gathered, type Gathering, gather, prepare, type SpecName } from './trace-case.ts';
@@ -147,13 +147,13 @@ class Check {
 
   /** What TLC gives up on is told, and does not stop the others from being judged. */
   private async judge(portion: Portion): Promise<void> {
-    const { spec, file } = portion;
+    const { spec, files } = portion;
     try {
       const { invariants } = this.options;
-      const { verdicts, cpuSeconds } = await judge(`Trace${spec}`, file, { invariants });
+      const { verdicts, cpuSeconds } = await judge(`Trace${spec}`, files, { invariants });
       const tally = this.tallies.get(spec)!;
       tally.add(portion, verdicts, cpuSeconds);
-      this.progress.judged(file.events, tally.wrong.length);
+      this.progress.judged(files.events, tally.wrong.length);
     } catch (error) {
       if (error instanceof MissingTool) throw error;
       this.failures.push(error);
@@ -226,7 +226,7 @@ async function main(): Promise<number> {
   const seeds = options.seeds ?? 0;
   for (let i = 0; i < seeds; i++) sources.push(fromSeed(options.first + i, options.duration));
   const threads = Math.min(seeds, WORKERS);
-  const fleet: TraceFleet = new Fleet(besides(import.meta.url, 'trace-worker'), threads);
+  const fleet: TraceFleet = new Fleet(beside(import.meta.url, 'trace-worker'), threads);
   try {
     return await new Check(sources, options, fleet).run();
   } finally {

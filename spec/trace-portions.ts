@@ -15,8 +15,8 @@ const PLACES_PER_EVENT = 1500;
 
 export interface Portion {
   readonly spec: SpecName;
-  readonly file: TraceFiles;
-  /** In the order of the file, with the number of events of each and the actions that are in it. */
+  readonly files: TraceFiles;
+  /** In the order of the files, with the number of events of each and the actions that are in it. */
   readonly cases: {
     readonly of: Case;
     readonly events: number;
@@ -32,19 +32,19 @@ export class Portions {
     const key = `${of.spec} ${likeness(written.sizes)}`;
     let portion = this.open.get(key);
     if (portion === undefined) {
-      portion = { spec: of.spec, file: new TraceFiles(), cases: [] };
+      portion = { spec: of.spec, files: new TraceFiles(), cases: [] };
       this.open.set(key, portion);
     }
-    portion.file.take(written);
+    portion.files.take(written);
     portion.cases.push({ of, events: written.events, actions: written.actions });
-    if (portion.file.events < EVENTS_MAX) return undefined;
+    if (portion.files.events < EVENTS_MAX) return undefined;
     this.open.delete(key);
     return portion;
   }
 
   /** The one that will take longest, when nothing more is to come. */
   take(): Portion | undefined {
-    const cost = ({ file }: Portion): number => file.events * (PLACES_PER_EVENT + file.places);
+    const cost = ({ files }: Portion): number => files.events * (PLACES_PER_EVENT + files.places);
     const [first] = [...this.open].sort(([, a], [, b]) => cost(b) - cost(a));
     if (first !== undefined) this.open.delete(first[0]);
     return first?.[1];

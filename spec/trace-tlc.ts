@@ -45,7 +45,7 @@ export class TraceFiles {
     return topics * segments;
   }
 
-  /** The trace's file becomes part of this one. */
+  /** The trace's file becomes one of these. */
   take({ sizes, events, file }: Written): void {
     for (const [name, size] of Object.entries(sizes)) {
       this.sizes[name] = Math.max(this.sizes[name] ?? 0, size);
