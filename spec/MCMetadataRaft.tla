@@ -190,8 +190,8 @@ NoSuffixIsCutProbe == \A n \in Nodes : IsPrefix(disk[n].log, log[n])
 -----------------------------------------------------------------------------
 (* Guards taken away *)
 
-\* The disk forgets for whom its node has voted.
-ImageWithoutVote(n) == [term |-> term[n], vote |-> 0, log |-> log[n], snapshot |-> snapshot[n]]
+\* Nobody looks on the disk for whom its node has voted.
+NoVoteIn(image) == 0
 \* Any entry on a majority is taken for decided, whoever made it.
 CountAnyTerm(n, i) == TRUE
 \* Answers leave at once.

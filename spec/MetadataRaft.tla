@@ -505,6 +505,8 @@ PersistCompleted(n, b) ==
   /\ messages' = Together(messages, AfterBatches(n, b))
   /\ UNCHANGED <<memory, outbox, ghosts>>
 
+VoteIn(image) == image.vote
+
 \* A process ends, at any moment, and begins with what its disk kept: whatever was durable, and maybe batches that were
 \* on their way there.
 Recover(n, kept) ==
@@ -512,7 +514,7 @@ Recover(n, kept) ==
   /\ LET image == Written(n, kept) IN
      /\ disk' = [disk EXCEPT ![n] = image]
      /\ term' = [term EXCEPT ![n] = image.term]
-     /\ vote' = [vote EXCEPT ![n] = image.vote]
+     /\ vote' = [vote EXCEPT ![n] = VoteIn(image)]
      /\ log' = [log EXCEPT ![n] = image.log]
      /\ snapshot' = [snapshot EXCEPT ![n] = image.snapshot]
      /\ commit' = [commit EXCEPT ![n] = image.snapshot]

@@ -260,12 +260,9 @@ export const raftModels: readonly Model[] = [
   ),
   fails(
     'MCVoteTwice',
-    'a vote is not written down: a node that restarts gives a second one in the same term',
+    'a vote is not remembered: a node that restarts gives a second one in the same term',
     'ElectionSafetyInv',
-    constants({ terms: 2, entries: 2 }, [], {
-      Image: '<- ImageWithoutVote',
-      OwnVoteIsDurable: '<- Always',
-    }),
+    constants({ terms: 2, entries: 2 }, [], { VoteIn: '<- NoVoteIn' }),
   ),
   fails(
     'MCAckBeforePersist',
