@@ -23,7 +23,7 @@ export const ERRORS = {
   NoLeader: { retriable: true, committed: 'no' },
   /** Too much is waiting already. */
   Overloaded: { retriable: true, committed: 'no' },
-  /** The data asked for is held by nodes that do not answer. */
+  /** The node asked is leaving, or the data asked for is held by nodes that do not answer. */
   Unavailable: { retriable: true, committed: 'no' },
   /** No answer in time; the work may have been done or may yet be. */
   Timeout: { retriable: true, committed: 'unknown' },

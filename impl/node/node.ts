@@ -299,7 +299,8 @@ export class Node {
   /** Does what a client asks. `reply` is called once, now or later, at the latest when the operation's time is up. */
   request(operation: Operation, reply: (reply: Reply) => void): void {
     if (this.currentStatus !== 'running') {
-      const code = this.currentStatus === 'stopped' ? 'Closed' : 'NoLeader';
+      // Another node may do it, so a client is to go on.
+      const code = this.currentStatus === 'stopped' ? 'Unavailable' : 'NoLeader';
       reply({ kind: 'error', code, message: `node ${this.id} is ${this.currentStatus}` });
       return;
     }

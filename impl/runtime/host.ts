@@ -46,10 +46,10 @@ export class Host<Message> {
     this.input((node) => node.complete(completions));
   }
 
-  /** Calls `reply` once; with `Closed` if there is no living node. */
+  /** Calls `reply` once; with `Unavailable` if there is no living node. */
   request(operation: Operation, reply: (reply: Reply) => void): void {
     if (!this.input((node) => node.request(operation, reply))) {
-      reply({ kind: 'error', code: 'Closed', message: 'the node has stopped' });
+      reply({ kind: 'error', code: 'Unavailable', message: 'the node has stopped' });
     }
   }
 
