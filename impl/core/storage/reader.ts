@@ -25,6 +25,7 @@ export type ReadDone = (error: WalrusError | undefined, records: readonly Uint8A
 const RANDOM_READ_BYTES = 128 * 1024;
 const SEQUENTIAL_READ_BYTES = 1024 * 1024;
 const CHUNKS_MAX = 8;
+const NOTHING = new Uint8Array(0);
 const TABLES_MAX = 16;
 
 /** Part of a file, as it was on the disk. */
@@ -190,26 +191,14 @@ export class Reader {
       done(this.corrupt(lsn, 'the frame is longer than its file'), []);
       return;
     }
-    file.pins++;
-    this.files.open(file, (handle) => {
-      if (handle === undefined) {
-        this.files.unpin(file);
-        done(new WalrusError('StorageFailed', `${file.name} cannot be opened`), []);
+    this.load(file, offset, length, (reason, bytes) => {
+      if (reason !== undefined) {
+        done(new WalrusError('StorageFailed', reason), []);
         return;
       }
-      const into = new Uint8Array(length);
-      const request = { op: 'read', file: handle, offsetBytes: offset, into } as const;
-      this.requests.send(request, (completion) => {
-        this.files.unpin(file);
-        if (completion.error !== undefined) {
-          const reason = describe(`reading ${file.name} at byte ${offset}`, completion);
-          done(new WalrusError('StorageFailed', reason), []);
-          return;
-        }
-        this.keep(file, offset, into.subarray(0, completion.lengthBytes));
-        if (length >= SEQUENTIAL_READ_BYTES) this.unseen = this.chunks[0];
-        this.resume(stream, from, limit, lsn, length > (completion.lengthBytes ?? 0), done);
-      });
+      const chunk = this.keep(file, offset, bytes);
+      if (length >= SEQUENTIAL_READ_BYTES) this.unseen = chunk;
+      this.resume(stream, from, limit, lsn, length > bytes.length, done);
     });
   }
 
@@ -228,28 +217,36 @@ export class Reader {
     if (at === 0 || rest < FRAME_HEADER_BYTES || claimed > SEQUENTIAL_READ_BYTES) return;
     const ahead: Ahead = { file: file.number, from: offset, waiting: [] };
     this.ahead = ahead;
-    file.pins++;
-    this.files.open(file, (handle) => {
-      if (handle === undefined) {
-        this.arrived(file, ahead, undefined);
-        return;
-      }
-      const into = new Uint8Array(Math.min(rest, SEQUENTIAL_READ_BYTES));
-      const request = { op: 'read', file: handle, offsetBytes: offset, into } as const;
-      this.requests.send(request, ({ error, lengthBytes }) => {
-        this.arrived(file, ahead, error === undefined ? into.subarray(0, lengthBytes) : undefined);
-      });
+    this.load(file, offset, Math.min(rest, SEQUENTIAL_READ_BYTES), (reason, bytes) => {
+      this.ahead = undefined;
+      if (reason === undefined) this.unseen = this.keep(file, offset, bytes);
+      for (const goOn of ahead.waiting) goOn();
     });
   }
 
-  private arrived(file: LogFile, { from, waiting }: Ahead, bytes: Uint8Array | undefined): void {
-    this.files.unpin(file);
-    this.ahead = undefined;
-    if (bytes !== undefined) {
-      this.keep(file, from, bytes);
-      this.unseen = this.chunks[0];
-    }
-    for (const goOn of waiting) goOn();
+  /** Reads up to `length` bytes of a file, which is open then; or says why it cannot. */
+  private load(
+    file: LogFile,
+    offset: number,
+    length: number,
+    then: (reason: string | undefined, bytes: Uint8Array) => void,
+  ): void {
+    file.pins++;
+    this.files.open(file, (handle) => {
+      if (handle === undefined) {
+        this.files.unpin(file);
+        then(`${file.name} cannot be opened`, NOTHING);
+        return;
+      }
+      const into = new Uint8Array(length);
+      const request = { op: 'read', file: handle, offsetBytes: offset, into } as const;
+      this.requests.send(request, (completion) => {
+        this.files.unpin(file);
+        if (completion.error === undefined)
+          then(undefined, into.subarray(0, completion.lengthBytes));
+        else then(describe(`reading ${file.name} at byte ${offset}`, completion), NOTHING);
+      });
+    });
   }
 
   /** After a fetch: the stream may have been changed meanwhile, and the frame may be longer than what was read. */
@@ -297,13 +294,15 @@ export class Reader {
     );
   }
 
-  private keep(file: LogFile, from: number, bytes: Uint8Array): void {
+  private keep(file: LogFile, from: number, bytes: Uint8Array): Chunk {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const same = this.chunks.findIndex((one) => one.file === file.number && one.from === from);
     if (same >= 0) this.chunks.splice(same, 1);
-    this.chunks.unshift({ file: file.number, from, bytes, view });
+    const chunk = { file: file.number, from, bytes, view };
+    this.chunks.unshift(chunk);
     if (this.chunks.length > CHUNKS_MAX) this.chunks.pop();
     this.chunksRead++;
+    return chunk;
   }
 
   private corrupt(lsn: Lsn, reason: string): WalrusError {
