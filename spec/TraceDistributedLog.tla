@@ -3,7 +3,7 @@
 (* and its arguments; here the action is taken, and what the event tells of the state is compared. A trace that *)
 (* can be followed to its end is accepted. The first event at which it cannot is what nobody explains.          *)
 (*                                                                                                              *)
-(* Why an accepted trace is a behaviour: every step of `Act` is an action of DistributedLog, with arguments,    *)
+(* Why an accepted trace is a behaviour: every `TraceStep` is an action of DistributedLog, with arguments,    *)
 (* and more conditions, or it changes nothing (a commit that somebody has told of before), or it is the first   *)
 (* start of a node, which is RestoreMetadata or nothing. What this module puts in the place of definitions of   *)
 (* DistributedLog means the same, or allows less; each says why.                                                *)
@@ -150,54 +150,52 @@ Begins(n, line) ==
 Quiet == UNCHANGED <<network, states, begun>>
 Sends == UNCHANGED <<states, begun>>
 
-Act(n, e, s, line) ==
-  CASE e = "SendReplicateAck" -> Is("durableEnd", AckedEnd(n, s), line.durableEnd) /\ SendReplicateAck(n, s, line.epoch, line.to) /\ Sends
-    [] e = "HandleReplicateAck" -> HasMessage /\ HandleReplicateAck(n, Message) /\ Quiet
-    [] e = "CommitCommand" ->
+\* Arguments are bound here, and not by definitions: under a prime those would be the ones of the next event. The most
+\* frequent events first: TLC asks for one after the other.
+TraceStep == \E line \in {Line} : \E n \in {line.n}, s \in {Segment(line.s[1], line.s[2])} :
+  CASE line.e = "SendReplicateAck" -> Is("durableEnd", AckedEnd(n, s), line.durableEnd) /\ SendReplicateAck(n, s, line.epoch, line.to) /\ Sends
+    [] line.e = "HandleReplicateAck" -> HasMessage /\ HandleReplicateAck(n, Message) /\ Quiet
+    [] line.e = "CommitCommand" ->
          IF line.index > Len(log)
          THEN Is("index", Len(log) + 1, line.index) /\ CommitCommand(line.proposal) /\ states' = Pushed(states, meta') /\ UNCHANGED <<network, begun>>
          ELSE Is("proposal", log[line.index], line.proposal) /\ UNCHANGED vars /\ UNCHANGED <<states, begun>>
-    [] e = "ApplyCommand" ->
+    [] line.e = "ApplyCommand" ->
          Is("index", applied[n] + 1, line.index) /\ FitIs(n, line.index, line.fits) /\ ApplyCommand(n) /\ Quiet
-    [] e = "SyncCompleted" ->
+    [] line.e = "SyncCompleted" ->
          \E upTo \in {Synced(n, line.durable)} : Durably(n, line.durable, upTo) /\ SyncCompleted(n, upTo) /\ Quiet
-    [] e = "SendReplicate" ->
+    [] line.e = "SendReplicate" ->
          /\ EpochIs(n, s, line.epoch) /\ Is("highWatermark", ToldWatermark(n, s), line.highWatermark)
          /\ SendReplicate(n, s, line.to, line.from, line.count) /\ Sends
-    [] e = "HandleReplicate" ->
+    [] line.e = "HandleReplicate" ->
          HasMessage /\ HandleReplicate(n, Message) /\ Is("promised", promised'[n][s], line.promised) /\ EndIs(n, s, line.end) /\ Quiet
-    [] e = "ReadRecord" -> ReadRecord(n, line.t, line.offset) /\ Quiet
-    [] e = "AppendRecord" ->
+    [] line.e = "ReadRecord" -> ReadRecord(n, line.t, line.offset) /\ Quiet
+    [] line.e = "AppendRecord" ->
          EpochIs(n, s, line.epoch) /\ Is("index", Len(records[n][s]), line.index) /\ AppendRecord(n, s, line.record) /\ Quiet
-    [] e = "AcknowledgeRecord" ->  \* under the epoch that it was appended in, which may have ended
+    [] line.e = "AcknowledgeRecord" ->  \* under the epoch that it was appended in, which may have ended
          Is("epoch", Max(Grant(n, s).epoch, line.epoch), Grant(n, s).epoch) /\ AcknowledgeRecord(n, s, line.index) /\ Quiet
-    [] e = "AdvanceHighWatermark" ->
+    [] line.e = "AdvanceHighWatermark" ->
          EpochIs(n, s, line.epoch) /\ AdvanceHighWatermark(n, s) /\ Is("highWatermark", watermark'[n][s], line.highWatermark) /\ Quiet
-    [] e = "ProposeCommand" -> ProposeCommand(n, line.proposal) /\ Sends
-    [] e = "DeliverRecord" -> DeliverRecord(n, line.t, line.group, line.offset) /\ Quiet
-    [] e = "RenewLease" -> RenewLease(n) /\ Quiet
-    [] e = "ExpireLease" -> ExpireLease(n) /\ Quiet
-    [] e = "StopAppending" -> EpochIs(n, s, line.epoch) /\ Is("end", End(n, s), line.end) /\ StopAppending(n, s) /\ Quiet
-    [] e = "SendPromiseRequest" -> EpochIs(n, s, line.epoch) /\ SendPromiseRequest(n, s, line.to) /\ Sends
-    [] e = "HandlePromiseRequest" -> HandlePromiseRequest(n, s, line.epoch, line.sender) /\ Quiet
-    [] e = "SendPromise" -> Is("durableEnd", DurableEnd(n, s), line.durableEnd) /\ SendPromise(n, s, line.epoch, line.to) /\ Sends
-    [] e = "HandlePromise" -> HandlePromise(n, s, line.epoch, line.sender, line.durableEnd) /\ Quiet
-    [] e = "SendCopyRequest" -> Is("from", End(n, s), line.from) /\ SendCopyRequest(n, s, line.to) /\ Sends
-    [] e = "SendCopy" -> HasMessage /\ SendCopy(n, Message, line.count) /\ Sends
-    [] e = "HandleCopy" -> HasMessage /\ HandleCopy(n, Message) /\ EndIs(n, s, line.end) /\ Quiet
-    [] e = "RestoreMetadata" -> RestoreMetadata(n, line.index) /\ Quiet
-    [] e = "Crash" -> Crash(n) /\ Quiet
-    [] e = "ReplaceDisk" -> ReplaceDisk(n) /\ Quiet
-    [] e = "Restart" ->
+    [] line.e = "ProposeCommand" -> ProposeCommand(n, line.proposal) /\ Sends
+    [] line.e = "DeliverRecord" -> DeliverRecord(n, line.t, line.group, line.offset) /\ Quiet
+    [] line.e = "RenewLease" -> RenewLease(n) /\ Quiet
+    [] line.e = "ExpireLease" -> ExpireLease(n) /\ Quiet
+    [] line.e = "StopAppending" -> EpochIs(n, s, line.epoch) /\ Is("end", End(n, s), line.end) /\ StopAppending(n, s) /\ Quiet
+    [] line.e = "SendPromiseRequest" -> EpochIs(n, s, line.epoch) /\ SendPromiseRequest(n, s, line.to) /\ Sends
+    [] line.e = "HandlePromiseRequest" -> HandlePromiseRequest(n, s, line.epoch, line.sender) /\ Quiet
+    [] line.e = "SendPromise" -> Is("durableEnd", DurableEnd(n, s), line.durableEnd) /\ SendPromise(n, s, line.epoch, line.to) /\ Sends
+    [] line.e = "HandlePromise" -> HandlePromise(n, s, line.epoch, line.sender, line.durableEnd) /\ Quiet
+    [] line.e = "SendCopyRequest" -> Is("from", End(n, s), line.from) /\ SendCopyRequest(n, s, line.to) /\ Sends
+    [] line.e = "SendCopy" -> HasMessage /\ SendCopy(n, Message, line.count) /\ Sends
+    [] line.e = "HandleCopy" -> HasMessage /\ HandleCopy(n, Message) /\ EndIs(n, s, line.end) /\ Quiet
+    [] line.e = "RestoreMetadata" -> RestoreMetadata(n, line.index) /\ Quiet
+    [] line.e = "Crash" -> Crash(n) /\ Quiet
+    [] line.e = "ReplaceDisk" -> ReplaceDisk(n) /\ Quiet
+    [] line.e = "Restart" ->
          IF n \notin begun THEN Begins(n, line) /\ UNCHANGED states
          ELSE \E kept \in {Survivors(line.ends)} :
                 Survived(n, line.ends, kept) /\ Restart(n, kept, line.index)
                 /\ Is("boot", boot'[n], line.boot) /\ Is("incarnation", incarnation[n], line.incarnation)
                 /\ Quiet
-
-\* Arguments are bound here, and not by definitions: under a prime those would be the ones of the next event.
-TraceStep ==
-  \E line \in {Line} : \E n \in {line.n}, e \in {line.e} : \E s \in {Segment(line.s[1], line.s[2])} : Act(n, e, s, line)
 
 TraceInit ==
   /\ states = TraceNothing
@@ -235,7 +233,7 @@ Changes ==
       topics |-> IF meta'.topics = meta.topics THEN readers \cup {PlaceOf(s)[1] : s \in grants \cup acks} ELSE Topics,
       appends |-> new # {}]
 
-AtEnd == next > EventsOf(trace)
+AtEnd == ~HasEvent(next)
 TraceWatched == IF AtEnd THEN Segments ELSE watched.segments
 TraceWatchedPlaces == IF AtEnd THEN Topics \X SegmentIds ELSE watched.places
 TraceWatchedTopics == IF AtEnd THEN Topics ELSE watched.topics

@@ -11,7 +11,7 @@
 (*   here        event of impl/core/raft/trace.ts                                                               *)
 (*   line.e      name                                                                                           *)
 (*   line.n      node, numbered from 1                                                                          *)
-(*   line.s      state: term, vote, role, snapshot, last, lastTerm, commit, durable                             *)
+(*   line.s      state: term, vote, role, snapshot, last index, last term, commit                               *)
 (*   line.m      place of the message among all that left their sender; 0 if it never did                       *)
 (*   line.x      message, line.y the reply                                                                      *)
 (*   line.waits  what is sent waits for the disk                                                                *)
@@ -19,6 +19,9 @@ EXTENDS MetadataRaft, TraceReader
 
 TraceNodes == 1..Header.nodes
 TraceFounders == 1..Header.founders
+
+\* Whether the invariants are looked at. TLC looks this up once; it would ask the reader each time.
+Watching == Header.invariants
 
 VARIABLES
   trace,   \* which one
@@ -32,111 +35,90 @@ TraceMembershipIndex(l) == LastWhere(l, "kind", "membership")
 TraceIsDurable(n) == batches[n] = <<>> /\ IsSame(disk[n], Image(n))
 
 -----------------------------------------------------------------------------
-\* A message as it is in the spec, and as it was logged: entries and snapshots by their terms.
-Same(m, x) ==
-  /\ m.type = x.type
-  /\ m.from = x.from
-  /\ m.term = x.term
-  /\ CASE x.type \in {"PreVoteRequest", "VoteRequest"} -> m.lastIndex = x.lastIndex /\ m.lastTerm = x.lastTerm
-       [] x.type \in {"PreVoteResponse", "VoteResponse"} -> m.to = x.to /\ m.granted = x.granted
-       [] x.type = "AppendRequest" ->
-            /\ m.prevIndex = x.prevIndex
-            /\ m.prevTerm = x.prevTerm
-            /\ m.commit = x.commit
-            /\ m.round = x.round
-            /\ Len(m.entries) = Len(x.terms)
-            /\ \A i \in DOMAIN x.terms : m.entries[i].term = x.terms[i]
-       [] x.type = "AppendResponse" -> m.to = x.to /\ m.success = x.success /\ m.match = x.match /\ m.round = x.round
-       [] x.type = "SnapshotRequest" ->
-            Len(m.log) = x.index /\ LastTerm(m.log) = x.lastTerm /\ m.last = x.last /\ m.round = x.round
-       [] x.type = "SnapshotResponse" -> m.to = x.to /\ m.match = x.match /\ m.round = x.round
-       [] x.type = "TimeoutNow" -> m.to = x.to
+\* A message as a trace tells of it: of entries their terms, of a log where it ends.
+Told(m) ==
+  CASE m.type = "AppendRequest" -> [m EXCEPT !.entries = [i \in DOMAIN @ |-> @[i].term]]
+    [] m.type = "SnapshotRequest" -> [m EXCEPT !.log = <<Len(@), LastTerm(@)>>]
+    [] OTHER -> m
 
 \* What the action makes of it, and what the event says. Comparisons are written so, for Explanation.tla to tell.
 Is(name, expected, actual) == expected = actual
 
 LastOf(sequence) == At(sequence, Length(sequence))
-Sends(line) == Is("what was sent is what was logged", Same(LastOf(messages'), line.x), TRUE)
+Sends(line) == Is("message sent", Told(LastOf(messages')), line.x)
 \* What promises something, x or y of the line, waits for the disk, or need not.
 Promises(n, line, x) ==
-  /\ Is("it waits for the disk", ~IsDurable(n)', line.waits)
-  /\ Is("what was sent is what was logged", Same(LastOf(IF line.waits THEN outbox'[n] ELSE messages'), x), TRUE)
+  /\ Is("waits for the disk", ~IsDurable(n)', line.waits)
+  /\ Is("message sent", Told(LastOf(IF line.waits THEN outbox'[n] ELSE messages')), x)
 Answers(n, line) == Promises(n, line, line.y)
 
 WasSent(line) == line.m \in 1..Length(messages)
 Message(line) == At(messages, line.m)
 Receives(line) ==
   /\ Is("the message was sent", WasSent(line), TRUE)
-  /\ Is("what was received is what was sent", Same(Message(line), line.x), TRUE)
+  /\ Is("message received", Told(Message(line)), line.x)
 
 \* The acting node's state after the event. A node may believe less to be durable than is.
-StateIs(n, s) ==
-  /\ Is("term", term'[n], s[1])
-  /\ Is("vote", vote'[n], s[2])
-  /\ Is("role", role'[n], s[3])
-  /\ Is("snapshot", snapshot'[n], s[4])
-  /\ Is("last index", Len(log'[n]), s[5])
-  /\ Is("last term", LastTerm(log'[n]), s[6])
-  /\ Is("commit", commit'[n], s[7])
+StateIs(n, line) ==
+  Is(<<"term", "vote", "role", "snapshot", "last index", "last term", "commit">>,
+     <<term'[n], vote'[n], role'[n], snapshot'[n], Len(log'[n]), LastTerm(log'[n]), commit'[n]>>, line.s)
 DurableIs(n, index) == Is("durable", Min(index, DurableIndex(n)'), index)
 MatchIs(n, m, index) == Is("match", match'[n][m], index)
 MembersAre(n, voters, learners) == Is("members", MembersOf(log'[n]), Members(voters, learners))
 
 -----------------------------------------------------------------------------
-\* The most frequent first: TLC asks one after the other.
-Act(n, e, line) ==
-  CASE e = "Persist" -> Persist(n)
-    [] e = "PersistCompleted" -> PersistCompleted(n, line.batches) /\ DurableIs(n, line.s[8])
-    [] e = "AppendEntries" ->
-         /\ AppendEntries(n, line.x.prevIndex, line.x.prevIndex + Len(line.x.terms), line.x.commit, line.x.round)
-         /\ Sends(line)
-    [] e = "HandleAppendEntriesRequest" ->
-         Receives(line) /\ HandleAppendEntriesRequest(n, Message(line)) /\ Answers(n, line)
-    [] e = "HandleAppendEntriesResponse" ->
-         /\ Receives(line) /\ HandleAppendEntriesResponse(n, Message(line))
-         /\ MatchIs(n, Message(line).from, line.match)
-    [] e = "AdvanceCommitIndex" -> AdvanceCommitIndex(n, line.s[7])
-    [] e = "ClientRequest" -> ClientRequest(n)
-    [] e = "RequestPreVote" -> RequestPreVote(n) /\ Sends(line)
-    [] e = "StartPreVote" -> StartPreVote(n)
-    [] e = "IgnoreMessage" -> Receives(line) /\ IgnoreMessage(n, Message(line))
-    [] e = "HandlePreVoteRequest" ->
-         Receives(line) /\ HandlePreVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
-    [] e = "HandlePreVoteResponse" -> Receives(line) /\ HandlePreVoteResponse(n, Message(line))
-    [] e = "Timeout" -> Timeout(n)
-    [] e = "RequestVote" -> RequestVote(n) /\ Promises(n, line, line.x)
-    [] e = "HandleRequestVoteRequest" ->
-         Receives(line) /\ HandleRequestVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
-    [] e = "HandleRequestVoteResponse" -> Receives(line) /\ HandleRequestVoteResponse(n, Message(line))
-    [] e = "BecomeLeader" -> BecomeLeader(n)
-    [] e = "UpdateTerm" -> WasSent(line) /\ UpdateTerm(n, Message(line))
-    [] e = "CheckQuorum" -> CheckQuorum(n)
-    [] e = "LeaveLeadership" -> LeaveLeadership(n)
-    [] e = "TransferLeadership" -> TransferLeadership(n, line.to)
-    [] e = "AbortTransfer" -> AbortTransfer(n)
-    [] e = "TimeoutNow" -> TimeoutNow(n) /\ Sends(line)
-    [] e = "HandleTimeoutNow" -> Receives(line) /\ HandleTimeoutNow(n, Message(line))
-    [] e = "ProposeMembership" -> ProposeMembership(n, Members(line.voters, line.learners))
-    [] e = "Compact" -> Compact(n, line.s[4]) /\ DurableIs(n, line.s[8])
-    [] e = "InstallSnapshot" -> InstallSnapshot(n, line.x.index, line.x.last, line.x.round) /\ Sends(line)
-    [] e = "HandleInstallSnapshotRequest" ->
-         /\ Receives(line)
-         /\ \E whole \in BOOLEAN : HandleInstallSnapshotRequest(n, Message(line), whole) /\ Answers(n, line)
-    [] e = "HandleInstallSnapshotResponse" ->
-         /\ Receives(line) /\ HandleInstallSnapshotResponse(n, Message(line))
-         /\ MatchIs(n, Message(line).from, line.match)
-    [] e = "RequestReadIndex" -> RequestReadIndex(n, line.id)
-    [] e = "ConfirmReadIndex" ->
-         \E read \in reads[n] : read.id = line.id /\ read.index = line.index /\ ConfirmReadIndex(n, read)
-    \* What the disk kept shows in what the node begins with.
-    [] e = "Recover" ->
-         /\ \E kept \in 0..Len(batches[n]) : Recover(n, kept)
-         /\ MembersAre(n, line.voters, line.learners)
-         /\ DurableIs(n, line.s[8])
-
-\* Arguments are bound here, and not by definitions: under a prime those would be the ones of the next event.
-TraceStep ==
-  \E line \in {Line} : \E n \in {line.n}, e \in {line.e} : Act(n, e, line) /\ StateIs(n, line.s)
+\* Arguments are bound here, and not by definitions: under a prime those would be the ones of the next event. The most
+\* frequent events first: TLC asks for one after the other.
+TraceStep == \E line \in {Line} : \E n \in {line.n} :
+  /\ CASE line.e = "AppendEntries" ->
+            /\ AppendEntries(n, line.x.prevIndex, line.x.prevIndex + Len(line.x.entries), line.x.commit, line.x.round)
+            /\ Sends(line)
+       [] line.e = "HandleAppendEntriesRequest" ->
+            Receives(line) /\ HandleAppendEntriesRequest(n, Message(line)) /\ Answers(n, line)
+       [] line.e = "HandleAppendEntriesResponse" ->
+            /\ Receives(line) /\ HandleAppendEntriesResponse(n, Message(line))
+            /\ MatchIs(n, Message(line).from, line.match)
+       [] line.e = "Persist" -> Persist(n)
+       [] line.e = "PersistCompleted" -> PersistCompleted(n, line.batches) /\ DurableIs(n, line.durable)
+       [] line.e = "AdvanceCommitIndex" -> AdvanceCommitIndex(n, line.s[7])
+       [] line.e = "ClientRequest" -> ClientRequest(n)
+       [] line.e = "RequestPreVote" -> RequestPreVote(n) /\ Sends(line)
+       [] line.e = "StartPreVote" -> StartPreVote(n)
+       [] line.e = "IgnoreMessage" -> Receives(line) /\ IgnoreMessage(n, Message(line))
+       [] line.e = "HandlePreVoteRequest" ->
+            Receives(line) /\ HandlePreVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
+       [] line.e = "HandlePreVoteResponse" -> Receives(line) /\ HandlePreVoteResponse(n, Message(line))
+       [] line.e = "Timeout" -> Timeout(n)
+       [] line.e = "RequestVote" -> RequestVote(n) /\ Promises(n, line, line.x)
+       [] line.e = "HandleRequestVoteRequest" ->
+            Receives(line) /\ HandleRequestVoteRequest(n, Message(line), line.y.granted) /\ Answers(n, line)
+       [] line.e = "HandleRequestVoteResponse" -> Receives(line) /\ HandleRequestVoteResponse(n, Message(line))
+       [] line.e = "BecomeLeader" -> BecomeLeader(n)
+       [] line.e = "UpdateTerm" -> WasSent(line) /\ UpdateTerm(n, Message(line))
+       [] line.e = "CheckQuorum" -> CheckQuorum(n)
+       [] line.e = "LeaveLeadership" -> LeaveLeadership(n)
+       [] line.e = "TransferLeadership" -> TransferLeadership(n, line.to)
+       [] line.e = "AbortTransfer" -> AbortTransfer(n)
+       [] line.e = "TimeoutNow" -> TimeoutNow(n) /\ Sends(line)
+       [] line.e = "HandleTimeoutNow" -> Receives(line) /\ HandleTimeoutNow(n, Message(line))
+       [] line.e = "ProposeMembership" -> ProposeMembership(n, Members(line.voters, line.learners))
+       [] line.e = "Compact" -> Compact(n, line.s[4]) /\ DurableIs(n, line.durable)
+       [] line.e = "InstallSnapshot" -> InstallSnapshot(n, line.x.log[1], line.x.last, line.x.round) /\ Sends(line)
+       [] line.e = "HandleInstallSnapshotRequest" ->
+            /\ Receives(line)
+            /\ \E whole \in BOOLEAN : HandleInstallSnapshotRequest(n, Message(line), whole) /\ Answers(n, line)
+       [] line.e = "HandleInstallSnapshotResponse" ->
+            /\ Receives(line) /\ HandleInstallSnapshotResponse(n, Message(line))
+            /\ MatchIs(n, Message(line).from, line.match)
+       [] line.e = "RequestReadIndex" -> RequestReadIndex(n, line.id)
+       [] line.e = "ConfirmReadIndex" ->
+            \E read \in reads[n] : read.id = line.id /\ read.index = line.index /\ ConfirmReadIndex(n, read)
+       \* What the disk kept shows in what the node begins with.
+       [] line.e = "Recover" ->
+            /\ \E kept \in 0..Len(batches[n]) : Recover(n, kept)
+            /\ MembersAre(n, line.voters, line.learners)
+            /\ DurableIs(n, line.durable)
+  /\ StateIs(n, line)
 
 \* What the acting node has, for Explanation.tla.
 StateOf(n, s) ==
@@ -148,7 +130,7 @@ TraceInit == Init /\ trace = 0 /\ next = 0 /\ Evaluated(vars)
 
 Keeps(name, invariant) == IF invariant THEN TRUE ELSE PrintT(<<"violated", trace, next, name>>) /\ FALSE
 IsGood ==
-  Header.invariants =>
+  Watching =>
     /\ Keeps("ElectionSafetyInv", ElectionSafetyInv)
     /\ Keeps("LogMatchingInv", LogMatchingInv)
     /\ Keeps("LeaderCompletenessInv", LeaderCompletenessInv)
@@ -158,7 +140,7 @@ IsGood ==
 
 TraceNext ==
   CASE trace = 0 -> trace' = Drawn(next) /\ next' = 1 /\ UNCHANGED vars
-    [] trace > 0 /\ next <= EventsOf(trace) -> IsGood = TRUE /\ TraceStep /\ trace' = trace /\ next' = next + 1
+    [] trace > 0 /\ HasEvent(next) -> IsGood = TRUE /\ TraceStep /\ trace' = trace /\ next' = next + 1
     [] OTHER -> IsGood = TRUE /\ PrintT(<<"accepted", trace>>) /\ FALSE
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, trace, next>>

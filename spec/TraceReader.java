@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import tlc2.tool.SimulationWorker;
 import tlc2.value.impl.BoolValue;
 import tlc2.value.impl.FcnLambdaValue;
 import tlc2.value.impl.FcnRcdValue;
@@ -26,13 +27,17 @@ import util.UniqueString;
 /**
  * Overrides the module of the same name: TLC finds the class by that. A definition without
  * arguments is read once, at its start.
- * The system property `traces` names a directory with the files `header`, `1`, `2` and so on, a trace each. A file is one
- * JSON value: an array becomes a tuple, an object a record, an object with the one key "set" a set; numbers are whole and fit
+ * The system property `traces` names a directory with the files `header`, `1`, `2` and so on, a trace each. Each of their
+ * lines is one JSON value: an array becomes a tuple, an object a record, an object with the one key "set" a set; numbers are whole and fit
  * 32 bits. A trace is read when it is drawn, so that memory holds one, however many there are.
  */
 public final class TraceReader {
   private static int drawn;
-  private static Value[] events;
+
+  /** What follows of the trace that was drawn last, the event that was read last, and its place. */
+  private static Parser rest;
+  private static Value event;
+  private static int place;
 
   static {
     // What all this took of the processors, in milliseconds, for whoever counts.
@@ -62,22 +67,34 @@ public final class TraceReader {
   }
 
   public static Value Header() throws IOException {
-    return parsed(file("header"));
+    return new Parser(Files.readAllBytes(file("header"))).line();
   }
 
   /** A walk begins: nothing of the one before it is asked for again. */
   public static synchronized Value Drawn(Value anything) throws IOException {
-    events = ((TupleValue) parsed(file(String.valueOf(++drawn)))).elems;
+    rest = new Parser(Files.readAllBytes(file(String.valueOf(++drawn))));
+    place = 0;
     chains.subList(1, chains.size()).clear();
     return IntValue.gen(drawn);
   }
 
-  public static Value EventAt(Value place) {
-    return events[((IntValue) place).val - 1];
+  public static synchronized Value EventAt(Value at) throws IOException {
+    while (place < ((IntValue) at).val) {
+      event = rest.line();
+      place++;
+      forgetStates();
+    }
+    if (place > ((IntValue) at).val) throw new IllegalArgumentException("event " + at + " has been left behind");
+    return event;
   }
 
-  public static Value EventsOf(Value trace) {
-    return IntValue.gen(events.length);
+  public static synchronized Value HasEvent(Value at) {
+    return ((IntValue) at).val <= place || rest.isNotAtEnd() ? BoolValue.ValTrue : BoolValue.ValFalse;
+  }
+
+  /** A walk keeps all of its states, to show them. Nobody looks at those, and to keep them takes a quarter of its time. */
+  private static void forgetStates() {
+    if (Thread.currentThread() instanceof SimulationWorker) ((SimulationWorker) Thread.currentThread()).getTrace().clear();
   }
 
   public static Value Evaluated(Value value) {
@@ -159,10 +176,19 @@ public final class TraceReader {
     return ((TupleValue) one).elems.length == ((TupleValue) other).elems.length;
   }
 
-  public static Value Differing(Value f, Value g) {
+  /** What was compared last, and in what it differs: an action asks for that several times. */
+  private static Value comparedF;
+  private static Value comparedG;
+  private static Value differing;
+
+  public static synchronized Value Differing(Value f, Value g) {
+    if (f == comparedF && g == comparedG) return differing;
     ValueVec places = new ValueVec();
     compare(f, g, places);
-    return new SetEnumValue(places, true);
+    comparedF = f;
+    comparedG = g;
+    differing = new SetEnumValue(places, true);
+    return differing;
   }
 
   public static Value DifferingInside(Value f, Value g) {
@@ -314,13 +340,6 @@ public final class TraceReader {
     return Path.of(directory, name);
   }
 
-  private static Value parsed(Path file) throws IOException {
-    Parser parser = new Parser(Files.readAllBytes(file));
-    Value value = parser.value();
-    if (parser.at != parser.text.length) throw parser.error("the end");
-    return value;
-  }
-
   private static final class Parser {
     private static final UniqueString SET = UniqueString.uniqueStringOf("set");
     /** TLC's own table is for several threads, and there are few names. */
@@ -332,7 +351,17 @@ public final class TraceReader {
       this.text = text;
     }
 
-    Value value() throws IOException {
+    boolean isNotAtEnd() {
+      return at < text.length;
+    }
+
+    Value line() throws IOException {
+      Value value = value();
+      expect('\n');
+      return value;
+    }
+
+    private Value value() throws IOException {
       switch (text[at]) {
         case '[':
           return new TupleValue(array());

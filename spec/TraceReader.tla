@@ -1,14 +1,14 @@
 ---------------------------- MODULE TraceReader ----------------------------
 EXTENDS Integers, Sequences, FiniteSets
 (* Traces as values. TraceReader.java puts the contents of files in the place of these definitions: one is the  *)
-(* header, each other one a trace, a sequence of events. trace-tlc.ts writes them.                              *)
+(* header, each other one a trace, an event a line. trace-tlc.ts writes them.                              *)
 
 Header == CHOOSE header : TRUE
 
-\* The number of the next of the traces; events are of the one that was drawn last.
+\* The number of the next of the traces; events are of the one that was drawn last, and are read one after the other.
 Drawn(anything) == CHOOSE number : TRUE
 EventAt(place) == CHOOSE event : TRUE
-EventsOf(trace) == CHOOSE number : TRUE
+HasEvent(place) == CHOOSE has : TRUE
 
 \* True. TLC leaves functions unevaluated until somebody looks at them: without this, what a state holds would be a chain of
 \* all that was ever done to it.

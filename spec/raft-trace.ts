@@ -111,6 +111,7 @@ class Projection {
           : 0;
     this.votes(event, n, peer);
     const base = { e: event.name, n, s: this.state(event, n) };
+    const { durableIndex: durable } = event.state;
     switch (event.name) {
       case 'RequestPreVote':
       case 'AppendEntries':
@@ -175,11 +176,13 @@ class Projection {
           done++;
         }
         batches.splice(0, done);
-        return { ...base, batches: done };
+        return { ...base, batches: done, durable };
       }
       case 'Recover':
         this.senders.set(n, new Sender());
-        return { ...base, ...this.members(event.members) };
+        return { ...base, ...this.members(event.members), durable };
+      case 'Compact':
+        return { ...base, durable };
       default:
         return base;
     }
@@ -243,7 +246,7 @@ class Projection {
   }
 
   private state({ state }: HostedRaftEvent, n: number, role: Role = state.role): Value {
-    const { term, vote, snapshotIndex, lastIndex, lastTerm, commitIndex, durableIndex } = state;
+    const { term, vote, snapshotIndex, lastIndex, lastTerm, commitIndex } = state;
     const voted = this.voted.get(`${n} ${term}`);
     const votedFor = voted?.id === vote ? voted.disk : NOBODY;
     return [
@@ -254,7 +257,6 @@ class Projection {
       lastIndex,
       lastTerm,
       commitIndex,
-      durableIndex,
     ];
   }
 
@@ -283,8 +285,8 @@ class Projection {
       }
       case 'AppendEntriesRequest': {
         const { prevIndex, prevTerm, commitIndex: commit, round } = message;
-        const terms = message.entries.map((entry) => entry.term);
-        return { type: 'AppendRequest', from, term, prevIndex, prevTerm, terms, commit, round };
+        const entries = message.entries.map((entry) => entry.term);
+        return { type: 'AppendRequest', from, term, prevIndex, prevTerm, entries, commit, round };
       }
       case 'AppendEntriesResponse': {
         const { success, matchIndex: match, round } = message;
@@ -300,7 +302,7 @@ class Projection {
           round,
         } = message;
         const last = offsetBytes + chunk === sizeBytes;
-        return { type: 'SnapshotRequest', from, term, index, lastTerm, last, round };
+        return { type: 'SnapshotRequest', from, term, log: [index, lastTerm], last, round };
       }
       case 'InstallSnapshotResponse': {
         const { installed, snapshotIndex, round } = message;

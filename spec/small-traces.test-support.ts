@@ -69,13 +69,13 @@ export function projected(events: readonly DataEvent[]): Projected {
 export function twoLeaders(): Projected {
   const alone = (n: number): Line[] => {
     const state = (term: number, vote: number, role: string, last: number): Line['s'] => {
-      return [term, vote, role, 1, last, last === 1 ? 1 : term, 1, 1];
+      return [term, vote, role, 1, last, last === 1 ? 1 : term, 1];
     };
     return [
       { e: 'StartPreVote', n, s: state(1, 0, 'precandidate', 1) },
       { e: 'Timeout', n, s: state(2, n, 'candidate', 1) },
       { e: 'Persist', n, s: state(2, n, 'candidate', 1) },
-      { e: 'PersistCompleted', n, s: state(2, n, 'candidate', 1), batches: 1 },
+      { e: 'PersistCompleted', n, s: state(2, n, 'candidate', 1), batches: 1, durable: 1 },
       { e: 'BecomeLeader', n, s: state(2, n, 'leader', 2) },
     ];
   };

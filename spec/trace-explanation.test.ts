@@ -68,7 +68,7 @@ test.skipIf(!hasJava)(
     expect(early.find((line) => line.includes('MetadataRaft.tla:'))).toMatch(/PreVoteWon\(n\)$/);
     expect(early).toContain('    votes            {1}');
 
-    const altered = [{ ...lines[0]!, s: [1, 0, 'precandidate', 1, 9, 1, 1, 1] }];
+    const altered = [{ ...lines[0]!, s: [1, 0, 'precandidate', 1, 9, 1, 1] }];
     const wrong = await told('MetadataRaft', { sizes, lines: altered, origins });
     expect(wrong.find((line) => line.startsWith('  *'))).toMatch(
       /^ {2}\* last index \| 1 +\| 9 *$/,

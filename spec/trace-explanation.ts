@@ -167,6 +167,12 @@ function fieldsOf(record: string): [string, string][] {
   });
 }
 
+/** The elements of a tuple; anything else is its own. */
+function partsOf(value: string): string[] {
+  const [, inside] = /^<<(.*)>>$/.exec(value) ?? [];
+  return inside === undefined ? [value] : split(inside).map((part) => part.trim());
+}
+
 /** Splits at the commas that are not inside of anything. */
 function split(text: string): string[] {
   const parts: string[] = [''];
@@ -205,9 +211,13 @@ function conditionsTold(spec: SpecName, output: string, action: Action): string[
 }
 
 function comparisonsTold(output: string): string[] {
-  const rows = values(output, 'is').map((value) => {
+  const rows = values(output, 'is').flatMap((value) => {
     const [name = '', expected = '', actual = ''] = split(value).map((part) => part.trim());
-    return [name.replaceAll('"', ''), expected, actual] as const;
+    const names = partsOf(name.replaceAll('"', ''));
+    // Several variables are compared as one tuple.
+    const [expectations, actuals] =
+      names.length === 1 ? [[expected], [actual]] : [partsOf(expected), partsOf(actual)];
+    return names.map((each, i) => [each, expectations[i] ?? '', actuals[i] ?? ''] as const);
   });
   if (rows.length === 0) return [];
   const head = ['variable', 'by the action', 'by the event'] as const;

@@ -55,18 +55,17 @@ export function write(teller: Teller, file: string): Written {
   const descriptor = openSync(file, 'w');
   const actions = new Set<string>();
   let events = 0;
-  let piece = '[';
+  let piece = '';
   try {
     const sizes = teller((line) => {
-      if (events > 0) piece += ',';
-      piece += JSON.stringify(line);
+      piece += `${JSON.stringify(line)}\n`;
       actions.add(String(line.e));
       events++;
       if (events % PIECE_LINES > 0) return;
       writeSync(descriptor, piece);
       piece = '';
     });
-    writeSync(descriptor, `${piece}]`);
+    writeSync(descriptor, piece);
     return { sizes, events, actions, file };
   } finally {
     closeSync(descriptor);

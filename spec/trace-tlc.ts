@@ -59,7 +59,7 @@ export class TraceFiles {
   /** Nothing can be added after this. */
   end(header: Line): void {
     const all = { ...this.sizes, ...header };
-    writeFileSync(join(this.directory, 'header'), JSON.stringify(all));
+    writeFileSync(join(this.directory, 'header'), `${JSON.stringify(all)}\n`);
   }
 
   remove(): void {
