@@ -94,106 +94,108 @@ class Projection {
   }
 
   private line(event: DataEvent): Line {
-    const node = this.nodes.of(event.node);
+    const e = event.name;
+    const n = this.nodes.of(event.node);
     const s = 'segment' in event ? this.segment(event.topic, event.segment) : NOWHERE;
-    const base = { e: event.name, n: node, s };
     switch (event.name) {
       case 'ProposeCommand': {
         const { command } = event.proposal;
         this.proposals.set(JSON.stringify(event.proposal), ++this.proposed);
         const i = command.kind === 'AdvanceCursor' ? this.lastKnown(event.node, command.topic) : 0;
-        return { ...base, i, proposal: this.proposal(event.proposal) };
+        return { e, n, s, i, proposal: this.proposal(event.proposal) };
       }
       case 'CommitCommand': {
         const proposal = event.proposal === null ? NOOP : this.proposal(event.proposal);
         this.commands[event.index] = event.proposal?.command;
         const m = this.proposals.get(JSON.stringify(event.proposal)) ?? 0;
-        return { ...base, m, index: event.index, proposal };
+        return { e, n, s, m, index: event.index, proposal };
       }
       case 'ApplyCommand':
         this.applied.set(event.node, event.index);
         if (event.applied) this.applies(event.index, this.commands[event.index]);
-        return { ...base, index: event.index, fits: event.applied };
+        return { e, n, s, index: event.index, fits: event.applied };
       case 'RestoreMetadata':
         this.applied.set(event.node, event.index);
-        return { ...base, index: event.index };
+        return { e, n, s, index: event.index };
       case 'AppendRecord': {
         const { epoch, index, request } = event;
         const record = this.record(JSON.stringify(request), `${s}`, index);
-        return { ...base, epoch, index, record };
+        return { e, n, s, epoch, index, record };
       }
       case 'SyncCompleted':
-        return { ...base, durable: event.durable.map((change) => this.change(change)) };
+        return { e, n, s, durable: event.durable.map((change) => this.change(change)) };
       case 'SendReplicate': {
         const { epoch, to, from, count, highWatermark } = event;
-        this.sends('Replicate', node, to, s, epoch, from, count, highWatermark);
-        this.places.set(`Epoch ${node} ${this.nodes.of(to)} ${s} ${epoch}`, this.sent);
-        return { ...base, epoch, to: this.nodes.of(to), from, count, highWatermark };
+        this.sends('Replicate', n, to, s, epoch, from, count, highWatermark);
+        this.places.set(`Epoch ${n} ${this.nodes.of(to)} ${s} ${epoch}`, this.sent);
+        return { e, n, s, epoch, to: this.nodes.of(to), from, count, highWatermark };
       }
       case 'HandleReplicate': {
         const { sender, epoch, from, count, highWatermark, end, promised } = event;
-        const m = this.received('Replicate', sender, node, s, epoch, from, count, highWatermark);
-        return { ...base, m, epoch, end, promised };
+        const m = this.received('Replicate', sender, n, s, epoch, from, count, highWatermark);
+        return { e, n, s, m, epoch, end, promised };
       }
       case 'SendReplicateAck': {
         const { epoch, to, durableEnd } = event;
-        this.sends('ReplicateAck', node, to, s, epoch, durableEnd);
-        const m = this.places.get(`Epoch ${this.nodes.of(to)} ${node} ${s} ${epoch}`) ?? 0;
-        return { ...base, m, epoch, to: this.nodes.of(to), durableEnd };
+        this.sends('ReplicateAck', n, to, s, epoch, durableEnd);
+        const m = this.places.get(`Epoch ${this.nodes.of(to)} ${n} ${s} ${epoch}`) ?? 0;
+        return { e, n, s, m, epoch, to: this.nodes.of(to), durableEnd };
       }
       case 'HandleReplicateAck': {
         const { sender, epoch, durableEnd } = event;
-        return { ...base, m: this.received('ReplicateAck', sender, node, s, epoch, durableEnd) };
+        return { e, n, s, m: this.received('ReplicateAck', sender, n, s, epoch, durableEnd) };
       }
       case 'AdvanceHighWatermark':
-        return { ...base, epoch: event.epoch, highWatermark: event.highWatermark };
+        return { e, n, s, epoch: event.epoch, highWatermark: event.highWatermark };
       case 'AcknowledgeRecord':
-        return { ...base, epoch: event.epoch, index: event.index };
+        return { e, n, s, epoch: event.epoch, index: event.index };
       case 'StopAppending':
-        return { ...base, epoch: event.epoch, end: event.end };
+        return { e, n, s, epoch: event.epoch, end: event.end };
       case 'SendPromiseRequest': {
         const { epoch, to } = event;
-        this.sends('PromiseRequest', node, to, s, epoch);
-        return { ...base, epoch, to: this.nodes.of(to) };
+        this.sends('PromiseRequest', n, to, s, epoch);
+        return { e, n, s, epoch, to: this.nodes.of(to) };
       }
       case 'HandlePromiseRequest': {
         const { sender, epoch } = event;
-        const m = this.received('PromiseRequest', sender, node, s, epoch);
-        return { ...base, m, epoch, sender: this.nodes.of(sender) };
+        const m = this.received('PromiseRequest', sender, n, s, epoch);
+        return { e, n, s, m, epoch, sender: this.nodes.of(sender) };
       }
       case 'SendPromise': {
         const { epoch, to, durableEnd } = event;
-        this.sends('Promise', node, to, s, epoch, durableEnd);
-        const m = this.places.get(`PromiseRequest ${this.nodes.of(to)} ${node} ${s} ${epoch}`) ?? 0;
-        return { ...base, m, epoch, to: this.nodes.of(to), durableEnd };
+        this.sends('Promise', n, to, s, epoch, durableEnd);
+        const m = this.places.get(`PromiseRequest ${this.nodes.of(to)} ${n} ${s} ${epoch}`) ?? 0;
+        return { e, n, s, m, epoch, to: this.nodes.of(to), durableEnd };
       }
       case 'HandlePromise': {
         const { sender, epoch, durableEnd } = event;
-        const m = this.received('Promise', sender, node, s, epoch, durableEnd);
-        return { ...base, m, epoch, sender: this.nodes.of(sender), durableEnd };
+        const m = this.received('Promise', sender, n, s, epoch, durableEnd);
+        return { e, n, s, m, epoch, sender: this.nodes.of(sender), durableEnd };
       }
       case 'SendCopyRequest': {
         const { epoch, to, from } = event;
-        this.sends('CopyRequest', node, to, s, epoch, from);
-        return { ...base, epoch, to: this.nodes.of(to), from };
+        this.sends('CopyRequest', n, to, s, epoch, from);
+        return { e, n, s, epoch, to: this.nodes.of(to), from };
       }
       case 'SendCopy': {
         const { epoch, to, from, count } = event;
-        const m = this.received('CopyRequest', to, node, s, epoch, from);
-        this.sends('Copy', node, to, s, epoch, from, count);
-        return { ...base, m, count };
+        const m = this.received('CopyRequest', to, n, s, epoch, from);
+        this.sends('Copy', n, to, s, epoch, from, count);
+        return { e, n, s, m, count };
       }
       case 'HandleCopy': {
         const { sender, epoch, from, count, end } = event;
-        return { ...base, m: this.received('Copy', sender, node, s, epoch, from, count), end };
+        return { e, n, s, m: this.received('Copy', sender, n, s, epoch, from, count), end };
       }
       case 'DeliverRecord': {
         const { topic, group, offset } = event;
-        return { ...base, t: this.topics.of(topic), group: this.groups.of(group), offset };
+        return { e, n, s, t: this.topics.of(topic), group: this.groups.of(group), offset };
       }
       case 'ReadRecord':
         return {
-          ...base,
+          e,
+          n,
+          s,
           t: this.topics.of(event.topic),
           i: this.holding(event.topic, event.offset),
           offset: event.offset,
@@ -201,7 +203,9 @@ class Projection {
       case 'Restart':
         this.applied.set(event.node, event.applied);
         return {
-          ...base,
+          e,
+          n,
+          s,
           boot: this.boot(event.node, event.boot),
           incarnation: this.incarnation(event.node, event.incarnation),
           index: event.applied,
@@ -211,7 +215,7 @@ class Projection {
       case 'ExpireLease':
       case 'Crash':
       case 'ReplaceDisk':
-        return base;
+        return { e, n, s };
     }
   }
 

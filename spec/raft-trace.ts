@@ -110,63 +110,65 @@ class Projection {
           ? this.number(event.to, event.peer)
           : 0;
     this.votes(event, n, peer);
-    const base = { e: event.name, n, s: this.state(event, n) };
+    const e = event.name;
+    const s = this.state(event, n);
     const { durableIndex: durable } = event.state;
     switch (event.name) {
       case 'RequestPreVote':
       case 'AppendEntries':
       case 'InstallSnapshot':
       case 'TimeoutNow': {
-        this.leaves(this.key(n, peer, event.message));
-        return { ...base, x: this.message(n, peer, event.message) };
+        const x = messageOf(n, peer, event.message);
+        this.leaves(keyOf(x));
+        return { e, n, s, x };
       }
-      case 'RequestVote':
-        return {
-          ...base,
-          x: this.message(n, peer, event.message),
-          waits: this.promises(n, peer, event.message, event.afterPersist),
-        };
+      case 'RequestVote': {
+        const x = messageOf(n, peer, event.message);
+        return { e, n, s, x, waits: this.promises(n, x, event.afterPersist) };
+      }
       case 'HandlePreVoteRequest':
       case 'HandleRequestVoteRequest':
       case 'HandleAppendEntriesRequest':
       case 'HandleInstallSnapshotRequest': {
-        const received = this.received(event, n);
-        const waits = this.promises(n, peer, event.reply, event.afterPersist);
-        return { ...base, ...received, y: this.message(n, peer, event.reply), waits };
+        const { m, x } = this.received(event, n);
+        const y = messageOf(n, peer, event.reply);
+        return { e, n, s, m, x, y, waits: this.promises(n, y, event.afterPersist) };
       }
       case 'HandleAppendEntriesResponse':
-      case 'HandleInstallSnapshotResponse':
-        return { ...base, ...this.received(event, n), match: event.matchIndex };
+      case 'HandleInstallSnapshotResponse': {
+        const { m, x } = this.received(event, n);
+        return { e, n, s, m, x, match: event.matchIndex };
+      }
       case 'HandleTimeoutNow': {
         // The code goes on to Timeout at once, and has no name for the moment in between.
-        const s = this.state(event, n, 'precandidate');
-        return { ...base, s, ...this.received(event, n) };
+        const between = this.state(event, n, 'precandidate');
+        return { e, n, s: between, ...this.received(event, n) };
       }
       case 'HandlePreVoteResponse':
       case 'HandleRequestVoteResponse':
       case 'IgnoreMessage':
-        return { ...base, ...this.received(event, n) };
+        return { e, n, s, ...this.received(event, n) };
       case 'UpdateTerm': {
         const handled = following();
         const place =
           handled !== undefined && 'from' in handled && 'message' in handled
             ? this.received(handled, n).m
             : 0;
-        return { ...base, m: place };
+        return { e, n, s, m: place };
       }
       case 'TransferLeadership':
-        return { ...base, to: peer };
+        return { e, n, s, to: peer };
       case 'ProposeMembership':
-        return { ...base, ...this.members(event.members) };
+        return { e, n, s, ...this.members(event.members) };
       case 'RequestReadIndex':
-        return { ...base, id: event.id };
+        return { e, n, s, id: event.id };
       case 'ConfirmReadIndex':
-        return { ...base, id: event.id, index: event.index };
+        return { e, n, s, id: event.id, index: event.index };
       case 'Persist': {
         const sender = this.sender(n);
         sender.batches.push({ number: event.number, after: sender.outbox });
         sender.outbox = [];
-        return base;
+        return { e, n, s };
       }
       case 'PersistCompleted': {
         const { batches } = this.sender(n);
@@ -176,15 +178,15 @@ class Projection {
           done++;
         }
         batches.splice(0, done);
-        return { ...base, batches: done, durable };
+        return { e, n, s, batches: done, durable };
       }
       case 'Recover':
         this.senders.set(n, new Sender());
-        return { ...base, ...this.members(event.members), durable };
+        return { e, n, s, ...this.members(event.members), durable };
       case 'Compact':
-        return { ...base, durable };
+        return { e, n, s, durable };
       default:
-        return base;
+        return { e, n, s };
     }
   }
 
@@ -200,10 +202,8 @@ class Projection {
 
   private received(event: Received, n: number): { m: number; x: Line } {
     const from = this.number(event.from, event.peer);
-    return {
-      m: this.places.get(this.key(from, n, event.message)) ?? 0,
-      x: this.message(from, n, event.message),
-    };
+    const x = messageOf(from, n, event.message);
+    return { m: this.places.get(keyOf(x)) ?? 0, x };
   }
 
   private sender(n: number): Sender {
@@ -215,8 +215,8 @@ class Projection {
     return sender;
   }
 
-  private promises(n: number, to: number, message: TracedMessage, waits: boolean): boolean {
-    const key = this.key(n, to, message);
+  private promises(n: number, message: Line, waits: boolean): boolean {
+    const key = keyOf(message);
     if (waits) this.sender(n).outbox.push(key);
     else this.leaves(key);
     return waits;
@@ -225,13 +225,6 @@ class Projection {
   private leaves(key: string): void {
     this.count++;
     if (!this.places.has(key)) this.places.set(key, this.count);
-  }
-
-  /** Two messages with the same key are the same to the spec and to whoever gets them: requests name no addressee. */
-  private key(from: number, to: number, message: TracedMessage): string {
-    const { kind } = message;
-    const addressee = kind === 'TimeoutNow' || kind.endsWith('Response') ? to : 0;
-    return `${from} ${addressee} ${JSON.stringify(message)}`;
   }
 
   private number(node: number, incarnation = 0): number {
@@ -259,66 +252,72 @@ class Projection {
       commitIndex,
     ];
   }
+}
 
-  private message(from: number, to: number, message: TracedMessage): Line {
-    const { term } = message;
-    switch (message.kind) {
-      case 'RequestVoteRequest': {
-        const { lastIndex, lastTerm } = message;
-        return {
-          type: message.preVote ? 'PreVoteRequest' : 'VoteRequest',
-          from,
-          term,
-          lastIndex,
-          lastTerm,
-        };
-      }
-      case 'RequestVoteResponse': {
-        const { granted } = message;
-        return {
-          type: message.preVote ? 'PreVoteResponse' : 'VoteResponse',
-          from,
-          to,
-          term,
-          granted,
-        };
-      }
-      case 'AppendEntriesRequest': {
-        const { prevIndex, prevTerm, commitIndex: commit, round } = message;
-        const entries = message.entries.map((entry) => entry.term);
-        return { type: 'AppendRequest', from, term, prevIndex, prevTerm, entries, commit, round };
-      }
-      case 'AppendEntriesResponse': {
-        const { success, matchIndex: match, round } = message;
-        return { type: 'AppendResponse', from, to, term, success, match, round };
-      }
-      case 'InstallSnapshotRequest': {
-        const {
-          snapshotIndex: index,
-          snapshotTerm: lastTerm,
-          offsetBytes,
-          sizeBytes,
-          chunk,
-          round,
-        } = message;
-        const last = offsetBytes + chunk === sizeBytes;
-        return { type: 'SnapshotRequest', from, term, log: [index, lastTerm], last, round };
-      }
-      case 'InstallSnapshotResponse': {
-        const { installed, snapshotIndex, round } = message;
-        return {
-          type: 'SnapshotResponse',
-          from,
-          to,
-          term,
-          match: installed ? snapshotIndex : 0,
-          round,
-        };
-      }
-      case 'TimeoutNow':
-        return { type: 'TimeoutNow', from, to, term };
+/** Requests name no addressee: whoever gets one may answer it. */
+function messageOf(from: number, to: number, message: TracedMessage): Line {
+  const { term } = message;
+  switch (message.kind) {
+    case 'RequestVoteRequest': {
+      const { lastIndex, lastTerm } = message;
+      return {
+        type: message.preVote ? 'PreVoteRequest' : 'VoteRequest',
+        from,
+        term,
+        lastIndex,
+        lastTerm,
+      };
     }
+    case 'RequestVoteResponse': {
+      const { granted } = message;
+      return {
+        type: message.preVote ? 'PreVoteResponse' : 'VoteResponse',
+        from,
+        to,
+        term,
+        granted,
+      };
+    }
+    case 'AppendEntriesRequest': {
+      const { prevIndex, prevTerm, commitIndex: commit, round } = message;
+      const entries = message.entries.map((entry) => entry.term);
+      return { type: 'AppendRequest', from, term, prevIndex, prevTerm, entries, commit, round };
+    }
+    case 'AppendEntriesResponse': {
+      const { success, matchIndex: match, round } = message;
+      return { type: 'AppendResponse', from, to, term, success, match, round };
+    }
+    case 'InstallSnapshotRequest': {
+      const {
+        snapshotIndex: index,
+        snapshotTerm: lastTerm,
+        offsetBytes,
+        sizeBytes,
+        chunk,
+        round,
+      } = message;
+      const last = offsetBytes + chunk === sizeBytes;
+      return { type: 'SnapshotRequest', from, term, log: [index, lastTerm], last, round };
+    }
+    case 'InstallSnapshotResponse': {
+      const { installed, snapshotIndex, round } = message;
+      return {
+        type: 'SnapshotResponse',
+        from,
+        to,
+        term,
+        match: installed ? snapshotIndex : 0,
+        round,
+      };
+    }
+    case 'TimeoutNow':
+      return { type: 'TimeoutNow', from, to, term };
   }
+}
+
+/** Two messages with the same key are the same to the spec and to whoever gets them. */
+function keyOf(message: Line): string {
+  return JSON.stringify(message);
 }
 
 /** What the same node does next. */
