@@ -3,7 +3,7 @@
 (* and its arguments; here the action is taken, and what the event tells of the state is compared. A trace that *)
 (* can be followed to its end is accepted. The first event at which it cannot is what nobody explains.          *)
 (*                                                                                                              *)
-(* Why an accepted trace is a behaviour: every `TraceStep` is an action of DistributedLog, with arguments,    *)
+(* Why an accepted trace is a behaviour: every `TraceStep` is an action of DistributedLog, with arguments,      *)
 (* and more conditions, or it changes nothing (a commit that somebody has told of before), or it is the first   *)
 (* start of a node, which is RestoreMetadata or nothing. What this module puts in the place of definitions of   *)
 (* DistributedLog means the same, or allows less; each says why.                                                *)
@@ -101,7 +101,7 @@ TraceBeginnings(sequences, ends) == Starts(sequences, ends)
 -----------------------------------------------------------------------------
 \* What changes say of segments: of each change which one it speaks of, and what it says.
 Places(changes) == [i \in DOMAIN changes |-> Segment(changes[i].s[1], changes[i].s[2])]
-Spoken(changes) == {Segment(changes[i].s[1], changes[i].s[2]) : i \in DOMAIN changes}
+Spoken(changes) == LET places == Places(changes) IN {places[i] : i \in DOMAIN places}
 ToldEnds(changes) == [i \in DOMAIN changes |-> changes[i].end]
 ToldPromises(changes) == [i \in DOMAIN changes |-> changes[i].promised]
 

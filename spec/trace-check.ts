@@ -4,13 +4,13 @@
  * which must be refused. Exit code 0: all accepted. 1: one refused, or a tampered one accepted. 2: could not be run, or
  * TLC gave up on some.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { beside, Fleet } from '../sim/fleet.ts';
-import { MissingTool, requireJava, tlcJar, WORK } from './jar.ts';
+import { MissingTool, requireJava, tlcJar } from './jar.ts';
+import { ownDirectory } from './own-directory.ts';
 import { table } from './table.ts';
 import { type Gathered, type Gathering, gather, prepare, type SpecName } from './trace-case.ts';
 import { explain } from './trace-explanation.ts';
@@ -123,7 +123,7 @@ class Check {
 
   private async gather(source: Source): Promise<void> {
     const controls = this.controlsOf(this.sources.indexOf(source));
-    const directory = mkdtempSync(join(WORK, 'gathered-'));
+    const directory = ownDirectory('gathered');
     try {
       const gathering: Gathering = { source, specs: [...this.tallies.keys()], controls, directory };
       // To play a seed takes seconds; files are few.
@@ -222,7 +222,6 @@ async function main(): Promise<number> {
   // What is missing is said at once, not after the first hundred runs.
   requireJava();
   tlcJar();
-  mkdirSync(WORK, { recursive: true });
   const seeds = options.seeds ?? 0;
   for (let i = 0; i < seeds; i++) sources.push(fromSeed(options.first + i, options.duration));
   const threads = Math.min(seeds, WORKERS);

@@ -3,7 +3,6 @@ import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -12,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { MissingTool, requireJava, SPEC, tlcJar, WORK } from './jar.ts';
+import { ownDirectory, stopAtExit } from './own-directory.ts';
 import { type Line, type Projected, type Teller, type Written, write } from './trace-line.ts';
 
 /** Of a run that is short; with invariants an event takes several times as long. */
@@ -19,17 +19,12 @@ const SHORT_EVENTS = { plain: 400_000, withInvariants: 60_000 };
 
 /** Traces for one run of TLC, on the disk. */
 export class TraceFiles {
-  readonly directory: string;
+  readonly directory: string = ownDirectory('traces');
   /** How many traces, how many events in all, and in the longest. */
   traces = 0;
   events = 0;
   longest = 0;
   private readonly sizes: { [name: string]: number; topics?: number; segments?: number } = {};
-
-  constructor() {
-    mkdirSync(WORK, { recursive: true });
-    this.directory = mkdtempSync(join(WORK, 'traces-'));
-  }
 
   add({ sizes, lines }: Pick<Projected, 'sizes' | 'lines'>): void {
     const teller: Teller = (tell) => {
@@ -99,7 +94,7 @@ export async function run(name: string, traces: TraceFiles, how: How): Promise<s
       '-XX:+UseSerialGC',
       // A short run is over before the better compiler has paid for itself.
       ...(isShort(traces, how) ? ['-XX:TieredStopAtLevel=1'] : []),
-      // A walk keeps all of its states. What else there is dies young, in a room small enough for the caches.
+      // A walk keeps the messages of its trace. All else dies young, in a room small enough for the caches.
       '-Xmx3g',
       '-Xmn64m',
       '-Xss64m',
@@ -167,7 +162,7 @@ export async function judge(
 
 function java(args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn('java', args, { cwd: SPEC });
+    const child = stopAtExit(spawn('java', args, { cwd: SPEC }));
     let output = '';
     child.stdout.on('data', (text) => (output += text));
     child.stderr.on('data', (text) => {
