@@ -264,8 +264,7 @@ export class Raft {
     ) {
       return undefined;
     }
-    const persists =
-      this.hardStateChanged || state.messagesAfterPersist.length > 0 || log.hasUnpersisted();
+    const persists = this.hasUnpersisted() || state.messagesAfterPersist.length > 0;
     const number = persists ? ++this.readyNumber : this.readyNumber;
     const ready: Ready = {
       number,
@@ -771,8 +770,12 @@ export class Raft {
 
   /** Whether the disk has all that this node has. */
   private isDurable(): boolean {
-    const isHandedOver = !this.hardStateChanged && !this.state.log.hasUnpersisted();
-    return isHandedOver && this.persistedNumber === this.readyNumber;
+    return !this.hasUnpersisted() && this.persistedNumber === this.readyNumber;
+  }
+
+  /** Whether it has something that no Ready has handed out. */
+  private hasUnpersisted(): boolean {
+    return this.hardStateChanged || this.state.log.hasUnpersisted();
   }
 
   private setHardState(term: Term, vote: NodeId | 0): void {
