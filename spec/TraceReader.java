@@ -25,11 +25,12 @@ import tlc2.value.impl.ValueVec;
 import util.UniqueString;
 
 /**
- * Overrides the module of the same name: TLC finds the class by that. A definition without
- * arguments is read once, at its start.
+ * Overrides the module of the same name: TLC finds the class by that, and asks it each time that it meets one of its
+ * definitions. A constant of another module that is made of one is computed once, at the start.
+ *
  * The system property `traces` names a directory with the files `header`, `1`, `2` and so on, a trace each. Each of their
- * lines is one JSON value: an array becomes a tuple, an object a record, an object with the one key "set" a set; numbers are whole and fit
- * 32 bits. A trace is read when it is drawn, so that memory holds one, however many there are.
+ * lines is one JSON value: an array becomes a tuple, an object a record, an object with the one key "set" a set; numbers
+ * are whole and fit 32 bits. An event becomes values when it is asked for, so that memory holds one of them.
  */
 public final class TraceReader {
   private static int drawn;
