@@ -97,15 +97,19 @@ function pick(from: readonly number[], seed: number): number | undefined {
 
 /** Whether the same node has something to say later that shows the gap. */
 function isNeeded(events: readonly TraceEvent[], at: number): boolean {
-  const { name, node } = events[at]!;
-  if (!NEEDED.has(name)) return false;
+  const event = events[at]!;
+  if (!NEEDED.has(event.name)) return false;
   for (let i = at + 1; i < events.length; i++) {
     const later = events[i]!;
-    if (later.node !== node) continue;
+    if (later.node !== event.node) continue;
     if (later.name === 'Crash' || later.name === 'Recover' || later.name === 'Restart')
       return false;
-    if (name === 'Persist' ? later.name === 'PersistCompleted' : later.name === name) return true;
-    if (name !== 'Persist' && 'state' in later && 'state' in events[at]!) return true;
+    if (event.name === 'Persist') {
+      if (later.name !== 'PersistCompleted' || later.number < event.number) continue;
+      // Two batches of which only the second is ever known to be durable might as well have been one.
+      return later.number === event.number;
+    }
+    if (later.name === event.name || ('state' in later && 'state' in event)) return true;
   }
   return false;
 }
