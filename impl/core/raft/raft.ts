@@ -33,7 +33,7 @@ import type { RaftOptions } from './options.ts';
 import { majority } from './quorum.ts';
 import type { HardState, ReadState, Ready } from './ready.ts';
 import { type Position, RaftState } from './state.ts';
-import { type Role, tracedMembers, tracedMessage } from './trace.ts';
+import { type AnswerName, type Role, tracedMembers, tracedMessage } from './trace.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const NOTHING: readonly Outgoing[] = [];
@@ -471,7 +471,7 @@ export class Raft {
 
   /** @spec MetadataRaft!HandlePreVoteRequest */
   private handlePreVoteRequest(from: NodeId, request: RequestVoteRequest): void {
-    const { state, options } = this;
+    const { state } = this;
     const granted =
       request.term > state.term && state.log.isUpToDate(request.lastIndex, request.lastTerm);
     const reply: RequestVoteResponse = {
@@ -480,16 +480,7 @@ export class Raft {
       preVote: true,
       granted,
     };
-    const afterPersist = this.sendWhenDurable(from, reply);
-    options.trace?.emit({
-      name: 'HandlePreVoteRequest',
-      node: state.id,
-      state: state.traced(),
-      from,
-      message: tracedMessage(request),
-      reply: tracedMessage(reply),
-      afterPersist,
-    });
+    this.answer('HandlePreVoteRequest', from, request, reply);
   }
 
   /** @spec MetadataRaft!HandlePreVoteResponse */
@@ -509,7 +500,7 @@ export class Raft {
    * @spec MetadataRaft!HandleRequestVoteRequest
    */
   private handleRequestVoteRequest(from: NodeId, request: RequestVoteRequest): void {
-    const { state, options } = this;
+    const { state } = this;
     const granted =
       request.term === state.term &&
       (state.vote === 0 || state.vote === from) &&
@@ -524,16 +515,7 @@ export class Raft {
       preVote: false,
       granted,
     };
-    const afterPersist = this.sendWhenDurable(from, reply);
-    options.trace?.emit({
-      name: 'HandleRequestVoteRequest',
-      node: state.id,
-      state: state.traced(),
-      from,
-      message: tracedMessage(request),
-      reply: tracedMessage(reply),
-      afterPersist,
-    });
+    this.answer('HandleRequestVoteRequest', from, request, reply);
   }
 
   /** @spec MetadataRaft!HandleRequestVoteResponse */
@@ -659,38 +641,20 @@ export class Raft {
 
   /** @spec MetadataRaft!HandleAppendEntriesRequest */
   private handleAppendEntriesRequest(from: NodeId, request: AppendEntriesRequest): void {
-    const { state, options } = this;
+    const { state } = this;
     if (request.term === state.term) this.leaderHeard(from);
     const reply = this.following.appendEntries(request);
     this.followMembership();
-    const afterPersist = this.sendWhenDurable(from, reply);
-    options.trace?.emit({
-      name: 'HandleAppendEntriesRequest',
-      node: state.id,
-      state: state.traced(),
-      from,
-      message: tracedMessage(request),
-      reply: tracedMessage(reply),
-      afterPersist,
-    });
+    this.answer('HandleAppendEntriesRequest', from, request, reply);
   }
 
   /** @spec MetadataRaft!HandleInstallSnapshotRequest */
   private handleInstallSnapshotRequest(from: NodeId, request: InstallSnapshotRequest): void {
-    const { state, options } = this;
+    const { state } = this;
     if (request.term === state.term) this.leaderHeard(from);
     const reply = this.following.installSnapshot(request);
     this.followMembership();
-    const afterPersist = this.sendWhenDurable(from, reply);
-    options.trace?.emit({
-      name: 'HandleInstallSnapshotRequest',
-      node: state.id,
-      state: state.traced(),
-      from,
-      message: tracedMessage(request),
-      reply: tracedMessage(reply),
-      afterPersist,
-    });
+    this.answer('HandleInstallSnapshotRequest', from, request, reply);
   }
 
   // Leading
@@ -754,6 +718,20 @@ export class Raft {
 
   private votesIn(membership: Membership): boolean {
     return membership.some((member) => this.state.isSelf(member) && !member.learner);
+  }
+
+  /** Replies to a request when what the reply promises is durable. */
+  private answer(name: AnswerName, from: NodeId, request: RaftMessage, reply: RaftMessage): void {
+    const afterPersist = this.sendWhenDurable(from, reply);
+    this.options.trace?.emit({
+      name,
+      node: this.state.id,
+      state: this.state.traced(),
+      from,
+      message: tracedMessage(request),
+      reply: tracedMessage(reply),
+      afterPersist,
+    });
   }
 
   /**

@@ -132,6 +132,9 @@ export type RaftEvent =
   /** The message has no effect, for the reason given. */
   | (Handles & { readonly name: 'IgnoreMessage'; readonly reason: string });
 
+/** The events that tell of an answer. */
+export type AnswerName = Extract<RaftEvent, { readonly reply: TracedMessage }>['name'];
+
 /**
  * An event as it is written down. Raft knows nodes by their numbers, and a number may stand for one disk after another:
  * `incarnation` is the acting node's; `peer` is that of `from`, as the message said, or of `to`, as the membership
