@@ -3,7 +3,7 @@
  * on a disk that is full of dead files a checkpoint is what frees them, and it must not need room itself.
  */
 import type { DiskCompletion, FileHandle } from '../../ports/disk.ts';
-import { fileName, roundUp } from './format.ts';
+import { BLOCK_BYTES, fileName, roundUp } from './format.ts';
 import type { Lsn } from './ids.ts';
 import { describe, type Requests } from './requests.ts';
 
@@ -11,7 +11,6 @@ import { describe, type Requests } from './requests.ts';
 const RESERVE = 'reserve.checkpoint.tmp';
 /** Room for the index to grow until the room is used again. */
 const SPARE_FACTOR = 2;
-const BLOCK_BYTES = 4096;
 
 export interface CheckpointerEvents {
   onFailed(reason: string): void;

@@ -16,8 +16,8 @@ function record(i: number): Uint8Array {
 }
 
 /** Goes through files, checkpoints and reclaim; stops as soon as `isOver`. */
-function work(world: StoreWorld, isOver: () => boolean): void {
-  for (let i = 0; i < 60 && !isOver(); i++) {
+function work(world: StoreWorld, isOver: () => boolean, steps = 60): void {
+  for (let i = 0; i < steps && !isOver(); i++) {
     world.append('a', 1, record(i));
     if (i % 3 === 0) world.append('b', 2, record(i));
     world.put('cursor', Uint8Array.of(i));
@@ -47,6 +47,7 @@ test('a crash after any request loses nothing durable, and neither does a second
   work(full, () => false);
   expect(full.store.stats.checkpoints).toBeGreaterThan(3);
   expect(full.store.stats.removedFiles).toBeGreaterThan(1);
+  expect(full.store.stats.renewedFiles).toBeGreaterThan(0);
   const { requests } = full.machine;
   expect(requests).toBeGreaterThan(150);
 
@@ -86,4 +87,27 @@ test('with a power loss before each request of a checkpoint, all files that are 
     expect(world.open()).toBeUndefined();
     world.adopt();
   }
+});
+
+test('after a power loss the checkpoint before the newest will do', () => {
+  const options = { ...OPTIONS, checkpointBytes: 500, batchBytes: 512 };
+  const full = new StoreWorld({ ...options, seed: 'older' });
+  expect(full.open()).toBeUndefined();
+  work(full, () => false, 150);
+  expect(full.store.stats.renewedFiles).toBeGreaterThan(2);
+  let rejected = 0;
+  for (let last = 20; last <= full.machine.requests; last++) {
+    const world = new StoreWorld({ ...options, seed: 'older' });
+    expect(world.open()).toBeUndefined();
+    work(world, () => world.machine.requests >= last, 150);
+    world.machine.powerLoss();
+    const checkpoints = [...world.machine.files().keys()].filter((name) =>
+      name.endsWith('.checkpoint'),
+    );
+    if (checkpoints.length > 1) world.machine.rotBit(checkpoints.at(-1)!, 100, 1);
+    expect(world.open(), `crash after request ${last}`).toBeUndefined();
+    world.adopt();
+    rejected += world.store.stats.rejectedCheckpoints;
+  }
+  expect(rejected).toBeGreaterThan(50);
 });

@@ -12,7 +12,7 @@
  * It is durable before anything else is written to the file. Then frames follow without a gap; the first says by its
  * lsn where the file begins, so the byte at offset `o` has the lsn `begin + o - 4096`. What a file holds
  * beyond the begin of a later file does not count: it is a tail that an earlier recovery cut. Behind the last frame a
- * file is zeros (it was allocated in full) or torn frames.
+ * file is zeros (it was allocated in full), torn frames, or, if it was made of an older file, what that one held.
  *
  * A *frame* is written by one write, at a multiple of 8, and if it is large or to be synced at once, of the alignment
  * that its disk wished for, but for the first one behind small ones:
@@ -24,7 +24,7 @@
  *     40  u32 committed: how much of the body belongs to transactions that end in this frame
  *     44  u32 records         48  u32 length of the frame with header, body and padding
  *     52  u32 flags: 1, it begins inside a transaction that an earlier frame began
- *     56  body, then zeros up to the length of the frame (not covered by the checksum)
+ *     56  body, then anything up to the length of the frame (not covered by the checksum)
  *
  * Identity, file number and lsn are all in the checksum and all checked against where the frame was found, so
  * neither stale nor misdirected bytes nor a file from elsewhere parse.
@@ -55,14 +55,21 @@
  * **`<number, 12 digits>.checkpoint`**: what the log says before an lsn, so that nothing before needs to be read. A
  * header like that of a file (magic "WALRUSCP"; 32 u32 length of the body, 36 u32 CRC-32C of the body), then the
  * body, laid out in `checkpoint.ts`. Written under `<name>.tmp`, synced, renamed; the newest two are kept.
+ *
+ * **`<number, 12 digits>.wal.old`**: a file that nobody needs any more, kept to be made into another one, which takes
+ * its blocks: the new header is written and synced under this name, then the file gets the new one.
  */
 import type { Checksum } from '../../ports/disk.ts';
 
 export const VERSION = 1;
+/** What file systems and disks read and write in one piece. */
+export const BLOCK_BYTES = 4096;
 /** What a log file has before its first frame: a block, so that frames can be aligned to blocks. */
-export const FILE_HEAD_BYTES = 4096;
+export const FILE_HEAD_BYTES: number = BLOCK_BYTES;
 export const HEADER_BYTES = 64;
 export const FRAME_HEADER_BYTES = 56;
+/** Frames begin and end at multiples of it. */
+export const FRAME_UNIT_BYTES = 8;
 export const FRAME_MAGIC = 0x4c52_4657; // "WFRL" as bytes
 export const CONTINUES = 1;
 
@@ -90,6 +97,16 @@ export interface FileName {
 
 export function fileName(kind: FileKind, number: number): string {
   return `${String(number).padStart(12, '0')}.${kind === 'log' ? 'wal' : 'checkpoint'}`;
+}
+
+/** Of a log file that is kept to make another of. */
+export function keptName(number: number): string {
+  return `${fileName('log', number)}.old`;
+}
+
+/** Whether it was being made, or kept, by a process that did not come to close the directory: it holds nothing. */
+export function isLeftover(name: string): boolean {
+  return name.endsWith('.checkpoint.tmp') || name.endsWith('.wal.old');
 }
 
 /** What the name means; undefined for a file that is none of ours. */
@@ -193,7 +210,7 @@ export function decodeFrame(
   const committedBytes = view.getUint32(at + 40, true);
   const frameBytes = view.getUint32(at + 48, true);
   if (committedBytes > bodyBytes || frameBytes < FRAME_HEADER_BYTES + bodyBytes) return 'invalid';
-  if (frameBytes % 8 !== 0) return 'invalid';
+  if (frameBytes % FRAME_UNIT_BYTES !== 0) return 'invalid';
   if (at + frameBytes > bytes.length) return 'more';
   const sum = checksum(bytes, at + 8, at + FRAME_HEADER_BYTES + bodyBytes, 0);
   if (view.getUint32(at + 4, true) !== sum) return 'invalid';

@@ -6,7 +6,7 @@
  */
 import type { Checksum } from '../../ports/disk.ts';
 import type { Arena } from './arena.ts';
-import { FRAME_HEADER_BYTES, roundUp } from './format.ts';
+import { FRAME_HEADER_BYTES, FRAME_UNIT_BYTES, roundUp } from './format.ts';
 import type { Frame } from './frame.ts';
 import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
@@ -19,8 +19,6 @@ const WRITES_MAX = 4;
 const UNCACHED_BYTES_MIN = 64 * 1024;
 /** To how many batches a frame grows while the disk has all the writes that it takes. */
 const FRAME_BATCHES_MAX = 2;
-/** Where frames may begin, whatever the disk wishes for. */
-const DENSE_BYTES = 8;
 
 export interface FrameWriterOptions {
   readonly checksum: Checksum;
@@ -83,7 +81,7 @@ export class FrameWriter {
     this.arena = arena;
     this.options = options;
     this.events = events;
-    this.alignmentBytes = Math.max(DENSE_BYTES, requests.alignmentBytes);
+    this.alignmentBytes = Math.max(FRAME_UNIT_BYTES, requests.alignmentBytes);
     this.nextLsn = lsn;
     this.written = lsn;
     this.durable = lsn;
@@ -215,7 +213,7 @@ export class FrameWriter {
       return;
     }
     const usedBytes = frame.at - frame.from;
-    const alignmentBytes = this.isDense(usedBytes) ? DENSE_BYTES : this.alignmentBytes;
+    const alignmentBytes = this.isDense(usedBytes) ? FRAME_UNIT_BYTES : this.alignmentBytes;
     const file = this.files.place(frame.lsn, usedBytes, alignmentBytes);
     frame.pad(file, alignmentBytes);
     this.arena.close(frame, alignmentBytes);
@@ -270,7 +268,7 @@ export class FrameWriter {
 
   /**
    * What does not end at the alignment goes through the page cache. Where nobody waits for a sync that is the faster way
-   * for a small frame, so its padding is left out: the file is zeros there already.
+   * for a small frame, so its padding is left out: what is there instead means nothing.
    */
   private writtenEnd(frame: Frame): number {
     const isCached = !this.options.syncOnCommit && frame.length < UNCACHED_BYTES_MIN;

@@ -5,6 +5,8 @@ import type { Lsn } from './ids.ts';
 
 export class LogFile {
   readonly number: number;
+  /** What it is called on the disk; while it is being made of an older file, as that one was. */
+  name: string;
   /** Lsn of the first frame; Infinity until there is one. */
   begin: Lsn = Infinity;
   /** How long it is to be. */
@@ -20,19 +22,20 @@ export class LogFile {
   state: 'preparing' | 'ready' | 'noSpace' = 'ready';
   /** A write to it was submitted since its last sync was. */
   isDirty = false;
+  /** Frames that do not end where a block ends. */
+  raggedFrames = 0;
+  /** Frames were written to the end of it, so that all its blocks are. */
+  isFilled = false;
   /** Extents of streams that point into it; with none it can go. */
   extents = 0;
   /** Frames to be written, syncs and reads under way; while there are any the file stays open. */
   pins = 0;
-  isUnlinked = false;
+  isRemoved = false;
 
   constructor(number: number, sizeBytes: number) {
     this.number = number;
+    this.name = fileName('log', number);
     this.sizeBytes = sizeBytes;
-  }
-
-  get name(): string {
-    return fileName('log', this.number);
   }
 
   offsetOf(lsn: Lsn): number {

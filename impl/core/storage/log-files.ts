@@ -1,13 +1,15 @@
 /**
  * The files of the log: the ones that hold frames, in order; the last of them takes what is appended. The next one,
  * the spare, is made ahead of its use: created, allocated in full, its header and its name durable, so that going
- * on to it costs nothing. If the disk has no room for a spare, this is where it shows first.
+ * on to it costs nothing. It is made of an old file if one is kept. If the disk has no room for a spare, this is where it
+ * shows first.
  */
 import type { Checksum, DiskCompletion, FileHandle } from '../../ports/disk.ts';
 import { assert } from '../assert.ts';
-import { encodeFileHeader, FILE_HEAD_BYTES, roundUp } from './format.ts';
+import { BLOCK_BYTES, encodeFileHeader, FILE_HEAD_BYTES, fileName, roundUp } from './format.ts';
 import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
+import { OldFiles } from './old-files.ts';
 import { describe, type Requests } from './requests.ts';
 
 /** Open files kept for reading beyond the ones being written. */
@@ -25,6 +27,8 @@ export class LogFiles {
   /** The last of them, once something was appended: the file that takes what is appended. */
   current: LogFile | undefined = undefined;
   spare: LogFile | undefined = undefined;
+  /** Files that were made of older ones. */
+  renewed = 0;
   readonly identity: number;
   private readonly requests: Requests;
   private readonly checksum: Checksum;
@@ -36,6 +40,7 @@ export class LogFiles {
   /** Open files that take no more frames, the longest unused first. */
   private readonly idle = new Set<LogFile>();
   private readonly opening = new Map<LogFile, ((handle: FileHandle | undefined) => void)[]>();
+  private readonly old: OldFiles;
 
   constructor(
     requests: Requests,
@@ -51,6 +56,7 @@ export class LogFiles {
     this.identity = identity;
     this.nextNumber = nextNumber;
     this.events = events;
+    this.old = new OldFiles(requests, fileBytes, (reason) => events.onFailed(reason));
   }
 
   /** Makes the next file, in the background. */
@@ -63,19 +69,12 @@ export class LogFiles {
   /** Where a frame of so many bytes at `lsn` goes, padded to the alignment. */
   place(lsn: Lsn, bytes: number, alignmentBytes: number): LogFile {
     const { current } = this;
-    if (current !== undefined) {
-      const end = roundUp(current.offsetOf(lsn) + bytes, alignmentBytes);
-      if (end <= current.sizeBytes) return current;
-    }
-    const next = this.spare;
-    assert(next !== undefined, 'there is always a spare being made');
-    next.begin = lsn;
-    this.files.push(next);
-    this.current = next;
-    if (current !== undefined) this.keepIdle(current);
-    this.grow(next, roundUp(bytes, alignmentBytes));
-    this.prepareSpare();
-    return next;
+    const fits =
+      current !== undefined &&
+      roundUp(current.offsetOf(lsn) + bytes, alignmentBytes) <= current.sizeBytes;
+    const file = fits ? current : this.goOn(lsn, roundUp(bytes, alignmentBytes));
+    if (alignmentBytes % BLOCK_BYTES !== 0) file.raggedFrames++;
+    return file;
   }
 
   /**
@@ -138,16 +137,17 @@ export class LogFiles {
     return file;
   }
 
-  /** Nothing was written to it and nothing will be. */
-  removeSpare(): void {
+  /** Removes the files that hold nothing. Nothing will be appended any more. */
+  removeUnused(): void {
+    this.old.stop();
     const { spare } = this;
     if (spare === undefined) return;
     this.spare = undefined;
     this.refused.delete(spare);
     if (spare.handle === undefined) return;
-    this.requests.send({ op: 'close', file: spare.handle }, () => {
-      this.requests.send({ op: 'unlink', name: spare.name }, () => {});
-    });
+    this.close(spare);
+    // If it cannot be removed, the next opening will.
+    this.requests.send({ op: 'unlink', name: spare.name }, () => {});
   }
 
   /** Where the next file begins; Infinity if frames still go to this one, or went last. */
@@ -178,29 +178,47 @@ export class LogFiles {
     });
   }
 
-  /** Removes a file without extents. What reads it still gets its bytes. */
+  /** Removes a file without extents, or keeps it to make another of. Nothing of it will be read any more. */
   remove(file: LogFile): void {
     assert(file.extents === 0 && file !== this.current, 'only what is dead and done goes');
     this.files = this.files.filter((other) => other !== file);
-    file.isUnlinked = true;
+    file.isRemoved = true;
+    if (file.pins === 0) this.close(file);
+    if (this.old.keep(file)) return;
     this.requests.send({ op: 'unlink', name: file.name }, (unlinked) => {
       if (unlinked.error !== undefined && unlinked.error !== 'NotFound') {
         this.events.onFailed(describe(`removing ${file.name}`, unlinked));
       }
     });
-    if (file.pins === 0) this.close(file);
   }
 
   /** One request less is under way on the file. */
   unpin(file: LogFile): void {
     file.pins--;
-    if (file.pins === 0 && file.isUnlinked) this.close(file);
+    if (file.pins === 0 && file.isRemoved) this.close(file);
   }
 
   /** Handles of all files that are open. */
   handles(): FileHandle[] {
     const all = this.spare === undefined ? this.files : [...this.files, this.spare];
     return all.flatMap((file) => (file.handle === undefined ? [] : [file.handle]));
+  }
+
+  /** The spare takes what is appended from now on. */
+  private goOn(lsn: Lsn, frameBytes: number): LogFile {
+    const { current, spare } = this;
+    assert(spare !== undefined, 'there is always a spare being made');
+    if (current !== undefined) {
+      current.isFilled = true;
+      this.old.judge(current);
+      this.keepIdle(current);
+    }
+    spare.begin = lsn;
+    this.files.push(spare);
+    this.current = spare;
+    this.grow(spare, frameBytes);
+    this.prepareSpare();
+    return spare;
   }
 
   /** A file that takes no more frames may be closed when many are open. */
@@ -235,10 +253,33 @@ export class LogFiles {
       this.allocate(file, file.handle);
       return;
     }
+    const old = this.old.take();
+    if (old === undefined) this.create(file);
+    else this.renew(file, old);
+  }
+
+  private create(file: LogFile): void {
     this.requests.send({ op: 'open', name: file.name, create: true }, (opened) => {
       if (this.isRefused(file, opened, 'creating')) return;
       file.handle = opened.file!;
       this.allocate(file, file.handle);
+    });
+  }
+
+  /**
+   * Makes an older file into this one. Under the name that the older one had while it counted it must not be found again once its
+   * header is another: that name has to be gone for good first.
+   */
+  private renew(file: LogFile, old: string): void {
+    file.name = old;
+    this.renewed++;
+    this.requests.send({ op: 'syncDirectory' }, (directory) => {
+      if (this.hasFailed(file, directory, 'syncing the directory for')) return;
+      this.requests.send({ op: 'open', name: old, create: false }, (opened) => {
+        if (this.hasFailed(file, opened, 'opening')) return;
+        file.handle = opened.file!;
+        this.allocate(file, file.handle);
+      });
     });
   }
 
@@ -267,12 +308,26 @@ export class LogFiles {
       if (this.isRefused(file, written, 'writing')) return;
       this.requests.send({ op: 'sync', file: handle }, (synced) => {
         if (this.hasFailed(file, synced, 'syncing')) return;
-        this.requests.send({ op: 'syncDirectory' }, (directory) => {
-          if (this.hasFailed(file, directory, 'syncing the directory for')) return;
-          file.hasHeader = true;
-          this.becomeReady(file, handle);
-        });
+        this.publish(file, handle);
       });
+    });
+  }
+
+  /** Its header is durable; so that it can be found, its name has to be. */
+  private publish(file: LogFile, handle: FileHandle): void {
+    const name = fileName('log', file.number);
+    if (file.name !== name) {
+      this.requests.send({ op: 'rename', from: file.name, to: name }, (renamed) => {
+        if (this.hasFailed(file, renamed, 'renaming')) return;
+        file.name = name;
+        this.publish(file, handle);
+      });
+      return;
+    }
+    this.requests.send({ op: 'syncDirectory' }, (directory) => {
+      if (this.hasFailed(file, directory, 'syncing the directory for')) return;
+      file.hasHeader = true;
+      this.becomeReady(file, handle);
     });
   }
 
@@ -291,6 +346,7 @@ export class LogFiles {
 
   private isRefused(file: LogFile, completion: DiskCompletion, doing: string): boolean {
     if (completion.error !== 'NoSpace') return this.hasFailed(file, completion, doing);
+    this.old.removeAll();
     if (file === this.spare && file.hasHeader) {
       // There was no room to make it larger; as it is, it is good.
       file.refusedBytes = file.sizeBytes;

@@ -11,15 +11,19 @@ import { utf8Decode } from '../utf8.ts';
 import { type BodyVisitor, NOTHING_SELECTED, type Selection, visitBody } from './body.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import {
+  BLOCK_BYTES,
   claimedFrameBytes,
   decodeFileHeader,
   decodeFrame,
   FILE_HEAD_BYTES,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
+  FRAME_UNIT_BYTES,
   type FrameHeader,
   fileName,
+  isLeftover,
   parseFileName,
+  roundUp,
 } from './format.ts';
 import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
@@ -50,8 +54,7 @@ type Done = (error: WalrusError | undefined, recovered: Recovered | undefined) =
 /** Enough for the header of a file and, mostly, its first frame. */
 const PROBE_BYTES = 64 * 1024;
 /** The log is read by so much at a time; a larger frame in one piece. */
-const WINDOW_BYTES = 1024 * 1024;
-const BLOCK_BYTES = 4096;
+const WINDOW_BYTES = 2 * 1024 * 1024;
 const END_OF_FILE: Next = { offset: Infinity, windowBytes: WINDOW_BYTES, isNothing: false };
 
 /** Where reading goes on, with how large a window, and whether no frame was met on the way there. */
@@ -141,7 +144,7 @@ export class Recovery implements BodyVisitor {
         for (const { name } of this.listed) {
           const parsed = parseFileName(name);
           if (parsed?.kind === 'checkpoint') numbers.push(parsed.number);
-          else if (name.endsWith('.checkpoint.tmp')) this.leftovers.push(name);
+          else if (isLeftover(name)) this.leftovers.push(name);
         }
         this.checkpointNumbers = numbers.sort((a, b) => a - b);
         this.loadCheckpoint(numbers.length - 1);
@@ -313,7 +316,7 @@ export class Recovery implements BodyVisitor {
       else this.scan(i + 1);
       return;
     }
-    this.scanFile(candidate, from, WINDOW_BYTES, bound, () => this.scan(i + 1));
+    this.scanFile(candidate, from, PROBE_BYTES, bound, () => this.scan(i + 1));
   }
 
   /** The file that holds the checkpoint's lsn goes only when another begins there. */
@@ -385,10 +388,13 @@ export class Recovery implements BodyVisitor {
           };
         }
       }
-      const isFrame = typeof frame !== 'string' && this.isOurs(frame, file);
-      if (!isFrame || (base !== undefined && frame.lsn !== base + at)) {
+      if (typeof frame !== 'string' && !this.isOurs(frame, file)) {
+        // What the file held before it was made into this one: nothing has been written over it since.
         this.meetHole(file.name, from + at);
-        at = nextMagic(bytes, view, at + 8);
+        at += roundUp(FRAME_HEADER_BYTES + frame.bodyBytes, FRAME_UNIT_BYTES);
+      } else if (typeof frame === 'string' || (base !== undefined && frame.lsn !== base + at)) {
+        this.meetHole(file.name, from + at);
+        at = nextMagic(bytes, view, at + FRAME_UNIT_BYTES);
         if (at + FRAME_HEADER_BYTES > bytes.length && from + bytes.length < sizeBytes) {
           // The next window begins at a block, though some of that was looked at.
           const begin = Math.floor((from + at) / BLOCK_BYTES) * BLOCK_BYTES;
@@ -702,18 +708,18 @@ export class Recovery implements BodyVisitor {
   }
 }
 
-/** Next multiple of 8 at which a frame may begin; where there is none, one that is too close to the end for one. */
+/** Next place at which a frame may begin; where there is none, one that is too close to the end for one. */
 function nextMagic(bytes: Uint8Array, view: DataView, from: number): number {
   const last = bytes.length - FRAME_HEADER_BYTES;
-  for (let at = from; at <= last; at += 8) {
+  for (let at = from; at <= last; at += FRAME_UNIT_BYTES) {
     // What is searched is mostly zeros, and this is the fast way through them.
     const found = bytes.indexOf(FRAME_MAGIC & 0xff, at);
     if (found < 0 || found > last) break;
-    at = Math.ceil(found / 8) * 8;
+    at = roundUp(found, FRAME_UNIT_BYTES);
     if (at === found && view.getUint32(at, true) === FRAME_MAGIC) return at;
-    if (at !== found) at -= 8;
+    if (at !== found) at -= FRAME_UNIT_BYTES;
   }
-  return Math.max(from, Math.floor(last / 8) * 8 + 8);
+  return Math.max(from, Math.floor(last / FRAME_UNIT_BYTES) * FRAME_UNIT_BYTES + FRAME_UNIT_BYTES);
 }
 
 function drawIdentity(random: Random): number {

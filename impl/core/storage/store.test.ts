@@ -270,6 +270,94 @@ test('files that nobody needs go, also those of an earlier life', () => {
   world.check();
 });
 
+/** Appends one record after the other, and keeps a few. */
+function passThrough(world: StoreWorld, records: number, bytes: number): void {
+  for (let i = 0; i < records; i++) {
+    world.append('a', 1, new Uint8Array(bytes).fill(i));
+    const { start, records: kept } = world.streamOf('a');
+    if (kept.length > 8) world.trim('a', start + 1);
+    world.sync();
+    world.settle();
+  }
+}
+
+test('the next file is made of one that nobody needs any more', () => {
+  const world = open({ fileBytes: 16_384, checkpointBytes: 16_384, alignmentBytes: 4096 });
+  passThrough(world, 100, 3000);
+  const { renewedFiles, removedFiles, files } = world.store.stats;
+  expect(renewedFiles).toBeGreaterThan(20);
+  expect(renewedFiles).toBeGreaterThan(removedFiles - 4);
+  const names = [...world.machine.files().keys()];
+  expect(names.filter((name) => name.endsWith('.wal.old')).length).toBeLessThanOrEqual(2);
+  expect(names.filter((name) => name.endsWith('.wal')).length).toBe(files + 1);
+  reopen(world);
+  world.check();
+  passThrough(world, 30, 3000);
+  expect(world.close()).toBeUndefined();
+  expect([...world.machine.files().keys()].filter((name) => name.endsWith('.old'))).toEqual([]);
+  world.machine.processCrash();
+  expect(world.open()).toBeUndefined();
+  world.check();
+});
+
+test('files of many small frames that share blocks are not written again', () => {
+  const world = open({ fileBytes: 65_536, checkpointBytes: 65_536, alignmentBytes: 1 });
+  passThrough(world, 3000, 50);
+  expect(world.store.stats.removedFiles).toBeGreaterThan(3);
+  // Two might have been kept, and then it showed what is written to them.
+  expect(world.store.stats.renewedFiles).toBe(0);
+  expect([...world.machine.files().keys()].filter((name) => name.endsWith('.old'))).toEqual([]);
+});
+
+test('a file that was made for one large record is not made into another', () => {
+  const world = open({ fileBytes: 16_384, checkpointBytes: 16_384, alignmentBytes: 4096 });
+  passThrough(world, 40, 40_000);
+  expect(world.store.stats.removedFiles).toBeGreaterThan(20);
+  // The very first file was of the usual size.
+  expect(world.store.stats.renewedFiles).toBeLessThan(2);
+  world.check();
+});
+
+test('who reads what is trimmed meanwhile is told so, and not given what came into its place', () => {
+  const world = open({ fileBytes: 16_384, checkpointBytes: 16_384, alignmentBytes: 4096 });
+  const id = world.store.stream('a');
+  let answered = 0;
+  for (let round = 0; round < 40; round++) {
+    passThrough(world, 3, 3000);
+    const { start, records } = world.streamOf('a');
+    const expected = records[0]!;
+    world.store.read(id, start, { records: 1, bytes: 1 }, (error, found) => {
+      // It may have come before the trim.
+      if (error === undefined) expect(found[0]).toEqual(expected);
+      else expect(error.code).toBe('InvalidArgument');
+      answered++;
+    });
+    world.trim('a', start + records.length);
+    world.commit();
+    passThrough(world, 12, 3000);
+  }
+  expect(answered).toBe(40);
+  expect(world.store.stats.renewedFiles).toBeGreaterThan(20);
+});
+
+test('a file that is kept makes room where there is none', () => {
+  const world = open({ fileBytes: 16_384, checkpointBytes: 16_384, alignmentBytes: 4096 });
+  passThrough(world, 60, 3000);
+  const kept = () => [...world.machine.files().keys()].filter((name) => name.endsWith('.old'));
+  while (kept().length === 0) passThrough(world, 1, 3000);
+  world.machine.faults.capacityBytes = world.machine.usedBytes;
+  let answer = world.store.room(24_000);
+  for (let asked = 0; asked < 100 && answer !== 'yes'; asked++) {
+    world.settle();
+    answer = world.store.room(24_000);
+  }
+  expect(answer).toBe('yes');
+  expect(kept()).toEqual([]);
+  world.append('a', 1, new Uint8Array(24_000));
+  world.sync();
+  world.check();
+});
+
 test('opening reads what came after the checkpoint, and after a close next to nothing', () => {
   const world = open({ fileBytes: 65_536, checkpointBytes: 100_000 });
   for (let i = 0; i < 3000; i++) {

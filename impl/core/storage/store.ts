@@ -79,9 +79,10 @@ export interface StoreStats {
   readonly writtenBytes: number;
   readonly syncs: number;
   readonly chunksRead: number;
-  /** Files that hold frames, and files removed since the opening. */
+  /** Files that hold frames; since the opening: files that nobody needs any more, and those of them that others were made of. */
   readonly files: number;
   readonly removedFiles: number;
+  readonly renewedFiles: number;
   readonly checkpoints: number;
   readonly checkpointLsn: Lsn;
   /** Bytes of frames that did not fit into the arena. */
@@ -191,6 +192,7 @@ export class Store {
       chunksRead: this.reader.chunksRead,
       files: files.files.length,
       removedFiles: this.removedFiles,
+      renewedFiles: files.renewed,
       checkpoints: checkpointer.written,
       checkpointLsn: checkpointer.lsn,
       spilledBytes: this.arena.spilledBytes,
@@ -532,7 +534,7 @@ export class Store {
     if (checkpointer.isRunning || !writer.isIdle || writer.durable < writer.committed) return;
     if (this.files.spare?.state === 'preparing') return;
     this.closing = undefined;
-    this.files.removeSpare();
+    this.files.removeUnused();
     if (writer.staged === 0) this.takeCheckpoint(true, () => this.finishClose(done));
     else this.finishClose(done);
   }

@@ -1,0 +1,74 @@
+/**
+ * Files that nobody needs any more, kept to make the next ones of: blocks that were written once take writes faster, and
+ * to sync them changes no metadata. While it is kept a file has a name that counts for nothing, so that what it held cannot
+ * come back.
+ */
+import { keptName } from './format.ts';
+import type { LogFile } from './log-file.ts';
+import { describe, type Requests } from './requests.ts';
+
+const KEPT_MAX = 2;
+/**
+ * A write of a part of a block waits, in the page cache, until the rest of the block has been read, if anything was ever written
+ * to it. With more such frames than this in a file, new files are the faster ones.
+ */
+const RAGGED_FRAMES_MAX = 256;
+
+export class OldFiles {
+  private readonly requests: Requests;
+  private readonly fileBytes: number;
+  private readonly onFailed: (reason: string) => void;
+  private names: string[] = [];
+  private isWanted = true;
+
+  constructor(requests: Requests, fileBytes: number, onFailed: (reason: string) => void) {
+    this.requests = requests;
+    this.fileBytes = fileBytes;
+    this.onFailed = onFailed;
+  }
+
+  /** Learns from a file that was filled just now what is written these days. */
+  judge(filled: LogFile): void {
+    this.isWanted = filled.raggedFrames <= RAGGED_FRAMES_MAX;
+    if (!this.isWanted) this.removeAll();
+  }
+
+  /** Keeps a file that nobody needs. False if it is of no use, and to be removed. */
+  keep(file: LogFile): boolean {
+    const isWritten = file.isFilled && file.sizeBytes === this.fileBytes;
+    if (!isWritten || !this.hasUse) return false;
+    const from = file.name;
+    const to = keptName(file.number);
+    this.requests.send({ op: 'rename', from, to }, (renamed) => {
+      if (renamed.error !== undefined) this.onFailed(describe(`renaming ${from}`, renamed));
+      else if (this.hasUse) this.names.push(to);
+      else this.remove(to);
+    });
+    return true;
+  }
+
+  /** Name of one, which is the caller's from now on. */
+  take(): string | undefined {
+    return this.names.pop();
+  }
+
+  /** Gives back the room that they take. */
+  removeAll(): void {
+    for (const name of this.names.splice(0)) this.remove(name);
+  }
+
+  /** Keeps none from now on. */
+  stop(): void {
+    this.isWanted = false;
+    this.removeAll();
+  }
+
+  private get hasUse(): boolean {
+    return this.isWanted && this.names.length < KEPT_MAX;
+  }
+
+  /** If it cannot be removed, the next opening will. */
+  private remove(name: string): void {
+    this.requests.send({ op: 'unlink', name }, () => {});
+  }
+}
