@@ -96,6 +96,7 @@ export class Cluster {
   private readonly options: ClusterOptions;
   private readonly observer: ClusterObserver;
   private readonly checksum: Checksum;
+  private renewedFilesOfTheDead = 0;
 
   constructor(
     options: ClusterOptions,
@@ -121,6 +122,14 @@ export class Cluster {
       const disk = new SimDisk({ random, schedule, latency: options.disk });
       return new Machine((i + 1) as NodeId, disk, this.newClock(i + 1));
     });
+  }
+
+  /** How many of their files the nodes made of older ones. */
+  get renewedFiles(): number {
+    return this.machines.reduce(
+      (sum, { node }) => sum + (node?.storage?.renewedFiles ?? 0),
+      this.renewedFilesOfTheDead,
+    );
   }
 
   machine(id: number): Machine {
@@ -274,6 +283,7 @@ export class Cluster {
   }
 
   private end(machine: Machine): void {
+    this.renewedFilesOfTheDead += machine.node?.storage?.renewedFiles ?? 0;
     machine.node = undefined;
     machine.life++;
     machine.paused = false;

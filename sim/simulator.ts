@@ -310,7 +310,10 @@ export class Simulation {
         ...this.checker.evaluations,
         ...this.raftChecker.evaluations,
       ]),
-      probes: Object.fromEntries(this.checker.probes),
+      probes: {
+        ...Object.fromEntries(this.checker.probes),
+        'file made of an older one': this.cluster.renewedFiles,
+      },
     };
   }
 }

@@ -38,7 +38,7 @@ export function drawOptions(randomness: Randomness, durationMs: number): SimOpti
         heartbeatMs: electionTimeoutMs / 5,
         operationTimeoutMs: 5000,
         snapshotEveryEntries: random.pick([20, 200, 10_000]),
-        fileBytes: random.pick([4096, 65_536, 262_144]),
+        fileBytes: random.pick([4608, 65_536, 262_144]),
         batchBytes: random.pick([4096, 16_384, 65_536]),
         checkpointBytes: random.pick([8192, 65_536, 262_144]),
       },

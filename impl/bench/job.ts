@@ -26,7 +26,7 @@ export interface Sample {
   readonly latency?: Quantiles | undefined;
   /** Bytes that the log has for a byte of payload. */
   readonly spaceRatio?: number | undefined;
-  /** Records that were read back and equal, bit by bit, what was written: all, or there is no sample. */
+  /** Records that were read back and equal, bit by bit, what was written: all that the log kept, or there is no sample. */
   readonly verified: number;
   /** How this was done, where there is something to tell. */
   readonly note?: string | undefined;

@@ -8,7 +8,9 @@ export interface Log {
   /** Appends without a promise; `acknowledged` tells of all so far. */
   stage?(data: Uint8Array): unknown;
   acknowledged?(): Promise<void>;
-  /** Gives all records in order. */
+  /** Forgets the records before this one, counted from the first that was ever written. */
+  trim?(before: number): Promise<void>;
+  /** Gives all records that are kept, in order. */
   readAll(visit: (data: Uint8Array) => void): Promise<void>;
   /** The same through the API that gives one at a time. */
   readEntries?(visit: (data: Uint8Array) => void): Promise<void>;

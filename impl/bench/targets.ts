@@ -156,6 +156,32 @@ export function judge(workloads: readonly WorkloadResult[]): Verdict[] {
       ratio(eachStaged, in_('each-staged', 'js log'), rateOf),
     ),
     atLeast(
+      'fsync each, 1,000 in flight, consumed',
+      0.7,
+      '× O_DIRECT of 1 MiB',
+      ratio(
+        bestOf('each-1000-consumed'),
+        in_('each-1000-consumed', 'raw direct 1 MiB'),
+        bandwidthOf,
+      ),
+    ),
+    atLeast(
+      'fsync each, staged, consumed',
+      0.7,
+      '× O_DIRECT of 1 MiB',
+      ratio(
+        bestOf('each-staged-consumed'),
+        in_('each-staged-consumed', 'raw direct 1 MiB'),
+        bandwidthOf,
+      ),
+    ),
+    atLeast(
+      'no fsync, staged, consumed',
+      5,
+      '× the best of walrus-rust',
+      ratio(bestOf('none-staged-consumed'), upstream('none'), rateOf),
+    ),
+    atLeast(
       'promise API over the bare engine, no fsync, 1,000',
       0.5,
       '× its rate',

@@ -12,6 +12,8 @@ export interface AppendWorkload {
   readonly through: 'append' | 'stage';
   /** Ends after so many bytes, however long it takes, and without a warm-up; absent: after the time of a run. */
   readonly bytes?: number;
+  /** The log keeps so many bytes, as one that is consumed does: what is older is trimmed as it goes on. Absent: all of them. */
+  readonly keptBytes?: number;
 }
 
 export interface ReadWorkload {
@@ -59,16 +61,26 @@ const SYNCED = [
   'raw direct write+fdatasync, new blocks',
 ];
 const BULK = ['raw direct 256 KiB', 'raw direct 1 MiB', 'raw direct write+fdatasync'];
+/** What can be given back as it goes on, and the limits. */
+const CONSUMED = ['raw direct 1 MiB', 'raw direct 1 MiB, new blocks', ...WALRUS];
+const KEPT_BYTES = 64 * 2 ** 20;
 const UPSTREAM_THREADS = ['walrus-rust', 'walrus-rust 2 threads', 'walrus-rust 10 threads'];
 
 function append(
   schedule: Schedule,
   appenders: number,
   subjects: readonly string[],
-  more: { batch?: number; through?: 'stage'; bytes?: number; isSmoke?: boolean } = {},
+  more: {
+    batch?: number;
+    through?: 'stage';
+    bytes?: number;
+    keptBytes?: number;
+    isSmoke?: boolean;
+  } = {},
 ): Measured {
-  const { batch = 1, through = 'append', bytes, isSmoke = false } = more;
+  const { batch = 1, through = 'append', bytes, keptBytes, isSmoke = false } = more;
   const size = bytes === undefined ? '' : `, ${bytes / 1e9} GB`;
+  const kept = keptBytes === undefined ? '' : `, the last ${keptBytes / 2 ** 20} MiB kept`;
   const name = [
     schedule,
     bytes !== undefined
@@ -78,6 +90,7 @@ function append(
         : batch > 1
           ? `batch-${batch}`
           : appenders,
+    ...(keptBytes === undefined ? [] : ['consumed']),
   ];
   const what =
     through === 'stage'
@@ -88,7 +101,7 @@ function append(
   const synced = { none: 'no fsync', '200ms': 'fsync every 200 ms', each: 'fsync each' }[schedule];
   return {
     name: name.join('-'),
-    title: `${synced}, ${what}${size}`,
+    title: `${synced}, ${what}${size}${kept}`,
     workload: {
       kind: 'append',
       schedule,
@@ -96,6 +109,7 @@ function append(
       batch,
       through,
       ...(bytes === undefined ? {} : { bytes }),
+      ...(keptBytes === undefined ? {} : { keptBytes }),
     },
     subjects,
     isSmoke,
@@ -136,6 +150,10 @@ export const WORKLOADS: readonly Measured[] = [
     ['raw direct 1 MiB', 'raw direct 1 MiB, new blocks', 'walrus io_uring', 'walrus pwrite'],
     { through: 'stage', bytes: 8e9 },
   ),
+  ...(['none', 'each'] as const).flatMap((schedule) => [
+    append(schedule, 1000, CONSUMED, { keptBytes: KEPT_BYTES }),
+    append(schedule, 0, CONSUMED, { through: 'stage', keptBytes: KEPT_BYTES }),
+  ]),
   append('each', 10, [...SYNCED, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust 10 threads']),
   append('none', 1, [...BRIEF, ...WALRUS, 'js log', 'rocksdb', 'walrus-rust']),
   append('none', 100, [...BRIEF, ...WALRUS, 'js log', 'rocksdb']),

@@ -24,7 +24,7 @@ import { DataPlane } from '../core/segment/data-plane.ts';
 import type { Replica } from '../core/segment/replica.ts';
 import type { Writer } from '../core/segment/writer.ts';
 import type { Lsn } from '../core/storage/ids.ts';
-import { Store } from '../core/storage/store.ts';
+import { Store, type StoreStats } from '../core/storage/store.ts';
 import type { DataEvent } from '../core/trace.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Checksum, Disk, DiskCompletion } from '../ports/disk.ts';
@@ -163,7 +163,12 @@ export class Node {
 
   /** The disk has no place for more; what it has can be read. */
   get diskIsFull(): boolean {
-    return this.currentStatus === 'running' && this.store.stats.isFull;
+    return this.storage?.isFull ?? false;
+  }
+
+  /** What the store did and how; undefined unless the node runs. */
+  get storage(): StoreStats | undefined {
+    return this.currentStatus === 'running' ? this.store.stats : undefined;
   }
 
   /** 0 until the store is open. */

@@ -8,6 +8,7 @@ export class FakeNode implements HostedNode<string> {
   status: 'starting' | 'running' | 'stopped' = 'starting';
   failure: WalrusError | undefined;
   diskIsFull = false;
+  readonly storage: undefined;
   deadline = Infinity;
   readonly received: string[] = [];
   ticks = 0;

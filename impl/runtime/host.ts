@@ -1,4 +1,5 @@
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { StoreStats } from '../core/storage/store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 import type { HostedNode } from './hosted-node.ts';
@@ -63,6 +64,10 @@ export class Host<Message> {
 
   get diskIsFull(): boolean {
     return this.node?.diskIsFull ?? false;
+  }
+
+  get storage(): StoreStats | undefined {
+    return this.node?.storage;
   }
 
   get status(): 'starting' | 'running' | 'stopped' {

@@ -1,6 +1,7 @@
 /** What the runtime asks of a cluster member; `impl/node/node.ts` is one. */
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
+import type { StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 
 export interface HostedNode<Message> {
@@ -9,6 +10,8 @@ export interface HostedNode<Message> {
   readonly failure: WalrusError | undefined;
   /** The disk has no place for more; what it has can be read. */
   readonly diskIsFull: boolean;
+  /** What its store did and how; undefined unless it runs. */
+  readonly storage: StoreStats | undefined;
   start(): void;
   receive(message: Message): void;
   complete(completions: readonly DiskCompletion[]): void;

@@ -10,6 +10,7 @@ beforeEach(async () => {
   observed = {
     status: 'running',
     diskIsFull: false,
+    storage: { files: 4, writtenBytes: 5000, syncs: 6 },
     metrics: { current_term: 7, current_leader: 2, last_log_index: 40 },
     counts: { connections: 3, requests: 100, errors: 1 },
   };
@@ -35,6 +36,9 @@ test('metrics are read anew for each scrape', async () => {
   expect(body).toContain('\nwalrus_raft_term 8\n');
   expect(body).toContain('\nwalrus_raft_leader 0\n');
   expect(body).toContain('\nwalrus_client_connections 3\n');
+  expect(body).toContain('\nwalrus_log_files 4\n');
+  expect(body).toContain('\nwalrus_log_written_bytes 5000\n');
+  expect(body).toContain('\nwalrus_log_syncs 6\n');
   expect(body).toContain('process_cpu_seconds_total');
 });
 

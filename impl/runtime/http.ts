@@ -1,11 +1,13 @@
 /** For operators, over HTTP: `/metrics` for Prometheus, `/livez` and `/readyz` with the reasons. */
 import { createServer, type Server } from 'node:http';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { StoreStats } from '../core/storage/store.ts';
 
 /** What is shown; read anew for each request. */
 export interface Observed {
   readonly status: 'starting' | 'running' | 'stopped';
   readonly diskIsFull: boolean;
+  readonly storage: Pick<StoreStats, 'files' | 'writtenBytes' | 'syncs'> | undefined;
   /** The `METRICS` answer. */
   readonly metrics: Readonly<Record<string, unknown>>;
   readonly counts: Readonly<Record<string, number>>;
@@ -77,6 +79,21 @@ const GAUGES: readonly { name: string; help: string; read(observed: Observed): u
     name: 'walrus_disk_full',
     help: '1 while the disk has no place for more',
     read: ({ diskIsFull }) => Number(diskIsFull),
+  },
+  {
+    name: 'walrus_log_files',
+    help: 'Files of the log that something is needed of',
+    read: ({ storage }) => storage?.files,
+  },
+  {
+    name: 'walrus_log_written_bytes',
+    help: 'Bytes written to the log since the start',
+    read: ({ storage }) => storage?.writtenBytes,
+  },
+  {
+    name: 'walrus_log_syncs',
+    help: 'Syncs of the log since the start',
+    read: ({ storage }) => storage?.syncs,
   },
   {
     name: 'walrus_client_connections',

@@ -81,6 +81,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
       : await startHttp(config.http, () => ({
           status: host.status,
           diskIsFull: host.diskIsFull,
+          storage: host.storage,
           metrics: host.metrics() as Record<string, unknown>,
           counts: server.counts,
         }));

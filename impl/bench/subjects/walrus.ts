@@ -19,8 +19,9 @@ export function walrus(disk: 'io_uring' | 'pwrite' | 'portable'): Subject {
         appendBatch: (records) => log.appendBatch(TOPIC, records),
         stage: (data) => log.stage(TOPIC, data),
         acknowledged: () => log.acknowledged(),
+        trim: (before) => log.trim(TOPIC, before),
         async readAll(visit) {
-          for (let from = 0; ; ) {
+          for (let from = log.offsets(TOPIC).earliest; ; ) {
             const entries = await log.readBatch(TOPIC, { from });
             if (entries.length === 0) return;
             for (const { data } of entries) visit(data);
