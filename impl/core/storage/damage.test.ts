@@ -273,6 +273,29 @@ test('the tail of unsynced writes is cut, and what comes after it is not taken f
   }
 });
 
+test('a log that was never synced may lose its beginning and not what came later: then it is empty', () => {
+  const world = new StoreWorld({ ...OPTIONS, syncOnCommit: false });
+  expect(world.open()).toBeUndefined();
+  for (let i = 0; i < 30; i++) {
+    world.append('a', 1, new Uint8Array(500).fill(i));
+    world.commit();
+    world.settle();
+  }
+  world.machine.processCrash();
+  const files = world.machine.files();
+  const name = '000000000001.wal';
+  const bytes = files.get(name)!;
+  expect(framesOf(bytes).starts.length).toBeGreaterThan(1);
+  bytes.fill(0, FILE_HEAD_BYTES, FILE_HEAD_BYTES + 512);
+  const again = new StoreWorld({ ...OPTIONS, files });
+  expect(again.open()).toBeUndefined();
+  expect(again.store.streams()).toEqual([]);
+  expect(again.store.stats.cutBytes).toBeGreaterThan(10_000);
+  // But not if it is gone: files are removed when a checkpoint says what was in them.
+  files.delete(name);
+  expect(new StoreWorld({ ...OPTIONS, files }).open()?.code).toBe('Corrupt');
+});
+
 test('frames of another directory, or of another file under this name, are refused', () => {
   const one = smallLog().machine.files();
   const other = new StoreWorld({ ...OPTIONS, seed: 'other' });

@@ -498,15 +498,14 @@ export class Recovery implements BodyVisitor {
 
   private conclude(): void {
     this.dropPending();
-    const first =
-      this.files[0] ?? this.candidates.find(({ file }) => file.begin !== Infinity)?.file;
-    if (this.base === undefined && first !== undefined && first.begin > 0) {
-      this.corrupt(
-        first.name,
-        FILE_HEAD_BYTES,
-        'the log begins here, and no checkpoint is readable',
-      );
-      return;
+    if (this.base === undefined) {
+      // A file before the first that is readable held the beginning, if that was torn or lost; if there is none, it was removed.
+      const first = this.candidates[0]?.file;
+      if (first !== undefined && first.begin !== Infinity && first.begin > 0) {
+        const reason = 'the log begins here, and no checkpoint is readable';
+        this.corrupt(first.name, FILE_HEAD_BYTES, reason);
+        return;
+      }
     }
     for (const stream of this.streams.values()) {
       for (let i = 0; i < stream.extents; i++) {
