@@ -1,5 +1,5 @@
 /**
- * What each way to the disk costs above the bare system calls: `node --import tsx native/bench.ts [DIRECTORY]`.
+ * What each way to the disk costs above the bare system calls: `node dist/native/bench.js [DIRECTORY]`.
  *
  * Every workload runs on all of them in turn, round after round, next to its raw loop in this very process: the same
  * calls from the same memory with nothing between. Medians; the machine is shared and drifts, so read the ratios.
@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
+import { Command } from 'commander';
 import type { DiskRequest, FileHandle } from '../impl/ports/disk.ts';
 import { NativeDisk } from './index.ts';
 
@@ -176,7 +176,11 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
-const scratch = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'walrus-bench-'));
+const [directory] = new Command('bench')
+  .description('Measures both ways to the disk beside bare system calls, in about half a minute.')
+  .argument('[directory]', 'where to write: which disk is measured', tmpdir())
+  .parse().processedArgs as [string];
+const scratch = mkdtempSync(join(directory, 'walrus-bench-'));
 const benches: Bench[] = [];
 const fds: number[] = [];
 const loops = new Map<string, Loop>();

@@ -26,6 +26,8 @@ export interface NativeOptions {
    * that takes no longer than to wake another one. `false`, the default, is for who has others to answer meanwhile.
    */
   readonly inPlace?: boolean;
+  /** Whether each write is followed by a sync that somebody waits for, which is for `auto` to know. `false` is the default. */
+  readonly syncsEach?: boolean;
 }
 
 /** What was chosen and why, and what happened since the disk was opened. */
@@ -65,6 +67,7 @@ export interface Native {
       engine: number;
       direct: number;
       inPlace: boolean;
+      syncsEach: boolean;
       ringForbidden: string;
     },
     completions: Float64Array,
@@ -178,7 +181,7 @@ export class NativeDisk implements Disk {
   constructor(options: NativeOptions, onCompletions: DiskCompletions) {
     const native = loadNative();
     if ('unavailable' in native) throw new Error(native.unavailable);
-    const { engine = 'auto', direct = 'auto', inPlace = false } = options;
+    const { engine = 'auto', direct = 'auto', inPlace = false, syncsEach = false } = options;
     this.#native = native;
     this.#onCompletions = onCompletions;
     this.#handle = new native.Disk(
@@ -187,6 +190,7 @@ export class NativeDisk implements Disk {
         engine: ENGINES[engine],
         direct: direct === 'auto' ? 0 : direct ? 1 : 2,
         inPlace,
+        syncsEach,
         ringForbidden: isSet(process.env.WALRUS_DISABLE_IO_URING)
           ? 'WALRUS_DISABLE_IO_URING is set'
           : '',

@@ -276,7 +276,7 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 });
 
-test('auto takes the ring for direct writes, plain calls for buffered ones, and says why', async () => {
+test('auto takes the ring for direct writes, plain calls for buffered or synced ones, and says why', async () => {
   const direct = await open();
   const stats = direct.disk.stats();
   const expected = stats.direct && ringRefused === undefined ? 'io_uring' : 'pwrite';
@@ -285,6 +285,9 @@ test('auto takes the ring for direct writes, plain calls for buffered ones, and 
   expect(stats.directReason).not.toBe('');
   const buffered = await open({ directory: join(scratch, 'buffered'), direct: false });
   expect(buffered.disk.stats()).toMatchObject({ engine: 'pwrite', direct: false });
+  const synced = await open({ directory: join(scratch, 'synced'), syncsEach: true });
+  expect(synced.disk.stats()).toMatchObject({ engine: 'pwrite', direct: stats.direct });
+  expect(synced.disk.stats().engineReason).toContain('without io_uring');
   const forced = await open({ directory: join(scratch, 'forced'), engine: 'pwrite' });
   expect(forced.disk.stats()).toMatchObject({ engine: 'pwrite', engineReason: 'asked for' });
 });

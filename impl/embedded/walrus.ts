@@ -114,7 +114,7 @@ export class Walrus {
       settings.directory,
       settings.disk,
       (completions) => link?.complete(completions),
-      true,
+      { inPlace: true, syncsEach: settings.fsync.mode === 'SyncEach' },
     );
     try {
       link = new StoreLink(disk, settings);

@@ -1,6 +1,11 @@
 /** Chooses the way to the disk. */
 import { resolve } from 'node:path';
-import { loadNative, NativeDisk, type NativeStats } from '../../native/index.ts';
+import {
+  loadNative,
+  NativeDisk,
+  type NativeOptions,
+  type NativeStats,
+} from '../../native/index.ts';
 import { WalrusError } from '../core/errors.ts';
 import { crc32c } from '../core/storage/crc32c.ts';
 import type { Checksum, Disk, DiskCompletions } from '../ports/disk.ts';
@@ -11,6 +16,9 @@ import { PortableDisk } from './portable-disk.ts';
  * opening fails.
  */
 export type DiskChoice = 'auto' | 'io_uring' | 'pwrite' | 'portable';
+
+/** What it is for: options of the native disk of these names. */
+export type DiskUse = Required<Pick<NativeOptions, 'inPlace' | 'syncsEach'>>;
 
 export interface OpenedDisk {
   readonly disk: Disk;
@@ -28,13 +36,13 @@ export interface OpenedDisk {
 
 /**
  * Gives a disk that touches nothing before its `lock`. Throws `InvalidArgument` if the way that was asked for cannot
- * be had here. Native and portable disks exclude each other. `inPlace` is the native disk's option of that name.
+ * be had here. Native and portable disks exclude each other.
  */
 export function openDisk(
   directory: string,
   choice: DiskChoice,
   deliver: DiskCompletions,
-  inPlace: boolean,
+  use: DiskUse,
 ): OpenedDisk {
   const path = resolve(directory);
   if (choice === 'portable') return portable(path, 'asked for', deliver);
@@ -44,7 +52,7 @@ export function openDisk(
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${native.unavailable}`);
   }
   try {
-    return nativeDisk(path, choice, deliver, inPlace);
+    return nativeDisk(path, choice, deliver, use);
   } catch (error) {
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${(error as Error).message}`);
   }
@@ -66,9 +74,9 @@ function nativeDisk(
   path: string,
   engine: 'auto' | 'io_uring' | 'pwrite',
   deliver: DiskCompletions,
-  inPlace: boolean,
+  use: DiskUse,
 ): OpenedDisk {
-  const disk = new NativeDisk({ directory: path, engine, inPlace }, deliver);
+  const disk = new NativeDisk({ directory: path, engine, ...use }, deliver);
   const { engine: way, engineReason } = disk.stats();
   return {
     disk,

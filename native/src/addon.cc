@@ -32,7 +32,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
                         InstanceMethod<&DiskHandle::Stats>("stats")});
   }
 
-  // ({directory, engine, direct, inPlace, ringForbidden}, completions: Float64Array, lent: unknown[],
+  // ({directory, engine, direct, inPlace, syncsEach, ringForbidden}, completions: Float64Array, lent: unknown[],
   //  onCompletions: (count, extras) => void, onClosed: () => void)
   explicit DiskHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DiskHandle>(info) {
     const Napi::Env env = info.Env();
@@ -51,6 +51,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     options.engine = static_cast<walrus::Engine>(given.Get("engine").As<Napi::Number>().Uint32Value());
     options.direct = static_cast<walrus::Direct>(given.Get("direct").As<Napi::Number>().Uint32Value());
     inPlace_ = given.Get("inPlace").As<Napi::Boolean>().Value();
+    options.syncsEach = given.Get("syncsEach").As<Napi::Boolean>().Value();
     options.ringForbidden = given.Get("ringForbidden").As<Napi::String>().Utf8Value();
     options.onCompletions = [this] { tell_.NonBlockingCall(); };
     try {

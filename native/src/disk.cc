@@ -100,11 +100,11 @@ std::unique_ptr<Way> tryRing(const Options& options, std::string& refusal) {
 }
 
 // What `automatic` takes is what measured better, see README.md: the ring gains from several direct writes at a time
-// and from nothing else.
+// and from nothing else, and a sync that waits for each of them leaves it few.
 std::unique_ptr<Way> chooseWay(const Options& options, Choice& choice) {
   const bool isForced = options.engine != Engine::automatic;
   if (isForced) choice.engineReason = "asked for";
-  if (options.engine == Engine::ioUring || (!isForced && choice.direct)) {
+  if (options.engine == Engine::ioUring || (!isForced && choice.direct && !options.syncsEach)) {
     std::string refusal;
     std::unique_ptr<Way> ring = tryRing(options, refusal);
     if (ring != nullptr) {
@@ -115,7 +115,8 @@ std::unique_ptr<Way> chooseWay(const Options& options, Choice& choice) {
     if (isForced) throw std::runtime_error(refusal);
     choice.engineReason = refusal;
   } else if (!isForced) {
-    choice.engineReason = "buffered writes gain nothing from io_uring";
+    choice.engineReason = options.syncsEach ? "writes that are synced one by one are faster without io_uring"
+                                            : "buffered writes gain nothing from io_uring";
   }
   choice.engine = Engine::pwrite;
   return std::make_unique<PwriteWay>();

@@ -54,6 +54,8 @@ struct Options {
   std::string directory;
   Engine engine = Engine::automatic;
   Direct direct = Direct::automatic;
+  // Each write is followed by a sync that somebody waits for.
+  bool syncsEach = false;
   // Why io_uring must not be tried; empty if it may.
   std::string ringForbidden;
   // Called by the disk's thread, never twice without a takeCompletions() in between.
