@@ -1,13 +1,22 @@
 /**
  * A process that writes and reads as hard as it can until it is killed, and says on its standard output, one line each,
  * what was acknowledged to it: `append <topic> <offset> <id>`, `batch <topic> <offset> <id> <count>`, `got <offset>`.
- * Arguments: directory, disk, fsync schedule, number of this life.
+ * Before it trims it says `trim <offset>`, and after it `renewed <count of files that were made of older ones>`.
+ * Arguments: directory, disk, fsync schedule, number of this life, and whether all is `kept` or `passes`.
  */
 import { writeSync } from 'node:fs';
 import { type DiskChoice, FsyncSchedule, Walrus } from '../../impl/embedded/walrus.ts';
 import { pattern } from './log-world.ts';
 
-const [dir, disk, schedule, life] = process.argv.slice(2) as [string, DiskChoice, string, string];
+const [dir, disk, schedule, life, fate] = process.argv.slice(2) as [
+  string,
+  DiskChoice,
+  string,
+  string,
+  'kept' | 'passes',
+];
+/** Of a topic that passes by, how many records are not trimmed yet. */
+const KEPT_RECORDS = 30;
 const SCHEDULES: Record<string, FsyncSchedule> = {
   each: FsyncSchedule.SyncEach,
   interval: FsyncSchedule.Milliseconds(3),
@@ -37,6 +46,7 @@ function say(line: string): void {
 
 async function appendSingles(log: Walrus, topic: string): Promise<never> {
   for (let n = 0; ; n += 10) {
+    if (fate === 'passes' && n % 20 === 0) await trimBehind(log, topic);
     // Issued together, so that one write carries several.
     const group = Array.from({ length: 10 }, async (_, i) => {
       const id = `${life} ${n + i}`;
@@ -45,6 +55,14 @@ async function appendSingles(log: Walrus, topic: string): Promise<never> {
     });
     await Promise.all(group);
   }
+}
+
+async function trimBehind(log: Walrus, topic: string): Promise<void> {
+  const before = log.offsets(topic).next - KEPT_RECORDS;
+  if (before <= 0) return;
+  say(`trim ${before}`);
+  await log.trim(topic, before);
+  say(`renewed ${log.stats().store.renewedFiles}`);
 }
 
 async function appendBatches(log: Walrus, topic: string): Promise<never> {
@@ -68,9 +86,10 @@ const log = await Walrus.open({
   dir,
   disk,
   fsync: SCHEDULES[schedule]!,
-  fileBytes: 2 ** 20,
+  fileBytes: fate === 'kept' ? 2 ** 20 : 2 ** 16,
   reclaim: 'never',
 });
+if (fate === 'passes') await appendSingles(log, 'passing');
 await Promise.all([
   appendSingles(log, 'singles'),
   appendBatches(log, 'batches'),

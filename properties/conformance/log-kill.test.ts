@@ -1,6 +1,7 @@
 /**
  * kill -9 of a writer, again and again on one directory: what it said was acknowledged is there, whole, once, and in
- * order, and there is nothing that it did not write. `KILL_ROUNDS` says how often, 4 unless set.
+ * order, and there is nothing that it did not write. Once of a log that keeps everything, once of one that passes by, so that
+ * files die and others are made of them. `KILL_ROUNDS` says how often, 4 unless set.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,17 +18,37 @@ import { pattern, range, sameBytes } from './log-world.ts';
 const FIXTURE = fileURLToPath(new URL('./log-kill.fixture.ts', import.meta.url));
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 4);
 const SCHEDULES = ['each', 'none', 'interval'];
+const TIMEOUT_MS = 60_000 + ROUNDS * 10_000;
 
 /** What the writer was told, over all its lives. */
 class Witness {
   /** Ids by offset, by topic. */
   readonly acknowledged = new Map<string, Map<number, string>>();
   readonly got: number[] = [];
+  /** The highest place that a trim was asked to. */
+  trimmed = 0;
+  /** Files that were made of older ones. */
+  renewed = 0;
+  private renewedInThisLife = 0;
+
+  /** Another life begins. */
+  begin(): void {
+    this.renewed += this.renewedInThisLife;
+    this.renewedInThisLife = 0;
+  }
 
   hear(line: string): void {
     const words = line.split(' ');
     if (words[0] === 'got') {
       this.got.push(Number(words[1]));
+      return;
+    }
+    if (words[0] === 'trim') {
+      this.trimmed = Math.max(this.trimmed, Number(words[1]));
+      return;
+    }
+    if (words[0] === 'renewed') {
+      this.renewedInThisLife = Number(words[1]);
       return;
     }
     const [kind, topic, offset, life, n, count] = words as [string, string, ...string[]];
@@ -45,8 +66,9 @@ class Witness {
 }
 
 /** One life of the writer, ended some time after its first word. */
-async function live(witness: Witness, args: string[], life: number): Promise<void> {
-  const child = spawn(process.execPath, ['--import', 'tsx', FIXTURE, ...args, String(life)], {
+async function live(witness: Witness, args: string[]): Promise<void> {
+  witness.begin();
+  const child = spawn(process.execPath, ['--import', 'tsx', FIXTURE, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let errors = '';
@@ -108,21 +130,52 @@ async function check(log: Walrus, witness: Witness): Promise<void> {
   expect(next).toBeGreaterThan(witness.got.at(-1) ?? -1);
 }
 
+/** Of a topic that passes by, what was not trimmed. */
+async function checkPassing(log: Walrus, witness: Witness): Promise<void> {
+  const { earliest, next } = log.offsets('passing');
+  expect(earliest).toBeLessThanOrEqual(witness.trimmed);
+  const ids = new Map<number, string>();
+  for await (const entry of log.read('passing')) ids.set(entry.offset, idOf(entry));
+  expect([...ids.keys()]).toEqual(range(next - earliest).map((i) => earliest + i));
+  expect(new Set(ids.values()).size, 'each once').toBe(ids.size);
+  for (const [offset, id] of witness.acknowledged.get('passing') ?? []) {
+    if (offset >= earliest) expect(ids.get(offset), `record ${offset}`).toBe(id);
+  }
+}
+
 for (const disk of ['portable', 'auto', 'io_uring'] satisfies DiskChoice[]) {
   test(`${ROUNDS} times kill -9 on ${disk} disk`, {
-    timeout: 60_000 + ROUNDS * 10_000,
+    timeout: TIMEOUT_MS,
   }, async () => {
     const dir = await mkdtemp(join(tmpdir(), 'walrus-kill-'));
     const witness = new Witness();
     for (const round of range(ROUNDS)) {
       const schedule = SCHEDULES[round % SCHEDULES.length]!;
-      await live(witness, [dir, disk, schedule], round);
+      await live(witness, [dir, disk, schedule, String(round), 'kept']);
       const log = await Walrus.open({ dir, disk, reclaim: 'never', fsync: FsyncSchedule.NoFsync });
       if (round % 4 === 3 || round === ROUNDS - 1) await check(log, witness);
       await log.close();
     }
     expect(witness.count).toBeGreaterThan(ROUNDS * 10);
     expect(witness.got.length).toBeGreaterThan(ROUNDS);
+    await rm(dir, { recursive: true });
+  });
+
+  test(`${ROUNDS} times kill -9 on ${disk} disk while records pass by`, {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'walrus-kill-'));
+    const witness = new Witness();
+    for (const round of range(ROUNDS)) {
+      const schedule = SCHEDULES[round % SCHEDULES.length]!;
+      await live(witness, [dir, disk, schedule, String(round), 'passes']);
+      const log = await Walrus.open({ dir, disk, reclaim: 'never', fsync: FsyncSchedule.NoFsync });
+      await checkPassing(log, witness);
+      await log.close();
+    }
+    witness.begin();
+    expect(witness.trimmed).toBeGreaterThan(0);
+    expect(witness.renewed).toBeGreaterThan(0);
     await rm(dir, { recursive: true });
   });
 }
