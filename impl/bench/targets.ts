@@ -176,12 +176,6 @@ export function judge(workloads: readonly WorkloadResult[]): Verdict[] {
       ),
     ),
     atLeast(
-      'no fsync, staged, consumed',
-      5,
-      '× the best of walrus-rust',
-      ratio(bestOf('none-staged-consumed'), upstream('none'), rateOf),
-    ),
-    atLeast(
       'promise API over the bare engine, no fsync, 1,000',
       0.5,
       '× its rate',
