@@ -6,9 +6,9 @@
 
 import { type Incarnation, type LogIndex, type NodeId, nodeId } from '../impl/core/ids.ts';
 import {
+  bootstrap,
   EMPTY,
   type Entry,
-  founding,
   type Restored,
   type Snapshot,
 } from '../impl/core/raft/entry.ts';
@@ -89,7 +89,7 @@ export class RaftCluster {
       trace: trace && { emit: (event) => trace.emit(hosted(event)) },
     };
     this.founders = founders.map((id) => member(id));
-    for (const id of founders) this.addHost(id, founding(this.founders, utf8Encode('')));
+    for (const id of founders) this.addHost(id, bootstrap(this.founders, utf8Encode('')));
   }
 
   /** Starts a node that waits to be added. */

@@ -23,7 +23,7 @@ import type { Randomness } from './random.ts';
 /** What every node is told, but for what differs from node to node. */
 export type SharedConfig = Omit<
   NodeConfig,
-  'id' | 'found' | 'join' | 'replace' | 'raftAddress' | 'clientAddress'
+  'id' | 'bootstrap' | 'join' | 'replace' | 'raftAddress' | 'clientAddress'
 >;
 
 export interface ClusterOptions {
@@ -319,12 +319,12 @@ export class Cluster {
 
   private configOf(machine: Machine): NodeConfig {
     const others = this.machines.filter((each) => each !== machine);
-    const found = machine.id === 1 && !machine.replaced;
+    const bootstrap = machine.id === 1 && !machine.replaced;
     return {
       ...this.options.config,
       id: machine.id,
-      found,
-      join: found ? [] : others.map((each) => raftAddress(each.id)),
+      bootstrap,
+      join: bootstrap ? [] : others.map((each) => raftAddress(each.id)),
       replace: machine.replaced,
       raftAddress: raftAddress(machine.id),
       clientAddress: `node-${machine.id}:client`,

@@ -4,7 +4,7 @@ import type { NodeId } from '../core/ids.ts';
 export interface NodeConfig {
   readonly id: NodeId;
   /** Found a new cluster if the disk is empty. Exactly one node of a cluster is ever started so. */
-  readonly found: boolean;
+  readonly bootstrap: boolean;
   /** Raft addresses to ask for admission while this node is in no cluster. */
   readonly join: readonly string[];
   /** The operator's word that an earlier disk of this id is gone for good. */

@@ -9,7 +9,7 @@ type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
 
 /** Pause between two requests for admission, in milliseconds. */
 const ASK_AGAIN_MS = 500;
-/** A member that no leader speaks to for so long asks whether it still is one, in milliseconds. */
+/** A member that hears no leader for so long asks whether it still is one, in milliseconds. */
 const FORGOTTEN_MS = 3_000;
 
 export interface JoiningPorts {

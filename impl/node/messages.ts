@@ -19,7 +19,7 @@ export interface Envelope {
 
 export type Message = RaftMessage | DataMessage | ForwardMessage | JoinMessage | Ping;
 
-/** Says that its sender lives, where nothing else was said for a while, and that its disk is full, as long as it is. */
+/** Says that its sender lives, where nothing else was sent for a while, and that its disk is full, as long as it is. */
 export interface Ping {
   readonly kind: 'Ping';
   readonly full: boolean;

@@ -3,7 +3,7 @@
  * in as calls that run to their end; what it wants done leaves through its ports. It never waits.
  *
  * Each input ends in `flush`: what the input changed is put into the store as one batch, what may leave at once
- * leaves, and what promises something waits in `unspoken` until that batch is durable.
+ * leaves, and what promises something waits in `pendingCommits` until that batch is durable.
  */
 import { Controller } from '../core/controller/controller.ts';
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
@@ -15,7 +15,7 @@ import { ClusterState } from '../core/metadata/cluster-state.ts';
 import type { Proposal } from '../core/metadata/commands.ts';
 import { place } from '../core/metadata/placement.ts';
 import { Proposals } from '../core/metadata/proposals.ts';
-import { EMPTY, type Entry, founding, type Restored, type Snapshot } from '../core/raft/entry.ts';
+import { bootstrap, EMPTY, type Entry, type Restored, type Snapshot } from '../core/raft/entry.ts';
 import type { Member } from '../core/raft/membership.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
 import { Raft } from '../core/raft/raft.ts';
@@ -32,15 +32,15 @@ import type { Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
 import type { TraceSink } from '../ports/trace-sink.ts';
 import type { NodeConfig } from './config.ts';
-import { ConfirmedReads } from './confirmed-reads.ts';
-import { Forwards } from './forwards.ts';
 import { Joining } from './joining.ts';
-import { Mail } from './mail.ts';
+import { LinearizableReads } from './linearizable-reads.ts';
 import type { Envelope, Message } from './messages.ts';
 import { MetadataLog, parseProposal } from './metadata-log.ts';
 import { raftMetrics } from './metrics.ts';
 import { Peers } from './peers.ts';
-import { type Identity, RaftStorage, readIdentity, writeIdentity } from './recovery.ts';
+import { type Identity, RaftStorage, readIdentity, writeIdentity } from './raft-storage.ts';
+import { SeenForwards } from './seen-forwards.ts';
+import { Sender } from './sender.ts';
 
 export interface NodePorts {
   readonly clock: Clock;
@@ -55,15 +55,15 @@ export interface NodePorts {
   readonly raftTrace?: TraceSink<HostedRaftEvent> | undefined;
 }
 
-/** How often a node looks after what nobody asks it for: pings, registration, admission, full segments. */
-const CHORES_MS = 250;
+/** How often a node does its periodic work: pings, registration, admission, full segments. */
+const PERIOD_MS = 250;
 /** How long a node that stops waits for others to take over, in milliseconds. */
 const HANDOVER_MS = 2_000;
 /** Memory for batches that are being written. */
 const ARENA_BATCHES = 16;
 
 /** What waits for one commit of the store to become durable. */
-interface Unspoken {
+interface PendingCommit {
   readonly lsn: Lsn;
   readonly readies: readonly number[];
   readonly messages: readonly Outgoing[];
@@ -78,14 +78,14 @@ export class Node {
   private readonly store: Store;
   private readonly lease: Lease;
   private readonly metadata: MetadataLog;
-  private readonly mail: Mail;
-  private readonly forwards = new Forwards();
-  private readonly confirmedReads = new ConfirmedReads();
+  private readonly sender: Sender;
+  private readonly seenForwards = new SeenForwards();
+  private readonly linearizableReads = new LinearizableReads();
   private readonly peers: Peers;
   private readonly joining: Joining;
   private readonly supervisor: Supervisor;
   private readonly proposals: Proposals;
-  private readonly unspoken: Unspoken[] = [];
+  private readonly pendingCommits: PendingCommit[] = [];
   private currentStatus: 'starting' | 'running' | 'stopped' = 'starting';
   private currentFailure: WalrusError | undefined;
   private identity: Identity | undefined;
@@ -94,8 +94,8 @@ export class Node {
   private dataPlane: DataPlane | undefined;
   private controller: Controller | undefined;
   /** Who this node is, is durable from here on; nobody hears of it before. */
-  private foundedLsn: Lsn = Infinity;
-  private choresAtMs = Infinity;
+  private identityLsn: Lsn = Infinity;
+  private periodicWorkAtMs = Infinity;
   private monitorAtMs = 0;
   private registering = false;
   private stopByMs = Infinity;
@@ -120,7 +120,7 @@ export class Node {
       onFailed: (error) => this.fail(error),
     });
     this.metadata = new MetadataLog(this.id, ports.trace);
-    this.mail = new Mail({
+    this.sender = new Sender({
       node: this.id,
       boot: this.boot,
       network: ports.network,
@@ -147,7 +147,7 @@ export class Node {
     this.joining = new Joining(config, {
       nowMs,
       raft: () => this.raftNode,
-      sendToAddress: (address, body) => this.mail.sendToAddress(address, 0, 0, body),
+      sendToAddress: (address, body) => this.sender.sendToAddress(address, 0, 0, body),
       locate: (node, address) => ports.network.locate(node, address),
     });
   }
@@ -205,17 +205,17 @@ export class Node {
   start(): void {
     this.store.open((error) => {
       if (error !== undefined) this.fail(error);
-      else this.found();
+      else this.identify();
     });
   }
 
   receive(envelope: Envelope): void {
-    if (this.currentStatus !== 'running' || !this.mail.isForMe(envelope)) return;
+    if (this.currentStatus !== 'running' || !this.sender.isForMe(envelope)) return;
     const { from, fromIncarnation, body } = envelope;
     this.peers.heard(from, fromIncarnation, this.nowMs());
     switch (body.kind) {
       case 'Ping':
-        this.peers.saidFull(from, body.full, this.nowMs());
+        this.peers.reportedFull(from, body.full, this.nowMs());
         break;
       case 'Join':
         this.answerJoin(envelope, body.address, body.replace);
@@ -265,8 +265,8 @@ export class Node {
   complete(completions: readonly DiskCompletion[]): void {
     if (this.currentStatus === 'stopped') return;
     this.store.complete(completions);
-    if (this.store.durableLsn >= this.foundedLsn) {
-      this.foundedLsn = Infinity;
+    if (this.store.durableLsn >= this.identityLsn) {
+      this.identityLsn = Infinity;
       this.restore();
     }
     this.flush();
@@ -283,7 +283,7 @@ export class Node {
     this.dataPlane!.tick(nowMs);
     this.proposals.tick(nowMs);
     this.controller!.tick(nowMs);
-    if (nowMs >= this.choresAtMs) this.doChores(nowMs);
+    if (nowMs >= this.periodicWorkAtMs) this.doPeriodicWork(nowMs);
     this.flush();
   }
 
@@ -297,7 +297,7 @@ export class Node {
       this.dataPlane!.deadlineMs(),
       this.proposals.deadlineMs(),
       this.controller!.deadlineMs(),
-      this.choresAtMs,
+      this.periodicWorkAtMs,
     );
   }
 
@@ -347,14 +347,14 @@ export class Node {
     if (this.currentStatus !== 'running' || this.stopByMs < Infinity) return;
     this.stopByMs = this.nowMs() + HANDOVER_MS;
     this.dataPlane!.owner.rollOver(true);
-    this.choresAtMs = this.nowMs();
+    this.periodicWorkAtMs = this.nowMs();
     this.flush();
   }
 
   // ---- start
 
   /** Learns who this node is; on an empty disk, decides it. */
-  private found(): void {
+  private identify(): void {
     const known = readIdentity(this.store);
     if (known !== undefined && known.node !== this.id) {
       this.fail(
@@ -370,8 +370,8 @@ export class Node {
       const incarnation = drawId(this.ports.random) as Incarnation;
       this.identity = { node: this.id, incarnation };
       writeIdentity(this.store, this.identity);
-      this.raftStorage.begin(this.config.found ? this.newCluster(incarnation) : EMPTY);
-      this.foundedLsn = this.store.commit();
+      this.raftStorage.begin(this.config.bootstrap ? this.newCluster(incarnation) : EMPTY);
+      this.identityLsn = this.store.commit();
     } else {
       this.identity = known;
       this.restore();
@@ -399,7 +399,7 @@ export class Node {
 
   private newCluster(incarnation: Incarnation): Restored {
     const self = { id: this.id, incarnation, address: this.config.raftAddress, learner: false };
-    return founding([self], ClusterState.founding().snapshot());
+    return bootstrap([self], ClusterState.bootstrap().snapshot());
   }
 
   private run(restored: Restored): void {
@@ -433,7 +433,7 @@ export class Node {
       cluster: () => this.cluster,
       nowMs: () => this.nowMs(),
       leaseValid: () => this.lease.valid(this.nowMs()),
-      send: (to, body) => this.mail.send(to.node, to.incarnation, body),
+      send: (to, body) => this.sender.send(to.node, to.incarnation, body),
       propose: (command) => this.proposals.proposeCommand(command),
       place: (owner) => this.place(owner),
       hasRoom: (node) => this.hasRoom(node),
@@ -450,7 +450,7 @@ export class Node {
         leaseValid: () => this.lease.valid(this.nowMs()),
         live: (node) => this.live(node),
         leader: () => this.raftNode!.leader,
-        confirm: (done) => this.confirmedReads.ask(this.raftNode!, done),
+        confirm: (done) => this.linearizableReads.ask(this.raftNode!, done),
         placeTopic: (topic) => {
           const nodes = this.holders();
           return this.place(nodes[hash(topic) % nodes.length]!);
@@ -465,7 +465,7 @@ export class Node {
     );
     this.currentStatus = 'running';
     this.peers.listen(nowMs);
-    this.choresAtMs = nowMs;
+    this.periodicWorkAtMs = nowMs;
     this.ports.trace?.emit({
       name: 'Restart',
       node: this.id,
@@ -484,10 +484,10 @@ export class Node {
 
   // ---- the end of each input
 
-  /** Persists, then speaks; applies what is committed; until there is nothing more to do. */
+  /** Persists, then sends; applies what is committed; until there is nothing more to do. */
   private flush(): void {
     if (this.currentStatus !== 'running') return;
-    this.speak();
+    this.syncCompleted();
     const readies: number[] = [];
     const messages: Outgoing[] = [];
     for (;;) {
@@ -496,29 +496,29 @@ export class Node {
       if (ready === undefined) break;
       this.raftStorage!.persist(ready);
       readies.push(ready.number);
-      for (const each of ready.messages) this.mail.sendRaft(each, this.raftNode!.membership);
+      for (const each of ready.messages) this.sender.sendRaft(each, this.raftNode!.membership);
       messages.push(...ready.messagesAfterPersist);
       if (ready.snapshot !== undefined) this.installSnapshot(ready.snapshot);
       for (const entry of ready.committed) this.apply(entry);
-      this.confirmedReads.serve(ready.readStates);
+      this.linearizableReads.serve(ready.readStates);
     }
     this.followRaft();
     const compaction = this.compact();
     const lsn = this.store.commit();
     this.dataPlane!.committed(lsn);
     if (readies.length === 0 && compaction === undefined) return;
-    this.unspoken.push({ lsn, readies, messages, compaction });
+    this.pendingCommits.push({ lsn, readies, messages, compaction });
     if (this.store.durableLsn >= lsn) this.flush();
   }
 
-  /** Says what has waited for the disk. */
-  private speak(): void {
+  /** Sends what has waited for the disk. */
+  private syncCompleted(): void {
     const { durableLsn } = this.store;
     this.dataPlane!.durable(durableLsn);
-    while (this.unspoken.length > 0 && this.unspoken[0]!.lsn <= durableLsn) {
-      const { readies, messages, compaction } = this.unspoken.shift()!;
+    while (this.pendingCommits.length > 0 && this.pendingCommits[0]!.lsn <= durableLsn) {
+      const { readies, messages, compaction } = this.pendingCommits.shift()!;
       for (const number of readies) this.raftNode!.persisted(number);
-      for (const each of messages) this.mail.sendRaft(each, this.raftNode!.membership);
+      for (const each of messages) this.sender.sendRaft(each, this.raftNode!.membership);
       if (compaction !== undefined) this.raftNode!.compact(compaction);
     }
   }
@@ -531,7 +531,7 @@ export class Node {
       this.ports.trace?.emit({ name: 'RenewLease', node: this.id });
     }
     this.supervisor.watch(raft.role === 'leader');
-    this.confirmedReads.follow(raft);
+    this.linearizableReads.follow(raft);
     this.peers.follow(raft.membership, (member) => this.locate(member));
   }
 
@@ -581,7 +581,7 @@ export class Node {
 
   /** Replaces a long log by the state that it led to; one such replacement is under way at a time. */
   private compact(): Snapshot | undefined {
-    if (this.unspoken.some(({ compaction }) => compaction !== undefined)) return undefined;
+    if (this.pendingCommits.some(({ compaction }) => compaction !== undefined)) return undefined;
     const snapshot = this.metadata.snapshotEvery(this.config.snapshotEveryEntries);
     if (snapshot !== undefined) this.raftStorage!.compact(snapshot);
     return snapshot;
@@ -589,14 +589,14 @@ export class Node {
 
   // ---- what nobody asks for
 
-  private doChores(nowMs: number): void {
-    this.choresAtMs = nowMs + CHORES_MS;
+  private doPeriodicWork(nowMs: number): void {
+    this.periodicWorkAtMs = nowMs + PERIOD_MS;
     const raft = this.raftNode!;
     const full = this.diskIsFull;
     for (const member of raft.membership) {
       if (member.id === this.id) continue;
-      if (!full && !this.peers.silentTo(member.id, nowMs - CHORES_MS)) continue;
-      this.mail.send(member.id, member.incarnation, { kind: 'Ping', full });
+      if (!full && !this.peers.idleSince(member.id, nowMs - PERIOD_MS)) continue;
+      this.sender.send(member.id, member.incarnation, { kind: 'Ping', full });
     }
     if (this.joining.due()) this.joining.ask();
     this.register();
@@ -639,10 +639,10 @@ export class Node {
     const raft = this.raftNode!;
     const owns = [...this.dataPlane!.owner.all()].length > 0;
     if (!owns && raft.role === 'leader') {
-      const heir = raft.membership.find(
+      const successor = raft.membership.find(
         ({ id, learner }) => id !== this.id && !learner && this.live(id),
       );
-      if (heir !== undefined) raft.transferLeadership(heir.id);
+      if (successor !== undefined) raft.transferLeadership(successor.id);
       else this.stopByMs = nowMs;
     }
     if ((!owns && raft.role !== 'leader') || nowMs >= this.stopByMs) this.currentStatus = 'stopped';
@@ -661,10 +661,10 @@ export class Node {
   ): void {
     // What has an effect is for the life that it was meant for; a read may be answered by any.
     if (toBoot !== this.boot && operation.kind !== 'fetch') return;
-    if (!this.forwards.first(from, fromBoot, request)) return;
+    if (!this.seenForwards.first(from, fromBoot, request)) return;
     const origin = { node: from, boot: fromBoot, sequence: call };
     this.controller!.serve(operation, origin, (reply) =>
-      this.mail.send(from, fromIncarnation, {
+      this.sender.send(from, fromIncarnation, {
         kind: 'ForwardReply',
         request,
         toBoot: fromBoot,
@@ -677,7 +677,7 @@ export class Node {
     const { from, fromIncarnation } = envelope;
     const reply = this.joining.admit(from, fromIncarnation, address, replace);
     if (reply.outcome === 'admitted') this.ports.network.locate(from, address);
-    this.mail.sendToAddress(address, from, fromIncarnation, reply);
+    this.sender.sendToAddress(address, from, fromIncarnation, reply);
   }
 
   private submit(bytes: Uint8Array): void {
@@ -717,7 +717,7 @@ export class Node {
 
   /** To a node as the metadata knows it. */
   private sendTo(to: NodeId, body: Message): void {
-    this.mail.send(to, this.cluster.node(to)?.incarnation ?? 0, body);
+    this.sender.send(to, this.cluster.node(to)?.incarnation ?? 0, body);
   }
 
   private get cluster(): ClusterState {

@@ -1,4 +1,4 @@
-/** When the other nodes were last heard, and last spoken to, and whose disk is full. */
+/** When the other nodes were last heard, and last sent to, and whose disk is full. */
 import type { Incarnation, NodeId } from '../core/ids.ts';
 import type { Member, Membership } from '../core/raft/membership.ts';
 
@@ -7,12 +7,12 @@ export class Peers {
   private readonly heardAt = new Map<NodeId, number>();
   private readonly heardFrom = new Map<NodeId, Incarnation>();
   private readonly fullAt = new Map<NodeId, number>();
-  private readonly spokeAt = new Map<NodeId, number>();
+  private readonly sentAt = new Map<NodeId, number>();
   private located: Membership | undefined;
   /** Nobody is blamed for silence before this. */
   private sinceMs = 0;
 
-  /** A node not heard for `silenceMs` is taken for dead. All members speak to each other, whoever leads. */
+  /** A node not heard for `silenceMs` is taken for dead. All members send to each other, whoever leads. */
   constructor(silenceMs: number) {
     this.silenceMs = silenceMs;
   }
@@ -23,7 +23,7 @@ export class Peers {
   }
 
   /** What a node says of its own disk. */
-  saidFull(from: NodeId, full: boolean, nowMs: number): void {
+  reportedFull(from: NodeId, full: boolean, nowMs: number): void {
     if (full) this.fullAt.set(from, nowMs);
     else this.fullAt.delete(from);
   }
@@ -38,8 +38,8 @@ export class Peers {
     return this.heardFrom.get(node) ?? 0;
   }
 
-  spoke(to: NodeId, nowMs: number): void {
-    this.spokeAt.set(to, nowMs);
+  sent(to: NodeId, nowMs: number): void {
+    this.sentAt.set(to, nowMs);
   }
 
   /** Begins to listen: everybody gets the full time to be heard. */
@@ -51,9 +51,9 @@ export class Peers {
     return nowMs - Math.max(this.heardAt.get(node) ?? 0, this.sinceMs) < this.silenceMs;
   }
 
-  /** True if nothing was said to the node after `sinceMs`. */
-  silentTo(node: NodeId, sinceMs: number): boolean {
-    return (this.spokeAt.get(node) ?? -Infinity) <= sinceMs;
+  /** True if nothing was sent to the node after `sinceMs`. */
+  idleSince(node: NodeId, sinceMs: number): boolean {
+    return (this.sentAt.get(node) ?? -Infinity) <= sinceMs;
   }
 
   /** Tells `locate` of every member when the membership is another one than before. */

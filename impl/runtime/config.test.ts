@@ -12,7 +12,7 @@ test("without flags it is upstream's node 1, which founds a cluster", () => {
   });
   expect(config.node).toMatchObject({
     id: 1,
-    found: true,
+    bootstrap: true,
     join: [],
     raftAddress: '127.0.0.1:6000',
     clientAddress: '127.0.0.1:8080',
@@ -23,13 +23,16 @@ test("without flags it is upstream's node 1, which founds a cluster", () => {
 
 test('any node with --join asks to be let in', () => {
   const { node } = readConfig({ nodeId: '1', join: ['walrus-2:6002'] }, {});
-  expect(node).toMatchObject({ found: false, join: ['walrus-2:6002'] });
+  expect(node).toMatchObject({ bootstrap: false, join: ['walrus-2:6002'] });
 });
 
 test('initial peers are more nodes to ask, except for the founder', () => {
   const initialPeer = ['10.0.0.1:6001', '10.0.0.3:6003'];
   expect(readConfig({ nodeId: 2, initialPeer }, {}).node.join).toEqual(initialPeer);
-  expect(readConfig({ nodeId: 1, initialPeer }, {}).node).toMatchObject({ found: true, join: [] });
+  expect(readConfig({ nodeId: 1, initialPeer }, {}).node).toMatchObject({
+    bootstrap: true,
+    join: [],
+  });
 });
 
 test('addresses told to others may differ from those listened on', () => {

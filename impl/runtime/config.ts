@@ -103,7 +103,7 @@ export function readConfig(
   return {
     node: {
       id: nodeId(flags.nodeId),
-      ...foundOrJoin(flags),
+      ...bootstrapOrJoin(flags),
       replace: flags.replace,
       raftAddress: `${raftHost}:${flags.raftPort}`,
       clientAddress: `${clientHost}:${flags.clientPort}`,
@@ -139,9 +139,9 @@ type Flags = z.output<typeof FLAGS>;
  * As upstream: node 1 without `--join` founds the cluster if its disk is empty. The others ask to be let in;
  * `--initial-peer` names nodes to ask just as `--join` does.
  */
-function foundOrJoin(flags: Flags): { found: boolean; join: readonly string[] } {
-  const found = flags.nodeId === 1 && flags.join.length === 0;
-  return { found, join: found ? [] : [...flags.join, ...flags.initialPeer] };
+function bootstrapOrJoin(flags: Flags): { bootstrap: boolean; join: readonly string[] } {
+  const bootstrap = flags.nodeId === 1 && flags.join.length === 0;
+  return { bootstrap, join: bootstrap ? [] : [...flags.join, ...flags.initialPeer] };
 }
 
 function checkRelations(flags: Flags): void {

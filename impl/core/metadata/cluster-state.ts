@@ -75,7 +75,7 @@ export class ClusterState {
   }
 
   /** What a new cluster begins with: nothing, as of its first log entry, which is the founding itself. */
-  static founding(): ClusterState {
+  static bootstrap(): ClusterState {
     const state = new ClusterState();
     state.lastApplied = 1 as LogIndex;
     return state;

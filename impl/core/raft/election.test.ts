@@ -122,7 +122,7 @@ test('3.8: a vote that was given survives the crash', () => {
   expect(cluster.raft(3).term).toBe(2);
 });
 
-test('a candidate does not speak before its own vote is durable', () => {
+test('a candidate sends nothing before its own vote is durable', () => {
   const cluster = new RaftCluster([1, 2, 3]);
   cluster.slowDisk(1);
   cluster.advance(1, 2 * ELECTION_MS);

@@ -45,7 +45,7 @@ export const EMPTY: Restored = {
  * What each founding member of a new cluster begins with. All of them must be given the same `membership` and
  * `data`: the founding is a snapshot at index 1 of term 1, so that a member added later receives it as one.
  */
-export function founding(membership: Membership, data: Uint8Array): Restored {
+export function bootstrap(membership: Membership, data: Uint8Array): Restored {
   const snapshot = { index: 1 as LogIndex, term: 1 as Term, membership, data };
   return { term: snapshot.term, vote: 0, snapshot, entries: [] };
 }

@@ -133,7 +133,7 @@ export class Leadership {
     this.replicationWanted = true;
   }
 
-  hasNews(): boolean {
+  hasUnsent(): boolean {
     return this.replicationWanted || this.heartbeatWanted;
   }
 
@@ -173,7 +173,7 @@ export class Leadership {
     if (response.success) {
       assert(response.matchIndex <= log.lastIndex, 'nobody agrees with entries that are not there');
       member.matched(response.matchIndex);
-    } else if (member.isRejectionNews(response.prevIndex)) {
+    } else if (member.isFreshRejection(response.prevIndex)) {
       member.probe(log.lastIndexUpToTerm(response.hintIndex, response.hintTerm));
     }
     options.trace?.emit({
@@ -324,8 +324,8 @@ export class Leadership {
       this.appendEntries(member, this.request(prevIndex, entries));
       member.sent((prevIndex + entries.length) as LogIndex);
     }
-    const tellable = Math.min(log.commitIndex, member.nextIndex - 1);
-    if (member.mode === 'replicate' && member.toldCommitIndex < tellable) {
+    const sendable = Math.min(log.commitIndex, member.nextIndex - 1);
+    if (member.mode === 'replicate' && member.sentCommitIndex < sendable) {
       const prevIndex = (member.nextIndex - 1) as LogIndex;
       if (log.term(prevIndex) !== undefined) {
         this.appendEntries(member, this.request(prevIndex, NO_ENTRIES));
@@ -350,8 +350,8 @@ export class Leadership {
   private appendEntries(member: Progress, request: AppendEntriesRequest): void {
     const { options } = this.state;
     const last = request.prevIndex + request.entries.length;
-    member.toldCommitIndex = Math.max(
-      member.toldCommitIndex,
+    member.sentCommitIndex = Math.max(
+      member.sentCommitIndex,
       Math.min(request.commitIndex, last),
     ) as LogIndex;
     this.state.send(member.id, request);

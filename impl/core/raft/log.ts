@@ -176,7 +176,7 @@ export class RaftLog {
   }
 
   /** Whether the disk or the state machine has not been given everything. */
-  hasNews(): boolean {
+  hasReady(): boolean {
     return this.appliedIndex < this.commitIndex || this.hasUnpersisted();
   }
 

@@ -8,7 +8,7 @@ import {
 } from '../../../properties/raft-cluster.ts';
 import { MalformedError } from '../codec.ts';
 import { type Incarnation, nodeId } from '../ids.ts';
-import { founding } from './entry.ts';
+import { bootstrap } from './entry.ts';
 import {
   changeMembership,
   decodeMembership,
@@ -225,7 +225,7 @@ test('a disk that took the place of another has neither its vote nor its place',
       maxInflightMessages: 4,
       snapshotChunkBytes: 8,
     };
-    const raft = new Raft(options, founding(founders, new Uint8Array(0)), 0);
+    const raft = new Raft(options, bootstrap(founders, new Uint8Array(0)), 0);
     raft.tick(ELECTION_MS);
     return raft;
   };

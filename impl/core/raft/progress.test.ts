@@ -27,8 +27,8 @@ test('a stale answer moves nothing back', () => {
   progress.sent(at(12));
   progress.matched(at(5));
   expect(progress).toMatchObject({ matchIndex: 9, nextIndex: 13 });
-  expect(progress.isRejectionNews(at(9))).toBe(false);
-  expect(progress.isRejectionNews(at(12))).toBe(true);
+  expect(progress.isFreshRejection(at(9))).toBe(false);
+  expect(progress.isFreshRejection(at(12))).toBe(true);
 });
 
 test('a rejection begins a probe at the hint, but never before what is known to match', () => {
@@ -36,7 +36,7 @@ test('a rejection begins a probe at the hint, but never before what is known to 
   progress.sent(at(20));
   progress.probe(at(15));
   expect(progress).toMatchObject({ mode: 'probe', nextIndex: 16 });
-  expect(progress.isRejectionNews(at(20))).toBe(false);
+  expect(progress.isFreshRejection(at(20))).toBe(false);
   progress.probe(at(3));
   expect(progress.nextIndex).toBe(10);
 });

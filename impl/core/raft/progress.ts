@@ -19,7 +19,7 @@ export class Progress {
   /** The next entry to send. */
   nextIndex: LogIndex;
   /** The highest commit index that it was told. */
-  toldCommitIndex: LogIndex = 0 as LogIndex;
+  sentCommitIndex: LogIndex = 0 as LogIndex;
   /** When it last answered; at first, when the leader began to listen. */
   heardMs: number;
   /** The latest heartbeat round that it answered. */
@@ -69,7 +69,7 @@ export class Progress {
   }
 
   /** Whether a rejection of a message that followed `prevIndex` tells anything new. */
-  isRejectionNews(prevIndex: LogIndex): boolean {
+  isFreshRejection(prevIndex: LogIndex): boolean {
     if (this.mode === 'probe') return prevIndex === this.nextIndex - 1;
     return this.mode === 'replicate' && prevIndex > this.matchIndex;
   }

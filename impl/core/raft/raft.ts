@@ -64,7 +64,7 @@ export class Raft {
   private persistedNumber = 0;
 
   /**
-   * `restored` is what the disk kept: `founding(...)` or `EMPTY` at the first start.
+   * `restored` is what the disk kept: `bootstrap(...)` or `EMPTY` at the first start.
    * @spec MetadataRaft!Recover
    */
   constructor(options: RaftOptions, restored: Restored, nowMs: number) {
@@ -253,14 +253,14 @@ export class Raft {
   ready(): Ready | undefined {
     const { state } = this;
     const { log } = state;
-    if (this.leadership?.hasNews()) this.leadership.flush();
+    if (this.leadership?.hasUnsent()) this.leadership.flush();
     const readStates = this.leadership?.takeReadStates() ?? NO_READS;
     if (
       !this.hardStateChanged &&
       state.messages.length === 0 &&
       state.messagesAfterPersist.length === 0 &&
       readStates.length === 0 &&
-      !log.hasNews()
+      !log.hasReady()
     ) {
       return undefined;
     }

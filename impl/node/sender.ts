@@ -6,7 +6,7 @@ import type { Network } from '../ports/network.ts';
 import type { Envelope, Message } from './messages.ts';
 import type { Peers } from './peers.ts';
 
-export interface MailPorts {
+export interface SenderPorts {
   readonly node: NodeId;
   readonly boot: BootId;
   readonly network: Network<Envelope>;
@@ -16,10 +16,10 @@ export interface MailPorts {
   incarnation(): Incarnation;
 }
 
-export class Mail {
-  private readonly ports: MailPorts;
+export class Sender {
+  private readonly ports: SenderPorts;
 
-  constructor(ports: MailPorts) {
+  constructor(ports: SenderPorts) {
     this.ports = ports;
   }
 
@@ -32,7 +32,7 @@ export class Mail {
 
   send(to: NodeId, toIncarnation: Incarnation | 0, body: Message): void {
     const { network, peers } = this.ports;
-    peers.spoke(to, this.ports.nowMs());
+    peers.sent(to, this.ports.nowMs());
     network.send(to, this.wrap(to, toIncarnation, body));
   }
 

@@ -5,7 +5,7 @@
 import type { Raft } from '../core/raft/raft.ts';
 import type { ReadState } from '../core/raft/ready.ts';
 
-export class ConfirmedReads {
+export class LinearizableReads {
   /** By id; all were asked for in one term. */
   private readonly waiting = new Map<number, (confirmed: boolean) => void>();
   private term = 0;

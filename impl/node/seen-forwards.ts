@@ -4,7 +4,7 @@ import type { BootId, NodeId } from '../core/ids.ts';
 /** Requests remembered of each sender. One that is older than the oldest of them is refused unseen. */
 const REMEMBERED = 4096;
 
-export class Forwards {
+export class SeenForwards {
   private readonly senders = new Map<NodeId, { boot: BootId; floor: number; seen: Set<number> }>();
 
   /** True the first time that it is asked about a request of this life of the sender. */
