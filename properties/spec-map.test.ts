@@ -50,8 +50,8 @@ const NOT_OF_THE_NODE: Readonly<Record<string, string>> = {
 /** What is a pure function has no trace: whoever calls it tells. */
 const TOLD_ELSEWHERE: Readonly<Record<string, string>> = {
   ApplyCommand: 'impl/node/metadata-log.ts',
-  RenewLease: 'impl/node/node.ts',
-  ExpireLease: 'impl/node/node.ts',
+  RenewLease: 'impl/node/member.ts',
+  ExpireLease: 'impl/node/member.ts',
 };
 
 /** Properties of the specification alone. */

@@ -2,8 +2,10 @@
 import type { Incarnation, NodeId } from '../core/ids.ts';
 import type { MembershipChange } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
+import type { Network } from '../ports/network.ts';
 import type { NodeConfig } from './config.ts';
-import type { JoinMessage } from './messages.ts';
+import type { Envelope, JoinMessage } from './messages.ts';
+import type { Sender } from './sender.ts';
 
 type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
 
@@ -13,22 +15,21 @@ const ASK_AGAIN_MS = 500;
 const FORGOTTEN_MS = 3_000;
 
 export interface JoiningPorts {
+  readonly config: NodeConfig;
+  readonly network: Network<Envelope>;
+  readonly raft: Raft;
+  readonly sender: Sender;
   nowMs(): number;
-  raft(): Raft | undefined;
-  sendToAddress(address: string, message: JoinMessage): void;
-  locate(node: NodeId, address: string): void;
 }
 
 export class Joining {
-  private readonly config: NodeConfig;
   private readonly ports: JoiningPorts;
   private asked = 0;
   private askAtMs = 0;
   /** Where the last answer said that the leader is. */
   private leaderAddress = '';
 
-  constructor(config: NodeConfig, ports: JoiningPorts) {
-    this.config = config;
+  constructor(ports: JoiningPorts) {
     this.ports = ports;
   }
 
@@ -37,26 +38,27 @@ export class Joining {
    * admission may have stood in a log that lost, and then nobody else knows of it.
    */
   due(): boolean {
+    const { config, raft } = this.ports;
     const nowMs = this.ports.nowMs();
-    if (this.config.join.length === 0 || nowMs < this.askAtMs) return false;
-    const raft = this.ports.raft()!;
+    if (config.join.length === 0 || nowMs < this.askAtMs) return false;
     if (raft.self === undefined) return true;
     return nowMs - raft.leaderContactMs > FORGOTTEN_MS;
   }
 
   /** Asks the leader if one was named, else each known address in turn. */
   ask(): void {
-    const { join, replace, raftAddress } = this.config;
+    const { config, sender } = this.ports;
+    const { join, replace, raftAddress } = config;
     const address = this.leaderAddress || join[this.asked++ % join.length]!;
     this.leaderAddress = '';
     this.askAtMs = this.ports.nowMs() + ASK_AGAIN_MS;
-    this.ports.sendToAddress(address, { kind: 'Join', address: raftAddress, replace });
+    sender.sendToAddress(address, 0, 0, { kind: 'Join', address: raftAddress, replace });
   }
 
   /** Learns where the members are, since the log will come from one of them and wants an answer. */
   handleReply({ outcome, leaderAddress, members }: JoinReply): void {
     if (outcome === 'pending') this.leaderAddress = leaderAddress;
-    for (const { id, address } of members) this.ports.locate(id, address);
+    for (const { id, address } of members) this.ports.network.locate(id, address);
   }
 
   /**
@@ -64,7 +66,7 @@ export class Joining {
    * refused, unless the operator said that the other one is gone: then that one is removed first.
    */
   admit(id: NodeId, incarnation: Incarnation, address: string, replace: boolean): JoinReply {
-    const raft = this.ports.raft()!;
+    const { raft } = this.ports;
     const members = raft.membership.map((each) => ({ id: each.id, address: each.address }));
     const reply = (
       outcome: JoinReply['outcome'],

@@ -16,7 +16,7 @@ export interface MetricsView {
   readonly id: NodeId;
   readonly running: boolean;
   readonly raft: Raft | undefined;
-  readonly applied: { readonly index: LogIndex; readonly term: Term };
+  readonly applied: { readonly index: LogIndex; readonly term: Term } | undefined;
   readonly snapshot: { readonly index: LogIndex; readonly term: Term } | undefined;
   /** Voters that new segments can be placed on, as far as this node has applied the log. */
   readonly holders: readonly NodeId[];

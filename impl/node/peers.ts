@@ -10,11 +10,15 @@ export class Peers {
   private readonly sentAt = new Map<NodeId, number>();
   private located: Membership | undefined;
   /** Nobody is blamed for silence before this. */
-  private sinceMs = 0;
+  private readonly sinceMs: number;
 
-  /** A node not heard for `silenceMs` is taken for dead. All members send to each other, whoever leads. */
-  constructor(silenceMs: number) {
+  /**
+   * A node not heard for `silenceMs` is taken for dead; from `nowMs` on everybody gets the full time to be heard. All
+   * members send to each other, whoever leads.
+   */
+  constructor(silenceMs: number, nowMs: number) {
     this.silenceMs = silenceMs;
+    this.sinceMs = nowMs;
   }
 
   heard(from: NodeId, incarnation: Incarnation, nowMs: number): void {
@@ -40,11 +44,6 @@ export class Peers {
 
   sent(to: NodeId, nowMs: number): void {
     this.sentAt.set(to, nowMs);
-  }
-
-  /** Begins to listen: everybody gets the full time to be heard. */
-  listen(nowMs: number): void {
-    this.sinceMs = nowMs;
   }
 
   live(node: NodeId, nowMs: number): boolean {

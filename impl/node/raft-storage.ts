@@ -1,40 +1,20 @@
-/**
- * What a node finds on its own disk at its start: who it is, and where Raft stood. Keys and streams of the store that
- * belong to the node itself are named here and nowhere else.
- */
+/** Where Raft stood when the process ended: its term and vote, its snapshot, and its log, in the store. */
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
-import type { Incarnation, LogIndex, NodeId, Term } from '../core/ids.ts';
+import type { LogIndex, NodeId, Term } from '../core/ids.ts';
 import type { Entry, Restored, Snapshot } from '../core/raft/entry.ts';
 import { readMembership, writeMembership } from '../core/raft/membership.ts';
 import type { HardState, Ready } from '../core/raft/ready.ts';
 import type { StreamId } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
 
-const IDENTITY = 'node/identity';
 const HARD_STATE = 'raft/hard';
 const SNAPSHOT = 'raft/snapshot';
 const LOG = 'raft/log';
 const KINDS: readonly Entry['kind'][] = ['noop', 'command', 'membership'];
 const READ_LIMIT = { records: 4096, bytes: 1024 * 1024 };
 
-export interface Identity {
-  readonly node: NodeId;
-  readonly incarnation: Incarnation;
-}
-
-export function readIdentity(store: Store): Identity | undefined {
-  const bytes = store.get(IDENTITY);
-  if (bytes === undefined) return undefined;
-  const input = new ByteReader(bytes);
-  return { node: input.whole() as NodeId, incarnation: input.whole() as Incarnation };
-}
-
-export function writeIdentity(store: Store, identity: Identity): void {
-  store.put(IDENTITY, new ByteWriter().whole(identity.node).whole(identity.incarnation).finish());
-}
-
-/** Raft's durable state in the store. Everything staged by it goes into the store's next commit. */
+/** Everything that it stages goes into the store's next commit. */
 export class RaftStorage {
   private readonly store: Store;
   private readonly log: StreamId;

@@ -1,19 +1,18 @@
-/** Envelopes: who sends, and for which disk a message is meant. */
+/** Puts messages into envelopes, which say who sends, and for which disk a message is meant. */
 import type { BootId, Incarnation, NodeId } from '../core/ids.ts';
 import type { Membership } from '../core/raft/membership.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
 import type { Network } from '../ports/network.ts';
+import type { Identity } from './identity.ts';
 import type { Envelope, Message } from './messages.ts';
 import type { Peers } from './peers.ts';
 
 export interface SenderPorts {
-  readonly node: NodeId;
+  readonly identity: Identity;
   readonly boot: BootId;
   readonly network: Network<Envelope>;
   readonly peers: Peers;
   nowMs(): number;
-  /** Known before anything is sent. */
-  incarnation(): Incarnation;
 }
 
 export class Sender {
@@ -21,13 +20,6 @@ export class Sender {
 
   constructor(ports: SenderPorts) {
     this.ports = ports;
-  }
-
-  /** Whether it is for this node and this disk, as far as the sender knew. */
-  isForMe({ from, to, toIncarnation }: Envelope): boolean {
-    const { node } = this.ports;
-    if (from === node || (to !== 0 && to !== node)) return false;
-    return toIncarnation === 0 || toIncarnation === this.ports.incarnation();
   }
 
   send(to: NodeId, toIncarnation: Incarnation | 0, body: Message): void {
@@ -59,8 +51,8 @@ export class Sender {
   }
 
   private wrap(to: NodeId | 0, toIncarnation: Incarnation | 0, body: Message): Envelope {
-    const { node: from, boot: fromBoot } = this.ports;
-    const fromIncarnation = this.ports.incarnation();
+    const { identity, boot: fromBoot } = this.ports;
+    const { node: from, incarnation: fromIncarnation } = identity;
     return { from, fromIncarnation, fromBoot, to, toIncarnation, body };
   }
 }

@@ -1,0 +1,74 @@
+/** Applies what the cluster has agreed on to the metadata, and passes on to the parts of the node what that changes. */
+import type { Controller } from '../core/controller/controller.ts';
+import type { Proposal } from '../core/metadata/commands.ts';
+import type { Proposals } from '../core/metadata/proposals.ts';
+import type { Entry, Snapshot } from '../core/raft/entry.ts';
+import type { Member } from '../core/raft/membership.ts';
+import type { Raft } from '../core/raft/raft.ts';
+import type { DataPlane } from '../core/segment/data-plane.ts';
+import type { DataEvent } from '../core/trace.ts';
+import type { TraceSink } from '../ports/trace-sink.ts';
+import type { NodeConfig } from './config.ts';
+import type { MetadataLog } from './metadata-log.ts';
+
+export interface ApplierPorts {
+  readonly config: NodeConfig;
+  readonly trace: TraceSink<DataEvent> | undefined;
+  readonly raft: Raft;
+  readonly metadata: MetadataLog;
+  readonly dataPlane: DataPlane;
+  readonly controller: Controller;
+  readonly proposals: Proposals;
+  /** Tells the network where a member is. */
+  locate(member: Member): void;
+}
+
+export class Applier {
+  private readonly ports: ApplierPorts;
+
+  constructor(ports: ApplierPorts) {
+    this.ports = ports;
+  }
+
+  /** Entries come in the order of the log. */
+  apply(entry: Entry): void {
+    const { metadata, proposals } = this.ports;
+    const result = metadata.apply(entry);
+    if (result === undefined) return;
+    const { proposal, outcome } = result;
+    if (outcome.applied) this.applied(proposal);
+    proposals.applied(proposal.origin, outcome);
+  }
+
+  /** Goes on from a snapshot that came from the leader. */
+  install(snapshot: Snapshot): void {
+    const { config, trace, metadata, dataPlane, controller, proposals } = this.ports;
+    metadata.restore(snapshot);
+    trace?.emit({ name: 'RestoreMetadata', node: config.id, index: snapshot.index });
+    dataPlane.everythingChanged();
+    for (const topic of metadata.cluster.topicNames()) controller.topicChanged(topic);
+    proposals.skipped();
+  }
+
+  private applied({ command }: Proposal): void {
+    const { raft, dataPlane, controller } = this.ports;
+    switch (command.kind) {
+      case 'CreateTopic':
+      case 'SealSegment':
+      case 'FenceSegment':
+        dataPlane.topicChanged(command.topic);
+        controller.topicChanged(command.topic);
+        break;
+      case 'RestoreReplica':
+        dataPlane.replicaRestored(command.topic, command.segment);
+        break;
+      case 'RegisterNode': {
+        const member = raft.membership.find(({ id }) => id === command.node);
+        if (member !== undefined) this.ports.locate(member);
+        break;
+      }
+      case 'AdvanceCursor':
+        break;
+    }
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * A node that runs: its store is open, it knows who it is and where its Raft stood. Here its parts are put together,
+ * and inputs reach them; each input ends in `flush`.
+ */
+import { Controller } from '../core/controller/controller.ts';
+import type { Operation, Reply } from '../core/controller/operations.ts';
+import { Supervisor } from '../core/controller/supervisor.ts';
+import type { BootId, NodeId } from '../core/ids.ts';
+import { Lease } from '../core/lease/lease.ts';
+import type { ClusterState } from '../core/metadata/cluster-state.ts';
+import { Proposals } from '../core/metadata/proposals.ts';
+import type { Restored } from '../core/raft/entry.ts';
+import type { Member as RaftMember } from '../core/raft/membership.ts';
+import { Raft } from '../core/raft/raft.ts';
+import type { HostedRaftEvent, RaftEvent } from '../core/raft/trace.ts';
+import { DataPlane } from '../core/segment/data-plane.ts';
+import type { Store } from '../core/storage/store.ts';
+import type { DataEvent } from '../core/trace.ts';
+import type { Network } from '../ports/network.ts';
+import type { TraceSink } from '../ports/trace-sink.ts';
+import { Applier } from './applier.ts';
+import type { NodeConfig } from './config.ts';
+import { Handover } from './handover.ts';
+import type { Identity } from './identity.ts';
+import { Joining } from './joining.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import { LinearizableReads } from './linearizable-reads.ts';
+import type { Envelope, Message } from './messages.ts';
+import { MetadataLog } from './metadata-log.ts';
+import { Peers } from './peers.ts';
+import { PeriodicWork } from './periodic-work.ts';
+import { Placement } from './placement.ts';
+import type { NodePorts } from './ports.ts';
+import type { RaftStorage } from './raft-storage.ts';
+import { ReadyLoop } from './ready-loop.ts';
+import { Receiver } from './receiver.ts';
+import { Registration } from './registration.ts';
+import { Sender } from './sender.ts';
+import type { Recovered } from './startup.ts';
+
+/** What the node had before it became a member. */
+export interface MemberOptions {
+  readonly config: NodeConfig;
+  readonly ports: NodePorts;
+  readonly boot: BootId;
+  readonly store: Store;
+  readonly lifecycle: Lifecycle;
+  readonly recovered: Recovered;
+}
+
+/** Its parts are given the member itself; each sees of it, and so of the others, what its ports name. */
+export class Member {
+  readonly config: NodeConfig;
+  readonly identity: Identity;
+  readonly boot: BootId;
+  readonly store: Store;
+  readonly lifecycle: Lifecycle;
+  readonly network: Network<Envelope>;
+  readonly trace: TraceSink<DataEvent> | undefined;
+  readonly lease: Lease;
+  readonly peers: Peers;
+  readonly sender: Sender;
+  readonly metadata: MetadataLog;
+  readonly proposals: Proposals;
+  readonly raft: Raft;
+  readonly raftStorage: RaftStorage;
+  readonly placement: Placement;
+  readonly dataPlane: DataPlane;
+  readonly linearizableReads: LinearizableReads;
+  readonly controller: Controller;
+  readonly supervisor: Supervisor;
+  readonly joining: Joining;
+  readonly registration: Registration;
+  readonly handover: Handover;
+  readonly receiver: Receiver;
+  readonly applier: Applier;
+  readonly periodicWork: PeriodicWork;
+  readonly readyLoop: ReadyLoop;
+  private readonly ports: NodePorts;
+
+  constructor({ config, ports, boot, store, lifecycle, recovered }: MemberOptions) {
+    const { identity, raftStorage, restored } = recovered;
+    this.config = config;
+    this.ports = ports;
+    this.identity = identity;
+    this.boot = boot;
+    this.store = store;
+    this.lifecycle = lifecycle;
+    this.network = ports.network;
+    this.trace = ports.trace;
+    this.lease = new Lease(config.leaseMs);
+    this.peers = new Peers(config.failoverMs, this.nowMs());
+    this.sender = new Sender(this);
+    this.metadata = new MetadataLog(config.id, ports.trace);
+    if (restored.snapshot !== undefined) this.metadata.restore(restored.snapshot);
+    this.proposals = this.newProposals();
+    this.raft = this.newRaft(restored);
+    this.raftStorage = raftStorage;
+    this.placement = new Placement(this);
+    this.dataPlane = this.newDataPlane();
+    this.linearizableReads = new LinearizableReads();
+    this.controller = this.newController();
+    this.supervisor = this.newSupervisor();
+    this.joining = new Joining(this);
+    this.registration = new Registration(this);
+    this.handover = new Handover(this);
+    this.receiver = new Receiver(this);
+    this.applier = new Applier(this);
+    this.periodicWork = new PeriodicWork(this);
+    this.readyLoop = new ReadyLoop(this);
+  }
+
+  /** Tells what the disk had kept, and acts on the grants in it. Called once, before anything else. */
+  start(): void {
+    this.trace?.emit({
+      name: 'Restart',
+      node: this.config.id,
+      boot: this.boot,
+      incarnation: this.identity.incarnation,
+      applied: this.cluster.appliedIndex,
+      ends: [...this.dataPlane.replicas.all()].map(({ topic, segment, end, promised }) => ({
+        topic,
+        segment,
+        end,
+        promised,
+      })),
+    });
+    this.dataPlane.everythingChanged();
+  }
+
+  // ---- inputs
+
+  receive(envelope: Envelope): void {
+    if (this.receiver.receive(envelope)) this.flush();
+  }
+
+  tick(): void {
+    const nowMs = this.nowMs();
+    this.raft.tick(nowMs);
+    if (this.lease.expireLease(nowMs)) {
+      this.trace?.emit({ name: 'ExpireLease', node: this.config.id });
+    }
+    this.supervisor.tick(nowMs);
+    this.dataPlane.tick(nowMs);
+    this.proposals.tick(nowMs);
+    this.controller.tick(nowMs);
+    this.periodicWork.tick(nowMs);
+    this.flush();
+  }
+
+  deadlineMs(): number {
+    return Math.min(
+      this.raft.deadlineMs(),
+      this.lease.deadlineMs(),
+      this.supervisor.deadlineMs(),
+      this.dataPlane.deadlineMs(),
+      this.proposals.deadlineMs(),
+      this.controller.deadlineMs(),
+      this.periodicWork.deadlineMs(),
+    );
+  }
+
+  request(operation: Operation, reply: (reply: Reply) => void): void {
+    this.controller.request(operation, reply);
+    this.flush();
+  }
+
+  /** Begins to hand over what this node owns and leads. Once that is done it stops. */
+  stop(): void {
+    if (this.handover.isUnderWay) return;
+    this.handover.begin(this.nowMs());
+    this.periodicWork.hasten();
+    this.flush();
+  }
+
+  /** The end of each input; also of one to the store alone. */
+  flush(): void {
+    this.readyLoop.flush();
+  }
+
+  // ---- what the parts ask for
+
+  /** The metadata as applied here. Replaced as a whole when a snapshot is installed: ask each time. */
+  get cluster(): ClusterState {
+    return this.metadata.cluster;
+  }
+
+  /** Whatever hangs on who leads Raft, and on who is a member, follows. */
+  followRaft(): void {
+    const { raft } = this;
+    if (this.lease.renewLease(raft.leaderContactMs, this.nowMs())) {
+      this.trace?.emit({ name: 'RenewLease', node: this.config.id });
+    }
+    this.supervisor.watch(raft.role === 'leader');
+    this.linearizableReads.follow(raft);
+    this.peers.follow(raft.membership, (member) => this.locate(member));
+  }
+
+  /** A node that came back under another address says so when it registers; the membership keeps the first one. */
+  locate({ id, incarnation, address }: RaftMember): void {
+    const known = this.cluster.node(id);
+    const moved = known?.incarnation === incarnation ? known.raftAddress : undefined;
+    this.network.locate(id, moved ?? address);
+  }
+
+  /** Whether the node was heard of lately. A node that is about to stop does not count itself. */
+  live(node: NodeId): boolean {
+    if (node === this.config.id) return !this.handover.isUnderWay;
+    return this.peers.live(node, this.nowMs());
+  }
+
+  hasRoom(node: NodeId): boolean {
+    if (node === this.config.id) return !this.store.stats.isFull;
+    return this.peers.hasRoom(node, this.nowMs());
+  }
+
+  private submit(proposal: Uint8Array): void {
+    const { raft } = this;
+    if (raft.role === 'leader') raft.propose(proposal);
+    else if (raft.leader !== 0) this.sendTo(raft.leader, { kind: 'Propose', proposal });
+  }
+
+  /** To a node as the metadata knows it. */
+  private sendTo(to: NodeId, body: Message): void {
+    this.sender.send(to, this.cluster.node(to)?.incarnation ?? 0, body);
+  }
+
+  nowMs(): number {
+    return this.ports.clock.monotonicMs();
+  }
+
+  // ---- the parts from the core
+
+  private newProposals(): Proposals {
+    const { config, boot, trace } = this;
+    return new Proposals({
+      node: config.id,
+      boot,
+      trace,
+      nowMs: () => this.nowMs(),
+      submit: (proposal) => this.submit(proposal),
+    });
+  }
+
+  private newRaft(restored: Restored): Raft {
+    const { config, identity, ports } = this;
+    return new Raft(
+      {
+        id: config.id,
+        incarnation: identity.incarnation,
+        random: ports.random,
+        electionTimeoutMs: config.electionTimeoutMs,
+        heartbeatMs: config.heartbeatMs,
+        maxEntryBytesPerMessage: 256 * 1024,
+        maxInflightMessages: 8,
+        snapshotChunkBytes: 256 * 1024,
+        trace: ports.raftTrace && this.newRaftTrace(ports.raftTrace),
+      },
+      restored,
+      this.nowMs(),
+    );
+  }
+
+  /** Adds to what Raft tells whose disks it is about: the sender's was heard just now. The event is nobody else's yet. */
+  private newRaftTrace(sink: TraceSink<HostedRaftEvent>): TraceSink<RaftEvent> {
+    const emit = (event: RaftEvent): void => {
+      const hosted = event as { -readonly [Key in keyof HostedRaftEvent]: HostedRaftEvent[Key] };
+      hosted.incarnation = this.identity.incarnation;
+      if ('from' in event) hosted.peer = this.peers.incarnation(event.from);
+      else if ('to' in event) {
+        const member = this.raft.membership.find(({ id }) => id === event.to);
+        hosted.peer = member?.incarnation ?? 0;
+      }
+      sink.emit(hosted as HostedRaftEvent);
+    };
+    return { emit };
+  }
+
+  private newDataPlane(): DataPlane {
+    const { config, identity, boot, store, trace, lifecycle } = this;
+    const { checksum } = this.ports;
+    return new DataPlane({
+      self: identity,
+      boot,
+      store,
+      trace,
+      digest: (record) => checksum(record, 0, record.length, 0),
+      maxSegmentEntries: config.maxSegmentEntries,
+      cluster: () => this.cluster,
+      nowMs: () => this.nowMs(),
+      leaseValid: () => this.lease.valid(this.nowMs()),
+      send: (to, body) => this.sender.send(to.node, to.incarnation, body),
+      propose: (command) => this.proposals.proposeCommand(command),
+      place: (owner) => this.placement.next(owner),
+      hasRoom: (node) => this.hasRoom(node),
+      failed: (error) => lifecycle.fail(error),
+    });
+  }
+
+  private newController(): Controller {
+    const { config, boot, trace } = this;
+    return new Controller(
+      {
+        node: config.id,
+        boot,
+        trace,
+        operationTimeoutMs: config.operationTimeoutMs,
+        cluster: () => this.cluster,
+        nowMs: () => this.nowMs(),
+        leaseValid: () => this.lease.valid(this.nowMs()),
+        live: (node) => this.live(node),
+        leader: () => this.raft.leader,
+        confirm: (done) => this.linearizableReads.ask(this.raft, done),
+        placeTopic: (topic) => this.placement.first(topic),
+        forward: (to, request, call, operation) => {
+          const toBoot = this.cluster.node(to)?.boot ?? (0 as BootId);
+          this.sendTo(to, { kind: 'Forward', request, call, toBoot, operation });
+        },
+      },
+      this.dataPlane,
+      this.proposals,
+    );
+  }
+
+  private newSupervisor(): Supervisor {
+    return new Supervisor(
+      {
+        cluster: () => this.cluster,
+        nowMs: () => this.nowMs(),
+        live: (node) => this.live(node),
+        propose: (command) => this.proposals.proposeCommand(command),
+      },
+      this.config.heartbeatMs,
+    );
+  }
+}

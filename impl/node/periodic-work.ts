@@ -1,0 +1,93 @@
+/** What a node does without being asked, at each turn of one period. */
+import type { Controller } from '../core/controller/controller.ts';
+import type { NodeId } from '../core/ids.ts';
+import type { Raft } from '../core/raft/raft.ts';
+import type { DataPlane } from '../core/segment/data-plane.ts';
+import type { Store } from '../core/storage/store.ts';
+import type { NodeConfig } from './config.ts';
+import type { Handover } from './handover.ts';
+import type { Joining } from './joining.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Peers } from './peers.ts';
+import type { Registration } from './registration.ts';
+import type { Sender } from './sender.ts';
+
+const PERIOD_MS = 250;
+
+export interface PeriodicWorkPorts {
+  readonly config: NodeConfig;
+  readonly lifecycle: Lifecycle;
+  readonly store: Store;
+  readonly raft: Raft;
+  readonly dataPlane: DataPlane;
+  readonly controller: Controller;
+  readonly peers: Peers;
+  readonly sender: Sender;
+  readonly joining: Joining;
+  readonly registration: Registration;
+  readonly handover: Handover;
+  nowMs(): number;
+}
+
+export class PeriodicWork {
+  private readonly ports: PeriodicWorkPorts;
+  private dueAtMs: number;
+  private rollOverAtMs = 0;
+
+  constructor(ports: PeriodicWorkPorts) {
+    this.ports = ports;
+    this.dueAtMs = ports.nowMs();
+  }
+
+  deadlineMs(): number {
+    return this.dueAtMs;
+  }
+
+  /** There is something new to be done: the next turn is now. */
+  hasten(): void {
+    this.dueAtMs = this.ports.nowMs();
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.dueAtMs) return;
+    this.dueAtMs = nowMs + PERIOD_MS;
+    const { lifecycle, store, controller, joining, registration, handover } = this.ports;
+    const isFull = store.stats.isFull;
+    this.ping(isFull, nowMs);
+    if (joining.due()) joining.ask();
+    if (!handover.isUnderWay) registration.register();
+    controller.retrySilentReads();
+    // A full disk is asked again by commits, and by this where nothing is committed.
+    if (isFull) store.room(0);
+    this.rollOverFull(nowMs);
+    this.promoteLearner();
+    if (handover.isUnderWay && handover.advance(nowMs)) lifecycle.stop();
+  }
+
+  /** Shows those that hear nothing else that this node lives; all of them, as long as its disk is full. */
+  private ping(full: boolean, nowMs: number): void {
+    const { config, raft, peers, sender } = this.ports;
+    for (const { id, incarnation } of raft.membership) {
+      if (id === config.id) continue;
+      if (full || peers.idleSince(id, nowMs - PERIOD_MS)) {
+        sender.send(id, incarnation, { kind: 'Ping', full });
+      }
+    }
+  }
+
+  private rollOverFull(nowMs: number): void {
+    if (nowMs < this.rollOverAtMs) return;
+    const { config, dataPlane } = this.ports;
+    this.rollOverAtMs = nowMs + config.monitorCheckMs;
+    dataPlane.owner.rollOver(false);
+  }
+
+  /** One at a time, since one change of the membership is under way at a time. */
+  private promoteLearner(): void {
+    const { raft } = this.ports;
+    if (raft.role !== 'leader') return;
+    const isPromoted = (id: NodeId): boolean =>
+      typeof raft.proposeMembership({ kind: 'promote', id }) !== 'string';
+    raft.membership.some(({ id, learner }) => learner && isPromoted(id));
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The end of each input: persist, then send. What the input changed goes into the store as one batch, what may leave at
+ * once leaves, what is committed is applied, and what promises something waits until the batch is durable.
+ */
+import type { Snapshot } from '../core/raft/entry.ts';
+import type { Outgoing } from '../core/raft/messages.ts';
+import type { Raft } from '../core/raft/raft.ts';
+import type { DataPlane } from '../core/segment/data-plane.ts';
+import type { Lsn } from '../core/storage/ids.ts';
+import type { Store } from '../core/storage/store.ts';
+import type { Applier } from './applier.ts';
+import type { NodeConfig } from './config.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { LinearizableReads } from './linearizable-reads.ts';
+import type { MetadataLog } from './metadata-log.ts';
+import type { RaftStorage } from './raft-storage.ts';
+import type { Sender } from './sender.ts';
+
+export interface ReadyLoopPorts {
+  readonly config: NodeConfig;
+  readonly lifecycle: Lifecycle;
+  readonly store: Store;
+  readonly raft: Raft;
+  readonly raftStorage: RaftStorage;
+  readonly metadata: MetadataLog;
+  readonly dataPlane: DataPlane;
+  readonly applier: Applier;
+  readonly sender: Sender;
+  readonly linearizableReads: LinearizableReads;
+  /** Raft's state may have moved. */
+  followRaft(): void;
+}
+
+/** What waits for one commit of the store to become durable. */
+interface PendingCommit {
+  readonly lsn: Lsn;
+  readonly readies: readonly number[];
+  readonly messages: readonly Outgoing[];
+  readonly compaction: Snapshot | undefined;
+}
+
+export class ReadyLoop {
+  private readonly ports: ReadyLoopPorts;
+  /** In the order of their `lsn`. */
+  private readonly pendingCommits: PendingCommit[] = [];
+
+  constructor(ports: ReadyLoopPorts) {
+    this.ports = ports;
+  }
+
+  /** Goes on until there is nothing more to do. A node that has stopped does nothing more. */
+  flush(): void {
+    if (!this.ports.lifecycle.isRunning) return;
+    const { store, raft, raftStorage, dataPlane, applier, linearizableReads } = this.ports;
+    this.syncCompleted();
+    const readies: number[] = [];
+    const messages: Outgoing[] = [];
+    for (;;) {
+      dataPlane.flush();
+      const ready = raft.ready();
+      if (ready === undefined) break;
+      raftStorage.persist(ready);
+      readies.push(ready.number);
+      this.send(ready.messages);
+      messages.push(...ready.messagesAfterPersist);
+      if (ready.snapshot !== undefined) applier.install(ready.snapshot);
+      for (const entry of ready.committed) applier.apply(entry);
+      linearizableReads.serve(ready.readStates);
+    }
+    this.ports.followRaft();
+    const compaction = this.compact();
+    const lsn = store.commit();
+    dataPlane.committed(lsn);
+    if (readies.length === 0 && compaction === undefined) return;
+    this.pendingCommits.push({ lsn, readies, messages, compaction });
+    if (store.durableLsn >= lsn) this.flush();
+  }
+
+  /** Does what has waited for the disk. */
+  private syncCompleted(): void {
+    const { store, raft, dataPlane } = this.ports;
+    const { durableLsn } = store;
+    dataPlane.durable(durableLsn);
+    while (this.pendingCommits.length > 0 && this.pendingCommits[0]!.lsn <= durableLsn) {
+      const { readies, messages, compaction } = this.pendingCommits.shift()!;
+      for (const number of readies) raft.persisted(number);
+      this.send(messages);
+      if (compaction !== undefined) raft.compact(compaction);
+    }
+  }
+
+  /** Replaces a long log by the state that it led to; one such replacement is under way at a time. */
+  private compact(): Snapshot | undefined {
+    if (this.pendingCommits.some(({ compaction }) => compaction !== undefined)) return undefined;
+    const { config, metadata, raftStorage } = this.ports;
+    const snapshot = metadata.snapshotEvery(config.snapshotEveryEntries);
+    if (snapshot !== undefined) raftStorage.compact(snapshot);
+    return snapshot;
+  }
+
+  private send(messages: readonly Outgoing[]): void {
+    const { sender, raft } = this.ports;
+    for (const each of messages) sender.sendRaft(each, raft.membership);
+  }
+}
