@@ -204,7 +204,7 @@ export class RaftCluster {
   /** The packet arrives, whether or not it was ever sent. */
   hand({ from, to, message }: Packet): void {
     const host = this.host(to);
-    host.raft?.step(nodeId(from), message, host.nowMs);
+    host.raft?.step(member(from), message, host.nowMs);
     this.settle(host);
   }
 

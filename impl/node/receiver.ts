@@ -70,17 +70,8 @@ export class Receiver {
       case 'Copy':
         dataPlane.handle({ node: from, incarnation: fromIncarnation }, body);
         break;
-      case 'RequestVoteResponse':
-      case 'AppendEntriesResponse':
-      case 'InstallSnapshotResponse': {
-        // What a disk has promised dies with it; the one that took its place has promised nothing of it. Requests
-        // need no such check: this node's membership may be older than the sender's place in it.
-        const member = raft.membership.find(({ id }) => id === from);
-        if (member?.incarnation === fromIncarnation) raft.step(from, body, nowMs);
-        break;
-      }
       default:
-        raft.step(from, body, nowMs);
+        raft.step({ id: from, incarnation: fromIncarnation }, body, nowMs);
     }
     return true;
   }

@@ -5,6 +5,7 @@
 import { assert } from '../assert.ts';
 import type { LogIndex, NodeId } from '../ids.ts';
 import { type Entry, NO_ENTRIES } from './entry.ts';
+import { isVoter, memberOf } from './membership.ts';
 import type {
   AppendEntriesRequest,
   AppendEntriesResponse,
@@ -56,17 +57,15 @@ export class Leadership {
 
   /** The membership in the log is another one now. */
   membershipChanged(): void {
-    const { log, nowMs } = this.state;
+    const { log, nowMs, options } = this.state;
     const before = this.members;
     this.members = [];
     this.voters = [];
-    this.selfVotes = false;
+    this.selfVotes = isVoter(log.membership, options);
+    const self = memberOf(log.membership, options);
     for (const each of log.membership) {
+      if (each === self) continue;
       const { id, learner } = each;
-      if (this.state.isSelf(each)) {
-        this.selfVotes = !learner;
-        continue;
-      }
       const member =
         before.find((known) => known.id === id) ??
         new Progress(id, (log.lastIndex + 1) as LogIndex, nowMs);

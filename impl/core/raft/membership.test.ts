@@ -7,7 +7,7 @@ import {
   RaftCluster,
 } from '../../../properties/raft-cluster.ts';
 import { MalformedError } from '../codec.ts';
-import { type Incarnation, nodeId } from '../ids.ts';
+import { type Incarnation, nodeId, type Term } from '../ids.ts';
 import { bootstrap } from './entry.ts';
 import {
   changeMembership,
@@ -15,6 +15,7 @@ import {
   encodeMembership,
   type MembershipChange,
 } from './membership.ts';
+import type { RaftMessage } from './messages.ts';
 import { Raft } from './raft.ts';
 
 const addLearner = (id: number): MembershipChange => {
@@ -212,27 +213,43 @@ test('the membership survives compaction, and reaches a new member in a snapshot
   expect(cluster.applied(4)).toEqual(['a']);
 });
 
-test('a disk that took the place of another has neither its vote nor its place', () => {
-  const founders = [1, 2, 3].map((id) => member(id));
-  const afterSilence = (incarnation: number): Raft => {
-    const options = {
-      id: nodeId(3),
-      incarnation: incarnation as Incarnation,
-      random: { below: () => 0 },
-      electionTimeoutMs: ELECTION_MS,
-      heartbeatMs: HEARTBEAT_MS,
-      maxEntryBytesPerMessage: 1024,
-      maxInflightMessages: 4,
-      snapshotChunkBytes: 8,
-    };
-    const raft = new Raft(options, bootstrap(founders, new Uint8Array(0)), 0);
-    raft.tick(ELECTION_MS);
-    return raft;
+/** Node `id` of three, on the disk `incarnation`, after a silence that makes a voter stand for election. */
+function afterSilence(id: number, incarnation: number): Raft {
+  const options = {
+    id: nodeId(id),
+    incarnation: incarnation as Incarnation,
+    random: { below: () => 0 },
+    electionTimeoutMs: ELECTION_MS,
+    heartbeatMs: HEARTBEAT_MS,
+    maxEntryBytesPerMessage: 1024,
+    maxInflightMessages: 4,
+    snapshotChunkBytes: 8,
   };
-  expect(afterSilence(3).role).toBe('precandidate');
-  expect(afterSilence(3).self).toEqual(member(3));
-  expect(afterSilence(33).role).toBe('learner');
-  expect(afterSilence(33).self).toBeUndefined();
+  const founders = [1, 2, 3].map((each) => member(each));
+  const raft = new Raft(options, bootstrap(founders, new Uint8Array(0)), 0);
+  raft.tick(ELECTION_MS);
+  return raft;
+}
+
+test('a disk that took the place of another has neither its vote nor its place', () => {
+  expect(afterSilence(3, 3).role).toBe('precandidate');
+  expect(afterSilence(3, 3).self).toEqual(member(3));
+  expect(afterSilence(3, 33).role).toBe('learner');
+  expect(afterSilence(3, 33).self).toBeUndefined();
+});
+
+test('a vote of a disk that took the place of another counts for nothing', () => {
+  const raft = afterSilence(1, 1);
+  const vote: RaftMessage = {
+    kind: 'RequestVoteResponse',
+    term: (raft.term + 1) as Term,
+    preVote: true,
+    granted: true,
+  };
+  raft.step({ id: nodeId(2), incarnation: 22 as Incarnation }, vote, ELECTION_MS);
+  expect(raft.role).toBe('precandidate');
+  raft.step(member(2), vote, ELECTION_MS);
+  expect(raft.role).toBe('candidate');
 });
 
 test('changes that make no sense are refused by name', () => {

@@ -2,9 +2,13 @@
 import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
 import type { Incarnation, NodeId } from '../ids.ts';
 
-export interface Member {
+/** A disk, under the number of a node. One that takes the place of another has promised nothing of what that one did. */
+export interface Peer {
   readonly id: NodeId;
   readonly incarnation: Incarnation;
+}
+
+export interface Member extends Peer {
   readonly address: string;
   /** Receives the log, but has no vote and counts in no quorum. */
   readonly learner: boolean;
@@ -37,6 +41,15 @@ export type MembershipRefusal =
   | 'Exists'
   | 'Unknown'
   | 'LastVoter';
+
+/** The place of this very disk; undefined if it has none, though another one may bear its number. */
+export function memberOf(membership: Membership, { id, incarnation }: Peer): Member | undefined {
+  return membership.find((each) => each.id === id && each.incarnation === incarnation);
+}
+
+export function isVoter(membership: Membership, peer: Peer): boolean {
+  return memberOf(membership, peer)?.learner === false;
+}
 
 /** The membership after `change`, or why there is none. */
 export function changeMembership(

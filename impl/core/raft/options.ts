@@ -1,12 +1,10 @@
 import type { Random } from '../../ports/random.ts';
 import type { TraceSink } from '../../ports/trace-sink.ts';
-import type { Incarnation, NodeId } from '../ids.ts';
+import type { Peer } from './membership.ts';
 import type { RaftEvent } from './trace.ts';
 
-export interface RaftOptions {
-  readonly id: NodeId;
-  /** Of the disk: one that takes the place of another under its number has not promised what that one did. */
-  readonly incarnation: Incarnation;
+/** `id` and `incarnation` are this node's own. */
+export interface RaftOptions extends Peer {
   readonly random: Random;
   /**
    * Each timeout is drawn from `[electionTimeoutMs, 2 * electionTimeoutMs)`; a leader that has not heard a majority

@@ -13,10 +13,13 @@ import { Leadership } from './leadership.ts';
 import {
   changeMembership,
   encodeMembership,
+  isVoter,
   type Member,
   type Membership,
   type MembershipChange,
   type MembershipRefusal,
+  memberOf,
+  type Peer,
 } from './membership.ts';
 import type {
   AppendEntriesRequest,
@@ -123,7 +126,7 @@ export class Raft {
 
   /** This node's place in the membership in force; undefined if it has none, though another disk may bear its number. */
   get self(): Member | undefined {
-    return this.membership.find((member) => this.state.isSelf(member));
+    return memberOf(this.membership, this.options);
   }
 
   /** Undefined if compacted away or yet to come. */
@@ -308,13 +311,14 @@ export class Raft {
       this.leadership.advanceCommitIndex();
       this.committed();
     }
-    if (role === 'candidate' && this.isHardStateDurable()) this.voteReceived(this.options.id);
+    if (role === 'candidate' && this.isHardStateDurable()) this.voteReceived(this.options);
   }
 
-  /** Handles a message from another node; `from` is whoever the network says it is, member or not. */
-  step(from: NodeId, message: RaftMessage, nowMs: number): void {
+  /** Handles a message from another node; `sender` is whoever the network says it is, member or not. */
+  step(sender: Peer, message: RaftMessage, nowMs: number): void {
     this.state.nowMs = nowMs;
-    const reason = this.reasonToIgnore(from, message);
+    const { id: from } = sender;
+    const reason = this.reasonToIgnore(sender, message);
     if (reason !== undefined) {
       this.ignoreMessage(from, message, reason);
       return;
@@ -326,8 +330,8 @@ export class Raft {
         else this.handleRequestVoteRequest(from, message);
         break;
       case 'RequestVoteResponse':
-        if (message.preVote) this.handlePreVoteResponse(from, message);
-        else this.handleRequestVoteResponse(from, message);
+        if (message.preVote) this.handlePreVoteResponse(sender, message);
+        else this.handleRequestVoteResponse(sender, message);
         break;
       case 'AppendEntriesRequest':
         this.handleAppendEntriesRequest(from, message);
@@ -349,11 +353,12 @@ export class Raft {
 
   /**
    * All reasons to drop a message before it has any effect. A request of an earlier term is not dropped: its sender
-   * is told of the present one.
+   * is told of the present one. Nor is one of a stranger: the membership here may be older than the sender's place in
+   * it. What a stranger answers counts for nothing.
    */
-  private reasonToIgnore(from: NodeId, message: RaftMessage): string | undefined {
+  private reasonToIgnore(sender: Peer, message: RaftMessage): string | undefined {
     const { term, role, nowMs } = this.state;
-    if (from === this.options.id) return 'from this node';
+    if (sender.id === this.options.id) return 'from this node';
     switch (message.kind) {
       case 'RequestVoteRequest':
         // A member that was cut off or removed must not depose a leader that is doing well (thesis 4.2.3).
@@ -362,6 +367,7 @@ export class Raft {
         if (nowMs - this.leaderContactMs < this.options.electionTimeoutMs) return 'hears a leader';
         return undefined;
       case 'RequestVoteResponse': {
+        if (memberOf(this.membership, sender) === undefined) return 'from a stranger';
         const asked = role === (message.preVote ? 'precandidate' : 'candidate');
         if (message.preVote && message.granted) {
           return asked && message.term === term + 1 ? undefined : 'not asked for';
@@ -371,9 +377,9 @@ export class Raft {
       }
       case 'AppendEntriesResponse':
       case 'InstallSnapshotResponse':
+        if (memberOf(this.membership, sender) === undefined) return 'from a stranger';
         if (message.term < term) return 'earlier term';
-        if (message.term > term) return undefined;
-        return this.leadership?.member(from) === undefined ? 'from a stranger' : undefined;
+        return message.term > term || role === 'leader' ? undefined : 'not the leader';
       case 'TimeoutNow':
         return message.term < term ? 'earlier term' : undefined;
       case 'AppendEntriesRequest':
@@ -413,7 +419,7 @@ export class Raft {
     this.enterElection('precandidate');
     this.options.trace?.emit({ name: 'StartPreVote', node: state.id, state: state.traced() });
     this.requestPreVote();
-    this.preVoteReceived(this.options.id);
+    this.preVoteReceived(this.options);
   }
 
   /** @spec MetadataRaft!RequestPreVote */
@@ -484,12 +490,12 @@ export class Raft {
   }
 
   /** @spec MetadataRaft!HandlePreVoteResponse */
-  private handlePreVoteResponse(from: NodeId, response: RequestVoteResponse): void {
+  private handlePreVoteResponse(from: Peer, response: RequestVoteResponse): void {
     this.options.trace?.emit({
       name: 'HandlePreVoteResponse',
       node: this.state.id,
       state: this.state.traced(),
-      from,
+      from: from.id,
       message: tracedMessage(response),
     });
     if (response.granted) this.preVoteReceived(from);
@@ -519,29 +525,28 @@ export class Raft {
   }
 
   /** @spec MetadataRaft!HandleRequestVoteResponse */
-  private handleRequestVoteResponse(from: NodeId, response: RequestVoteResponse): void {
+  private handleRequestVoteResponse(from: Peer, response: RequestVoteResponse): void {
     this.options.trace?.emit({
       name: 'HandleRequestVoteResponse',
       node: this.state.id,
       state: this.state.traced(),
-      from,
+      from: from.id,
       message: tracedMessage(response),
     });
     if (response.granted) this.voteReceived(from);
   }
 
-  private preVoteReceived(from: NodeId): void {
+  private preVoteReceived(from: Peer): void {
     if (this.isElectedBy(from)) this.timeout(false);
   }
 
-  private voteReceived(from: NodeId): void {
+  private voteReceived(from: Peer): void {
     if (this.isElectedBy(from) && this.isHardStateDurable()) this.becomeLeader();
   }
 
   /** Counts the vote, and tells whether a majority of the voters, as this node knows them, is for it now. */
-  private isElectedBy(from: NodeId): boolean {
-    const counts = from === this.options.id ? this.isVoter : isVoter(this.membership, from);
-    if (counts) this.votes.add(from);
+  private isElectedBy(from: Peer): boolean {
+    if (isVoter(this.membership, from)) this.votes.add(from.id);
     return this.votes.size >= majority(this.voterCount);
   }
 
@@ -554,7 +559,7 @@ export class Raft {
     const { log } = this.state;
     const { membershipIndex } = log;
     if (membershipIndex <= log.commitIndex) return false;
-    return this.votesIn(log.membershipAt((membershipIndex - 1) as LogIndex));
+    return isVoter(log.membershipAt((membershipIndex - 1) as LogIndex), this.options);
   }
 
   /** @spec MetadataRaft!BecomeLeader */
@@ -709,15 +714,11 @@ export class Raft {
     if (membership === this.membershipInForce) return;
     this.membershipInForce = membership;
     this.voterCount = membership.filter(({ learner }) => !learner).length;
-    this.isVoter = this.votesIn(membership);
+    this.isVoter = isVoter(membership, this.options);
     if (state.role === 'follower' || state.role === 'learner') {
       state.role = this.mayStand() ? 'follower' : 'learner';
     }
     this.leadership?.membershipChanged();
-  }
-
-  private votesIn(membership: Membership): boolean {
-    return membership.some((member) => this.state.isSelf(member) && !member.learner);
   }
 
   /** Replies to a request when what the reply promises is durable. */
@@ -781,8 +782,4 @@ export class Raft {
 function bindsTerm(message: RaftMessage): boolean {
   if (message.kind === 'RequestVoteRequest') return !message.preVote;
   return message.kind !== 'RequestVoteResponse' || !message.preVote || !message.granted;
-}
-
-function isVoter(membership: Membership, id: NodeId): boolean {
-  return membership.some((member) => member.id === id && !member.learner);
 }

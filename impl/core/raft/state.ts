@@ -2,7 +2,6 @@
 import type { LogIndex, NodeId, Term } from '../ids.ts';
 import type { Restored } from './entry.ts';
 import { RaftLog } from './log.ts';
-import type { Member } from './membership.ts';
 import type { Outgoing, RaftMessage } from './messages.ts';
 import type { RaftOptions } from './options.ts';
 import type { Role, TracedState } from './trace.ts';
@@ -28,11 +27,6 @@ export class RaftState {
 
   get id(): NodeId {
     return this.options.id;
-  }
-
-  /** Whether it is this node on this disk. */
-  isSelf({ id, incarnation }: Member): boolean {
-    return id === this.options.id && incarnation === this.options.incarnation;
   }
 
   /** The message may leave at once: it promises nothing that rests on this node's disk. */
