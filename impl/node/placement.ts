@@ -11,8 +11,8 @@ export interface Placed {
 }
 
 export interface PlacementPorts {
-  readonly config: NodeConfig;
-  readonly raft: Raft;
+  readonly config: Pick<NodeConfig, 'id' | 'replicationFactor'>;
+  readonly raft: Pick<Raft, 'membership'>;
   readonly cluster: ClusterState;
   live(node: NodeId): boolean;
   hasRoom(node: NodeId): boolean;

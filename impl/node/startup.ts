@@ -19,6 +19,8 @@ export interface Recovered {
   readonly restored: Restored;
 }
 
+export type StartupConfig = Pick<NodeConfig, 'id' | 'bootstrap' | 'raftAddress'>;
+
 export interface StartupPorts {
   readonly random: Random;
   readonly store: Store;
@@ -29,12 +31,12 @@ export interface StartupPorts {
 }
 
 export class Startup {
-  private readonly config: NodeConfig;
+  private readonly config: StartupConfig;
   private readonly ports: StartupPorts;
   /** Goes on once what was decided on an empty disk is durable. */
   private whenDurable: { readonly lsn: Lsn; readonly restore: () => void } | undefined;
 
-  constructor(config: NodeConfig, ports: StartupPorts) {
+  constructor(config: StartupConfig, ports: StartupPorts) {
     this.config = config;
     this.ports = ports;
   }

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import { VirtualTime } from '../../sim/clock.ts';
+import { SimDisk } from '../../sim/disk.ts';
+import { Randomness } from '../../sim/random.ts';
+import type { WalrusError } from '../core/errors.ts';
+import { type LogIndex, nodeId, type Term } from '../core/ids.ts';
+import { crc32c } from '../core/storage/crc32c.ts';
+import { Store } from '../core/storage/store.ts';
+import { type Recovered, Startup, type StartupConfig } from './startup.ts';
+
+const CONFIG: StartupConfig = { id: nodeId(1), bootstrap: true, raftAddress: 'one:6001' };
+
+/** A machine with one disk, on which one node after the other starts. */
+class Machine {
+  private readonly time = new VirtualTime();
+  private readonly random = new Randomness('startup');
+  private readonly disk = new SimDisk({
+    random: this.random.stream('disk'),
+    schedule: (delayMs, task) => this.time.after(delayMs, task),
+  });
+  private starts = 0;
+
+  /** What comes of a start; undefined if the power fails after `steps` answers of the disk. */
+  start(config = CONFIG, steps = Infinity): Recovered | WalrusError | undefined {
+    let outcome: Recovered | WalrusError | undefined;
+    const told = (what: Recovered | WalrusError): void => {
+      expect(outcome, 'told once').toBeUndefined();
+      outcome = what;
+    };
+    const random = this.random.stream(`start/${this.starts++}`);
+    const disk = this.disk.start((completions) => {
+      store.complete(completions);
+      startup.completed();
+    });
+    const store = new Store(disk, {
+      checksum: crc32c,
+      random,
+      fileBytes: 65_536,
+      batchBytes: 16_384,
+      checkpointBytes: 65_536,
+      syncOnCommit: true,
+      onProgress: () => {},
+      onFailed: told,
+    });
+    const startup = new Startup(config, { random, store, recovered: told, failed: told });
+    startup.begin();
+    for (let step = 0; outcome === undefined && step < steps; step++) this.time.step();
+    this.disk.powerLoss();
+    return outcome;
+  }
+}
+
+const identityOf = (outcome: ReturnType<Machine['start']>) => (outcome as Recovered).identity;
+
+test('on an empty disk a node founds a cluster of itself, or waits to be added to one', () => {
+  const { identity, restored } = new Machine().start() as Recovered;
+  expect(identity.node).toBe(1);
+  expect(restored).toMatchObject({ term: 1, vote: 0, entries: [] });
+  const self = { id: 1, incarnation: identity.incarnation, address: 'one:6001', learner: false };
+  expect(restored.snapshot!.membership).toEqual([self]);
+  const waiting = new Machine().start({ ...CONFIG, bootstrap: false }) as Recovered;
+  expect(waiting.restored).toMatchObject({ term: 0, vote: 0, snapshot: undefined, entries: [] });
+});
+
+test('nobody hears who a node is before that is durable, whenever the power fails', () => {
+  for (let steps = 1; ; steps++) {
+    const machine = new Machine();
+    const first = machine.start(CONFIG, steps);
+    const second = identityOf(machine.start());
+    if (first === undefined) continue;
+    expect(identityOf(first)).toEqual(second);
+    break;
+  }
+});
+
+test('a node is the same at each start, and what Raft has made durable comes back', () => {
+  const machine = new Machine();
+  const first = machine.start() as Recovered;
+  const second = machine.start({ ...CONFIG, bootstrap: false }) as Recovered;
+  expect(second.identity).toEqual(first.identity);
+  expect(second.restored).toEqual(first.restored);
+  expect(second.restored.snapshot).toMatchObject({ index: 1 as LogIndex, term: 1 as Term });
+});
+
+test('the directory of another node is refused', () => {
+  const machine = new Machine();
+  machine.start();
+  const refused = machine.start({ ...CONFIG, id: nodeId(2) });
+  expect(refused).toMatchObject({ code: 'InvalidArgument' });
+  expect((refused as WalrusError).message).toContain("node 1's, not 2's");
+});
