@@ -17,7 +17,6 @@ import { Progress } from './progress.ts';
 import { quorumValue } from './quorum.ts';
 import type { ReadState } from './ready.ts';
 import type { RaftState } from './state.ts';
-import { tracedMessage } from './trace.ts';
 
 const NO_READS: readonly ReadState[] = [];
 
@@ -82,14 +81,10 @@ export class Leadership {
 
   /** @spec MetadataRaft!AbortTransfer */
   tick(): void {
-    const { nowMs, options } = this.state;
+    const { nowMs, options, trace } = this.state;
     if (nowMs >= this.transferEndsMs) {
       this.endTransfer();
-      options.trace?.emit({
-        name: 'AbortTransfer',
-        node: this.state.id,
-        state: this.state.traced(),
-      });
+      trace?.emit({ name: 'AbortTransfer' });
     }
     if (nowMs >= this.heartbeatAtMs) {
       this.heartbeatAtMs = nowMs + options.heartbeatMs;
@@ -150,15 +145,11 @@ export class Leadership {
    * @spec MetadataRaft!AdvanceCommitIndex
    */
   advanceCommitIndex(): boolean {
-    const { log, term, options } = this.state;
+    const { log, term, trace } = this.state;
     const index = this.quorumOf(log.durableIndex, matchIndex) as LogIndex;
     if (index <= log.commitIndex || log.term(index) !== term) return false;
     log.commitTo(index);
-    options.trace?.emit({
-      name: 'AdvanceCommitIndex',
-      node: this.state.id,
-      state: this.state.traced(),
-    });
+    trace?.emit({ name: 'AdvanceCommitIndex' });
     this.replicationWanted = true;
     for (const id of this.earlyReads.splice(0)) this.addRead(id);
     return true;
@@ -166,7 +157,7 @@ export class Leadership {
 
   /** @spec MetadataRaft!HandleAppendEntriesResponse */
   handleAppendEntriesResponse(member: Progress, response: AppendEntriesResponse): void {
-    const { log, options } = this.state;
+    const { log, trace } = this.state;
     this.heard(member, response.round);
     const before = member.matchIndex;
     if (response.success) {
@@ -175,20 +166,14 @@ export class Leadership {
     } else if (member.isFreshRejection(response.prevIndex)) {
       member.probe(log.lastIndexUpToTerm(response.hintIndex, response.hintTerm));
     }
-    options.trace?.emit({
-      name: 'HandleAppendEntriesResponse',
-      node: this.state.id,
-      state: this.state.traced(),
-      from: member.id,
-      message: tracedMessage(response),
-      matchIndex: member.matchIndex,
-    });
+    const { id: from, matchIndex } = member;
+    trace?.emit({ name: 'HandleAppendEntriesResponse', from, message: response, matchIndex });
     this.answered(member, before);
   }
 
   /** @spec MetadataRaft!HandleInstallSnapshotResponse */
   handleInstallSnapshotResponse(member: Progress, response: InstallSnapshotResponse): void {
-    const { options } = this.state;
+    const { trace } = this.state;
     this.heard(member, response.round);
     const before = member.matchIndex;
     const { snapshot, offsetBytes } = member;
@@ -197,14 +182,8 @@ export class Leadership {
     } else if (snapshot !== undefined && snapshot.index === response.snapshotIndex) {
       member.offsetBytes = Math.min(response.offsetBytes, snapshot.data.length);
     }
-    options.trace?.emit({
-      name: 'HandleInstallSnapshotResponse',
-      node: this.state.id,
-      state: this.state.traced(),
-      from: member.id,
-      message: tracedMessage(response),
-      matchIndex: member.matchIndex,
-    });
+    const { id: from, matchIndex } = member;
+    trace?.emit({ name: 'HandleInstallSnapshotResponse', from, message: response, matchIndex });
     // Only progress asks for the next piece at once: else each repeated answer would repeat all pieces to come.
     if (member.snapshot !== undefined && member.offsetBytes > offsetBytes) this.sendChunk(member);
     this.answered(member, before);
@@ -212,30 +191,20 @@ export class Leadership {
 
   /** Begins to hand leadership to `to`; gives up after an election timeout. @spec MetadataRaft!TransferLeadership */
   transferLeadership(to: NodeId): boolean {
-    const { nowMs, options, log } = this.state;
+    const { nowMs, options, log, trace } = this.state;
     const member = this.voters.find(({ id }) => id === to);
     if (member === undefined || this.isTransferring()) return false;
     this.transferee = to;
     this.transferEndsMs = nowMs + options.electionTimeoutMs;
-    options.trace?.emit({
-      name: 'TransferLeadership',
-      node: this.state.id,
-      state: this.state.traced(),
-      to,
-    });
+    trace?.emit({ name: 'TransferLeadership', to });
     if (member.matchIndex === log.lastIndex) this.sendTimeoutNow(to);
     return true;
   }
 
   /** @spec MetadataRaft!RequestReadIndex */
   readIndex(id: number): void {
-    const { log, term, options } = this.state;
-    options.trace?.emit({
-      name: 'RequestReadIndex',
-      node: this.state.id,
-      state: this.state.traced(),
-      id,
-    });
+    const { log, term, trace } = this.state;
+    trace?.emit({ name: 'RequestReadIndex', id });
     // Until an entry of this term is committed the commit index may lag behind an earlier leader's (thesis 6.4).
     if (log.term(log.commitIndex) === term) this.addRead(id);
     else this.earlyReads.push(id);
@@ -250,13 +219,7 @@ export class Leadership {
     if (end === 0) return NO_READS;
     const done = this.reads.splice(0, end);
     for (const { id, index } of done) {
-      this.state.options.trace?.emit({
-        name: 'ConfirmReadIndex',
-        node: this.state.id,
-        state: this.state.traced(),
-        id,
-        index,
-      });
+      this.state.trace?.emit({ name: 'ConfirmReadIndex', id, index });
     }
     return done;
   }
@@ -347,21 +310,14 @@ export class Leadership {
 
   /** @spec MetadataRaft!AppendEntries */
   private appendEntries(member: Progress, request: AppendEntriesRequest): void {
-    const { options } = this.state;
+    const { trace } = this.state;
     const last = request.prevIndex + request.entries.length;
     member.sentCommitIndex = Math.max(
       member.sentCommitIndex,
       Math.min(request.commitIndex, last),
     ) as LogIndex;
     this.state.send(member.id, request);
-    options.trace?.emit({
-      name: 'AppendEntries',
-      node: this.state.id,
-      state: this.state.traced(),
-      to: member.id,
-      message: tracedMessage(request),
-      afterPersist: false,
-    });
+    trace?.emit({ name: 'AppendEntries', to: member.id, message: request, afterPersist: false });
   }
 
   private sendSnapshot(member: Progress): void {
@@ -373,7 +329,7 @@ export class Leadership {
 
   /** @spec MetadataRaft!InstallSnapshot */
   private sendChunk(member: Progress): void {
-    const { term, nowMs, options } = this.state;
+    const { term, nowMs, options, trace } = this.state;
     const { snapshot, offsetBytes } = member;
     assert(snapshot !== undefined, 'pieces belong to a snapshot');
     // A receiver that has all bytes has answered `installed`, so that there is a piece left, if only an empty one.
@@ -391,28 +347,14 @@ export class Leadership {
     };
     member.chunkSentMs = nowMs;
     this.state.send(member.id, request);
-    options.trace?.emit({
-      name: 'InstallSnapshot',
-      node: this.state.id,
-      state: this.state.traced(),
-      to: member.id,
-      message: tracedMessage(request),
-      afterPersist: false,
-    });
+    trace?.emit({ name: 'InstallSnapshot', to: member.id, message: request, afterPersist: false });
   }
 
   /** @spec MetadataRaft!TimeoutNow */
   private sendTimeoutNow(to: NodeId): void {
     const message: TimeoutNow = { kind: 'TimeoutNow', term: this.state.term };
     this.state.send(to, message);
-    this.state.options.trace?.emit({
-      name: 'TimeoutNow',
-      node: this.state.id,
-      state: this.state.traced(),
-      to,
-      message: tracedMessage(message),
-      afterPersist: false,
-    });
+    this.state.trace?.emit({ name: 'TimeoutNow', to, message, afterPersist: false });
   }
 
   private endTransfer(): void {

@@ -36,7 +36,7 @@ import type { RaftOptions } from './options.ts';
 import { majority } from './quorum.ts';
 import type { HardState, ReadState, Ready } from './ready.ts';
 import { type Position, RaftState } from './state.ts';
-import { type AnswerName, type Role, tracedMembers, tracedMessage } from './trace.ts';
+import type { AnswerName, Role } from './trace.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const NOTHING: readonly Outgoing[] = [];
@@ -81,12 +81,7 @@ export class Raft {
     );
     this.followMembership();
     this.resetElectionTimeout();
-    options.trace?.emit({
-      name: 'Recover',
-      node: this.state.id,
-      state: this.state.traced(),
-      members: tracedMembers(this.membership),
-    });
+    this.state.trace?.emit({ name: 'Recover', members: this.membership });
   }
 
   get role(): Role {
@@ -176,12 +171,7 @@ export class Raft {
   propose(data: Uint8Array): Position | undefined {
     if (this.leadership === undefined || this.leadership.isTransferring()) return undefined;
     const position = this.appendOwn('command', data);
-    this.options.trace?.emit({
-      name: 'ClientRequest',
-      node: this.state.id,
-      state: this.state.traced(),
-      index: position.index,
-    });
+    this.state.trace?.emit({ name: 'ClientRequest', index: position.index });
     return position;
   }
 
@@ -192,7 +182,7 @@ export class Raft {
    * @spec MetadataRaft!ProposeMembership
    */
   proposeMembership(change: MembershipChange): Position | MembershipRefusal {
-    const { log, term } = this.state;
+    const { log, term, trace } = this.state;
     if (this.leadership === undefined || this.leadership.isTransferring()) return 'NotLeader';
     if (log.term(log.commitIndex) !== term) return 'TooEarly';
     if (log.membershipIndex > log.commitIndex) return 'Pending';
@@ -200,14 +190,8 @@ export class Raft {
     if (typeof next === 'string') return next;
     if (change.kind === 'promote' && !this.leadership.isCaughtUp(change.id)) return 'NotCaughtUp';
     const position = this.appendOwn('membership', encodeMembership(next));
-    this.options.trace?.emit({
-      name: 'ProposeMembership',
-      node: this.state.id,
-      state: this.state.traced(),
-      index: position.index,
-      change,
-      members: tracedMembers(next),
-    });
+    const { index } = position;
+    trace?.emit({ name: 'ProposeMembership', index, change, members: next });
     return position;
   }
 
@@ -246,7 +230,7 @@ export class Raft {
     const { log } = this.state;
     if (snapshot.index <= log.snapshotIndex) return;
     log.compact(snapshot);
-    this.options.trace?.emit({ name: 'Compact', node: this.state.id, state: this.state.traced() });
+    this.state.trace?.emit({ name: 'Compact' });
   }
 
   /**
@@ -284,7 +268,7 @@ export class Raft {
     if (state.messages.length > 0) state.messages = [];
     if (state.messagesAfterPersist.length > 0) state.messagesAfterPersist = [];
     if (persists) {
-      this.options.trace?.emit({ name: 'Persist', node: state.id, state: state.traced(), number });
+      state.trace?.emit({ name: 'Persist', number });
     }
     return ready;
   }
@@ -301,12 +285,7 @@ export class Raft {
     const durableIndex = log.durableIndex;
     this.persistedNumber = number;
     log.persisted(number);
-    this.options.trace?.emit({
-      name: 'PersistCompleted',
-      node: this.state.id,
-      state: this.state.traced(),
-      number,
-    });
+    this.state.trace?.emit({ name: 'PersistCompleted', number });
     if (this.leadership !== undefined && log.durableIndex > durableIndex) {
       this.leadership.advanceCommitIndex();
       this.committed();
@@ -390,14 +369,7 @@ export class Raft {
 
   /** @spec MetadataRaft!IgnoreMessage */
   private ignoreMessage(from: NodeId, message: RaftMessage, reason: string): void {
-    this.options.trace?.emit({
-      name: 'IgnoreMessage',
-      node: this.state.id,
-      state: this.state.traced(),
-      from,
-      message: tracedMessage(message),
-      reason,
-    });
+    this.state.trace?.emit({ name: 'IgnoreMessage', from, message, reason });
   }
 
   /** Whoever sees a higher term is a follower in it. @spec MetadataRaft!UpdateTerm */
@@ -405,7 +377,7 @@ export class Raft {
     const { state } = this;
     this.setHardState(message.term, 0);
     this.becomeFollower(0);
-    this.options.trace?.emit({ name: 'UpdateTerm', node: state.id, state: state.traced(), from });
+    state.trace?.emit({ name: 'UpdateTerm', from });
   }
 
   // Elections
@@ -417,7 +389,7 @@ export class Raft {
   private startPreVote(): void {
     const { state } = this;
     this.enterElection('precandidate');
-    this.options.trace?.emit({ name: 'StartPreVote', node: state.id, state: state.traced() });
+    state.trace?.emit({ name: 'StartPreVote' });
     this.requestPreVote();
     this.preVoteReceived(this.options);
   }
@@ -429,14 +401,7 @@ export class Raft {
     for (const { id, learner } of this.membership) {
       if (learner || id === options.id) continue;
       state.send(id, request);
-      options.trace?.emit({
-        name: 'RequestPreVote',
-        node: state.id,
-        state: state.traced(),
-        to: id,
-        message: tracedMessage(request),
-        afterPersist: false,
-      });
+      state.trace?.emit({ name: 'RequestPreVote', to: id, message: request, afterPersist: false });
     }
   }
 
@@ -448,7 +413,7 @@ export class Raft {
     const { state } = this;
     this.setHardState((state.term + 1) as Term, this.options.id);
     this.enterElection('candidate');
-    this.options.trace?.emit({ name: 'Timeout', node: state.id, state: state.traced() });
+    state.trace?.emit({ name: 'Timeout' });
     this.requestVote(transfer);
   }
 
@@ -459,14 +424,7 @@ export class Raft {
     for (const { id, learner } of this.membership) {
       if (learner || id === options.id) continue;
       const afterPersist = this.sendWhenDurable(id, request);
-      options.trace?.emit({
-        name: 'RequestVote',
-        node: state.id,
-        state: state.traced(),
-        to: id,
-        message: tracedMessage(request),
-        afterPersist,
-      });
+      state.trace?.emit({ name: 'RequestVote', to: id, message: request, afterPersist });
     }
   }
 
@@ -491,13 +449,7 @@ export class Raft {
 
   /** @spec MetadataRaft!HandlePreVoteResponse */
   private handlePreVoteResponse(from: Peer, response: RequestVoteResponse): void {
-    this.options.trace?.emit({
-      name: 'HandlePreVoteResponse',
-      node: this.state.id,
-      state: this.state.traced(),
-      from: from.id,
-      message: tracedMessage(response),
-    });
+    this.state.trace?.emit({ name: 'HandlePreVoteResponse', from: from.id, message: response });
     if (response.granted) this.preVoteReceived(from);
   }
 
@@ -526,13 +478,7 @@ export class Raft {
 
   /** @spec MetadataRaft!HandleRequestVoteResponse */
   private handleRequestVoteResponse(from: Peer, response: RequestVoteResponse): void {
-    this.options.trace?.emit({
-      name: 'HandleRequestVoteResponse',
-      node: this.state.id,
-      state: this.state.traced(),
-      from: from.id,
-      message: tracedMessage(response),
-    });
+    this.state.trace?.emit({ name: 'HandleRequestVoteResponse', from: from.id, message: response });
     if (response.granted) this.voteReceived(from);
   }
 
@@ -572,23 +518,17 @@ export class Raft {
     this.leadership = new Leadership(state);
     // Entries of earlier terms are committed only by one of this term that follows them (thesis 3.6.2).
     this.appendOwn('noop', NO_BYTES);
-    this.options.trace?.emit({ name: 'BecomeLeader', node: state.id, state: state.traced() });
+    state.trace?.emit({ name: 'BecomeLeader' });
   }
 
   /** @spec MetadataRaft!HandleTimeoutNow */
   private handleTimeoutNow(from: NodeId, message: TimeoutNow): void {
-    const { state, options } = this;
+    const { state } = this;
     if (!this.mayStand() || (state.role !== 'follower' && state.role !== 'precandidate')) {
       this.ignoreMessage(from, message, 'cannot stand for election');
       return;
     }
-    options.trace?.emit({
-      name: 'HandleTimeoutNow',
-      node: state.id,
-      state: state.traced(),
-      from,
-      message: tracedMessage(message),
-    });
+    state.trace?.emit({ name: 'HandleTimeoutNow', from, message });
     this.timeout(true);
   }
 
@@ -611,11 +551,7 @@ export class Raft {
   /** @spec MetadataRaft!CheckQuorum */
   private checkQuorum(): void {
     this.becomeFollower(0);
-    this.options.trace?.emit({
-      name: 'CheckQuorum',
-      node: this.state.id,
-      state: this.state.traced(),
-    });
+    this.state.trace?.emit({ name: 'CheckQuorum' });
   }
 
   /** What an election timeout means to a node that does not stand for election. */
@@ -699,11 +635,7 @@ export class Raft {
     if (this.isVoter || log.membershipIndex > log.commitIndex) return;
     this.leadership?.flush();
     this.becomeFollower(0);
-    this.options.trace?.emit({
-      name: 'LeaveLeadership',
-      node: this.state.id,
-      state: this.state.traced(),
-    });
+    this.state.trace?.emit({ name: 'LeaveLeadership' });
   }
 
   // What goes for all roles
@@ -724,15 +656,7 @@ export class Raft {
   /** Replies to a request when what the reply promises is durable. */
   private answer(name: AnswerName, from: NodeId, request: RaftMessage, reply: RaftMessage): void {
     const afterPersist = this.sendWhenDurable(from, reply);
-    this.options.trace?.emit({
-      name,
-      node: this.state.id,
-      state: this.state.traced(),
-      from,
-      message: tracedMessage(request),
-      reply: tracedMessage(reply),
-      afterPersist,
-    });
+    this.state.trace?.emit({ name, from, message: request, reply, afterPersist });
   }
 
   /**

@@ -4,11 +4,13 @@ import type { Restored } from './entry.ts';
 import { RaftLog } from './log.ts';
 import type { Outgoing, RaftMessage } from './messages.ts';
 import type { RaftOptions } from './options.ts';
-import type { Role, TracedState } from './trace.ts';
+import type { Role } from './trace.ts';
+import { RaftTracer } from './tracer.ts';
 
 export class RaftState {
   readonly options: RaftOptions;
   readonly log: RaftLog;
+  readonly trace: RaftTracer | undefined;
   term: Term;
   vote: NodeId | 0;
   role: Role = 'learner';
@@ -20,6 +22,7 @@ export class RaftState {
   constructor(options: RaftOptions, restored: Restored, nowMs: number) {
     this.options = options;
     this.log = new RaftLog(restored);
+    this.trace = options.trace && new RaftTracer(options.trace, this);
     this.term = restored.term;
     this.vote = restored.vote;
     this.nowMs = nowMs;
@@ -32,24 +35,6 @@ export class RaftState {
   /** The message may leave at once: it promises nothing that rests on this node's disk. */
   send(to: NodeId, message: RaftMessage): void {
     this.messages.push({ to, message });
-  }
-
-  /** What all trace events tell of the node. */
-  traced(): TracedState {
-    const { term, vote, role, leader, log } = this;
-    const { snapshotIndex, snapshotTerm, lastIndex, lastTerm, commitIndex, durableIndex } = log;
-    return {
-      term,
-      vote,
-      role,
-      leader,
-      snapshotIndex,
-      snapshotTerm,
-      lastIndex,
-      lastTerm,
-      commitIndex,
-      durableIndex,
-    };
   }
 }
 

@@ -4,8 +4,8 @@
  * its sender and again, equal, in the event of its receiver. The host adds whose disks they are: `HostedRaftEvent`.
  */
 import type { Incarnation, LogIndex, NodeId, Term } from '../ids.ts';
-import type { Entry, EntryKind } from './entry.ts';
-import { decodeMembership, type Membership, type MembershipChange } from './membership.ts';
+import type { EntryKind } from './entry.ts';
+import type { Membership, MembershipChange } from './membership.ts';
 import type { RaftMessage } from './messages.ts';
 
 export type Role = 'follower' | 'precandidate' | 'candidate' | 'leader' | 'learner';
@@ -144,32 +144,3 @@ export type HostedRaftEvent = RaftEvent & {
   readonly incarnation: Incarnation;
   readonly peer?: Incarnation | 0;
 };
-
-export function tracedMessage(message: RaftMessage): TracedMessage {
-  switch (message.kind) {
-    case 'AppendEntriesRequest': {
-      const { kind, term, prevIndex, prevTerm, commitIndex, round } = message;
-      const entries = message.entries.map(tracedEntry);
-      return { kind, term, prevIndex, prevTerm, entries, commitIndex, round };
-    }
-    case 'InstallSnapshotRequest': {
-      const { membership, chunk } = message;
-      return { ...message, membership: tracedMembers(membership), chunk: chunk.length };
-    }
-    default:
-      return message;
-  }
-}
-
-export function tracedMembers(membership: Membership): TracedMembers {
-  const those = (learner: boolean): TracedMember[] =>
-    membership
-      .filter((member) => member.learner === learner)
-      .map(({ id, incarnation }) => ({ id, incarnation }));
-  return { voters: those(false), learners: those(true) };
-}
-
-function tracedEntry({ index, term, kind, data }: Entry): TracedEntry {
-  if (kind !== 'membership') return { index, term, kind };
-  return { index, term, kind, members: tracedMembers(decodeMembership(data)) };
-}
