@@ -47,11 +47,16 @@ const NOT_OF_THE_NODE: Readonly<Record<string, string>> = {
   ReplaceDisk: 'what happens to a machine',
 };
 
-/** What is a pure function has no trace: whoever calls it tells. */
+/** What is a pure function has no trace: whoever calls it tells, in this file. */
 const TOLD_ELSEWHERE: Readonly<Record<string, string>> = {
   ApplyCommand: 'impl/node/metadata-log.ts',
   RenewLease: 'impl/node/member.ts',
   ExpireLease: 'impl/node/member.ts',
+};
+
+/** What else tells of an action: a recoverer asks itself for a promise, without a message. */
+const TOLD_TOO: Readonly<Record<string, string>> = {
+  HandlePromiseRequest: 'impl/core/segment/failover.ts',
 };
 
 /** Properties of the specification alone. */
@@ -107,16 +112,39 @@ function eventsOf({ events }: Spec): Set<string> {
   return new Set([...read(events).matchAll(/readonly name: '(\w+)'/g)].map((match) => match[1]!));
 }
 
-/** Where each `@spec module!action` stands. */
-function tags(): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (const file of sources('impl')) {
-    for (const [, tag] of read(file).matchAll(/@spec (\w+!\w+)/g)) {
-      found.set(tag!, [...(found.get(tag!) ?? []), file]);
-    }
-  }
-  return found;
+/** Where an action is tagged or told of. */
+interface Place {
+  readonly action: string;
+  readonly file: string;
+  /** In the text of the file: of a tag, its function to the end; of an event, where it is emitted. */
+  readonly from: number;
+  readonly to: number;
 }
+
+function placesOf(pattern: RegExp, action: (match: RegExpExecArray) => string): Place[] {
+  return sources('impl').flatMap((file) =>
+    [...read(file).matchAll(pattern)].map((match) => {
+      const from = match.index;
+      return { action: action(match), file, from, to: from + match[0].length };
+    }),
+  );
+}
+
+/** The functions tagged `@spec module!action`: each ends at the brace that stands as far left as it begins. */
+function taggedWith(module: string): Place[] {
+  const inComment = '(?:(?!\\*/)[\\s\\S])*';
+  const tag = `/\\*\\*${inComment}@spec ${module}!(\\w+)${inComment}\\*/`;
+  const pattern = new RegExp(`^( *)${tag}\\n[\\s\\S]*?\\n\\1\\}`, 'gm');
+  return placesOf(pattern, (match) => match[2]!);
+}
+
+const capitalized = (name: string): string => name[0]!.toUpperCase() + name.slice(1);
+
+/** Where the code tells of an action: by name, or by the method of `Tracer` that has its name. */
+const TOLD = placesOf(
+  /\btrace\?\.(?:emit\(\{\s*name: '(\w+)'|(?!emit\b)(\w+)\()|this\.answer\('(\w+)'/g,
+  ([, event, method, answer]) => event ?? answer ?? capitalized(method!),
+);
 
 const only = (a: Iterable<string>, b: ReadonlySet<string>): string[] =>
   [...a].filter((name) => !b.has(name)).sort();
@@ -133,28 +161,45 @@ describe.each(SPECS)('$module', (spec) => {
   });
 
   test('each action has one function, and each tag its action', () => {
-    const found = tags();
-    const tagged = [...found.keys()]
-      .filter((tag) => tag.startsWith(`${spec.module}!`))
-      .map((tag) => tag.slice(spec.module.length + 1));
+    const tagged = taggedWith(spec.module).map(({ action }) => action);
+    const written = sources('impl').flatMap((file) => [
+      ...read(file).matchAll(new RegExp(`@spec ${spec.module}!`, 'g')),
+    ]);
+    expect(tagged.length, 'each tag stands above a function').toBe(written.length);
     expect(only(tagged, actions), 'tags of what is no action').toEqual([]);
     const missing = only(actions, new Set([...tagged, ...Object.keys(NOT_OF_THE_NODE)]));
     expect(missing, 'actions that no function is tagged with').toEqual([]);
-    const twice = [...found].filter(([tag, files]) => {
-      return tag.startsWith(`${spec.module}!`) && files.length > 1;
-    });
+    const twice = tagged.filter((action, i) => tagged.indexOf(action) !== i);
     expect(twice, 'actions with several functions').toEqual([]);
   });
 
-  test('where the tag of an action stands, its event is emitted', () => {
-    const silent = [...tags()].filter(([tag, files]) => {
-      const [module, action] = tag.split('!');
-      const file = TOLD_ELSEWHERE[action!] ?? files[0]!;
-      const isEmitted = new RegExp(`(name: |this\\.answer\\()'${action}'`).test(read(file));
-      return module === spec.module && !isEmitted;
-    });
-    expect(silent).toEqual([]);
+  test('the function with the tag of an action emits its event, and no other does', () => {
+    const tagged = taggedWith(spec.module);
+    const tells = (place: Place, { action, file, from }: Place): boolean =>
+      action === place.action &&
+      (file === place.file
+        ? place.from < from && from < place.to
+        : file === TOLD_ELSEWHERE[action]);
+    const silent = tagged.filter((place) => !TOLD.some((told) => tells(place, told)));
+    expect(silent, 'functions that do not tell').toEqual([]);
+    const stray = TOLD.filter(
+      (told) =>
+        actions.has(told.action) &&
+        !(told.action in NOT_OF_THE_NODE) &&
+        told.file !== TOLD_TOO[told.action] &&
+        !tagged.some((place) => tells(place, told)),
+    );
+    expect(stray, 'events of functions without the tag').toEqual([]);
   });
+});
+
+test('a method of Tracer emits the event that has its name, and no other', () => {
+  const methods = read('impl/core/tracer.ts').matchAll(/^ {2}(\w+)\(.*\n([\s\S]*?)^ {2}\}/gm);
+  const emitted = [...methods].flatMap(([, method, body]) =>
+    [...body!.matchAll(/\bname: '(\w+)'/g)].map(([, name]) => [capitalized(method!), name]),
+  );
+  expect(emitted.length).toBeGreaterThan(20);
+  for (const [method, name] of emitted) expect(name).toBe(method);
 });
 
 describe('properties', () => {

@@ -6,14 +6,11 @@ import type { Entry, Snapshot } from '../core/raft/entry.ts';
 import type { Member } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
-import type { DataEvent } from '../core/trace.ts';
-import type { TraceSink } from '../ports/trace-sink.ts';
-import type { NodeConfig } from './config.ts';
+import type { Tracer } from '../core/tracer.ts';
 import type { MetadataLog } from './metadata-log.ts';
 
 export interface ApplierPorts {
-  readonly config: NodeConfig;
-  readonly trace: TraceSink<DataEvent> | undefined;
+  readonly trace: Tracer | undefined;
   readonly raft: Raft;
   readonly metadata: MetadataLog;
   readonly dataPlane: DataPlane;
@@ -42,9 +39,9 @@ export class Applier {
 
   /** Goes on from a snapshot that came from the leader. */
   install(snapshot: Snapshot): void {
-    const { config, trace, metadata, dataPlane, controller, proposals } = this.ports;
+    const { trace, metadata, dataPlane, controller, proposals } = this.ports;
     metadata.restore(snapshot);
-    trace?.emit({ name: 'RestoreMetadata', node: config.id, index: snapshot.index });
+    trace?.restoreMetadata(snapshot.index);
     dataPlane.everythingChanged();
     for (const topic of metadata.cluster.topicNames()) controller.topicChanged(topic);
     proposals.skipped();

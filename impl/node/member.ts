@@ -15,7 +15,7 @@ import { Raft } from '../core/raft/raft.ts';
 import type { HostedRaftEvent, RaftEvent } from '../core/raft/trace.ts';
 import { DataPlane } from '../core/segment/data-plane.ts';
 import type { Store } from '../core/storage/store.ts';
-import type { DataEvent } from '../core/trace.ts';
+import { Tracer } from '../core/tracer.ts';
 import type { Network } from '../ports/network.ts';
 import type { TraceSink } from '../ports/trace-sink.ts';
 import { Applier } from './applier.ts';
@@ -56,7 +56,7 @@ export class Member {
   readonly store: Store;
   readonly lifecycle: Lifecycle;
   readonly network: Network<Envelope>;
-  readonly trace: TraceSink<DataEvent> | undefined;
+  readonly trace: Tracer | undefined;
   readonly lease: Lease;
   readonly peers: Peers;
   readonly sender: Sender;
@@ -87,11 +87,11 @@ export class Member {
     this.store = store;
     this.lifecycle = lifecycle;
     this.network = ports.network;
-    this.trace = ports.trace;
+    this.trace = this.newTracer();
     this.lease = new Lease(config.leaseMs);
     this.peers = new Peers(config.failoverMs, this.nowMs());
     this.sender = new Sender(this);
-    this.metadata = new MetadataLog(config.id, ports.trace);
+    this.metadata = new MetadataLog(this.trace);
     if (restored.snapshot !== undefined) this.metadata.restore(restored.snapshot);
     this.proposals = this.newProposals();
     this.raft = this.newRaft(restored);
@@ -112,20 +112,9 @@ export class Member {
 
   /** Tells what the disk had kept, and acts on the grants in it. Called once, before anything else. */
   start(): void {
-    this.trace?.emit({
-      name: 'Restart',
-      node: this.config.id,
-      boot: this.boot,
-      incarnation: this.identity.incarnation,
-      applied: this.cluster.appliedIndex,
-      ends: [...this.dataPlane.replicas.all()].map(({ topic, segment, end, promised }) => ({
-        topic,
-        segment,
-        end,
-        promised,
-      })),
-    });
-    this.dataPlane.everythingChanged();
+    const { boot, identity, cluster, dataPlane } = this;
+    this.trace?.restart(boot, identity.incarnation, cluster.appliedIndex, dataPlane.replicas.all());
+    dataPlane.everythingChanged();
   }
 
   // ---- inputs
@@ -137,9 +126,7 @@ export class Member {
   tick(): void {
     const nowMs = this.nowMs();
     this.raft.tick(nowMs);
-    if (this.lease.expireLease(nowMs)) {
-      this.trace?.emit({ name: 'ExpireLease', node: this.config.id });
-    }
+    if (this.lease.expireLease(nowMs)) this.trace?.expireLease();
     this.supervisor.tick(nowMs);
     this.dataPlane.tick(nowMs);
     this.proposals.tick(nowMs);
@@ -188,9 +175,7 @@ export class Member {
   /** Whatever hangs on who leads Raft, and on who is a member, follows. */
   followRaft(): void {
     const { raft } = this;
-    if (this.lease.renewLease(raft.leaderContactMs, this.nowMs())) {
-      this.trace?.emit({ name: 'RenewLease', node: this.config.id });
-    }
+    if (this.lease.renewLease(raft.leaderContactMs, this.nowMs())) this.trace?.renewLease();
     this.supervisor.watch(raft.role === 'leader');
     this.linearizableReads.follow(raft);
     this.peers.follow(raft.membership, (member) => this.locate(member));
@@ -230,6 +215,12 @@ export class Member {
   }
 
   // ---- the parts from the core
+
+  private newTracer(): Tracer | undefined {
+    const { trace, checksum } = this.ports;
+    if (trace === undefined) return undefined;
+    return new Tracer(trace, this.config.id, (record) => checksum(record, 0, record.length, 0));
+  }
 
   private newProposals(): Proposals {
     const { config, boot, trace } = this;
@@ -278,13 +269,11 @@ export class Member {
 
   private newDataPlane(): DataPlane {
     const { config, identity, boot, store, trace, lifecycle } = this;
-    const { checksum } = this.ports;
     return new DataPlane({
       self: identity,
       boot,
       store,
       trace,
-      digest: (record) => checksum(record, 0, record.length, 0),
       maxSegmentEntries: config.maxSegmentEntries,
       cluster: () => this.cluster,
       nowMs: () => this.nowMs(),

@@ -4,24 +4,21 @@
  */
 import { assert } from '../core/assert.ts';
 import { MalformedError } from '../core/codec.ts';
-import type { LogIndex, NodeId, Term } from '../core/ids.ts';
+import type { LogIndex, Term } from '../core/ids.ts';
 import { ClusterState, type Outcome } from '../core/metadata/cluster-state.ts';
 import { decodeProposal, type Proposal } from '../core/metadata/commands.ts';
 import type { Entry, Snapshot } from '../core/raft/entry.ts';
 import { decodeMembership, type Membership } from '../core/raft/membership.ts';
-import type { DataEvent } from '../core/trace.ts';
-import type { TraceSink } from '../ports/trace-sink.ts';
+import type { Tracer } from '../core/tracer.ts';
 
 export class MetadataLog {
-  private readonly node: NodeId;
-  private readonly trace: TraceSink<DataEvent> | undefined;
+  private readonly trace: Tracer | undefined;
   private state = new ClusterState();
   private term = 0 as Term;
   private membership: Membership = [];
   private latest: Snapshot | undefined;
 
-  constructor(node: NodeId, trace: TraceSink<DataEvent> | undefined) {
-    this.node = node;
+  constructor(trace: Tracer | undefined) {
     this.trace = trace;
   }
 
@@ -45,11 +42,10 @@ export class MetadataLog {
    */
   apply(entry: Entry): { readonly proposal: Proposal; readonly outcome: Outcome } | undefined {
     const { index } = entry;
-    const { node } = this;
     const proposal = entry.kind === 'command' ? (parseProposal(entry.data) ?? null) : null;
-    this.trace?.emit({ name: 'CommitCommand', node, index, proposal });
+    this.trace?.commitCommand(index, proposal);
     const outcome = this.state.applyCommand(index, proposal?.command ?? null);
-    this.trace?.emit({ name: 'ApplyCommand', node, index, applied: outcome.applied });
+    this.trace?.applyCommand(index, outcome.applied);
     this.term = entry.term;
     if (entry.kind === 'membership') this.membership = decodeMembership(entry.data);
     return proposal === null ? undefined : { proposal, outcome };

@@ -5,7 +5,6 @@
  *
  * It does not decide who owns what (metadata) nor move records (segment).
  */
-import type { TraceSink } from '../../ports/trace-sink.ts';
 import { ERRORS, type ErrorCode, WalrusError } from '../errors.ts';
 import type { BootId, Epoch, NodeId, Offset } from '../ids.ts';
 import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
@@ -13,14 +12,15 @@ import type { Origin } from '../metadata/commands.ts';
 import type { Proposals } from '../metadata/proposals.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
 import { MESSAGE_LIMIT } from '../segment/ports.ts';
-import type { DataEvent } from '../trace.ts';
+import type { Writer } from '../segment/writer.ts';
+import type { Tracer } from '../tracer.ts';
 import { Deliveries } from './deliveries.ts';
 import { errorReply, type Operation, type Reply } from './operations.ts';
 
 export interface ControllerPorts {
   readonly node: NodeId;
   readonly boot: BootId;
-  readonly trace: TraceSink<DataEvent> | undefined;
+  readonly trace: Tracer | undefined;
   readonly operationTimeoutMs: number;
   cluster(): ClusterState;
   nowMs(): number;
@@ -81,7 +81,6 @@ export class Controller {
     this.dataPlane = dataPlane;
     this.proposals = proposals;
     this.deliveries = new Deliveries({
-      node: ports.node,
       trace: ports.trace,
       cluster: () => ports.cluster(),
       read: (topic, offset, records, done) => this.readForDelivery(topic, offset, records, done),
@@ -291,25 +290,20 @@ export class Controller {
   private put(topic: string, record: Uint8Array, origin: Origin, answer: Answer): void {
     const writer = this.dataPlane.owner.writer(topic);
     const taken = this.dataPlane.owner.appendRecord(topic, record, origin, (outcome) => {
-      const { segment, epoch } = writer!;
-      const name = `t_${topic}_s_${segment.id}`;
+      const name = `t_${topic}_s_${writer!.segment.id}`;
       if (outcome === 'lost') answer(errorReply('Fenced', `lost with its owner: ${name}`));
       else if (outcome === 'unknown') answer(errorReply('OutcomeUnknown', `handed over: ${name}`));
-      else answer(this.acknowledgeRecord(topic, segment, epoch, taken as number));
+      else answer(this.acknowledgeRecord(writer!, taken as number));
     });
     if (typeof taken === 'string') answer(this.refusal(taken, topic));
   }
 
   /** @spec DistributedLog!AcknowledgeRecord */
-  private acknowledgeRecord(
-    topic: string,
-    { id, baseOffset }: SegmentRecord,
-    epoch: SegmentRecord['epoch'],
-    index: number,
-  ): Reply {
-    const { node } = this.ports;
-    this.ports.trace?.emit({ name: 'AcknowledgeRecord', node, topic, segment: id, epoch, index });
-    return { kind: 'appended', segment: id, epoch, offset: (baseOffset + index) as Offset };
+  private acknowledgeRecord(writer: Writer, index: number): Reply {
+    this.ports.trace?.acknowledgeRecord(writer, index);
+    const { segment, epoch } = writer;
+    const offset = (segment.baseOffset + index) as Offset;
+    return { kind: 'appended', segment: segment.id, epoch, offset };
   }
 
   private fetch(topic: string, offset: Offset, segment: SegmentRecord, answer: Answer): void {
@@ -334,7 +328,7 @@ export class Controller {
 
   /** @spec DistributedLog!ReadRecord */
   private readRecord(topic: string, offset: Offset, record: Uint8Array): Reply {
-    this.ports.trace?.emit({ name: 'ReadRecord', node: this.ports.node, topic, offset });
+    this.ports.trace?.readRecord(topic, offset);
     return { kind: 'record', offset, record };
   }
 

@@ -3,17 +3,15 @@
  * consumed before anybody sees it, so a crash or a lost answer may lose a delivery but never repeats one.
  * Those who wait for the same group are served together, in the order of their arrival.
  */
-import type { TraceSink } from '../../ports/trace-sink.ts';
 import type { WalrusError } from '../errors.ts';
-import type { NodeId, Offset } from '../ids.ts';
+import type { Offset } from '../ids.ts';
 import type { ClusterState, Outcome } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
-import type { DataEvent } from '../trace.ts';
+import type { Tracer } from '../tracer.ts';
 import { errorReply, type Reply } from './operations.ts';
 
 export interface DeliveryPorts {
-  readonly node: NodeId;
-  readonly trace: TraceSink<DataEvent> | undefined;
+  readonly trace: Tracer | undefined;
   cluster(): ClusterState;
   /** Records from an offset of a topic that this node owns: none if there is none to be read yet. */
   read(
@@ -97,8 +95,7 @@ export class Deliveries {
 
   /** @spec DistributedLog!DeliverRecord */
   private deliverRecord({ topic, group }: Queue, offset: Offset, record: Uint8Array): Reply {
-    const { node } = this.ports;
-    this.ports.trace?.emit({ name: 'DeliverRecord', node, topic, group, offset });
+    this.ports.trace?.deliverRecord(topic, group, offset);
     return { kind: 'record', offset, record };
   }
 

@@ -3,9 +3,8 @@
  * brings it back; since every command is a compare-and-set, coming back twice does no harm. What became
  * of it is learned from the log itself as this node applies it, not from an answer.
  */
-import type { TraceSink } from '../../ports/trace-sink.ts';
 import type { BootId, NodeId } from '../ids.ts';
-import type { DataEvent } from '../trace.ts';
+import type { Tracer } from '../tracer.ts';
 import type { Outcome } from './cluster-state.ts';
 import { type Command, encodeProposal, type Origin } from './commands.ts';
 
@@ -15,7 +14,7 @@ const RESEND_MS = 500;
 export interface ProposalPorts {
   readonly node: NodeId;
   readonly boot: BootId;
-  readonly trace: TraceSink<DataEvent> | undefined;
+  readonly trace: Tracer | undefined;
   nowMs(): number;
   /** Hands it to the Raft leader, wherever that is. May be lost. */
   submit(proposal: Uint8Array): void;
@@ -50,7 +49,7 @@ export class Proposals {
     const origin = { node, boot, sequence: this.nextSequence++ };
     const proposal = { origin, command };
     const bytes = encodeProposal(proposal);
-    this.ports.trace?.emit({ name: 'ProposeCommand', node, proposal });
+    this.ports.trace?.proposeCommand(proposal);
     this.ports.submit(bytes);
     return { ...origin, bytes };
   }

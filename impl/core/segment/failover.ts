@@ -3,12 +3,12 @@
  * for again until it is answered or the metadata gives the segment to somebody else.
  */
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
-import type { DataMessage } from './messages.ts';
+import type { PromiseRequest, PromiseResponse, ReplicateAck } from './messages.ts';
 import { RETRY_MS, type SegmentPorts } from './ports.ts';
 import { Recovery } from './recovery.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
-import { handleReplicateAck, repeat, replicateTo } from './replication.ts';
+import { handleReplicateAck, proposeSeal, repeat, replicateTo } from './replication.ts';
 
 export class Failover {
   private readonly ports: SegmentPorts;
@@ -32,19 +32,14 @@ export class Failover {
 
   /** The metadata named this process the segment's recoverer. */
   begin(topic: string, segment: SegmentRecord): void {
+    const { self } = this.ports;
+    const { epoch } = segment;
     const replica = this.replicas.open(topic, segment.id);
-    this.replicas.promise(replica, segment.epoch);
-    this.recoveries.set(topic, new Recovery(replica, segment, this.ports.self.node));
+    this.replicas.promise(replica, epoch);
+    this.recoveries.set(topic, new Recovery(replica, segment, self.node));
     this.wakeAtMs = this.ports.nowMs();
-    if (replica.promised > segment.epoch) return; // old news: a later recoverer has been here
-    this.ports.trace?.emit({
-      name: 'HandlePromiseRequest',
-      node: this.ports.self.node,
-      topic,
-      segment: segment.id,
-      epoch: segment.epoch,
-      sender: this.ports.self.node,
-    });
+    if (replica.promised > epoch) return; // old news: a later recoverer has been here
+    this.ports.trace?.handlePromiseRequest(self, { topic, segment: segment.id, epoch });
   }
 
   /** The metadata has moved on: sealed, or given to another recoverer. */
@@ -53,11 +48,8 @@ export class Failover {
     recovery.writer.ended = true;
   }
 
-  /**
-   * A replica promised; its records before `durableEnd` are durable.
-   * @spec DistributedLog!HandlePromise
-   */
-  handlePromise(sender: ReplicaRecord, message: Extract<DataMessage, { kind: 'Promise' }>): void {
+  /** A replica promised; its records before `durableEnd` are durable. */
+  handlePromise(sender: ReplicaRecord, message: PromiseResponse): void {
     const { topic, segment, epoch, durableEnd } = message;
     const recovery = this.recoveries.get(topic);
     if (recovery?.segment.id !== segment || recovery.epoch !== epoch) return;
@@ -65,10 +57,7 @@ export class Failover {
     this.advance(recovery, this.ports.nowMs());
   }
 
-  handleReplicateAck(
-    sender: ReplicaRecord,
-    message: Extract<DataMessage, { kind: 'ReplicateAck' }>,
-  ): void {
+  handleReplicateAck(sender: ReplicaRecord, message: ReplicateAck): void {
     const recovery = this.recoveries.get(message.topic);
     if (recovery?.segment.id !== message.segment || recovery.epoch !== message.epoch) return;
     const follower = recovery.writer.follower(sender);
@@ -122,22 +111,16 @@ export class Failover {
       return;
     }
     replicateTo(this.ports, writer, recovery.count);
-    if (writer.majorityEnd() >= recovery.count) this.proposeSeal(recovery, recovery.count);
+    if (writer.majorityEnd() >= recovery.count) proposeSeal(this.ports, writer, recovery.count);
   }
 
-  /** Notes a promise, this node's own included. */
+  /**
+   * Notes a promise, this node's own included.
+   * @spec DistributedLog!HandlePromise
+   */
   private promised(recovery: Recovery, sender: ReplicaRecord, durableEnd: number): void {
-    const { topic, segment } = recovery.replica;
     recovery.promise(sender, durableEnd);
-    this.ports.trace?.emit({
-      name: 'HandlePromise',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch: recovery.epoch,
-      sender: sender.node,
-      durableEnd,
-    });
+    this.ports.trace?.handlePromise(sender, recovery.writer, durableEnd);
   }
 
   private forgetReplacedDisks(recovery: Recovery): void {
@@ -158,47 +141,14 @@ export class Failover {
   private sendPromiseRequest(recovery: Recovery, to: ReplicaRecord): void {
     const { topic, segment } = recovery.replica;
     const { epoch } = recovery;
-    this.ports.send(to, { kind: 'PromiseRequest', topic, segment, epoch });
-    this.ports.trace?.emit({
-      name: 'SendPromiseRequest',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      to: to.node,
-    });
+    const request: PromiseRequest = { kind: 'PromiseRequest', topic, segment, epoch };
+    this.ports.send(to, request);
+    this.ports.trace?.sendPromiseRequest(to, request);
   }
 
-  /** @spec DistributedLog!SendCopyRequest */
   private requestCopy(recovery: Recovery, nowMs: number): void {
     recovery.copyAgainAtMs = nowMs + RETRY_MS;
     const to = recovery.longest();
-    if (to === undefined) return;
-    const { topic, segment, end: from } = recovery.replica;
-    const { epoch } = recovery;
-    this.ports.send(to, { kind: 'CopyRequest', topic, segment, epoch, from });
-    this.ports.trace?.emit({
-      name: 'SendCopyRequest',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      to: to.node,
-      from,
-    });
-  }
-
-  private proposeSeal(recovery: Recovery, count: number): void {
-    const { topic, segment } = recovery.replica;
-    const next = this.ports.place(recovery.segment.owner);
-    this.ports.propose({
-      kind: 'SealSegment',
-      topic,
-      segment,
-      epoch: recovery.epoch,
-      count,
-      nextOwner: next.owner,
-      nextReplicas: next.replicas,
-    });
+    if (to !== undefined) this.replicas.sendCopyRequest(to, recovery.replica, recovery.epoch);
   }
 }

@@ -6,11 +6,17 @@
 import type { ErrorCode } from '../errors.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
-import type { DataMessage } from './messages.ts';
+import type { Refuse, ReplicateAck } from './messages.ts';
 import { RETRY_MS, type SegmentPorts } from './ports.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
-import { handleReplicateAck, outstanding, repeat, replicateTo } from './replication.ts';
+import {
+  handleReplicateAck,
+  outstanding,
+  proposeSeal,
+  repeat,
+  replicateTo,
+} from './replication.ts';
 import { type Settle, Writer } from './writer.ts';
 
 /** Appends that may wait for their majority, a topic. */
@@ -87,16 +93,7 @@ export class Owner {
     const index = this.replicas.append(replica, epoch, record);
     writer.await(index, settle);
     this.fresh.add(writer);
-    this.ports.trace?.emit({
-      name: 'AppendRecord',
-      node: this.ports.self.node,
-      topic,
-      segment: replica.segment,
-      epoch,
-      index,
-      record: this.ports.digest(record),
-      request,
-    });
+    this.ports.trace?.appendRecord(writer, index, record, request);
     if (replica.end >= this.ports.maxSegmentEntries) this.stopAppending(writer);
     return index;
   }
@@ -110,10 +107,7 @@ export class Owner {
     this.fresh.clear();
   }
 
-  handleReplicateAck(
-    sender: ReplicaRecord,
-    message: Extract<DataMessage, { kind: 'ReplicateAck' }>,
-  ): void {
+  handleReplicateAck(sender: ReplicaRecord, message: ReplicateAck): void {
     const writer = this.writers.get(message.topic);
     if (writer?.replica.segment !== message.segment || writer.epoch !== message.epoch) return;
     if (writer.ended) return;
@@ -125,7 +119,7 @@ export class Owner {
   }
 
   /** A replica has promised a higher epoch: this writer can finish nothing more. */
-  handleRefuse(message: Extract<DataMessage, { kind: 'Refuse' }>): void {
+  handleRefuse(message: Refuse): void {
     const writer = this.writers.get(message.topic);
     if (writer?.replica.segment === message.segment && writer.epoch === message.epoch) {
       this.stopAppending(writer);
@@ -153,7 +147,7 @@ export class Owner {
       if (writer.ended) continue;
       const { end } = writer.replica;
       if (mayWrite(writer)) repeat(this.ports, writer, end, nowMs);
-      this.proposeSeal(writer);
+      this.sealOnceSafe(writer);
       if (writer.stopped || outstanding(writer, end)) this.wakeWithin(RETRY_MS);
     }
   }
@@ -184,36 +178,18 @@ export class Owner {
   private stopAppending(writer: Writer): void {
     if (writer.stopped) return;
     writer.stopped = true;
-    const { topic, segment, end } = writer.replica;
-    const { epoch } = writer;
-    this.ports.trace?.emit({
-      name: 'StopAppending',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      end,
-    });
-    this.proposeSeal(writer);
+    this.ports.trace?.stopAppending(writer);
+    this.sealOnceSafe(writer);
     this.wakeWithin(RETRY_MS);
   }
 
   /** Proposes to end a segment that is stopped, once all of it is safe. */
-  private proposeSeal(writer: Writer): void {
+  private sealOnceSafe(writer: Writer): void {
     const { topic, segment, end, promised } = writer.replica;
     if (!writer.stopped || promised !== writer.epoch || writer.highWatermark !== end) return;
     const current = this.ports.cluster().currentSegment(topic);
     if (current?.id !== segment || current.epoch !== writer.epoch) return;
-    const next = this.ports.place(this.ports.self.node);
-    this.ports.propose({
-      kind: 'SealSegment',
-      topic,
-      segment,
-      epoch: writer.epoch,
-      count: end,
-      nextOwner: next.owner,
-      nextReplicas: next.replicas,
-    });
+    proposeSeal(this.ports, writer, end);
   }
 
   /**
@@ -225,17 +201,9 @@ export class Owner {
     if (end <= writer.highWatermark) return;
     writer.highWatermark = end;
     writer.replica.highWatermark = end;
-    const { topic, segment } = writer.replica;
-    this.ports.trace?.emit({
-      name: 'AdvanceHighWatermark',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch: writer.epoch,
-      highWatermark: end,
-    });
+    this.ports.trace?.advanceHighWatermark(writer);
     writer.settleBelow(end);
-    this.proposeSeal(writer);
+    this.sealOnceSafe(writer);
     this.wakeWithin(RETRY_MS);
   }
 

@@ -1,11 +1,10 @@
 /** What the segments of one node need of the rest of it. */
-import type { TraceSink } from '../../ports/trace-sink.ts';
 import type { WalrusError } from '../errors.ts';
 import type { BootId, NodeId } from '../ids.ts';
 import type { ClusterState, ReplicaRecord } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 import type { Store } from '../storage/store.ts';
-import type { DataEvent } from '../trace.ts';
+import type { Tracer } from '../tracer.ts';
 import type { DataMessage } from './messages.ts';
 
 export interface SegmentPorts {
@@ -13,9 +12,7 @@ export interface SegmentPorts {
   readonly self: ReplicaRecord;
   readonly boot: BootId;
   readonly store: Store;
-  readonly trace: TraceSink<DataEvent> | undefined;
-  /** Identifies a record in the trace. */
-  readonly digest: (record: Uint8Array) => number;
+  readonly trace: Tracer | undefined;
   readonly maxSegmentEntries: number;
   /** The metadata as applied here, so maybe behind. */
   cluster(): ClusterState;

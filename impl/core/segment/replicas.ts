@@ -6,14 +6,16 @@ import { assert } from '../assert.ts';
 import type { Epoch, SegmentId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Lsn } from '../storage/ids.ts';
-import type { DataMessage } from './messages.ts';
+import type {
+  Copy,
+  CopyRequest,
+  PromiseRequest,
+  PromiseResponse,
+  Replicate,
+  ReplicateAck,
+} from './messages.ts';
 import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
 import { encodeEpoch, parseStreamName, promiseKey, Replica } from './replica.ts';
-
-type Replicate = Extract<DataMessage, { kind: 'Replicate' }>;
-type PromiseRequest = Extract<DataMessage, { kind: 'PromiseRequest' }>;
-type CopyRequest = Extract<DataMessage, { kind: 'CopyRequest' }>;
-type Copy = Extract<DataMessage, { kind: 'Copy' }>;
 
 /** Pause before the metadata is told again that a copy is whole. */
 const RESTORE_AGAIN_MS = 1000;
@@ -105,19 +107,7 @@ export class Replicas {
       replica.highWatermark,
       Math.min(message.highWatermark, replica.end),
     );
-    this.ports.trace?.emit({
-      name: 'HandleReplicate',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      sender: sender.node,
-      from: message.from,
-      count: message.records.length,
-      highWatermark: message.highWatermark,
-      end: replica.end,
-      promised: replica.promised,
-    });
+    this.ports.trace?.handleReplicate(sender, message, replica);
     if (gap && replica.durablePromise === epoch) {
       this.sendReplicateAck(replica, sender, epoch, true);
     } else {
@@ -139,14 +129,7 @@ export class Replicas {
     }
     this.promise(replica, epoch);
     replica.owesPromise = { to: sender, epoch };
-    this.ports.trace?.emit({
-      name: 'HandlePromiseRequest',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      sender: sender.node,
-    });
+    this.ports.trace?.handlePromiseRequest(sender, message);
     this.answer(replica);
   }
 
@@ -154,8 +137,8 @@ export class Replicas {
    * Hands out records: to a recoverer under the epoch promised to it, or of a sealed segment to anybody.
    * @spec DistributedLog!SendCopy
    */
-  sendCopy(sender: ReplicaRecord, message: CopyRequest): void {
-    const { topic, segment, epoch, from } = message;
+  sendCopy(to: ReplicaRecord, request: CopyRequest): void {
+    const { topic, segment, epoch, from } = request;
     const replica = this.find(topic, segment);
     if (replica === undefined || from >= replica.end) return;
     const sealed = this.ports.cluster().segment(topic, segment)?.state === 'sealed';
@@ -163,18 +146,20 @@ export class Replicas {
     this.ports.store.read(replica.stream, from, MESSAGE_LIMIT, (error, records) => {
       // A copy that cannot be read is a copy that this node does not have: another one must serve.
       if (error !== undefined || records.length === 0) return;
-      this.ports.send(sender, { kind: 'Copy', topic, segment, epoch, from, records });
-      this.ports.trace?.emit({
-        name: 'SendCopy',
-        node: this.ports.self.node,
-        topic,
-        segment,
-        epoch,
-        to: sender.node,
-        from,
-        count: records.length,
-      });
+      const message: Copy = { kind: 'Copy', topic, segment, epoch, from, records };
+      this.ports.send(to, message);
+      this.ports.trace?.sendCopy(to, message);
     });
+  }
+
+  /**
+   * Asks for what `replica` lacks: under the epoch that a recovery was granted, or under 0 if the segment is sealed.
+   * @spec DistributedLog!SendCopyRequest
+   */
+  sendCopyRequest(to: ReplicaRecord, { topic, segment, end: from }: Replica, epoch: Epoch): void {
+    const request: CopyRequest = { kind: 'CopyRequest', topic, segment, epoch, from };
+    this.ports.send(to, request);
+    this.ports.trace?.sendCopyRequest(to, request);
   }
 
   /**
@@ -188,17 +173,7 @@ export class Replicas {
     if (epoch === 0 && !this.lagging.has(replica)) return;
     if (epoch !== 0 && epoch !== replica.promised) return;
     this.take(replica, replica.promised, message.from, message.records);
-    this.ports.trace?.emit({
-      name: 'HandleCopy',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      sender: sender.node,
-      from: message.from,
-      count: message.records.length,
-      end: replica.end,
-    });
+    this.ports.trace?.handleCopy(sender, message, replica);
     if (epoch === 0) {
       // All of a sealed segment may be read, wherever it is.
       replica.highWatermark = replica.end;
@@ -260,16 +235,7 @@ export class Replicas {
     if (count === 0) return [];
     this.unsynced.splice(0, count);
     const replicas = [...changed];
-    this.ports.trace?.emit({
-      name: 'SyncCompleted',
-      node: this.ports.self.node,
-      durable: replicas.map(({ topic, segment, durableEnd, durablePromise }) => ({
-        topic,
-        segment,
-        end: durableEnd,
-        promised: durablePromise,
-      })),
-    });
+    this.ports.trace?.syncCompleted(replicas);
     for (const replica of replicas) this.answer(replica);
     return replicas;
   }
@@ -306,19 +272,7 @@ export class Replicas {
     if (replica.end >= record.count) return;
     const others = record.replicas.filter((each) => each.node !== this.ports.self.node);
     if (others.length === 0) return;
-    const to = others[this.lastPeer++ % others.length]!;
-    const epoch = 0 as Epoch;
-    const from = replica.end;
-    this.ports.send(to, { kind: 'CopyRequest', topic, segment, epoch, from });
-    this.ports.trace?.emit({
-      name: 'SendCopyRequest',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      to: to.node,
-      from,
-    });
+    this.sendCopyRequest(others[this.lastPeer++ % others.length]!, replica, 0 as Epoch);
   }
 
   /** Appends those of `records`, the first of which has index `from`, that are new and inside the segment. */
@@ -348,31 +302,18 @@ export class Replicas {
   /** @spec DistributedLog!SendReplicateAck */
   private sendReplicateAck(replica: Replica, to: ReplicaRecord, epoch: Epoch, gap: boolean): void {
     const { topic, segment, end, durableEnd } = replica;
-    this.ports.send(to, { kind: 'ReplicateAck', topic, segment, epoch, end, durableEnd, gap });
-    this.ports.trace?.emit({
-      name: 'SendReplicateAck',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      to: to.node,
-      durableEnd,
-    });
+    const kind = 'ReplicateAck';
+    const message: ReplicateAck = { kind, topic, segment, epoch, end, durableEnd, gap };
+    this.ports.send(to, message);
+    this.ports.trace?.sendReplicateAck(to, message);
   }
 
   /** @spec DistributedLog!SendPromise */
   private sendPromise(replica: Replica, to: ReplicaRecord): void {
     const { topic, segment, promised: epoch, durableEnd } = replica;
-    this.ports.send(to, { kind: 'Promise', topic, segment, epoch, durableEnd });
-    this.ports.trace?.emit({
-      name: 'SendPromise',
-      node: this.ports.self.node,
-      topic,
-      segment,
-      epoch,
-      to: to.node,
-      durableEnd,
-    });
+    const message: PromiseResponse = { kind: 'Promise', topic, segment, epoch, durableEnd };
+    this.ports.send(to, message);
+    this.ports.trace?.sendPromise(to, message);
   }
 
   private refuse(

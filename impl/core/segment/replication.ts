@@ -2,12 +2,9 @@
  * The active side of replication, the same for an owner and for a recoverer: keeps each follower supplied, several
  * messages ahead of its answers, and starts over from what it surely has when it falls silent.
  */
-
-import type { DataMessage } from './messages.ts';
+import type { Replicate, ReplicateAck } from './messages.ts';
 import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
 import type { Follower, Writer } from './writer.ts';
-
-type ReplicateAck = Extract<DataMessage, { kind: 'ReplicateAck' }>;
 
 /** Messages on their way to one follower at a time. */
 const INFLIGHT_MAX = 8;
@@ -57,15 +54,15 @@ export function handleReplicateAck(
     follower.next = Math.max(message.end, follower.match);
     follower.inflight = 0;
   }
-  ports.trace?.emit({
-    name: 'HandleReplicateAck',
-    node: ports.self.node,
-    topic: message.topic,
-    segment: message.segment,
-    epoch: message.epoch,
-    sender: follower.record.node,
-    durableEnd: message.durableEnd,
-  });
+  ports.trace?.handleReplicateAck(follower.record, message);
+}
+
+/** Proposes that the writer's segment ends at `count`, and who is to have the next one. */
+export function proposeSeal(ports: SegmentPorts, writer: Writer, count: number): void {
+  const { topic, segment } = writer.replica;
+  const { epoch } = writer;
+  const { owner: nextOwner, replicas: nextReplicas } = ports.place(ports.self.node);
+  ports.propose({ kind: 'SealSegment', topic, segment, epoch, count, nextOwner, nextReplicas });
 }
 
 function supply(ports: SegmentPorts, writer: Writer, follower: Follower, end: number): void {
@@ -99,7 +96,7 @@ function sendReplicate(
 ): void {
   const { topic, segment } = writer.replica;
   const { epoch, highWatermark } = writer;
-  ports.send(follower.record, {
+  const message: Replicate = {
     kind: 'Replicate',
     topic,
     segment,
@@ -107,20 +104,11 @@ function sendReplicate(
     from,
     records,
     highWatermark,
-  });
+  };
+  ports.send(follower.record, message);
   follower.next = from + records.length;
   follower.inflight++;
   follower.resendAtMs = ports.nowMs() + RETRY_MS;
   follower.toldHighWatermark = highWatermark;
-  ports.trace?.emit({
-    name: 'SendReplicate',
-    node: ports.self.node,
-    topic,
-    segment,
-    epoch,
-    to: follower.record.node,
-    from,
-    count: records.length,
-    highWatermark,
-  });
+  ports.trace?.sendReplicate(follower.record, message);
 }
