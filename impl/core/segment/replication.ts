@@ -17,8 +17,8 @@ export function replicateTo(ports: SegmentPorts, writer: Writer, end: number): v
 /** Repeats, to followers that have not answered in time, from what they are known to have. */
 export function repeat(ports: SegmentPorts, writer: Writer, end: number, nowMs: number): void {
   for (const follower of writer.followers) {
-    const behind = follower.match < end || follower.toldHighWatermark < writer.highWatermark;
-    if (!behind || nowMs < follower.resendAtMs || follower.reading) continue;
+    if (follower.reading || nowMs < follower.resendAtMs) continue;
+    if (!isBehind(follower, writer, end)) continue;
     const waited = follower.inflight > 0;
     follower.inflight = 0;
     follower.next = follower.match;
@@ -30,9 +30,7 @@ export function repeat(ports: SegmentPorts, writer: Writer, end: number, nowMs: 
 
 /** True while some follower has something to hear. */
 export function outstanding(writer: Writer, end: number): boolean {
-  return writer.followers.some(
-    (each) => each.match < end || each.toldHighWatermark < writer.highWatermark,
-  );
+  return writer.followers.some((follower) => isBehind(follower, writer, end));
 }
 
 /**
@@ -63,6 +61,10 @@ export function proposeSeal(ports: SegmentPorts, writer: Writer, count: number):
   const { epoch } = writer;
   const { owner: nextOwner, replicas: nextReplicas } = ports.place(ports.self.node);
   ports.propose({ kind: 'SealSegment', topic, segment, epoch, count, nextOwner, nextReplicas });
+}
+
+function isBehind(follower: Follower, writer: Writer, end: number): boolean {
+  return follower.match < end || follower.toldHighWatermark < writer.highWatermark;
 }
 
 function supply(ports: SegmentPorts, writer: Writer, follower: Follower, end: number): void {
