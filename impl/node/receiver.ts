@@ -36,7 +36,7 @@ export class Receiver {
   /** False if it is not for this node on this disk, as far as the sender knew: then it has no effect at all. */
   receive(envelope: Envelope): boolean {
     if (!this.isForMe(envelope)) return false;
-    const { peers, raft, dataPlane, controller, joining, boot } = this.ports;
+    const { peers, raft, dataPlane, controller, joining } = this.ports;
     const { from, fromIncarnation, body } = envelope;
     const nowMs = this.ports.nowMs();
     peers.heard(from, fromIncarnation, nowMs);
@@ -54,7 +54,9 @@ export class Receiver {
         this.handleForward(envelope, body);
         break;
       case 'ForwardReply':
-        if (body.toBoot === boot) controller.handleForwardReply(body.request, body.reply);
+        if (body.toBoot === this.ports.boot) {
+          controller.handleForwardReply(body.request, body.reply);
+        }
         break;
       case 'Propose':
         if (raft.role === 'leader' && parseProposal(body.proposal) !== undefined) {
