@@ -147,7 +147,8 @@ function followsRealTime(property: string, calls: readonly Placed[]): void {
   }
 }
 
-function identity(topic: string, record: Uint8Array): string {
+/** Every record is unique in its topic. */
+export function identity(topic: string, record: Uint8Array): string {
   return `${topic}/${String.fromCharCode(...record)}`;
 }
 

@@ -2,7 +2,7 @@
  * What has to happen, sooner or later, once a majority is well. Each names what is still missing; the simulator
  * demands that after a bounded time nothing is.
  */
-import type { NodeId } from '../impl/core/ids.ts';
+import type { NodeId, SegmentId } from '../impl/core/ids.ts';
 import type { Record } from './record.ts';
 import type { NodeView } from './views.ts';
 
@@ -73,6 +73,32 @@ export function rolloverProgress(
         property: 'RolloverProgress',
         reason: `${segment.topic}/${segment.segment} holds ${segment.records.length} records`,
       };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Every copy that the metadata lists of a sealed segment is there, durable and whole, under the disk that its node has now.
+ * Asked only of live nodes: what a dead one holds is made again when it comes back.
+ */
+export function repairProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
+  const property = 'RepairProgress';
+  const alive = new Map(nodes.map((node) => [node.id, node]));
+  for (const [topic, { segments }] of record.metadata.topics) {
+    for (const [at, { state, count, replicas }] of segments.entries()) {
+      if (state !== 'sealed') continue;
+      const id = at + 1;
+      for (const { node, incarnation } of replicas) {
+        const holder = alive.get(node);
+        if (holder === undefined) continue;
+        const where = `the copy of ${topic}/${id} on node ${node}`;
+        if (holder.incarnation !== incarnation) {
+          return { property, reason: `${where} is listed under a disk that is gone` };
+        }
+        const end = holder.replica(topic, id as SegmentId)?.durableEnd ?? 0;
+        if (end < count) return { property, reason: `${where} holds ${end} of ${count} records` };
+      }
     }
   }
   return undefined;

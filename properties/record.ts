@@ -2,7 +2,7 @@
  * What has happened, remembered outside of the nodes: the specification's history variables. It knows each segment's
  * one sequence of records, what of it was acknowledged, and what each disk is known to hold, whether its node lives or not.
  */
-import type { Epoch, Incarnation, NodeId, SegmentId } from '../impl/core/ids.ts';
+import type { Epoch, Incarnation, NodeId, Offset, SegmentId } from '../impl/core/ids.ts';
 import { MetadataModel, type ModelSegment } from './metadata-model.ts';
 
 /** What one disk holds of one segment. */
@@ -52,6 +52,12 @@ export class Record {
 
   *segments(): Iterable<SegmentRecord> {
     for (const segments of this.topics.values()) yield* segments;
+  }
+
+  *cursors(): Iterable<{ topic: string; group: string; offset: Offset }> {
+    for (const [topic, { cursors }] of this.metadata.topics) {
+      for (const [group, offset] of cursors) yield { topic, group, offset };
+    }
   }
 
   model(of: SegmentRecord): ModelSegment | undefined {

@@ -92,6 +92,11 @@ const CODE_ONLY: Readonly<Record<string, string>> = {
   ConsumedOnceProp: 'DeliveredOnceInv',
   ReadIsTrueProp: 'AbstractLogProp',
   TopicIsKnownProp: 'ReadIndexInv',
+  RefusedIsAbsentProp: 'over what clients heard',
+  EmptyIsTrueProp: 'over what clients heard',
+  NothingSkippedProp: 'over what clients heard, and the cursors',
+  ConnectionOrderProp: 'over what clients heard',
+  TimeoutIsFinalProp: 'over what clients heard',
 };
 
 function actionsOf({ module, next }: Spec): Set<string> {

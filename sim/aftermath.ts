@@ -10,6 +10,7 @@ import {
   failoverProgress,
   hopelessTopics,
   leadershipProgress,
+  repairProgress,
   rolloverProgress,
   type Unmet,
 } from '../properties/liveness.ts';
@@ -43,6 +44,8 @@ export interface World {
   readonly checker: Checker;
   readonly randomness: Randomness;
   restart(machine: Machine): void;
+  /** Whether a run fails if this does not hold. */
+  minds(property: string): boolean;
 }
 
 export class Aftermath {
@@ -82,14 +85,15 @@ export class Aftermath {
   }
 
   private waitForProgress(): void {
-    const { checker, time } = this.world;
+    const { checker, time, minds } = this.world;
     const nodes = this.core.flatMap(({ node }) => node ?? []);
     const unmet =
       this.deadCore() ??
       this.unanswered() ??
       leadershipProgress(nodes) ??
       failoverProgress(checker.record, nodes) ??
-      rolloverProgress(checker.record, nodes, this.maxSegmentEntries);
+      rolloverProgress(checker.record, nodes, this.maxSegmentEntries) ??
+      (minds('RepairProgress') ? repairProgress(checker.record, nodes) : undefined);
     if (unmet === undefined) {
       this.useEverything(hopelessTopics(checker.record, nodes));
       return;
@@ -144,7 +148,7 @@ export class Aftermath {
   private readAll(topics: readonly string[]): void {
     const [topic, ...others] = topics;
     if (topic === undefined) {
-      this.done = true;
+      this.readCopies();
       return;
     }
     const records: Uint8Array[] = [];
@@ -173,9 +177,56 @@ export class Aftermath {
     next();
   }
 
+  /** Has every node of the core read its own copies, so that no damage hides behind another copy. */
+  private readCopies(): void {
+    const places = this.world.minds('RepairProgress') ? [...this.sealedPlaces()] : [];
+    const next = (): void => {
+      const place = places.pop();
+      if (place === undefined) {
+        this.done = true;
+        return;
+      }
+      const { machine, topic, offset } = place;
+      this.readAt(machine, topic, offset, (reply) => {
+        const record = this.contents.get(topic)?.[offset];
+        if (reply.kind !== 'record' || record === undefined || !isSame(reply.record, record)) {
+          const said = reply.kind === 'error' ? reply.code : reply.kind;
+          const what = `offset ${offset} of ${topic} in the copy of node ${machine.id}: ${said}`;
+          throw new Violation('RepairProgress', what);
+        }
+        this.world.time.after(0, next);
+      });
+    };
+    next();
+  }
+
+  /** Each record of each copy that is listed on a node of the core. */
+  private *sealedPlaces(): Iterable<{ machine: Machine; topic: string; offset: number }> {
+    const { record } = this.world.checker;
+    for (const segment of record.segments()) {
+      const model = record.model(segment);
+      if (model?.state !== 'sealed' || !this.contents.has(segment.topic)) continue;
+      for (const { node } of model.replicas) {
+        const machine = this.core.find(({ id }) => id === node);
+        if (machine === undefined) continue;
+        for (let index = 0; index < model.count; index++) {
+          yield { machine, topic: segment.topic, offset: model.baseOffset + index };
+        }
+      }
+    }
+  }
+
   private read(topic: string, offset: number, done: (reply: Reply) => void): void {
+    this.readAt(this.core[offset % this.core.length]!, topic, offset, done);
+  }
+
+  private readAt(
+    machine: Machine,
+    topic: string,
+    offset: number,
+    done: (reply: Reply) => void,
+  ): void {
     const { cluster } = this.world;
-    const machine = this.core[offset % this.core.length]!;
     const operation = { kind: 'fetch', topic, offset: offset as Offset } as const;
     const gone: Reply = { kind: 'error', code: 'Unavailable', message: 'no process' };
     const taken = cluster.request(machine, operation, (reply) => done(reply ?? gone));
@@ -195,6 +246,10 @@ export class Aftermath {
     const id = this.nextId++;
     return { id, client: 0, atMs: 0, kind, topic, group: 'group-1', node, amount: 0 };
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** Whether these machines hold a majority of everything, so that they must be able to go on alone. */

@@ -48,17 +48,25 @@ export interface FleetOptions {
   readonly seeds: readonly string[];
   readonly durationMs: number;
   readonly jobs: number;
+  /** Also what the code is known not to stand yet. */
+  readonly beyond?: boolean;
   /** Returns whether more seeds are to be begun. */
   onPlayed(played: Played): boolean;
 }
 
-export async function playAll({ seeds, durationMs, jobs, onPlayed }: FleetOptions): Promise<void> {
+export async function playAll({
+  seeds,
+  durationMs,
+  jobs,
+  beyond,
+  onPlayed,
+}: FleetOptions): Promise<void> {
   const size = Math.min(jobs, seeds.length);
   const fleet = new Fleet<Task, Played>(beside(import.meta.url, 'seed-worker'), size);
   const waiting = [...seeds];
   const playSome = async (): Promise<void> => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const played = await fleet.run({ seed, durationMs });
+      const played = await fleet.run({ seed, durationMs, beyond });
       if (!onPlayed(played)) waiting.length = 0;
     }
   };

@@ -25,6 +25,7 @@ interface Flags {
   readonly shrink?: boolean;
   readonly verbose?: boolean;
   readonly keepGoing?: boolean;
+  readonly beyond?: boolean;
 }
 
 const REGRESSIONS = 'traces/regressions';
@@ -45,6 +46,7 @@ const flags = new Command('sim')
   .option('--shrink', 'make a failing run small and keep it as a regression')
   .option('--verbose', 'tell the story of the run')
   .option('--keep-going', 'play all seeds, even after a failure')
+  .option('--beyond', 'also what the code is known not to stand yet')
   .parse()
   .opts<Flags>();
 
@@ -54,7 +56,8 @@ async function main(): Promise<number> {
   if (flags.replay !== undefined) {
     return single(JSON.parse(readFileSync(flags.replay, 'utf8')) as Regression);
   }
-  if (flags.seed !== undefined) return single(runOfSeed(flags.seed, flags.duration * 1000));
+  if (flags.seed !== undefined)
+    return single(runOfSeed(flags.seed, flags.duration * 1000, flags.beyond));
   return many();
 }
 
@@ -94,6 +97,7 @@ async function many(): Promise<number> {
     seeds,
     durationMs: flags.duration * 1000,
     jobs: flags.jobs,
+    beyond: flags.beyond === true,
     onPlayed: (played) => {
       summary.add(played);
       if (hasFailed(played)) {
@@ -114,7 +118,9 @@ async function many(): Promise<number> {
   for (const line of summary.lines(performance.now() - startMs, cpuMs())) console.log(line);
   if (bar !== undefined) for (const failed of failures.slice(1)) say(failed);
   const [first] = failures;
-  return first === undefined ? 0 : report(first, runOfSeed(first.seed, flags.duration * 1000));
+  return first === undefined
+    ? 0
+    : report(first, runOfSeed(first.seed, flags.duration * 1000, flags.beyond));
 }
 
 /** Tells of a failure; the last line repeats it. */

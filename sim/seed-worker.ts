@@ -5,8 +5,9 @@ import { type Played, play, runOfSeed } from './seed.ts';
 export interface Task {
   readonly seed: string;
   readonly durationMs: number;
+  readonly beyond?: boolean | undefined;
 }
 
-parentPort!.on('message', ({ seed, durationMs }: Task) => {
-  parentPort!.postMessage(play(runOfSeed(seed, durationMs)) satisfies Played);
+parentPort!.on('message', ({ seed, durationMs, beyond }: Task) => {
+  parentPort!.postMessage(play(runOfSeed(seed, durationMs, beyond)) satisfies Played);
 });

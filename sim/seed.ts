@@ -12,8 +12,9 @@ export interface Played {
   readonly wallMs: number;
 }
 
-export function runOfSeed(seed: string, durationMs: number): Run {
-  return planRun(seed, drawOptions(new Randomness(seed), durationMs));
+/** `beyond`: also what the code is known not to stand yet. */
+export function runOfSeed(seed: string, durationMs: number, beyond = false): Run {
+  return planRun(seed, drawOptions(new Randomness(seed), durationMs, beyond));
 }
 
 export function play(run: Run, write?: (event: Noted) => void): Played {

@@ -7,7 +7,11 @@ import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
 
-export function drawOptions(randomness: Randomness, durationMs: number): SimOptions {
+export function drawOptions(
+  randomness: Randomness,
+  durationMs: number,
+  beyond = false,
+): SimOptions {
   const random = randomness.stream('swarm');
   const nodes = random.pick([1, 3, 3, 3, 3, 3, 5]);
   const electionTimeoutMs = random.pick([150, 300, 500, 500]);
@@ -15,6 +19,7 @@ export function drawOptions(randomness: Randomness, durationMs: number): SimOpti
   return {
     durationMs,
     encode: random.chance(0.1),
+    beyond,
     cluster: {
       nodes,
       clockDrift: random.pick([0, 0.0001, 0.01]),

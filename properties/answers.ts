@@ -1,0 +1,146 @@
+/**
+ * What an answer says is true, also where it gives no record: judged at the end, by nothing but what clients asked and
+ * heard, when, and what then stood in the topics.
+ */
+import { ERRORS } from '../impl/core/errors.ts';
+import { type Call, type Contents, identity } from './history.ts';
+import { demand } from './violation.ts';
+
+/** Whether a call had its effect, as far as its client was told. */
+export function committed({ reply }: Call): 'yes' | 'no' | 'unknown' {
+  if (reply === undefined) return 'unknown';
+  return reply.kind === 'error' ? ERRORS[reply.code].committed : 'yes';
+}
+
+/** A put that was refused, by an error that says so, is nowhere. */
+export function RefusedIsAbsentProp(history: readonly Call[], contents: Contents): void {
+  const places = placesOf(contents);
+  for (const call of history) {
+    const { operation, reply } = call;
+    if (operation.kind !== 'put' || reply?.kind !== 'error' || committed(call) !== 'no') continue;
+    const offset = places.get(identity(operation.topic, operation.record));
+    demand(
+      offset === undefined,
+      'RefusedIsAbsentProp',
+      () =>
+        `call ${call.id} was answered ${reply.code}; its record is at offset ${offset} of ${operation.topic}`,
+    );
+  }
+}
+
+/**
+ * Who is told that there is nothing to read is told the truth: every record that was acknowledged before the question lies before
+ * the offset, or may have gone to another reader of the group.
+ */
+export function EmptyIsTrueProp(history: readonly Call[]): void {
+  for (const call of history) {
+    const { operation, reply, invokedMs, repliedMs } = call;
+    if (reply?.kind !== 'empty' || operation.kind === 'put') continue;
+    const end = acknowledgedEnd(history, operation.topic, invokedMs);
+    const taken =
+      operation.kind === 'fetch'
+        ? operation.offset
+        : takers(history, operation.topic, (operation as { group: string }).group).filter(
+            (other) =>
+              other.invokedMs < repliedMs &&
+              (other.reply?.kind !== 'record' || other.reply.offset < end),
+          ).length;
+    demand(
+      taken >= end,
+      'EmptyIsTrueProp',
+      () =>
+        `call ${call.id} was told that ${operation.topic} holds no more, when ${end} records were acknowledged and ${taken} may have been read`,
+    );
+  }
+}
+
+/** A group's cursor has passed no more records than were given out, or may have been: nothing is skipped. */
+export function NothingSkippedProp(
+  history: readonly Call[],
+  cursors: Iterable<{ readonly topic: string; readonly group: string; readonly offset: number }>,
+): void {
+  for (const { topic, group, offset } of cursors) {
+    const taken = takers(history, topic, group).length;
+    demand(
+      offset <= taken,
+      'NothingSkippedProp',
+      () =>
+        `the cursor of ${group} in ${topic} is at ${offset}, but at most ${taken} were given out`,
+    );
+  }
+}
+
+/** What one client asked one after another, without waiting, and was told is done, stands in the order of asking. */
+export function ConnectionOrderProp(history: readonly Call[]): void {
+  const last = new Map<string, { readonly id: number; readonly offset: number }>();
+  for (const { id, client, operation, reply } of history) {
+    if (operation.kind !== 'put' || reply?.kind !== 'appended') continue;
+    const key = `${client}/${operation.topic}`;
+    const before = last.get(key);
+    demand(
+      before === undefined || before.offset < reply.offset,
+      'ConnectionOrderProp',
+      () =>
+        `client ${client} asked call ${before!.id} before call ${id}, whose record stands before that one's in ${operation.topic}`,
+    );
+    last.set(key, { id, offset: reply.offset });
+  }
+}
+
+/** When the time of a put is up it is over: its record does not come behind one that its client put afterwards. */
+export function TimeoutIsFinalProp(history: readonly Call[], contents: Contents): void {
+  const places = placesOf(contents);
+  const late = new Map<string, { readonly call: Call; readonly offset: number }[]>();
+  for (const call of history) {
+    const { client, operation, reply } = call;
+    if (operation.kind !== 'put') continue;
+    const key = `${client}/${operation.topic}`;
+    if (reply?.kind === 'error' && reply.code === 'Timeout') {
+      const offset = places.get(identity(operation.topic, operation.record));
+      if (offset === undefined) continue;
+      const list = late.get(key) ?? [];
+      late.set(key, list);
+      list.push({ call, offset });
+    } else if (reply?.kind === 'appended') {
+      for (const { call: earlier, offset } of late.get(key) ?? []) {
+        demand(
+          offset < reply.offset || earlier.repliedMs > call.invokedMs,
+          'TimeoutIsFinalProp',
+          () =>
+            `the time of call ${earlier.id} was up when call ${call.id} was asked, but its record stands behind that one's in ${operation.topic}`,
+        );
+      }
+    }
+  }
+}
+
+function placesOf(contents: Contents): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  for (const [topic, records] of contents) {
+    records.forEach((record, offset) => {
+      places.set(identity(topic, record), offset);
+    });
+  }
+  return places;
+}
+
+/** The gets of a group that took a record, or may have. */
+function takers(history: readonly Call[], topic: string, group: string): Call[] {
+  return history.filter(
+    (call) =>
+      call.operation.kind === 'get' &&
+      call.operation.topic === topic &&
+      call.operation.group === group &&
+      (call.reply?.kind === 'record' || committed(call) === 'unknown'),
+  );
+}
+
+/** How many records of a topic were known to clients to be there at a time. */
+function acknowledgedEnd(history: readonly Call[], topic: string, atMs: number): number {
+  let end = 0;
+  for (const { operation, reply, repliedMs } of history) {
+    if (operation.topic !== topic || reply?.kind !== 'appended' || repliedMs >= atMs) continue;
+    end = Math.max(end, reply.offset + 1);
+  }
+  return end;
+}
