@@ -2,6 +2,7 @@
  * `make sim`: plays seeds, says what was seen, and ends a failure with the command that repeats it.
  * Exit code 0: no property failed; 1: one did; 2: the simulator itself did, or was called wrongly.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { SingleBar } from 'cli-progress';
@@ -29,6 +30,8 @@ interface Flags {
 }
 
 const REGRESSIONS = 'traces/regressions';
+/** Runs that failed and that nobody has looked into. */
+const FAILED = 'traces/failed';
 const SHRINK_ATTEMPTS = 2000;
 /** Of a story, when it ends badly; and of the trace, so that there are as many among them that a story tells. */
 const LAST_LINES = 30;
@@ -38,7 +41,7 @@ const flags = new Command('sim')
   .description('Plays simulated clusters of real nodes, from seeds, and checks every step.')
   .option('--seed <seed>', 'play only this seed')
   .option('--seeds <count>', 'how many seeds to play', whole, 100)
-  .option('--first <seed>', 'number of the first of them', whole, 1)
+  .option('--first <seed>', "number of the first of them; 'commit': seeds of this commit", first, 1)
   .option('--duration <seconds>', 'virtual length of the phase with faults', whole, 300)
   .option('--jobs <count>', 'threads', whole, availableParallelism())
   .option('--trace <file>', 'write every event of the run as NDJSON')
@@ -127,9 +130,13 @@ async function many(): Promise<number> {
 function report(played: Played, run: Run): number {
   say(played);
   const property = played.outcome?.failure?.property;
-  if (flags.shrink && property !== undefined) keep(run, property);
+  if (flags.shrink && property !== undefined) keepSmall(run, property);
   if (flags.replay !== undefined) console.log(`make replay FILE=${flags.replay}`);
-  else console.log(`make sim SEED=${played.seed} DURATION=${flags.duration}`);
+  else {
+    keep(FAILED, run, property ?? 'Crash');
+    const beyond = flags.beyond ? ' BEYOND=1' : '';
+    console.log(`make sim SEED=${played.seed} DURATION=${flags.duration}${beyond}`);
+  }
   return played.crash === undefined ? 1 : 2;
 }
 
@@ -139,12 +146,20 @@ function say({ seed, crash, outcome }: Played): void {
   else console.log(`seed ${seed} at ${(failure!.atMs / 1000).toFixed(6)} s: ${failure!.message}`);
 }
 
-function keep(run: Run, property: string): void {
-  const small = shrink(run, property, (candidate) => play(candidate).outcome, SHRINK_ATTEMPTS);
-  const { faults, calls } = small.plan;
-  const regression: Regression = { ...small, property, note: '' };
-  const file = `${REGRESSIONS}/${property}-${run.seed}.json`;
-  mkdirSync(REGRESSIONS, { recursive: true });
+function keepSmall(run: Run, property: string): void {
+  keep(
+    REGRESSIONS,
+    shrink(run, property, (each) => play(each).outcome, SHRINK_ATTEMPTS),
+    property,
+  );
+}
+
+/** Seeds mean something else once the swarm draws otherwise; a file does not. */
+function keep(folder: string, run: Run, property: string): void {
+  const { faults, calls } = run.plan;
+  const regression: Regression = { ...run, property, note: '' };
+  const file = `${folder}/${property}-${run.seed}.json`;
+  mkdirSync(folder, { recursive: true });
   writeFileSync(file, `${JSON.stringify(regression, undefined, 2)}\n`);
   console.log(`kept as ${file}: ${faults.length} faults, ${calls.length} calls`);
 }
@@ -153,6 +168,13 @@ function keep(run: Run, property: string): void {
 function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
+}
+
+/** Other seeds for each commit, a million apart: the same ones wherever it is checked out. */
+function first(text: string): number {
+  if (text !== 'commit') return whole(text);
+  const hash = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' });
+  return 1_000_000 * Number.parseInt(hash.slice(0, 7), 16);
 }
 
 function whole(text: string): number {
