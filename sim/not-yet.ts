@@ -11,4 +11,6 @@ export const NOT_YET_SURVIVED: ReadonlySet<FaultKind> = new Set<FaultKind>([]);
 export const NOT_YET_HELD: ReadonlySet<string> = new Set([
   // An owner takes a forwarded put whenever it comes, however long ago its client was told `Timeout`.
   'TimeoutIsFinalProp',
+  // Refused and parked puts of one client overtake each other at a rollover, and forwards on the network.
+  'ConnectionOrderProp',
 ]);

@@ -144,12 +144,7 @@ export class Simulation {
       crc32c,
       this,
     );
-    this.workload = new Workload(
-      this.cluster,
-      this.time,
-      randomness,
-      options.workload.recordBytesMax,
-    );
+    this.workload = new Workload(this.cluster, this.time, randomness, options.workload);
   }
 
   /** Runs to the end, or to the first property that does not hold. Any other error is a fault of the simulator. */

@@ -6,6 +6,7 @@ import { FAST_DISK } from './disk.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
+import type { WorkloadOptions } from './workload.ts';
 
 export function drawOptions(
   randomness: Randomness,
@@ -60,6 +61,7 @@ export function drawOptions(
         fetch: random.pick([0, 0.5, 1]),
       },
       phaseMs: 10_000,
+      ...drawClients(randomness.stream('swarm/clients')),
     },
     faults: {
       meanIntervalMs: random.pick([2000, 5000, 10_000, 20_000, 60_000, Infinity]),
@@ -67,6 +69,15 @@ export function drawOptions(
       weights: drawWeights(random),
     },
   };
+}
+
+/** A third of all worlds have clients that do not wait for an answer before they ask on. */
+function drawClients(random: RandomStream): Partial<WorkloadOptions> {
+  const repeats = random.chance(0.3);
+  if (!random.chance(0.33)) return { repeats };
+  const burst = random.pick([1, 10, 40]);
+  const perSecond = burst === 1 ? {} : { perSecond: random.pick([10, 30]) / burst };
+  return { repeats, pipeline: random.pick([8, 64, 256]), burst, ...perSecond };
 }
 
 /** Half of all kinds, or, in one run of three, no more than two. */

@@ -1,6 +1,8 @@
 /**
- * The clients of a run: what each will ask is planned before it begins; when an answer says for certain that nothing was
- * done, the client asks another node, else it lets the outcome stand as unknown. Every record is unique.
+ * The clients of a run: what each will ask is planned before it begins. Most ask one thing at a time: when an answer says for
+ * certain that nothing was done, they ask another node, else they let the outcome stand as unknown. Others keep many questions
+ * under way on one connection, or put a record again, under another number, if they do not know what became of it.
+ * Every record is unique.
  */
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import { ERRORS } from '../impl/core/errors.ts';
@@ -8,6 +10,7 @@ import type { Offset } from '../impl/core/ids.ts';
 import type { Call } from '../properties/history.ts';
 import type { VirtualTime } from './clock.ts';
 import type { Cluster } from './cluster.ts';
+import { CLIENT_LATENCY_MS, Connection } from './connection.ts';
 import type { Randomness, RandomStream } from './random.ts';
 
 export interface WorkloadOptions {
@@ -21,6 +24,12 @@ export interface WorkloadOptions {
   readonly weights: { readonly put: number; readonly get: number; readonly fetch: number };
   /** The load changes after about so long: idle, ordinary, or a burst ten times as dense. */
   readonly phaseMs: number;
+  /** Questions that each client may have under way on its connection; absent: one, and it waits for the answer. */
+  readonly pipeline?: number;
+  /** Puts that a client has for a topic at a time, at most; absent: one. */
+  readonly burst?: number;
+  /** Whether a client that does not know what became of its put asks for it again. */
+  readonly repeats?: boolean;
 }
 
 /** One thing that a client will ask. It waits for its time, and for the answer to what it asked before. */
@@ -45,7 +54,7 @@ export function planWorkload(
   durationMs: number,
 ): PlannedCall[] {
   const calls: PlannedCall[] = [];
-  const { weights } = options;
+  const { weights, burst = 1 } = options;
   const total = weights.put + weights.get + weights.fetch;
   let rate = 1;
   let phaseEndMs = 0;
@@ -77,12 +86,22 @@ export function planWorkload(
       node: 1 + random.below(nodes),
       amount: Math.round(random.unit() * 1000) / 1000,
     });
+    const last = calls.at(-1)!;
+    if (burst === 1 || last.kind !== 'put') continue;
+    for (let more = random.below(burst); more > 0; more--) {
+      calls.push({
+        ...last,
+        id: calls.length + 1,
+        amount: Math.round(random.unit() * 1000) / 1000,
+      });
+    }
   }
 }
 
-/** How clients reach nodes, which is not what is tested here: nothing is lost, and each way takes so long. */
-const CLIENT_LATENCY_MS = 0.5;
 const ATTEMPTS_MAX = 20;
+/** A call that is made again has a number so much higher: plans are shorter. */
+const AGAIN = 10_000_000;
+const AGAIN_MAX = 5;
 
 export class Workload {
   readonly history: Call[] = [];
@@ -91,19 +110,24 @@ export class Workload {
   private readonly cluster: Cluster;
   private readonly time: VirtualTime;
   private readonly randomness: Randomness;
-  private readonly recordBytesMax: number;
+  private readonly options: WorkloadOptions;
   private stopped = false;
   /** One past the highest offset that a client was told of, by topic. */
   private readonly ends = new Map<string, number>();
 
-  constructor(cluster: Cluster, time: VirtualTime, randomness: Randomness, recordBytesMax: number) {
+  constructor(
+    cluster: Cluster,
+    time: VirtualTime,
+    randomness: Randomness,
+    options: WorkloadOptions,
+  ) {
     this.cluster = cluster;
     this.time = time;
     this.randomness = randomness;
-    this.recordBytesMax = recordBytesMax;
+    this.options = options;
   }
 
-  /** Sets all clients to work, each on its own calls, one after another. */
+  /** Sets all clients to work, each on its own calls, in their order. */
   run(plan: readonly PlannedCall[]): void {
     const byClient = new Map<number, PlannedCall[]>();
     for (const call of plan) {
@@ -111,11 +135,23 @@ export class Workload {
       if (calls === undefined) byClient.set(call.client, [call]);
       else calls.push(call);
     }
-    for (const calls of byClient.values()) this.next(calls, 0);
+    const { pipeline = 1 } = this.options;
+    for (const calls of byClient.values()) {
+      if (pipeline === 1) this.next(calls, 0);
+      else this.stream(calls, pipeline);
+    }
   }
 
   /** Makes one call, now. `done` hears the answer, or undefined if nobody knows what became of it. */
   ask(planned: PlannedCall, done: (reply: Reply | undefined) => void): void {
+    const call = this.begin(planned);
+    this.attempt(call, planned.node, 1, (reply) => {
+      if (this.isRepeated(call, reply)) this.ask({ ...planned, id: planned.id + AGAIN }, done);
+      else done(reply);
+    });
+  }
+
+  private begin(planned: PlannedCall): Call {
     const call: Call = {
       id: planned.id,
       client: planned.client,
@@ -126,7 +162,15 @@ export class Workload {
     };
     this.history.push(call);
     this.waiting++;
-    this.attempt(call, planned.node, 1, done);
+    return call;
+  }
+
+  /** Whether the client puts it once more, not knowing whether it is there: another record, to the checks. */
+  private isRepeated({ id, operation }: Call, reply: Reply | undefined): boolean {
+    if (!this.options.repeats || this.stopped || operation.kind !== 'put') return false;
+    const isUnknown =
+      reply === undefined || (reply.kind === 'error' && ERRORS[reply.code].committed === 'unknown');
+    return isUnknown && id < AGAIN_MAX * AGAIN;
   }
 
   /** Begins no more of the planned calls. */
@@ -140,6 +184,45 @@ export class Workload {
     this.time.at(planned.atMs, () => {
       if (!this.stopped) this.ask(planned, () => this.next(calls, at + 1));
     });
+  }
+
+  /** A client that does not wait: it asks on one connection, and on another if that breaks. */
+  private stream(calls: readonly PlannedCall[], pipeline: number): void {
+    const { cluster, time } = this;
+    const random = this.randomness.stream(`client/${calls[0]!.client}`);
+    const again: PlannedCall[] = [];
+    let at = 0;
+    let sleeping = false;
+    let connection = new Connection(cluster, time, cluster.machine(calls[0]!.node));
+    const goOn = (): void => {
+      while (!this.stopped && connection.underWay < pipeline) {
+        const planned = again.shift() ?? calls[at];
+        if (planned === undefined) return;
+        if (planned === calls[at]) {
+          if (planned.atMs > time.nowMs) {
+            if (!sleeping) time.at(planned.atMs, wake);
+            sleeping = true;
+            return;
+          }
+          at++;
+        }
+        if (connection.broken) {
+          const node = 1 + random.below(cluster.machines.length);
+          connection = new Connection(cluster, time, cluster.machine(node));
+        }
+        const call = this.begin(planned);
+        connection.ask(call.operation, (reply) => {
+          this.finish(call, reply, () => {});
+          if (this.isRepeated(call, reply)) again.push({ ...planned, id: planned.id + AGAIN });
+          goOn();
+        });
+      }
+    };
+    const wake = (): void => {
+      sleeping = false;
+      goOn();
+    };
+    goOn();
   }
 
   /** Asks one node; asks another one if the answer says that nothing was done and that this may change. */
@@ -200,7 +283,11 @@ export class Workload {
       case 'register':
         return { kind, topic };
       case 'put':
-        return { kind, topic, record: recordOf(id, Math.floor(amount * this.recordBytesMax)) };
+        return {
+          kind,
+          topic,
+          record: recordOf(id, Math.floor(amount * this.options.recordBytesMax)),
+        };
       case 'get':
         return { kind, topic, group };
       case 'fetch': {

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import { VirtualTime } from './clock.ts';
+import type { Cluster, Machine } from './cluster.ts';
+import { Connection } from './connection.ts';
+
+const REGISTERED: Reply = { kind: 'registered' };
+
+/** A node that answers when the test says so; undefined says that its process ends. */
+function world(): {
+  time: VirtualTime;
+  connection: Connection;
+  asked: ((reply: Reply | undefined) => void)[];
+  run: () => void;
+} {
+  const time = new VirtualTime();
+  const asked: ((reply: Reply | undefined) => void)[] = [];
+  const request = (_: Machine, __: Operation, done: (reply: Reply | undefined) => void): boolean =>
+    asked.push(done) > 0;
+  const connection = new Connection({ request } as never as Cluster, time, {} as Machine);
+  const run = (): void => {
+    while (time.pending > 0) time.step();
+  };
+  return { time, connection, asked, run };
+}
+
+test('answers come in the order of the questions, whichever is ready first', () => {
+  const { connection, asked, run } = world();
+  const heard: string[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    connection.ask({ kind: 'register', topic: name }, (reply) =>
+      heard.push(`${name} ${reply?.kind}`),
+    );
+  }
+  run();
+  asked[1]!(REGISTERED);
+  run();
+  expect(heard).toEqual([]);
+  asked[0]!(REGISTERED);
+  run();
+  expect(heard).toEqual(['a registered', 'b registered']);
+  expect(connection.underWay).toBe(1);
+});
+
+test('a process that ends takes along the answers that were ready behind a gap', () => {
+  const { connection, asked, run } = world();
+  const heard: (Reply | undefined)[] = [];
+  for (const topic of ['a', 'b']) connection.ask({ kind: 'register', topic }, (r) => heard.push(r));
+  run();
+  asked[1]!(REGISTERED);
+  asked[0]!(undefined);
+  run();
+  expect(heard).toEqual([undefined, undefined]);
+  expect(connection.broken).toBe(true);
+});

@@ -1,0 +1,72 @@
+/**
+ * One connection of wire v1: what is asked reaches its node in that order, many questions may be under way, and the
+ * answers come back in the order of the questions, whichever is ready first. When the node's process ends the connection
+ * breaks: whatever the client has not heard by then it never will. Nothing else goes wrong on it.
+ */
+import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import type { VirtualTime } from './clock.ts';
+import type { Cluster, Machine } from './cluster.ts';
+
+/** Each way takes so long. */
+export const CLIENT_LATENCY_MS = 0.5;
+
+const REFUSED: Reply = { kind: 'error', code: 'Unavailable', message: 'no process' };
+
+/** The place of one answer in the order of the questions. */
+interface Slot {
+  readonly answered: (reply: Reply | undefined) => void;
+  reply: Reply | undefined;
+}
+
+export class Connection {
+  broken = false;
+  private readonly cluster: Cluster;
+  private readonly time: VirtualTime;
+  private readonly machine: Machine;
+  private slots: Slot[] = [];
+
+  constructor(cluster: Cluster, time: VirtualTime, machine: Machine) {
+    this.cluster = cluster;
+    this.time = time;
+    this.machine = machine;
+  }
+
+  /** Questions that are not answered yet. */
+  get underWay(): number {
+    return this.slots.length;
+  }
+
+  /** `answered` is called once, with undefined if the connection broke before an answer came. */
+  ask(operation: Operation, answered: (reply: Reply | undefined) => void): void {
+    const slot: Slot = { answered, reply: undefined };
+    this.slots.push(slot);
+    this.time.after(CLIENT_LATENCY_MS, () => {
+      if (this.broken) return;
+      const taken = this.cluster.request(this.machine, operation, (reply) => {
+        if (this.broken) return;
+        slot.reply = reply;
+        if (reply === undefined) this.break(undefined);
+        else this.deliver();
+      });
+      if (!taken) this.break(REFUSED);
+    });
+  }
+
+  /** The answers that are ready up to the first that is not. */
+  private deliver(): void {
+    let count = 0;
+    while (this.slots[count]?.reply !== undefined) count++;
+    const ready = this.slots.slice(0, count);
+    this.slots = this.slots.slice(count);
+    for (const { answered, reply } of ready) {
+      this.time.after(CLIENT_LATENCY_MS, () => answered(reply));
+    }
+  }
+
+  private break(reply: Reply | undefined): void {
+    this.broken = true;
+    const lost = this.slots;
+    this.slots = [];
+    for (const { answered } of lost) this.time.after(CLIENT_LATENCY_MS, () => answered(reply));
+  }
+}
