@@ -20,6 +20,7 @@ import { NodeClock, type VirtualTime } from './clock.ts';
 import { type DiskLatency, SimDisk } from './disk.ts';
 import { type NetworkOptions, SimNetwork } from './network.ts';
 import type { Randomness } from './random.ts';
+import { costMs, touchDisk, touchMessage } from './work.ts';
 
 /** What every node is told, but for what differs from node to node. */
 export type SharedConfig = Omit<
@@ -36,6 +37,10 @@ export interface ClusterOptions {
   readonly clockDrift: number;
   /** Every message goes through its bytes, as it does between real machines. */
   readonly encode: ((envelope: Envelope) => Envelope) | undefined;
+  /**
+   * How many times slower each machine works than the one that `work.ts` speaks of. Absent: work takes no time.
+   */
+  readonly slowness?: number;
 }
 
 /** Who looks on. */
@@ -61,6 +66,38 @@ interface Held {
   readonly message: Envelope | undefined;
 }
 
+/** Inputs that wait until the one before them is done, in their order. */
+class Inbox {
+  untilMs = 0;
+  private waiting: Held[] = [];
+  private taken = 0;
+
+  get isEmpty(): boolean {
+    return this.taken === this.waiting.length;
+  }
+
+  push(held: Held): void {
+    // A timer that fires late fires once.
+    if (held.act === TICK && this.waiting.at(-1)?.act === TICK && !this.isEmpty) return;
+    this.waiting.push(held);
+  }
+
+  shift(): Held | undefined {
+    if (this.isEmpty) {
+      this.waiting = [];
+      this.taken = 0;
+      return undefined;
+    }
+    return this.waiting[this.taken++];
+  }
+
+  clear(): void {
+    this.waiting = [];
+    this.taken = 0;
+    this.untilMs = 0;
+  }
+}
+
 export class Machine {
   readonly id: NodeId;
   readonly disk: SimDisk;
@@ -74,6 +111,7 @@ export class Machine {
   replaced = false;
   /** Inputs that wait for the end of a pause. */
   readonly held: Held[] = [];
+  readonly inbox: Inbox = new Inbox();
   /** The nodes that its process knows how to reach. */
   readonly located: Set<number> = new Set();
   /** Whoever waits for a reply of the present process. */
@@ -120,7 +158,7 @@ export class Cluster {
     this.machines = Array.from({ length: options.nodes }, (_, i) => {
       const random = randomness.stream(`disk/${i + 1}`);
       const schedule = (delayMs: number, task: () => void): void => time.after(delayMs, task);
-      const disk = new SimDisk({ random, schedule, latency: options.disk });
+      const disk = new SimDisk({ random, schedule, latency: options.disk, onRequest: touchDisk });
       return new Machine((i + 1) as NodeId, disk, this.newClock(i + 1));
     });
   }
@@ -231,6 +269,7 @@ export class Cluster {
     machine.located.clear();
     const send = (to: number, envelope: Envelope): void => {
       this.observer.sent(machine.id, to as NodeId, envelope);
+      touchMessage(envelope.body);
       if (this.observer.withholds?.(machine.id, to as NodeId, envelope)) return;
       this.network.send(machine.id, to, encode === undefined ? envelope : encode(envelope));
     };
@@ -257,6 +296,7 @@ export class Cluster {
     life: number,
     act: (node: Node) => void,
     message: Envelope | undefined,
+    fromInbox = false,
   ): void {
     const { node } = machine;
     if (node === undefined || machine.life !== life) return;
@@ -264,9 +304,15 @@ export class Cluster {
       machine.held.push({ act, message });
       return;
     }
+    const { inbox } = machine;
+    if (this.time.nowMs < inbox.untilMs || !(inbox.isEmpty || fromInbox)) {
+      if (inbox.isEmpty) this.time.at(inbox.untilMs, () => this.takeFromInbox(machine, life));
+      inbox.push({ act, message });
+      return;
+    }
     const { requests } = machine.disk;
     try {
-      act(node);
+      this.work(machine, () => act(node));
     } catch (error) {
       if (!(error instanceof AssertionError)) throw error;
       throw new Violation('NodeAssertion', `node ${machine.id}: ${error.message}`);
@@ -283,12 +329,37 @@ export class Cluster {
     this.armWake(machine);
   }
 
+  /** Has the machine do it, and keeps it busy for as long as that takes. */
+  private work(machine: Machine, act: () => void): void {
+    const { slowness } = this.options;
+    if (slowness === undefined) act();
+    // In whole microseconds, so that the time may be reached exactly.
+    else
+      machine.inbox.untilMs = (this.time.nowUs + Math.ceil(1000 * slowness * costMs(act))) / 1000;
+  }
+
+  private takeFromInbox(machine: Machine, life: number): void {
+    if (machine.life !== life) return;
+    const { inbox } = machine;
+    if (machine.paused) {
+      for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
+        machine.held.push(next);
+      }
+      return;
+    }
+    const next = inbox.shift();
+    if (next !== undefined) this.inputOfLife(machine, life, next.act, next.message, true);
+    if (machine.life !== life || inbox.isEmpty) return;
+    this.time.at(inbox.untilMs, () => this.takeFromInbox(machine, life));
+  }
+
   private end(machine: Machine): void {
     this.renewedFilesOfTheDead += machine.node?.storage?.renewedFiles ?? 0;
     machine.node = undefined;
     machine.life++;
     machine.paused = false;
     machine.held.length = 0;
+    machine.inbox.clear();
     const open = [...machine.open];
     machine.open = new Set();
     for (const answered of open) answered(undefined);

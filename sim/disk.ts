@@ -79,6 +79,8 @@ export const FAST_DISK: DiskLatency = {
 
 export interface SimDiskOptions {
   readonly random: Random;
+  /** Hears of each request, and of how many bytes it moves. */
+  readonly onRequest?: (bytes: number) => void;
   /** Does `task` so much later in virtual time, never within this call. */
   readonly schedule: (delayMs: number, task: () => void) => void;
   readonly latency?: DiskLatency;
@@ -380,6 +382,7 @@ export class SimDisk {
   begin(process: SimProcess, request: DiskRequest): void {
     if (!process.alive) return;
     this.requests++;
+    this.options.onRequest?.(bytesOf(request));
     const item: InFlight = { request, epoch: 0, sizeBytes: 0, awaited: 0, syncs: [], changes: 0 };
     if (request.op === 'write') {
       item.epoch = process.open.get(request.file)?.epoch ?? 0;
@@ -648,6 +651,11 @@ function applyNameChange(names: Map<string, Inode>, change: NameChange): void {
   } else if (names.get(change.name) === change.inode) {
     names.delete(change.name);
   }
+}
+
+function bytesOf(request: DiskRequest): number {
+  if (request.op === 'write') return request.bytes.length;
+  return request.op === 'read' ? request.into.length : 0;
 }
 
 function larger(bytes: Uint8Array, sizeBytes: number): Uint8Array<ArrayBuffer> {

@@ -47,6 +47,8 @@ export interface FaultOptions {
   /** Mean time from one fault to the next; Infinity for none. */
   readonly meanIntervalMs: number;
   readonly meanDurationMs: number;
+  /** No more of them; absent: as many as come. */
+  readonly atMost?: number;
   /** How often each kind comes, relative to the others. */
   readonly weights: Readonly<Record<FaultKind, number>>;
 }
@@ -246,7 +248,7 @@ export function planFaults(
   if (options.meanIntervalMs === Infinity || total === 0) return faults;
   for (let atMs = 0; ; ) {
     atMs += random.exponential(options.meanIntervalMs);
-    if (atMs >= durationMs) return faults;
+    if (atMs >= durationMs || faults.length === options.atMost) return faults;
     faults.push({
       kind: drawKind(random, options.weights, total),
       atMs: Math.round(atMs),

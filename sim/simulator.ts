@@ -32,6 +32,7 @@ import {
 import { RaftChecker } from '../properties/raft-invariants.ts';
 import { demand, Violation } from '../properties/violation.ts';
 import { Aftermath } from './aftermath.ts';
+import { Calm } from './calm.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
@@ -50,6 +51,8 @@ export interface SimOptions {
   readonly encode: boolean;
   /** Also what the code is known not to stand yet (`not-yet.ts`) fails the run. */
   readonly beyond?: boolean;
+  /** Nothing goes wrong but the faults that are planned, one at most: neither network nor disks do anything by themselves. */
+  readonly calm?: boolean;
 }
 
 /** What is decided before a run begins. Without any part of it the rest means the same. */
@@ -111,6 +114,18 @@ function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError):
   demand(failed, 'NoFalseAlarmInv', () => `node ${id} ended, its disk being well: ${message}`);
 }
 
+/** Whether network, disks and machines do nothing by themselves that could hide an answer. */
+function isQuiet({ cluster: { network, disk, config, slowness = 0 } }: SimOptions): boolean {
+  const { lossProbability, spikeProbability, linkCapacity, latencyMeanMs } = network;
+  return (
+    lossProbability + spikeProbability === 0 &&
+    linkCapacity >= 10_000 &&
+    latencyMeanMs * 100 <= config.electionTimeoutMs &&
+    disk.syncMs * 100 <= config.electionTimeoutMs &&
+    slowness <= 1
+  );
+}
+
 const throughBytes = (envelope: Envelope): Envelope => decodeEnvelope(encodeEnvelope(envelope));
 
 export class Simulation {
@@ -122,6 +137,7 @@ export class Simulation {
   readonly trace: Trace;
   readonly run: Run;
   readonly randomness: Randomness;
+  readonly calm: Calm = new Calm();
   healed = false;
   private readonly faultCounts = new Map<string, number>();
   private events = 0;
@@ -185,6 +201,7 @@ export class Simulation {
     const nextId = 1 + plan.calls.reduce((most, { id }) => Math.max(most, id), 0);
     const aftermath = new Aftermath(this, nextId, maxSegmentEntries);
     this.healed = true;
+    this.calm.disturbed(this.time.nowMs, 0);
     for (const machine of aftermath.rest) {
       this.frozen.add(machine);
       if (machine.node !== undefined) this.crash(machine, true);
@@ -209,6 +226,12 @@ export class Simulation {
       NothingSkippedProp: () => NothingSkippedProp(history, this.checker.record.cursors()),
       ConnectionOrderProp: () => ConnectionOrderProp(history),
       TimeoutIsFinalProp: () => TimeoutIsFinalProp(history, contents),
+      UnknownHasCauseProp: () => {
+        if (isQuiet(this.run.options)) this.calm.UnknownHasCauseProp(history);
+      },
+      CalmProp: () => {
+        if (this.run.options.calm) this.calm.CalmProp(history, this.workload.refused);
+      },
     };
     for (const [property, check] of Object.entries(checks)) this.minding(property, check);
   }
@@ -235,6 +258,9 @@ export class Simulation {
 
   /** Not in the hash: Raft's state is. */
   raftTraced(event: HostedRaftEvent): void {
+    if (event.name === 'RequestPreVote' || event.name === 'RequestVote') {
+      this.calm.stoodForElection(this.time.nowMs, event.node);
+    }
     this.trace.write(event);
     this.checker.emitRaft(event);
     this.raftChecker.traced(event);
@@ -263,6 +289,7 @@ export class Simulation {
   }
 
   ended(machine: Machine, reason: WalrusError | undefined): void {
+    this.calm.disturbed(this.time.nowMs, RESTART_MS);
     this.checker.crashed(machine.id);
     this.raftChecker.crashed(machine.id);
     const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
@@ -274,6 +301,7 @@ export class Simulation {
   // What faults do.
 
   crash(machine: Machine, power: boolean): void {
+    this.calm.disturbed(this.time.nowMs, 0);
     this.cluster.crash(machine, power);
     this.checker.crashed(machine.id);
     this.raftChecker.crashed(machine.id);
@@ -288,7 +316,9 @@ export class Simulation {
   }
 
   restart(machine: Machine): void {
-    if (machine.node === undefined && !this.frozen.has(machine)) this.cluster.start(machine);
+    if (machine.node !== undefined || this.frozen.has(machine)) return;
+    this.calm.disturbed(this.time.nowMs, 0);
+    this.cluster.start(machine);
   }
 
   say(event: SimEvent): void {
@@ -298,6 +328,7 @@ export class Simulation {
   private inject(fault: Fault): void {
     const { kind, target, forMs, amount } = fault;
     if (!inject(this, fault)) return;
+    this.calm.disturbed(this.time.nowMs, forMs);
     this.faultCounts.set(kind, (this.faultCounts.get(kind) ?? 0) + 1);
     const detail = `${kind} ${JSON.stringify(target)} for ${forMs} ms, ${amount}`;
     this.say({ name: 'Fault', node: 0, detail });

@@ -4,6 +4,7 @@
  */
 import { FAST_DISK } from './disk.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import { CALM_NETWORK } from './network.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
 import type { WorkloadOptions } from './workload.ts';
@@ -17,7 +18,7 @@ export function drawOptions(
   const nodes = random.pick([1, 3, 3, 3, 3, 3, 5]);
   const electionTimeoutMs = random.pick([150, 300, 500, 500]);
   const syncMs = random.pick([0.2, 1, 1, 10]);
-  return {
+  const options: SimOptions = {
     durationMs,
     encode: random.chance(0.1),
     beyond,
@@ -34,6 +35,7 @@ export function drawOptions(
         linkCapacity: random.pick([10_000, 10_000, 50]),
       },
       disk: { ...FAST_DISK, syncMs, writeMs: syncMs / 10 },
+      ...drawSlowness(randomness.stream('swarm/work')),
       config: {
         replicationFactor: random.pick([3, 3, 3, 2]),
         maxSegmentEntries: random.pick([5, 20, 20, 100, 1000]),
@@ -69,6 +71,33 @@ export function drawOptions(
       weights: drawWeights(random),
     },
   };
+  return calmed(options, randomness.stream('swarm/calm'));
+}
+
+/** A quarter of all worlds: network, disks and clocks do as they should, and there is one fault or none. */
+function calmed(options: SimOptions, random: RandomStream): SimOptions {
+  if (!random.chance(0.25)) return options;
+  const { cluster, faults, durationMs } = options;
+  const electionTimeoutMs = random.pick([300, 500]);
+  const atMost = random.pick([0, 0, 1]);
+  return {
+    ...options,
+    calm: true,
+    cluster: {
+      ...cluster,
+      clockDrift: 0.0001,
+      network: { ...CALM_NETWORK, latencyMeanMs: random.pick([0.1, 0.3, 1]) },
+      disk: { ...FAST_DISK, syncMs: random.pick([0.2, 1]) },
+      config: { ...cluster.config, electionTimeoutMs, heartbeatMs: electionTimeoutMs / 5 },
+    },
+    faults: { ...faults, atMost, meanIntervalMs: atMost === 0 ? Infinity : durationMs / 3 },
+  };
+}
+
+/** How much slower machines work than the one that `work.ts` speaks of: half of all worlds take no time at all. */
+function drawSlowness(random: RandomStream): Partial<SimOptions['cluster']> {
+  const slowness = random.pick([0, 0, 0, 1, 1, 3]);
+  return slowness === 0 ? {} : { slowness };
 }
 
 /** A third of all worlds have clients that do not wait for an answer before they ask on. */

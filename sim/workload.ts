@@ -8,6 +8,7 @@ import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import { ERRORS } from '../impl/core/errors.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import type { Call } from '../properties/history.ts';
+import type { Refused } from './calm.ts';
 import type { VirtualTime } from './clock.ts';
 import type { Cluster } from './cluster.ts';
 import { CLIENT_LATENCY_MS, Connection } from './connection.ts';
@@ -105,6 +106,8 @@ const AGAIN_MAX = 5;
 
 export class Workload {
   readonly history: Call[] = [];
+  /** Every error that a client heard, also where another node then did what was asked. */
+  readonly refused: Refused[] = [];
   /** Calls that are not answered yet. */
   waiting = 0;
   private readonly cluster: Cluster;
@@ -212,6 +215,7 @@ export class Workload {
         }
         const call = this.begin(planned);
         connection.ask(call.operation, (reply) => {
+          this.note(call, reply);
           this.finish(call, reply, () => {});
           if (this.isRepeated(call, reply)) again.push({ ...planned, id: planned.id + AGAIN });
           goOn();
@@ -234,6 +238,7 @@ export class Workload {
   ): void {
     const answered = (reply: Reply | undefined): void => {
       this.time.after(CLIENT_LATENCY_MS, () => {
+        this.note(call, reply);
         if (reply?.kind === 'error' && attempt < ATTEMPTS_MAX) {
           const { retriable, committed } = ERRORS[reply.code];
           if (retriable && committed === 'no') return this.again(call, attempt, done);
@@ -245,6 +250,11 @@ export class Workload {
       const taken = this.cluster.request(this.cluster.machine(node), call.operation, answered);
       if (!taken) answered({ kind: 'error', code: 'Unavailable', message: 'no process' });
     });
+  }
+
+  private note(call: Call, reply: Reply | undefined): void {
+    if (reply?.kind !== 'error') return;
+    this.refused.push({ call, atMs: this.time.nowMs, code: reply.code });
   }
 
   private again(call: Call, attempt: number, done: (reply: Reply | undefined) => void): void {

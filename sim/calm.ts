@@ -1,0 +1,88 @@
+/**
+ * What may not happen where nothing has happened: each fault is noted with the time until which it excuses what clients hear.
+ * A call that no fault touched has a certain outcome; and in a world that is calm nothing fails at all, nobody waits long, and
+ * nobody stands for election.
+ */
+import { ERRORS } from '../impl/core/errors.ts';
+import type { Call } from '../properties/history.ts';
+import { demand } from '../properties/violation.ts';
+
+/** The cluster comes together first. */
+const BEGIN_MS = 10_000;
+/** How long a fault may be felt when it is over: an operation's time, and an election or two. */
+const AFTER_MS = 10_000;
+/** Many times a round trip, two syncs and a rollover. */
+const LATENCY_MAX_MS = 1000;
+
+interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** An answer that made a client ask elsewhere. */
+export interface Refused {
+  readonly call: Call;
+  readonly atMs: number;
+  readonly code: string;
+}
+
+export class Calm {
+  private readonly spans: Span[] = [{ fromMs: 0, toMs: BEGIN_MS }];
+  private readonly elections: { readonly atMs: number; readonly node: number }[] = [];
+
+  /** Something goes wrong from now on. */
+  disturbed(nowMs: number, forMs: number): void {
+    this.spans.push({ fromMs: nowMs, toMs: nowMs + forMs + AFTER_MS });
+  }
+
+  stoodForElection(nowMs: number, node: number): void {
+    this.elections.push({ atMs: nowMs, node });
+  }
+
+  /** An unknown outcome needs something that could have hidden it. For worlds whose network and disks do nothing by themselves. */
+  UnknownHasCauseProp(history: readonly Call[]): void {
+    for (const { id, reply, invokedMs, repliedMs } of history) {
+      const isUnknown =
+        reply === undefined ||
+        (reply.kind === 'error' && ERRORS[reply.code].committed === 'unknown');
+      if (!isUnknown || this.isExcused(invokedMs, repliedMs)) continue;
+      const said = reply === undefined ? 'nothing' : reply.kind === 'error' ? reply.message : '';
+      demand(
+        false,
+        'UnknownHasCauseProp',
+        () =>
+          `call ${id} at ${invokedMs} ms had an unknown outcome (${said}), and nothing was wrong`,
+      );
+    }
+  }
+
+  /** Where nothing is wrong, nothing is refused, nobody waits long, and nobody stands for election. */
+  CalmProp(history: readonly Call[], refused: readonly Refused[]): void {
+    for (const { atMs, node } of this.elections) {
+      demand(
+        this.isExcused(atMs, atMs),
+        'CalmProp',
+        () => `node ${node} stood for election at ${atMs} ms, and nothing was wrong`,
+      );
+    }
+    for (const { call, atMs, code } of refused) {
+      demand(
+        code === 'UnknownTopic' || this.isExcused(call.invokedMs, atMs),
+        'CalmProp',
+        () => `call ${call.id} was refused at ${atMs} ms by ${code}, and nothing was wrong`,
+      );
+    }
+    for (const { id, invokedMs, repliedMs } of history) {
+      demand(
+        repliedMs - invokedMs <= LATENCY_MAX_MS || this.isExcused(invokedMs, repliedMs),
+        'CalmProp',
+        () =>
+          `call ${id} at ${invokedMs} ms took ${repliedMs - invokedMs} ms, and nothing was wrong`,
+      );
+    }
+  }
+
+  private isExcused(fromMs: number, toMs: number): boolean {
+    return this.spans.some((span) => fromMs <= span.toMs && toMs >= span.fromMs);
+  }
+}
