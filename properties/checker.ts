@@ -66,8 +66,8 @@ export class Checker implements TraceSink<DataEvent> {
   private readonly outcomes: boolean[] = [];
   /** Index up to which each node has applied. */
   private readonly applied = new Map<NodeId, LogIndex>();
-  private readonly touchedSegments: SegmentRecord[] = [];
-  private readonly touchedTopics: string[] = [];
+  private readonly touchedSegments = new Set<SegmentRecord>();
+  private readonly touchedTopics = new Set<string>();
 
   /** `overlooks`: properties that may fail, for whoever wants to see what comes of it. */
   constructor(checksum: Checksum, overlooks: (property: string) => boolean = () => false) {
@@ -104,9 +104,9 @@ export class Checker implements TraceSink<DataEvent> {
     for (const segment of this.touchedSegments) {
       this.judge(() => this.compareReplica(segment, node));
     }
-    this.touchedSegments.length = 0;
-    if (this.touchedTopics.length > 0) this.judge(() => this.compareMetadata(node));
-    this.touchedTopics.length = 0;
+    this.touchedSegments.clear();
+    if (this.touchedTopics.size > 0) this.judge(() => this.compareMetadata(node));
+    this.touchedTopics.clear();
   }
 
   private judge(check: () => void): void {
@@ -311,7 +311,7 @@ export class Checker implements TraceSink<DataEvent> {
     if (command === null) return;
     ApplyCommandProp(index, event.node, event.applied, this.outcomes[index] ?? event.applied);
     if (command.kind === 'RegisterNode' || !event.applied) return;
-    if (!this.touchedTopics.includes(command.topic)) this.touchedTopics.push(command.topic);
+    this.touchedTopics.add(command.topic);
     if ('segment' in command) {
       this.touch(command);
       if (command.kind === 'SealSegment') this.touchSealed(command, node);
@@ -467,7 +467,7 @@ export class Checker implements TraceSink<DataEvent> {
 
   private touch(at: { topic: string; segment: SegmentId }): SegmentRecord {
     const segment = this.record.segment(at.topic, at.segment);
-    if (!this.touchedSegments.includes(segment)) this.touchedSegments.push(segment);
+    this.touchedSegments.add(segment);
     return segment;
   }
 

@@ -47,6 +47,8 @@ export interface FaultOptions {
   /** Mean time from one fault to the next; Infinity for none. */
   readonly meanIntervalMs: number;
   readonly meanDurationMs: number;
+  /** None before; absent: 0. */
+  readonly notBeforeMs?: number;
   /** No more of them; absent: as many as come. */
   readonly atMost?: number;
   /** How often each kind comes, relative to the others. */
@@ -246,7 +248,7 @@ export function planFaults(
   const faults: Fault[] = [];
   const total = FAULT_KINDS.reduce((sum, kind) => sum + options.weights[kind], 0);
   if (options.meanIntervalMs === Infinity || total === 0) return faults;
-  for (let atMs = 0; ; ) {
+  for (let atMs = options.notBeforeMs ?? 0; ; ) {
     atMs += random.exponential(options.meanIntervalMs);
     if (atMs >= durationMs || faults.length === options.atMost) return faults;
     faults.push({

@@ -4,8 +4,8 @@
  */
 import type { FaultKind } from './faults.ts';
 
-/** Kinds of faults that no seed draws. */
-export const NOT_YET_SURVIVED: ReadonlySet<FaultKind> = new Set<FaultKind>([]);
+/** Kinds of faults, and of worlds, that no seed draws. */
+export const NOT_YET_SURVIVED: ReadonlySet<FaultKind | 'large'> = new Set<FaultKind | 'large'>([]);
 
 /** Properties of whole runs that are evaluated, and counted when they fail, but fail no run. */
 export const NOT_YET_HELD: ReadonlySet<string> = new Set([

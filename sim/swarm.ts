@@ -4,10 +4,11 @@
  */
 import { FAST_DISK } from './disk.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
-import { CALM_NETWORK } from './network.ts';
+import { NOT_YET_SURVIVED } from './not-yet.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
 import type { WorkloadOptions } from './workload.ts';
+import { calm, large } from './worlds.ts';
 
 export function drawOptions(
   randomness: Randomness,
@@ -71,27 +72,11 @@ export function drawOptions(
       weights: drawWeights(random),
     },
   };
-  return calmed(options, randomness.stream('swarm/calm'));
-}
-
-/** A quarter of all worlds: network, disks and clocks do as they should, and there is one fault or none. */
-function calmed(options: SimOptions, random: RandomStream): SimOptions {
-  if (!random.chance(0.25)) return options;
-  const { cluster, faults, durationMs } = options;
-  const electionTimeoutMs = random.pick([300, 500]);
-  const atMost = random.pick([0, 0, 1]);
-  return {
-    ...options,
-    calm: true,
-    cluster: {
-      ...cluster,
-      clockDrift: 0.0001,
-      network: { ...CALM_NETWORK, latencyMeanMs: random.pick([0.1, 0.3, 1]) },
-      disk: { ...FAST_DISK, syncMs: random.pick([0.2, 1]) },
-      config: { ...cluster.config, electionTimeoutMs, heartbeatMs: electionTimeoutMs / 5 },
-    },
-    faults: { ...faults, atMost, meanIntervalMs: atMost === 0 ? Infinity : durationMs / 3 },
-  };
+  const special = randomness.stream('swarm/special');
+  const draw = special.unit();
+  if (draw < 0.25) return calm(options, special);
+  if (draw < 0.27 && (beyond || !NOT_YET_SURVIVED.has('large'))) return large(options, special);
+  return options;
 }
 
 /** How much slower machines work than the one that `work.ts` speaks of: half of all worlds take no time at all. */

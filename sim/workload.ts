@@ -29,6 +29,8 @@ export interface WorkloadOptions {
   readonly pipeline?: number;
   /** Puts that a client has for a topic at a time, at most; absent: one. */
   readonly burst?: number;
+  /** Every topic is made, and gets a record, as fast as a client can: for worlds of thousands. */
+  readonly populate?: boolean;
   /** Whether a client that does not know what became of its put asks for it again. */
   readonly repeats?: boolean;
 }
@@ -54,9 +56,10 @@ export function planWorkload(
   nodes: number,
   durationMs: number,
 ): PlannedCall[] {
-  const calls: PlannedCall[] = [];
+  const calls: PlannedCall[] = options.populate ? planPopulation(options, nodes) : [];
   const { weights, burst = 1 } = options;
   const total = weights.put + weights.get + weights.fetch;
+  const isEarly = (): boolean => !options.populate && calls.length < options.topics * 4;
   let rate = 1;
   let phaseEndMs = 0;
   for (let atMs = 1000; ; ) {
@@ -74,15 +77,14 @@ export function planWorkload(
       atMs: Math.round(atMs),
       // A topic is registered by whoever comes to it early, and now and then again.
       kind:
-        calls.length < options.topics * 4 || draw > total * 0.998
+        isEarly() || draw > total * 0.998
           ? 'register'
           : draw < weights.put
             ? 'put'
             : draw < weights.put + weights.get
               ? 'get'
               : 'fetch',
-      topic:
-        calls.length < options.topics * 4 ? `topic-${1 + (calls.length % options.topics)}` : topic,
+      topic: isEarly() ? `topic-${1 + (calls.length % options.topics)}` : topic,
       group: `group-${1 + random.below(options.groups)}`,
       node: 1 + random.below(nodes),
       amount: Math.round(random.unit() * 1000) / 1000,
@@ -97,6 +99,29 @@ export function planWorkload(
       });
     }
   }
+}
+
+/** All topics are registered, then each gets a record, by clients of their own, one at each node. */
+function planPopulation({ clients, topics }: WorkloadOptions, nodes: number): PlannedCall[] {
+  const calls: PlannedCall[] = [];
+  for (const kind of ['register', 'put'] as const) {
+    for (let i = 0; i < topics; i++) {
+      const node = 1 + (i % nodes);
+      const id = calls.length + 1;
+      const topic = `topic-${1 + i}`;
+      calls.push({
+        id,
+        client: clients + node,
+        atMs: 1000,
+        kind,
+        topic,
+        group: '',
+        node,
+        amount: 0,
+      });
+    }
+  }
+  return calls;
 }
 
 const ATTEMPTS_MAX = 20;

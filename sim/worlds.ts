@@ -1,0 +1,77 @@
+/** Worlds of a special kind, that some seeds get instead of what the swarm drew: each makes of its options others. */
+import { FAST_DISK } from './disk.ts';
+import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import { CALM_NETWORK } from './network.ts';
+import type { RandomStream } from './random.ts';
+import type { SimOptions } from './simulator.ts';
+
+/** Network, disks and clocks do as they should, and there is one fault or none. */
+export function calm(options: SimOptions, random: RandomStream): SimOptions {
+  const { cluster, faults, durationMs } = options;
+  const electionTimeoutMs = random.pick([300, 500]);
+  const atMost = random.pick([0, 0, 1]);
+  return {
+    ...options,
+    calm: true,
+    cluster: {
+      ...cluster,
+      clockDrift: 0.0001,
+      network: { ...CALM_NETWORK, latencyMeanMs: random.pick([0.1, 0.3, 1]) },
+      disk: { ...FAST_DISK, syncMs: random.pick([0.2, 1]) },
+      config: { ...cluster.config, electionTimeoutMs, heartbeatMs: electionTimeoutMs / 5 },
+    },
+    faults: { ...faults, atMost, meanIntervalMs: atMost === 0 ? Infinity : durationMs / 3 },
+  };
+}
+
+/** Thousands of topics, work that takes time, and every kind of restart, of one machine or of all. Shorter than others. */
+export function large(options: SimOptions, random: RandomStream): SimOptions {
+  const { cluster, workload, faults } = options;
+  const durationMs = Math.min(options.durationMs, 40_000);
+  return {
+    ...options,
+    durationMs,
+    encode: false,
+    cluster: {
+      ...cluster,
+      nodes: 3,
+      clockDrift: 0.0001,
+      network: CALM_NETWORK,
+      disk: FAST_DISK,
+      slowness: 1,
+      config: {
+        ...cluster.config,
+        replicationFactor: 3,
+        maxSegmentEntries: random.pick([1, 5, 50]),
+        electionTimeoutMs: 500,
+        heartbeatMs: 100,
+        snapshotEveryEntries: random.pick([1000, 10_000]),
+        fileBytes: 4 * 2 ** 20,
+        batchBytes: 65_536,
+        checkpointBytes: random.pick([262_144, 2 ** 20]),
+      },
+    },
+    workload: {
+      ...workload,
+      topics: random.pick([500, 1000, 3000]),
+      populate: true,
+      pipeline: 64,
+      clients: 2,
+      perSecond: 10,
+      weights: { put: 1, get: 0, fetch: 0 },
+    },
+    faults: {
+      ...faults,
+      weights: only(['PowerLoss', 'ProcessCrash', 'Stop']),
+      atMost: 2,
+      notBeforeMs: durationMs / 2,
+      meanIntervalMs: durationMs / 6,
+      meanDurationMs: random.pick([10, 1000, 4000]),
+    },
+  };
+}
+
+function only(kinds: readonly FaultKind[]): Record<FaultKind, number> {
+  const weights = FAULT_KINDS.map((kind) => [kind, kinds.includes(kind) ? 1 : 0]);
+  return Object.fromEntries(weights) as Record<FaultKind, number>;
+}
