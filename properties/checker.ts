@@ -57,6 +57,9 @@ export class Checker implements TraceSink<DataEvent> {
   /** How often each rare thing was seen to happen. */
   readonly probes: Map<string, number> = new Map();
   private readonly refinement = new Refinement();
+  /** Whether what happens is still what the models know of. */
+  private follows = true;
+  private readonly damaged = new Set<NodeId>();
   private readonly checksum: Checksum;
   private readonly overlooks: (property: string) => boolean;
   private readonly events: (DataEvent | Told)[] = [];
@@ -81,7 +84,7 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** Likewise, of Raft: judged at once. */
   emitRaft(event: HostedRaftEvent): void {
-    this.judge(() => this.refinement.raftStep(event));
+    if (this.follows) this.judge(() => this.refinement.raftStep(event));
   }
 
   /** How often each action of the specifications was taken. */
@@ -97,7 +100,7 @@ export class Checker implements TraceSink<DataEvent> {
     if (this.events.length === 0) return;
     for (const event of this.events) {
       this.judge(() => this.observe(event, node, message));
-      if (event.name !== 'told') this.judge(() => this.refinement.step(event));
+      if (event.name !== 'told' && this.follows) this.judge(() => this.refinement.step(event));
     }
     this.evaluations.set('RefinementProp', this.refinement.steps);
     this.events.length = 0;
@@ -119,7 +122,7 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** The process of a node ended; its disk keeps what was durable. */
   crashed(node: NodeId): void {
-    this.judge(() => this.refinement.step({ name: 'Crash', node }));
+    if (this.follows) this.judge(() => this.refinement.step({ name: 'Crash', node }));
     for (const segment of this.record.segments()) {
       const copy = segment.copies.get(node);
       if (copy === undefined) continue;
@@ -130,11 +133,21 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** The disk of a node is gone, with everything on it. */
   diskReplaced(node: NodeId): void {
-    this.judge(() => this.refinement.step({ name: 'ReplaceDisk', node }));
+    if (this.follows) this.judge(() => this.refinement.step({ name: 'ReplaceDisk', node }));
     this.record.incarnations.set(node, 0);
+    this.damaged.delete(node);
     for (const segment of this.record.segments()) {
       if (segment.copies.delete(node)) this.ackedIsDurable(segment);
     }
+  }
+
+  /**
+   * The disk of a node holds less, or other bytes, than it said. The models know no such disk and are not asked any more; what the
+   * node is found to hold when it starts again is what counts.
+   */
+  diskDamaged(node: NodeId): void {
+    this.follows = false;
+    this.damaged.add(node);
   }
 
   /** A client is told that its record is at this offset. */
@@ -359,6 +372,9 @@ export class Checker implements TraceSink<DataEvent> {
   private restart(event: Named<'Restart'>, node: NodeView): void {
     this.record.incarnations.set(event.node, event.incarnation);
     this.applied.set(event.node, event.applied);
+    if (this.damaged.has(event.node)) {
+      for (const segment of this.record.segments()) segment.copies.delete(event.node);
+    }
     if (this.record.metadata.index === 0) this.found(node, event.applied);
     const ends = new Map(event.ends.map((each) => [named(each), each]));
     for (const segment of this.record.segments()) {

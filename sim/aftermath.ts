@@ -5,7 +5,6 @@
  */
 import type { Reply } from '../impl/core/controller/operations.ts';
 import type { Offset } from '../impl/core/ids.ts';
-import type { Checker } from '../properties/checker.ts';
 import {
   failoverProgress,
   hopelessTopics,
@@ -15,10 +14,11 @@ import {
   type Unmet,
 } from '../properties/liveness.ts';
 import { Violation } from '../properties/violation.ts';
-import type { VirtualTime } from './clock.ts';
-import type { Cluster, Machine } from './cluster.ts';
+import type { Machine } from './cluster.ts';
 import type { DiskFaults } from './disk.ts';
-import { replicasLeft } from './faults.ts';
+import { replicasLeft } from './faults/budget.ts';
+import { isRefused, sayReplaced } from './faults/members.ts';
+import type { Scene } from './faults/scene.ts';
 import type { Randomness } from './random.ts';
 import type { PlannedCall, Workload } from './workload.ts';
 
@@ -33,19 +33,17 @@ const SETTLE_MS = 5000;
 const NO_DISK_FAULTS: Partial<DiskFaults> = {
   writeError: 0,
   syncError: 0,
+  lyingSync: 0,
+  misdirectedWrite: 0,
   capacityBytes: Infinity,
   slowness: 1,
   hung: false,
 };
 
 /** The run that this is the second phase of. */
-export interface World {
-  readonly time: VirtualTime;
-  readonly cluster: Cluster;
+export interface World extends Scene {
   readonly workload: Workload;
-  readonly checker: Checker;
   readonly randomness: Randomness;
-  restart(machine: Machine): void;
   /** Whether a run fails if this does not hold. */
   minds(property: string): boolean;
 }
@@ -68,7 +66,10 @@ export class Aftermath {
     const { machines } = world.cluster;
     const random = world.randomness.stream('aftermath');
     const majority = random.shuffle(machines).slice(0, (machines.length >> 1) + 1);
-    this.core = random.chance(0.5) && isEnough(world, majority) ? majority : machines;
+    const accepted = machines.filter((machine) => !isRefused(machine));
+    // A process that the cluster refuses goes on asking in half of the runs: the others are then to do without it.
+    const core = accepted.length < machines.length ? accepted : majority;
+    this.core = random.chance(0.5) && isEnough(world, core) ? core : machines;
     this.rest = machines.filter((machine) => !this.core.includes(machine));
   }
 
@@ -80,6 +81,7 @@ export class Aftermath {
       Object.assign(machine.disk.faults, NO_DISK_FAULTS);
       machine.clock.setDrift(0);
       if (machine.paused) cluster.resume(machine);
+      sayReplaced(this.world, machine);
       this.world.restart(machine);
     }
     this.deadlineMs = time.nowMs + PROGRESS_WITHIN_MS;

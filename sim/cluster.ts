@@ -112,8 +112,12 @@ export class Machine {
   /** Inputs that wait for the end of a pause. */
   readonly held: Held[] = [];
   readonly inbox: Inbox = new Inbox();
+  /** How often it was moved to another address. */
+  moves = 0;
+  /** A second process under the number of another: nobody counts it as that one, and no check looks at it. */
+  isDouble = false;
   /** The nodes that its process knows how to reach. */
-  readonly located: Set<number> = new Set();
+  readonly located: Map<number, string> = new Map();
   /** Whoever waits for a reply of the present process. */
   open: Set<(reply: Reply | undefined) => void> = new Set();
   wakeAtMs: number = Infinity;
@@ -129,6 +133,8 @@ export class Machine {
 
 export class Cluster {
   readonly machines: readonly Machine[];
+  /** By where their links end. */
+  private readonly doubles = new Map<number, Machine>();
   readonly network: SimNetwork<Envelope>;
   private readonly time: VirtualTime;
   private readonly randomness: Randomness;
@@ -156,10 +162,7 @@ export class Cluster {
       (from, to, envelope) => this.deliver(from, to, envelope),
     );
     this.machines = Array.from({ length: options.nodes }, (_, i) => {
-      const random = randomness.stream(`disk/${i + 1}`);
-      const schedule = (delayMs: number, task: () => void): void => time.after(delayMs, task);
-      const disk = new SimDisk({ random, schedule, latency: options.disk, onRequest: touchDisk });
-      return new Machine((i + 1) as NodeId, disk, this.newClock(i + 1));
+      return new Machine((i + 1) as NodeId, this.newDisk(i + 1), this.newClock(i + 1));
     });
   }
 
@@ -171,14 +174,25 @@ export class Cluster {
     );
   }
 
+  /** By its number, or by where the links of a double end. */
   machine(id: number): Machine {
-    return this.machines[id - 1]!;
+    return this.machines[id - 1] ?? this.doubles.get(id)!;
+  }
+
+  /** Starts another process under the machine's number, on an empty disk, as somebody does who takes the wrong number. */
+  startDouble({ id }: Machine): void {
+    const link = DOUBLES + id;
+    if (this.doubles.has(link)) return;
+    const double = new Machine(id, this.newDisk(link), this.newClock(link));
+    double.isDouble = true;
+    this.doubles.set(link, double);
+    this.start(double);
   }
 
   /** Starts a new process on a machine that has none. */
   start(machine: Machine): void {
     machine.life++;
-    machine.clock = this.newClock(machine.id);
+    machine.clock = this.newClock(linkOf(machine));
     machine.wakeAtMs = Infinity;
     const { life } = machine;
     const disk = machine.disk.start((completions) =>
@@ -189,14 +203,11 @@ export class Cluster {
         monotonicMs: () => machine.clock.monotonicMs(),
         wallMs: () => machine.clock.wallMs(),
       },
-      random: this.randomness.stream(`node/${machine.id}/${life}`),
+      random: this.randomness.stream(`node/${linkOf(machine)}/${life}`),
       network: this.networkOf(machine),
       disk,
       checksum: this.checksum,
-      trace: { emit: (event) => this.observer.traced(event) },
-      raftTrace: this.observer.raftTraced && {
-        emit: (event) => this.observer.raftTraced!(event),
-      },
+      ...(machine.isDouble ? {} : this.traces()),
     };
     machine.node = new Node(this.configOf(machine), ports);
     this.input(machine, (node) => node.start(), undefined);
@@ -260,29 +271,45 @@ export class Cluster {
   deliver(from: number, to: number, envelope: Envelope): void {
     const machine = this.machine(to);
     // Whoever was dialled by another can answer it.
-    machine.located.add(from);
+    if (from < DOUBLES && !machine.located.has(from)) {
+      machine.located.set(from, addressOf(this.machine(from)));
+    }
     this.input(machine, (node) => node.receive(envelope), envelope);
+  }
+
+  private traces(): Pick<NodePorts, 'trace' | 'raftTrace'> {
+    const { observer } = this;
+    return {
+      trace: { emit: (event) => observer.traced(event) },
+      raftTrace: observer.raftTraced && { emit: (event) => observer.raftTraced!(event) },
+    };
   }
 
   private networkOf(machine: Machine): Network<Envelope> {
     const { encode } = this.options;
     machine.located.clear();
-    const send = (to: number, envelope: Envelope): void => {
-      this.observer.sent(machine.id, to as NodeId, envelope);
+    const send = (to: Machine, envelope: Envelope): void => {
       touchMessage(envelope.body);
-      if (this.observer.withholds?.(machine.id, to as NodeId, envelope)) return;
-      this.network.send(machine.id, to, encode === undefined ? envelope : encode(envelope));
+      if (!machine.isDouble) {
+        this.observer.sent(machine.id, to.id, envelope);
+        if (this.observer.withholds?.(machine.id, to.id, envelope)) return;
+      }
+      const sent = encode === undefined ? envelope : encode(envelope);
+      this.network.send(linkOf(machine), linkOf(to), sent);
+    };
+    const sendToAddress = (address: string, envelope: Envelope): void => {
+      const isThere = (each: Machine): boolean => addressOf(each) === address;
+      const to = this.machines.find(isThere) ?? [...this.doubles.values()].find(isThere);
+      if (to !== undefined) send(to, envelope);
     };
     return {
       send: (to, envelope) => {
-        if (machine.located.has(to)) send(to, envelope);
+        const address = machine.located.get(to);
+        if (address !== undefined) sendToAddress(address, envelope);
       },
-      sendToAddress: (address, envelope) => {
-        const to = this.machines.find(({ id }) => raftAddress(id) === address);
-        if (to !== undefined) send(to.id, envelope);
-      },
-      locate: (node) => {
-        machine.located.add(node);
+      sendToAddress,
+      locate: (node, address) => {
+        machine.located.set(node, address);
       },
     };
   }
@@ -317,13 +344,13 @@ export class Cluster {
       if (!(error instanceof AssertionError)) throw error;
       throw new Violation('NodeAssertion', `node ${machine.id}: ${error.message}`);
     }
-    this.observer.afterInput(node, message);
+    if (!machine.isDouble) this.observer.afterInput(node, message);
     if (machine.disk.requests !== requests) machine.onDiskUse?.();
     if (machine.node !== node) return;
     if (node.status === 'stopped') {
       machine.disk.processCrash();
       this.end(machine);
-      this.observer.ended(machine, node.failure);
+      if (!machine.isDouble) this.observer.ended(machine, node.failure);
       return;
     }
     this.armWake(machine);
@@ -382,6 +409,16 @@ export class Cluster {
     });
   }
 
+  private newDisk(id: number): SimDisk {
+    const { time } = this;
+    return new SimDisk({
+      random: this.randomness.stream(`disk/${id}`),
+      schedule: (delayMs, task) => time.after(delayMs, task),
+      latency: this.options.disk,
+      onRequest: touchDisk,
+    });
+  }
+
   private newClock(id: number): NodeClock {
     const random = this.randomness.stream(`clock/${id}`);
     const { clockDrift } = this.options;
@@ -390,21 +427,33 @@ export class Cluster {
   }
 
   private configOf(machine: Machine): NodeConfig {
-    const others = this.machines.filter((each) => each !== machine);
-    const bootstrap = machine.id === 1 && !machine.replaced;
+    const others = this.machines.filter((each) => each.id !== machine.id);
+    const bootstrap = machine.id === 1 && !machine.disk.isRenewed && !machine.isDouble;
     return {
       ...this.options.config,
       id: machine.id,
       bootstrap,
-      join: bootstrap ? [] : others.map((each) => raftAddress(each.id)),
+      join: bootstrap && machine.moves === 0 ? [] : others.map(addressOf),
       replace: machine.replaced,
-      raftAddress: raftAddress(machine.id),
+      raftAddress: addressOf(machine),
       clientAddress: `node-${machine.id}:client`,
     };
   }
 }
 
 const TICK = (node: Node): void => node.tick();
+
+/** Links of doubles end above it. */
+const DOUBLES = 100;
+
+function linkOf({ id, isDouble }: Machine): number {
+  return isDouble ? DOUBLES + id : id;
+}
+
+function addressOf({ id, moves, isDouble }: Machine): string {
+  if (isDouble) return `node-${id}:double`;
+  return moves === 0 ? raftAddress(id) : `node-${id}:moved-${moves}`;
+}
 
 export function raftAddress(id: number): string {
   return `node-${id}:raft`;

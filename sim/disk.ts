@@ -34,6 +34,8 @@ export type DiskFault =
   | 'lyingSync'
   | 'misdirectedWrite'
   | 'bitRot'
+  | 'badSector'
+  | 'damage'
   | 'lostSector'
   | 'tornWrite'
   | 'lostName'
@@ -109,9 +111,15 @@ class Inode {
   unsynced: Range[] = [];
   /** Ranges of which a failed or lying sync made the cache forget that they are unsynced. */
   forgotten: Range[] = [];
+  /** Sectors that cannot be read until they are written again. */
+  readonly lost: Set<number> = new Set();
 
   write(offset: number, bytes: Uint8Array, epoch: number): void {
     const to = offset + bytes.length;
+    for (const sector of this.lost) {
+      if (sector * SECTOR_BYTES < to && (sector + 1) * SECTOR_BYTES > offset)
+        this.lost.delete(sector);
+    }
     this.extend(to);
     if (to > this.cached.length) this.cached = larger(this.cached, to);
     this.cached.set(bytes, offset);
@@ -230,6 +238,8 @@ const NO_COUNTS: Record<DiskFault, number> = {
   lyingSync: 0,
   misdirectedWrite: 0,
   bitRot: 0,
+  badSector: 0,
+  damage: 0,
   lostSector: 0,
   tornWrite: 0,
   lostName: 0,
@@ -255,19 +265,16 @@ export class SimDisk {
   private processes: SimProcess[] = [];
   private holder: SimProcess | undefined;
   private nextHandle = 1;
+  /** It took the place of another. */
+  isRenewed = false;
+  /** It holds less, or other bytes, than it said. */
+  isDamaged = false;
 
   constructor(options: SimDiskOptions) {
     this.options = options;
     this.random = options.random;
     this.latency = options.latency ?? FAST_DISK;
-    for (const [name, bytes] of options.files ?? []) {
-      const inode = new Inode();
-      inode.write(0, bytes, 0);
-      inode.settle(inode.unsynced, bytes.length);
-      inode.unsynced = [];
-      this.names.set(name, inode);
-      this.stableNames.set(name, inode);
-    }
+    this.fill(options.files ?? new Map());
   }
 
   /** The disk for one more process. Its completions stop when it crashes, is stopped, or the power goes. */
@@ -330,6 +337,29 @@ export class SimDisk {
   /** All processes die, all files are gone: another disk in the same place. */
   wipe(): void {
     this.counts.wipe++;
+    this.isRenewed = true;
+    this.isDamaged = false;
+    this.clear();
+  }
+
+  /** All processes die, and the disk holds these files, durably, and no others. */
+  restore(files: ReadonlyMap<string, Uint8Array>): void {
+    this.clear();
+    this.fill(files);
+  }
+
+  private fill(files: ReadonlyMap<string, Uint8Array>): void {
+    for (const [name, bytes] of files) {
+      const inode = new Inode();
+      inode.write(0, bytes, 0);
+      inode.settle(inode.unsynced, bytes.length);
+      inode.unsynced = [];
+      this.names.set(name, inode);
+      this.stableNames.set(name, inode);
+    }
+  }
+
+  private clear(): void {
     for (const process of this.processes) {
       process.alive = false;
       process.inFlight.clear();
@@ -348,6 +378,28 @@ export class SimDisk {
     this.counts.bitRot++;
     inode.flip(offsetBytes, bit);
     return true;
+  }
+
+  /** The sector with this byte cannot be read any more until it is written. */
+  loseSector(name: string, offsetBytes: number): void {
+    const inode = this.names.get(name);
+    if (inode === undefined) return;
+    this.counts.badSector++;
+    inode.lost.add(Math.floor(offsetBytes / SECTOR_BYTES));
+  }
+
+  /** What lies behind `from` is zeros, in cache and on the platter. */
+  zero(name: string, from: number): void {
+    const inode = this.names.get(name);
+    inode?.cached.fill(0, from);
+    inode?.stable.fill(0, from);
+  }
+
+  /** The file is gone. */
+  remove(name: string): void {
+    this.names.delete(name);
+    this.stableNames.delete(name);
+    this.nameChanges = this.nameChanges.filter((change) => change.name !== name);
   }
 
   /** Cuts the file, in cache and on the platter. */
@@ -472,6 +524,12 @@ export class SimDisk {
         const inode = this.inode(process, request.file);
         const from = Math.min(request.offsetBytes, inode.cachedBytes);
         const to = Math.min(from + request.into.length, inode.cachedBytes);
+        for (const sector of inode.lost) {
+          if (sector * SECTOR_BYTES < to && (sector + 1) * SECTOR_BYTES > from) {
+            this.counts.readError++;
+            return failed(id, 'Io', `sector ${sector} cannot be read`);
+          }
+        }
         inode.read(from, to, request.into);
         return { id, lengthBytes: to - from };
       }

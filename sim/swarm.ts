@@ -3,7 +3,7 @@
  * purpose, and half of all kinds of faults are left out of each run, since a fault that is always there hides others.
  */
 import { FAST_DISK } from './disk.ts';
-import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import { COMMON_KINDS, type FaultKind, type FaultOptions, RARE_KINDS } from './faults.ts';
 import { NOT_YET_SURVIVED } from './not-yet.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
@@ -69,7 +69,10 @@ export function drawOptions(
     faults: {
       meanIntervalMs: random.pick([2000, 5000, 10_000, 20_000, 60_000, Infinity]),
       meanDurationMs: random.pick([200, 1000, 4000, 15_000]),
-      weights: drawWeights(random),
+      weights: {
+        ...drawWeights(random),
+        ...drawRare(randomness, beyond),
+      },
     },
   };
   const special = randomness.stream('swarm/special');
@@ -94,13 +97,24 @@ function drawClients(random: RandomStream): Partial<WorkloadOptions> {
   return { repeats, pipeline: random.pick([8, 64, 256]), burst, ...perSecond };
 }
 
-/** Half of all kinds, or, in one run of three, no more than two. */
-function drawWeights(random: RandomStream): Record<FaultKind, number> {
-  const some = random.chance(0.33) ? random.shuffle(FAULT_KINDS).slice(0, 2) : FAULT_KINDS;
-  const omitted = some === FAULT_KINDS ? 0.5 : 0;
-  const weights = FAULT_KINDS.map((kind) => [
+/** Half of all common kinds, or, in one run of three, no more than two. */
+function drawWeights(random: RandomStream): FaultOptions['weights'] {
+  const some = random.chance(0.33) ? random.shuffle(COMMON_KINDS).slice(0, 2) : COMMON_KINDS;
+  const omitted = some === COMMON_KINDS ? 0.5 : 0;
+  const weights = COMMON_KINDS.map((kind) => [
     kind,
     !some.includes(kind) || random.chance(omitted) ? 0 : random.unit(),
   ]);
-  return Object.fromEntries(weights) as Record<FaultKind, number>;
+  return Object.fromEntries(weights) as FaultOptions['weights'];
+}
+
+/** Each rare kind by itself, in one run of twenty. */
+function drawRare(randomness: Randomness, beyond: boolean): FaultOptions['weights'] {
+  const weights: Partial<Record<FaultKind, number>> = {};
+  for (const kind of RARE_KINDS) {
+    const random = randomness.stream(`swarm/${kind}`);
+    if (!random.chance(0.05) || (NOT_YET_SURVIVED.has(kind) && !beyond)) continue;
+    weights[kind] = random.pick([0.2, 1, 5]);
+  }
+  return weights;
 }

@@ -1,6 +1,5 @@
 /** Worlds of a special kind, that some seeds get instead of what the swarm drew: each makes of its options others. */
 import { FAST_DISK } from './disk.ts';
-import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import { CALM_NETWORK } from './network.ts';
 import type { RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
@@ -62,16 +61,11 @@ export function large(options: SimOptions, random: RandomStream): SimOptions {
     },
     faults: {
       ...faults,
-      weights: only(['PowerLoss', 'ProcessCrash', 'Stop']),
+      weights: { PowerLoss: 1, ProcessCrash: 1, Stop: 1 },
       atMost: 2,
       notBeforeMs: durationMs / 2,
       meanIntervalMs: durationMs / 6,
       meanDurationMs: random.pick([10, 1000, 4000]),
     },
   };
-}
-
-function only(kinds: readonly FaultKind[]): Record<FaultKind, number> {
-  const weights = FAULT_KINDS.map((kind) => [kind, kinds.includes(kind) ? 1 : 0]);
-  return Object.fromEntries(weights) as Record<FaultKind, number>;
 }
