@@ -1,9 +1,9 @@
 /** Turns what Raft says of an action into its event in `trace.ts`: adds the acting node and its state, leaves out bytes. */
 import type { TraceSink } from '../../ports/trace-sink.ts';
+import type { NodeId } from '../ids.ts';
 import type { Entry } from './entry.ts';
 import { decodeMembership, type Membership } from './membership.ts';
 import type { RaftMessage } from './messages.ts';
-import type { RaftState } from './state.ts';
 import type {
   RaftEvent,
   TracedEntry,
@@ -24,12 +24,20 @@ type Told<Event> = Event extends RaftEvent
     }
   : never;
 
+type OfState = 'term' | 'vote' | 'role' | 'leader';
+
+/** The node that acts, as far as its events tell of it. */
+interface Acting extends Pick<TracedState, OfState> {
+  readonly id: NodeId;
+  readonly log: Omit<TracedState, OfState>;
+}
+
 /** A node that nobody traces has none, so that nothing is built in vain. */
 export class RaftTracer {
   private readonly sink: TraceSink<RaftEvent>;
-  private readonly state: RaftState;
+  private readonly state: Acting;
 
-  constructor(sink: TraceSink<RaftEvent>, state: RaftState) {
+  constructor(sink: TraceSink<RaftEvent>, state: Acting) {
     this.sink = sink;
     this.state = state;
   }
@@ -46,7 +54,7 @@ export class RaftTracer {
   }
 }
 
-function tracedState({ term, vote, role, leader, log }: RaftState): TracedState {
+function tracedState({ term, vote, role, leader, log }: Acting): TracedState {
   const { snapshotIndex, snapshotTerm, lastIndex, lastTerm, commitIndex, durableIndex } = log;
   return {
     term,
