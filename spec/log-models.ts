@@ -1,5 +1,5 @@
 /** The models of DistributedLog: what holds, and what each of its guards is there for. */
-import type { Model } from './models.ts';
+import type { Model } from './model.ts';
 
 /** Three nodes, one topic, two segments; n1 owns the first. Nothing goes wrong unless a model says so. */
 const base = {

@@ -1,5 +1,5 @@
 /** The models of MetadataRaft. */
-import type { Model } from './models.ts';
+import type { Model } from './model.ts';
 
 const INVARIANTS = [
   'ElectionSafetyInv',

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { RaftScenario, Scenario } from '../sim/scenario-steps.ts';
-import { MODELS, type Model } from './models.ts';
+import type { Model } from './model.ts';
+import { MODELS } from './models.ts';
 import { foundIn, scenarioOf } from './scenario.ts';
 import type { TlcState } from './tlc-output.ts';
 

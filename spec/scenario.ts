@@ -3,7 +3,7 @@
  * of them. The simulator plays it against the code (`sim/scenario.ts`).
  */
 import type { LogScenario, RaftScenario, Scenario, Step } from '../sim/scenario-steps.ts';
-import type { Model } from './models.ts';
+import type { Model } from './model.ts';
 import { raftPrologue, raftStepOf } from './raft-scenario.ts';
 import { plain, type State, same, stateOf } from './scenario-state.ts';
 import { parseTla } from './tla-value.ts';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SPEC, WORK } from './jar.ts';
-import { configuration, type Model } from './models.ts';
+import { configuration, type Model } from './model.ts';
 import { readProgress, readTlcOutput, type TlcProgress, type TlcResult } from './tlc-output.ts';
 
 export interface Run {

@@ -7,7 +7,8 @@ import { availableParallelism, cpus, getPriority, loadavg, totalmem } from 'node
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { MissingTool, requireJava, SPEC, tlcJar } from './jar.ts';
-import { MODELS, type Model } from './models.ts';
+import type { Model } from './model.ts';
+import { MODELS } from './models.ts';
 import { table } from './table.ts';
 import { actionsOf, type TlcProgress, tellTrace } from './tlc-output.ts';
 import { check, HEAP_GIB, type Run } from './tlc-run.ts';
