@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import process from 'node:process';
+import * as timers from 'node:timers';
 import type {
   Checksum,
   Disk,
@@ -93,6 +94,9 @@ interface NativeHandle {
   close(): void;
   stats(): NativeStats;
 }
+
+/** As it was at import: a user's fake timers must not keep completions back. */
+const setImmediate: (task: () => void) => void = timers.setImmediate;
 
 // As the enums in disk.h and failure.h.
 const OPS: readonly DiskRequest['op'][] = [

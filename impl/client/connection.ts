@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { WalrusError } from '../core/errors.ts';
+import { Queue } from '../core/queue.ts';
 import { type Address, formatAddress } from './address.ts';
 import { FrameDecoder, FrameWriter } from './frames.ts';
 import { RESPONSE_LIMITS } from './protocol.ts';
@@ -25,7 +26,7 @@ export class Connection {
   private readonly socket: Socket;
   private readonly requestTimeoutMs: number;
   private readonly writer = new FrameWriter();
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting = new Queue<Waiting>();
   private timer: NodeJS.Timeout | undefined;
   private flushing = false;
   private ended = false;
@@ -109,7 +110,7 @@ export class Connection {
 
   private onTimer(): void {
     this.timer = undefined;
-    const first = this.waiting[0];
+    const first = this.waiting.first;
     if (first === undefined) return;
     const leftMs = first.deadlineMs - performance.now();
     if (leftMs > 0) this.timer = setTimeout(() => this.onTimer(), leftMs);
@@ -121,6 +122,6 @@ export class Connection {
     this.ended = true;
     clearTimeout(this.timer);
     this.socket.destroy();
-    for (const each of this.waiting.splice(0)) each.reject(new WalrusError(code, reason));
+    for (const each of this.waiting.takeAll()) each.reject(new WalrusError(code, reason));
   }
 }

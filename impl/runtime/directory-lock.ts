@@ -16,7 +16,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { delay } from './timers.ts';
 
 const CLAIM_NAME = /^claim-(\d+)-[0-9a-f]{16}\.sock$/;
 const ATTEMPTS_MAX = 4;

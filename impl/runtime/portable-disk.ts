@@ -8,8 +8,8 @@
 import { close, constants, fdatasync, fstat, ftruncate, open, read, write } from 'node:fs';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { assert, unreachable } from '../core/assert.ts';
+import { Queue } from '../core/queue.ts';
 import type {
   Disk,
   DiskCompletion,
@@ -21,6 +21,7 @@ import type {
 } from '../ports/disk.ts';
 import { createDirectory, syncDirectory } from './directory.ts';
 import { DirectoryLock, DirectoryLockedError } from './directory-lock.ts';
+import { setImmediate, turn } from './timers.ts';
 
 type Request<Op extends DiskRequest['op']> = Extract<DiskRequest, { op: Op }>;
 type FileRequest = Extract<DiskRequest, { file: FileHandle }>;
@@ -41,7 +42,7 @@ interface OpenFile {
   /** Writes submitted so far. */
   lastWrite: number;
   /** Syncs that wait for writes before them, oldest first. */
-  readonly syncs: WaitingSync[];
+  readonly syncs: Queue<WaitingSync>;
   /** A failed sync may have dropped dirty pages and forgotten it, so a later one proves nothing. */
   syncFailed: boolean;
 }
@@ -143,7 +144,7 @@ export class PortableDisk implements Disk {
           waiting: undefined,
           writes: new Set(),
           lastWrite: 0,
-          syncs: [],
+          syncs: new Queue(),
           syncFailed: false,
         });
         this.#complete(request.id, null, { file, lengthBytes: stats.size });
@@ -212,7 +213,7 @@ export class PortableDisk implements Disk {
   /** Starts the syncs whose writes are all done, well or badly. */
   #startSyncs(file: OpenFile): void {
     const [oldest = Infinity] = file.writes;
-    while (file.syncs.length > 0 && file.syncs[0]!.lastWrite < oldest) {
+    while (file.syncs.length > 0 && file.syncs.first!.lastWrite < oldest) {
       this.#sync(file.syncs.shift()!.request, file);
     }
   }
