@@ -3,8 +3,11 @@
  * over a crash, and all who wait for it are answered at once. In order, so that a reader of a topic sees a prefix.
  */
 import { WalrusError } from '../core/errors.ts';
+import { Queue } from '../core/queue.ts';
 import type { Lsn } from '../core/storage/ids.ts';
-import type { Store } from '../core/storage/store.ts';
+import type { Room, Store } from '../core/storage/store.ts';
+import { afterThis, clearTimeout, setTimeout } from '../runtime/timers.ts';
+import { toWalrusError } from './errors.ts';
 import type { FsyncSchedule } from './options.ts';
 
 /** What shows its readers the records of a group once that is acknowledged: a topic. */
@@ -77,11 +80,15 @@ export class CommitGroup {
   }
 }
 
-interface Waiting {
+/** A change that needs room: what it stages belongs together. */
+export interface Change {
   readonly bytes: number;
-  readonly keptShare: number;
-  readonly run: () => void;
-  readonly refuse: (error: WalrusError) => void;
+  /** On a full disk, what gives room back may use the store's reserve: this is the share that it leaves of it, 1 by default. */
+  readonly keptShare?: number;
+  /** Looks at everything that may be wrong before it stages anything. */
+  run(): void;
+  /** Nothing was staged. */
+  refuse(error: WalrusError): void;
 }
 
 interface Flush {
@@ -93,22 +100,27 @@ interface Flush {
 export class CommitGroups {
   readonly #store: Store;
   readonly #fsync: FsyncSchedule;
+  /** The log cannot go on. */
+  readonly #onBug: (thrown: unknown) => void;
   readonly #commit = (): void => this.commit();
   #open: CommitGroup | undefined;
   /** Committed, not yet acknowledged; oldest first. */
-  #pending: CommitGroup[] = [];
-  #flushes: Flush[] = [];
-  /** Operations that wait for memory, in order of arrival. */
-  #waiting: Waiting[] = [];
+  readonly #pending = new Queue<CommitGroup>();
+  readonly #flushes = new Queue<Flush>();
+  /** Changes that wait for memory, in order of arrival. */
+  readonly #waiting = new Queue<Change>();
+  /** What the disk had no room for: what is as large would not fit either, and to find that out takes the disk a while. */
+  #refused: Change | undefined;
   #admitting = false;
   #timer: NodeJS.Timeout | undefined;
   #failure: WalrusError | undefined;
   /** Groups acknowledged so far. */
   acknowledged = 0;
 
-  constructor(store: Store, fsync: FsyncSchedule) {
+  constructor(store: Store, fsync: FsyncSchedule, onBug: (thrown: unknown) => void) {
     this.#store = store;
     this.#fsync = fsync;
+    this.#onBug = onBug;
   }
 
   /**
@@ -119,15 +131,12 @@ export class CommitGroups {
     if (this.#open !== undefined && !this.#store.hasFrameFor(bytes)) this.commit();
     if (this.#open === undefined) {
       this.#open = new CommitGroup();
-      queueMicrotask(this.#commit);
+      afterThis(this.#commit);
     }
     return this.#open;
   }
 
-  /**
-   * Whether `bytes` can be staged at once. If not, `whenRoom` tells when, or why not. On a full disk, what gives room back may
-   * use the store's reserve: `keptShare` is what it leaves of it.
-   */
+  /** Whether `bytes` can be staged at once, and no change waits that came before. Else `admit` it. */
   hasRoom(bytes: number, keptShare = 1): boolean {
     return (
       this.#failure === undefined &&
@@ -136,25 +145,29 @@ export class CommitGroups {
     );
   }
 
-  /** Runs `run` as soon as `bytes` can be staged, in order of arrival. `NoSpace` if the disk is full. */
-  whenRoom(
-    bytes: number,
-    run: () => void,
-    refuse: (error: WalrusError) => void,
-    keptShare = 1,
-  ): void {
-    this.#waiting.push({ bytes, keptShare, run, refuse });
-    // What is staged is part of what fills the memory.
-    if (this.#waiting.length === 1) this.commit();
+  /** Runs the change as soon as it can be staged, in order of arrival, or refuses it. `NoSpace` if the disk is full. */
+  admit(change: Change): void {
+    if (this.#failure !== undefined) {
+      change.refuse(this.#failure);
+      return;
+    }
+    this.#waiting.push(change);
     this.#admit();
+    // What is staged is part of what fills the memory.
+    if (!this.#admitting && this.#waiting.first === change) this.commit();
   }
 
   commit(): void {
     const group = this.#open;
     if (group === undefined) return;
     this.#open = undefined;
-    group.closed(this.#store.commit());
     this.#pending.push(group);
+    try {
+      group.closed(this.#store.commit());
+    } catch (bug) {
+      this.#onBug(bug);
+      return;
+    }
     if (this.#fsync.mode === 'Milliseconds') this.#armTimer(this.#fsync.intervalMs);
     this.progress();
   }
@@ -173,11 +186,14 @@ export class CommitGroups {
 
   /** Resolves when all that was asked for before is acknowledged, refused or failed. Nothing may be asked for meanwhile. */
   async drain(): Promise<void> {
-    await new Promise<void>((resolve) => this.whenRoom(0, resolve, () => resolve()));
+    await new Promise<void>((resolve) => {
+      this.admit({ bytes: 0, run: resolve, refuse: () => resolve() });
+    });
     if (this.#failure === undefined) {
       const last = this.current(0);
       await new Promise<void>((resolve) => last.onSettled(() => resolve()));
     }
+    // It stays, so that none is armed any more.
     clearTimeout(this.#timer);
   }
 
@@ -185,13 +201,11 @@ export class CommitGroups {
   progress(): void {
     const { durableLsn, writtenLsn } = this.#store;
     const reached = this.#fsync.mode === 'SyncEach' ? durableLsn : writtenLsn;
-    let count = 0;
-    while (count < this.#pending.length && this.#pending[count]!.lsn <= reached) count++;
-    for (const group of this.#pending.splice(0, count)) {
+    while (this.#pending.length > 0 && this.#pending.first!.lsn <= reached) {
       this.acknowledged++;
-      group.acknowledge();
+      this.#pending.shift()!.acknowledge();
     }
-    while (this.#flushes.length > 0 && this.#flushes[0]!.lsn <= durableLsn) {
+    while (this.#flushes.length > 0 && this.#flushes.first!.lsn <= durableLsn) {
       this.#flushes.shift()!.resolve();
     }
     this.#admit();
@@ -201,46 +215,56 @@ export class CommitGroups {
   fail(error: WalrusError): void {
     this.#failure = error;
     clearTimeout(this.#timer);
-    const groups = this.#open ? [...this.#pending, this.#open] : this.#pending;
+    if (this.#open) this.#pending.push(this.#open);
     this.#open = undefined;
-    this.#pending = [];
-    for (const group of groups) group.fail(error);
-    for (const flush of this.#flushes.splice(0)) flush.reject(error);
-    this.#admit();
+    for (const group of this.#pending.takeAll()) group.fail(error);
+    for (const flush of this.#flushes.takeAll()) flush.reject(error);
+    for (const change of this.#waiting.takeAll()) change.refuse(error);
   }
 
   #admit(): void {
     // What is admitted may commit, which may admit: the next must not overtake it.
     if (this.#admitting) return;
     this.#admitting = true;
-    while (this.#waiting.length > 0) {
-      const first = this.#waiting[0]!;
-      if (this.#failure) {
-        this.#waiting.shift();
-        first.refuse(this.#failure);
-        continue;
-      }
-      const room = this.#store.room(first.bytes, first.keptShare);
+    for (let change = this.#waiting.first; change !== undefined; change = this.#waiting.first) {
+      const room = this.#roomFor(change);
       if (room === 'busy') break;
-      if (room === 'yes') {
-        this.#waiting.shift();
-        first.run();
-        continue;
-      }
-      // What is as large would not fit either, and to find that out takes the disk a while.
-      const isRefused = (one: Waiting): boolean =>
-        one.bytes >= first.bytes && one.keptShare >= first.keptShare;
-      const refused = this.#waiting.filter(isRefused);
-      this.#waiting = this.#waiting.filter((one) => !isRefused(one));
-      for (const one of refused) one.refuse(new WalrusError('NoSpace', 'the disk is full'));
+      this.#waiting.shift();
+      if (room === 'yes') this.#run(change);
+      else change.refuse(new WalrusError('NoSpace', 'the disk is full'));
     }
+    if (this.#waiting.length === 0) this.#refused = undefined;
     this.#admitting = false;
+  }
+
+  #roomFor(change: Change): Room {
+    const { bytes, keptShare = 1 } = change;
+    const refused = this.#refused;
+    if (refused && bytes >= refused.bytes && keptShare >= (refused.keptShare ?? 1)) return 'full';
+    const room = this.#store.room(bytes, keptShare);
+    if (room === 'full') this.#refused = change;
+    if (room === 'yes') this.#refused = undefined;
+    return room;
+  }
+
+  #run(change: Change): void {
+    try {
+      change.run();
+    } catch (thrown) {
+      change.refuse(toWalrusError(thrown));
+      // What it may have staged must not become part of the log.
+      if (!(thrown instanceof WalrusError)) this.#onBug(thrown);
+    }
   }
 
   #armTimer(intervalMs: number): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#store.sync();
+      try {
+        this.#store.sync();
+      } catch (bug) {
+        this.#onBug(bug);
+      }
     }, intervalMs).unref();
   }
 }

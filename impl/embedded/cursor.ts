@@ -1,31 +1,27 @@
 import { WalrusError } from '../core/errors.ts';
-import { aborted, topicChange } from './entry-iterator.ts';
+import {
+  type BatchLimits,
+  limitsOf,
+  type Position,
+  signalOf,
+  type TailOptions,
+  wholeNumber,
+} from './arguments.ts';
+import { EntryIterator } from './entry-iterator.ts';
 import type { GroupCursor } from './group-cursor.ts';
-import { type Entry, type Limits, TopicReader } from './topic-reader.ts';
-
-/** A place in a topic: an offset, the earliest entry kept, or behind the last one. */
-export type Position = number | 'earliest' | 'latest';
-
-export interface BatchLimits {
-  /** Payload bytes, 1 MiB by default. One entry is given even if it is larger alone. */
-  readonly maxBytes?: number;
-  /** 2,000 by default. */
-  readonly maxEntries?: number;
-}
+import { type Entry, TopicReader } from './topic-reader.ts';
 
 /** What a cursor asks of the log that made it. */
 export interface CursorHost {
   assertOpen(): void;
   /** Throws if the log failed. */
   isClosed(): boolean;
-  limits(limits: BatchLimits | undefined): Limits;
-  place(position: unknown): number;
 }
 
 /**
  * Reads a topic for a group, and commits when the work is done: what was read and not committed is read again after a
- * restart, so that every entry is worked on at least once. The group's place lasts; entries that it has not
- * passed are not reclaimed. Several cursors of one group each read everything from the group's place on.
+ * restart, so that every entry is worked on at least once. The group's place lasts; where consumed entries are reclaimed,
+ * those that it has not passed are kept. Several cursors of one group each read everything from the group's place on.
  */
 export class Cursor implements AsyncIterable<Entry> {
   readonly topic: string;
@@ -39,16 +35,12 @@ export class Cursor implements AsyncIterable<Entry> {
     this.group = group;
     this.#shared = shared;
     this.#host = host;
-    this.#reader = new TopicReader(shared.topic, shared.position, (to, settle, release) => {
-      this.#reader.position = to;
-      settle(undefined);
-      release();
-    });
+    this.#reader = new TopicReader(shared.topic, shared.position);
   }
 
-  /** Offset of the entry that this cursor reads next. */
+  /** Offset of the entry that this cursor reads next: what is before it was given out, or trimmed. */
   get position(): number {
-    return Math.max(this.#reader.position, this.#shared.topic.start);
+    return this.#reader.position;
   }
 
   /** Offset of the first entry that the group has not committed. */
@@ -62,24 +54,32 @@ export class Cursor implements AsyncIterable<Entry> {
   }
 
   /** The next entry, `undefined` at the end. */
-  async next(): Promise<Entry | undefined> {
-    this.#assertUsable();
-    return this.#reader.next(true);
+  next(): Promise<Entry | undefined> {
+    try {
+      this.#assertUsable();
+      return this.#reader.next(true);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The next entries, none at the end. */
-  async readBatch(limits?: BatchLimits): Promise<readonly Entry[]> {
-    this.#assertUsable();
-    return this.#reader.batch(this.#host.limits(limits), true);
+  readBatch(limits: BatchLimits = {}): Promise<readonly Entry[]> {
+    try {
+      this.#assertUsable();
+      return this.#reader.batch(limitsOf(limits), true);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
-   * Declares everything before `offset` done: by default, everything read so far. Resolves when that is as durable as the
+   * Declares everything before `offset` done: by default, everything given out so far. Resolves when that is as durable as the
    * fsync schedule makes an append. An offset that the group has passed already changes nothing.
    */
   async commit(offset: number = this.position): Promise<void> {
     this.#assertUsable();
-    const done = this.#host.place(offset);
+    const done = wholeNumber('the offset', offset);
     await this.#shared.move(this.#inTopic(Math.max(done, this.#shared.topic.start)), true);
   }
 
@@ -88,20 +88,23 @@ export class Cursor implements AsyncIterable<Entry> {
     this.#assertUsable();
     const to = this.#inTopic(position);
     await new Promise<void>((resolve, reject) => {
-      this.#reader.inTurn((release) => {
-        this.#shared
-          .move(to, false)
-          .then(() => {
-            this.#reader.position = to;
-          })
-          .finally(release)
-          .then(resolve, reject);
+      this.#reader.inTurn({
+        run: (release) => {
+          this.#shared
+            .move(to, false)
+            .then(() => {
+              this.#reader.position = to;
+            })
+            .finally(release)
+            .then(resolve, reject);
+        },
+        refuse: reject,
       });
     });
   }
 
   /** Entries from here to the end. */
-  [Symbol.asyncIterator](): AsyncIterator<Entry> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Entry> {
     return this.#entries(false, undefined);
   }
 
@@ -109,19 +112,13 @@ export class Cursor implements AsyncIterable<Entry> {
    * Entries from here on, for ever: waits at the end for more. The loop ends when the log is closed, and throws
    * `Aborted` when the signal says stop.
    */
-  tail(options: { readonly signal?: AbortSignal } = {}): AsyncIterable<Entry> {
-    return this.#entries(true, options.signal);
+  tail(options: TailOptions = {}): AsyncIterableIterator<Entry> {
+    return this.#entries(true, signalOf(options));
   }
 
-  async *#entries(follow: boolean, signal: AbortSignal | undefined): AsyncGenerator<Entry> {
-    while (true) {
-      if (signal?.aborted) throw aborted(signal);
-      if (this.#host.isClosed()) return;
-      const entry = await this.next();
-      if (entry !== undefined) yield entry;
-      else if (!follow) return;
-      else await topicChange(this.#shared.topic, signal);
-    }
+  #entries(follows: boolean, signal: AbortSignal | undefined): AsyncIterableIterator<Entry> {
+    const isClosed = (): boolean => this.#host.isClosed();
+    return new EntryIterator(this.#reader, { follows, signal, isClosed });
   }
 
   #assertUsable(): void {
@@ -135,7 +132,7 @@ export class Cursor implements AsyncIterable<Entry> {
     const { start, visibleEnd } = this.#shared.topic;
     if (position === 'earliest') return start;
     if (position === 'latest') return visibleEnd;
-    const offset = this.#host.place(position);
+    const offset = wholeNumber('the offset', position);
     if (offset < start || offset > visibleEnd) {
       const range = `[${start}, ${visibleEnd}]`;
       throw new WalrusError('InvalidArgument', `offset ${offset} lies outside of ${range}`);

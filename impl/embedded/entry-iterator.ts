@@ -1,124 +1,143 @@
-/** Entries of a topic one after the other, without a cursor. */
+/** Entries of a topic one after the other: of `read`, `tail` and cursors. */
 import { WalrusError } from '../core/errors.ts';
-import type { Holder, Topic } from './topic.ts';
-import { type Entry, type Limits, readRecords } from './topic-reader.ts';
+import { Queue } from '../core/queue.ts';
+import { aborted, onAbort } from './abort-signal.ts';
+import type { Holder } from './topic.ts';
+import type { Entry, TopicReader } from './topic-reader.ts';
 
-const PAGE: Limits = { entries: 2048, bytes: 1024 * 1024 };
+type Result = IteratorResult<Entry, undefined>;
 
-export interface Range {
-  readonly from: number;
-  /** Not included; infinite for those who wait for more. */
-  readonly to: number;
-  readonly signal: AbortSignal | undefined;
+const END: Result = { done: true, value: undefined };
+
+/** A call of `next` that is not answered yet. */
+interface Call {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
 }
 
-export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
-  /** Offset of the next entry. What is before it is not held back from being reclaimed. */
-  position: number;
-  readonly #topic: Topic;
-  readonly #range: Range;
+export interface IteratorOptions {
+  /** Whether it waits for more at the end. */
+  readonly follows: boolean;
+  readonly signal: AbortSignal | undefined;
   /** Whether the log was closed; throws if it failed. */
-  readonly #isClosed: () => boolean;
-  #page: readonly Uint8Array[] = [];
-  #pageFrom = 0;
-  #loading: Promise<void> | undefined;
-  #over = false;
+  readonly isClosed: () => boolean;
+  /** What the first call is told instead of an entry. */
+  readonly error?: WalrusError | undefined;
+}
 
-  constructor(topic: Topic, range: Range, isClosed: () => boolean) {
-    this.#topic = topic;
-    this.#range = range;
-    this.#isClosed = isClosed;
-    this.position = range.from;
+/** Calls of `next` may be made at once: they get entries in their order. */
+export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
+  readonly #reader: TopicReader;
+  readonly #options: IteratorOptions;
+  readonly #calls = new Queue<Call>();
+  #serving = false;
+  #over = false;
+  /** Ends the wait for more. */
+  #wake: () => void = () => {};
+
+  constructor(reader: TopicReader, options: IteratorOptions) {
+    this.#reader = reader;
+    this.#options = options;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  next(): Promise<IteratorResult<Entry, undefined>> {
-    const data = this.#page[this.position - this.#pageFrom];
-    if (data !== undefined && !this.#range.signal?.aborted) {
-      return Promise.resolve({ done: false, value: { offset: this.position++, data } });
+  /** Offset of the next entry. What is before it is not held back from being reclaimed. */
+  get position(): number {
+    return this.#reader.position;
+  }
+
+  next(): Promise<Result> {
+    if (this.#over) return Promise.resolve(END);
+    if (this.#calls.length === 0 && !this.#options.signal?.aborted) {
+      const value = this.#reader.takeAhead();
+      if (value !== undefined) return Promise.resolve({ done: false, value });
     }
-    if (this.#over) return Promise.resolve({ done: true, value: undefined });
-    this.#loading ??= this.#load().finally(() => {
-      this.#loading = undefined;
+    return new Promise((resolve, reject) => {
+      this.#calls.push({ resolve, reject });
+      if (!this.#serving) void this.#serve();
     });
-    return this.#loading.then(() => this.next());
   }
 
-  return(): Promise<IteratorResult<Entry, undefined>> {
+  /** Ends the iteration, and the calls of `next` that wait. */
+  return(): Promise<Result> {
     this.#end();
-    return Promise.resolve({ done: true, value: undefined });
+    return Promise.resolve(END);
   }
 
-  /** Fills the page, or ends. */
-  async #load(): Promise<void> {
-    const { signal, to } = this.#range;
-    this.#topic.holders.add(this);
+  /** As `return`, and fails with the error. */
+  throw(error?: unknown): Promise<Result> {
+    this.#end();
+    return Promise.reject(error);
+  }
+
+  /** Answers the calls that wait, one after the other. */
+  async #serve(): Promise<void> {
+    this.#serving = true;
+    this.#reader.topic.holders.add(this);
     try {
-      while (!this.#over) {
-        if (signal?.aborted) throw aborted(signal);
-        if (this.#topic.deleted) {
-          const name = JSON.stringify(this.#topic.name);
-          throw new WalrusError('UnknownTopic', `topic ${name} was deleted`);
-        }
-        if (this.position >= to || this.#isClosed()) {
-          this.#end();
-          return;
-        }
-        if (await this.#readPage()) return;
-        if (to !== Number.POSITIVE_INFINITY) {
-          this.#end();
-          return;
-        }
-        await topicChange(this.#topic, signal);
+      while (this.#calls.length > 0) {
+        if (this.#isAtEnd()) this.#end();
+        else if ((await this.#giveNext()) || this.#reader.hasMore) continue;
+        else if (!this.#options.follows) this.#end();
+        else if (this.#calls.length > 0) await this.#change();
       }
     } catch (error) {
+      this.#calls.shift()?.reject(error);
       this.#end();
-      throw error;
     }
+    this.#serving = false;
   }
 
-  #readPage(): Promise<boolean> {
-    const end = Math.min(this.#range.to, this.#topic.visibleEnd);
+  #isAtEnd(): boolean {
+    const { signal, isClosed, error } = this.#options;
+    if (error !== undefined) throw error;
+    if (signal?.aborted) throw aborted(signal);
+    const { topic } = this.#reader;
+    if (topic.deleted) {
+      throw new WalrusError('UnknownTopic', `topic ${JSON.stringify(topic.name)} was deleted`);
+    }
+    return isClosed();
+  }
+
+  /** Answers the oldest call with an entry. False if there is none now, or nobody waits any more. */
+  #giveNext(): Promise<boolean> {
+    const calls = this.#calls;
     return new Promise((resolve, reject) => {
-      readRecords(this.#topic, this.position, end, PAGE, (error, records) => {
-        if (error) {
-          reject(error);
-          return;
-        }
-        this.#page = records;
-        this.#pageFrom = this.position;
-        resolve(records.length > 0);
+      this.#reader.ask({
+        checkpoint: true,
+        get isWaiting() {
+          return calls.length > 0;
+        },
+        take: (error, [value]) => {
+          if (error !== undefined) reject(error);
+          else if (value !== undefined) calls.shift()?.resolve({ done: false, value });
+          resolve(value !== undefined);
+        },
       });
+    });
+  }
+
+  /** Resolves when there is more to see, the topic, the log or the iteration ends, or the signal says stop. */
+  #change(): Promise<void> {
+    const { signal } = this.#options;
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        change.takeBack();
+        abort?.takeBack();
+        resolve();
+      };
+      const change = this.#reader.topic.onChange(this.#wake);
+      const abort = signal && onAbort(signal, this.#wake);
     });
   }
 
   #end(): void {
     this.#over = true;
-    this.#page = [];
-    this.#topic.holders.delete(this);
+    this.#reader.topic.holders.delete(this);
+    this.#wake();
+    for (const call of this.#calls.takeAll()) call.resolve(END);
   }
-}
-
-/** Resolves when there is more to see, the topic or the log ends, or the signal says stop. */
-export function topicChange(topic: Topic, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = (): void => {
-      change.takeBack();
-      resolve();
-    };
-    const change = topic.onChange(() => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    });
-    signal?.addEventListener('abort', stop, { once: true });
-  });
-}
-
-export function aborted(signal: AbortSignal): WalrusError {
-  const error = new WalrusError('Aborted', 'the signal said stop');
-  error.cause = signal.reason;
-  return error;
 }

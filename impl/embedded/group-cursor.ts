@@ -2,9 +2,10 @@
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
 import type { Store } from '../core/storage/store.ts';
+import { setImmediate } from '../runtime/timers.ts';
 import type { CommitGroups } from './commit-groups.ts';
-import type { Topic } from './topic.ts';
-import { TopicReader } from './topic-reader.ts';
+import type { Consumer, Topic } from './topic.ts';
+import { type Advance, TopicReader } from './topic-reader.ts';
 
 /** The group of reads that name none. */
 export const DEFAULT_GROUP = '';
@@ -20,33 +21,41 @@ export interface CursorSettings {
   readonly reclaimsConsumed: boolean;
 }
 
-export class GroupCursor {
+type Settle = (error: WalrusError | undefined) => void;
+
+export class GroupCursor implements Consumer {
   readonly topic: Topic;
   readonly reader: TopicReader;
-  /** Whether the log knows of it. Until then it keeps no record from being reclaimed. */
   isDurable: boolean;
-  /** The offset that the log knows, or will with the next commit. */
   persisted: number;
   readonly #key: string;
   readonly #commits: CommitGroups;
   readonly #settings: CursorSettings;
+  /** Entries that may be out while the log does not know of it. */
+  readonly #repeatedMax: number;
 
   constructor(topic: Topic, group: string, commits: CommitGroups, settings: CursorSettings) {
     this.topic = topic;
     this.#key = cursorKey(topic.name, group);
     this.#commits = commits;
     this.#settings = settings;
+    this.#repeatedMax = Math.max(1, settings.persistEvery - 1);
     const stored = topic.store.get(this.#key);
     this.isDurable = stored !== undefined;
     this.persisted = stored === undefined ? topic.start : new ByteReader(stored).whole();
-    this.reader = new TopicReader(topic, this.persisted, (to, settle, release) =>
-      this.#advance(to, settle, release),
+    this.reader = new TopicReader(
+      topic,
+      this.persisted,
+      settings.strict
+        ? { advance: this.#advanceBefore }
+        : { advance: this.#advanceBehind, entriesMax: this.#repeatedMax },
     );
+    topic.consumers.add(this);
   }
 
   /** Everything before this offset has been given out. */
   get position(): number {
-    return Math.max(this.reader.position, this.topic.start);
+    return this.reader.position;
   }
 
   /**
@@ -55,62 +64,61 @@ export class GroupCursor {
    */
   move(to: number, onlyForward: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.reader.inTurn((release) => {
-        if (onlyForward && to <= this.reader.position && this.isDurable) {
-          // What brought it there may still be on its way to the disk.
-          this.#commits.current(0).onSettled((error) => (error ? reject(error) : resolve()));
-          release();
-          return;
-        }
-        const settle = (error: WalrusError | undefined): void =>
-          error ? reject(error) : resolve();
-        this.#persist(to, settle, release, undefined);
+      const settle: Settle = (error) => (error ? reject(error) : resolve());
+      this.reader.inTurn({
+        run: (release) => {
+          if (onlyForward && to <= this.persisted && this.isDurable) {
+            // What brought it there may still be on its way to the disk.
+            this.#commits.current(0).onSettled(settle);
+            release();
+            return;
+          }
+          const position = onlyForward ? Math.max(to, this.position) : to;
+          this.#persist(to, position, settle, release);
+        },
+        refuse: reject,
       });
     });
   }
 
   /** Stages the position that `AtLeastOnce` has not yet put in the log. */
   persistNow(): void {
-    if (this.reader.position !== this.persisted) this.#stage(this.reader.position);
+    if (this.isDurable && this.position !== this.persisted) this.#stage(this.position);
   }
 
-  /** Stages its removal: it keeps no record any more. */
+  /** Stages its removal: it keeps no record any more, and begins again at the earliest. */
   remove(): void {
-    this.topic.store.put(this.#key, undefined);
+    if (this.isDurable) this.topic.store.put(this.#key, undefined);
     this.isDurable = false;
+    this.persisted = this.topic.start;
+    this.reader.position = this.topic.start;
   }
 
-  #advance(
-    to: number,
-    settle: (error: WalrusError | undefined) => void,
-    release: () => void,
-  ): void {
-    const { strict, persistEvery } = this.#settings;
-    if (!strict && to - this.persisted < persistEvery) {
-      this.reader.position = to;
-      settle(undefined);
+  /** Strictly at once: the log knows before anybody does. The next entry may be read at once, and is given out after this one. */
+  readonly #advanceBefore: Advance = (_from, to, settle, release) => {
+    this.#persist(to, to, settle, release);
+  };
+
+  /**
+   * At least once: what the log knows is behind what was given out, never before it. So before more are out than may
+   * be repeated, it is told of those that are: they were given out in an earlier turn, so that whoever waited for them has them.
+   */
+  readonly #advanceBehind: Advance = (from, to, settle, release) => {
+    const give: Settle = (error) => {
+      if (error === undefined) this.reader.position = to;
+      settle(error);
       release();
-    } else if (strict) {
-      // The next entry may be read at once: it is given out after this one, with its own commit.
-      this.#persist(to, settle, release, undefined);
-    } else {
-      // Fewer than `persistEvery` may ever be out and not in the log, so the next waits.
-      this.#persist(to, settle, undefined, release);
-    }
-  }
+    };
+    if (this.isDurable && to - this.persisted <= this.#repeatedMax) give(undefined);
+    else setImmediate(() => this.#persist(from, from, give, () => {}));
+  };
 
-  #persist(
-    to: number,
-    settle: (error: WalrusError | undefined) => void,
-    onStaged: (() => void) | undefined,
-    onSettled: (() => void) | undefined,
-  ): void {
+  /** Calls `onStaged` when the next read may see the new place, and `settle` when the log knows of it, or why not. */
+  #persist(to: number, position: number, settle: Settle, onStaged: () => void): void {
     const refuse = (error: WalrusError): void => {
       settle(error);
-      onStaged?.();
-      onSettled?.();
+      onStaged();
     };
-    const bytes = MOVE_BYTES + this.#key.length * 3;
     const run = (): void => {
       if (this.topic.deleted) {
         refuse(new WalrusError('UnknownTopic', 'the topic was deleted'));
@@ -118,18 +126,15 @@ export class GroupCursor {
       }
       const group = this.#commits.current(bytes);
       this.#stage(to);
-      group.onSettled((error) => {
-        settle(error);
-        onSettled?.();
-      });
-      onStaged?.();
+      this.reader.position = position;
+      group.onSettled(settle);
+      onStaged();
     };
-    if (this.#commits.hasRoom(bytes, KEPT_SHARE)) run();
-    else this.#commits.whenRoom(bytes, run, refuse, KEPT_SHARE);
+    const bytes = MOVE_BYTES + this.#key.length * 3;
+    this.#commits.admit({ bytes, keptShare: KEPT_SHARE, run, refuse });
   }
 
   #stage(to: number): void {
-    this.reader.position = to;
     this.persisted = to;
     this.isDurable = true;
     this.topic.store.put(this.#key, new ByteWriter().whole(to).finish());
@@ -140,13 +145,50 @@ export class GroupCursor {
   }
 }
 
-/** Injective, and all cursors of a topic share the key's beginning. */
-function cursorKey(topic: string, group: string): string {
-  return `${cursorKeys(topic)}${JSON.stringify(group)}]`;
+/** The cursors of a log that are known. */
+export class GroupCursors {
+  readonly #commits: CommitGroups;
+  readonly #settings: CursorSettings;
+  readonly #byTopic = new Map<Topic, Map<string, GroupCursor>>();
+
+  constructor(commits: CommitGroups, settings: CursorSettings) {
+    this.#commits = commits;
+    this.#settings = settings;
+  }
+
+  find(topic: Topic, group: string): GroupCursor | undefined {
+    return this.#byTopic.get(topic)?.get(group);
+  }
+
+  /** Found, or made. */
+  get(topic: Topic, group: string): GroupCursor {
+    let groups = this.#byTopic.get(topic);
+    if (groups === undefined) {
+      groups = new Map();
+      this.#byTopic.set(topic, groups);
+    }
+    let cursor = groups.get(group);
+    if (cursor === undefined) {
+      cursor = new GroupCursor(topic, group, this.#commits, this.#settings);
+      groups.set(group, cursor);
+    }
+    return cursor;
+  }
+
+  of(topic: Topic): Iterable<GroupCursor> {
+    return this.#byTopic.get(topic)?.values() ?? [];
+  }
+
+  /** The topic is gone, and its cursors with it. */
+  remove(topic: Topic): void {
+    for (const cursor of this.of(topic)) cursor.remove();
+    this.#byTopic.delete(topic);
+  }
 }
 
-function cursorKeys(topic: string): string {
-  return `${KEY_PREFIX}[${JSON.stringify(topic)},`;
+/** Injective, and all cursors of a topic share the key's beginning. */
+function cursorKey(topic: string, group: string): string {
+  return `${KEY_PREFIX}[${JSON.stringify(topic)},${JSON.stringify(group)}]`;
 }
 
 /** The groups that have a durable cursor, by topic. */

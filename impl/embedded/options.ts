@@ -1,7 +1,7 @@
 /** What a user can choose when a log is opened, and what the environment chooses for those who do not. */
 import { join } from 'node:path';
-import { WalrusError } from '../core/errors.ts';
 import type { DiskChoice } from '../runtime/open-disk.ts';
+import { invalid, looked, wholeNumber } from './arguments.ts';
 import { namespaceDirectory } from './namespace.ts';
 
 /** What a checkpointed read promises over crashes. */
@@ -13,8 +13,8 @@ export const ReadConsistency: {
   /** The cursor is in the log before the entry is given out: none is delivered twice. */
   readonly StrictlyAtOnce: ReadConsistency;
   /**
-   * The cursor is in the log after every `persistEvery`-th entry, before that one is given out: fewer than
-   * `persistEvery` are delivered again after a crash, and none is lost. 0 counts as 1.
+   * The log knows the cursor behind what was given out, `persistEvery - 1` entries at most: so many may be delivered again
+   * after a crash, and none is lost. With 1 (or 0) it is the last one that may come again.
    */
   AtLeastOnce(persistEvery: number): ReadConsistency;
 } = {
@@ -56,17 +56,16 @@ export interface WalrusOptions {
   /** The way to the disk: `auto` by default. `stats().disk` tells what was taken and why. */
   readonly disk?: DiskChoice;
   /**
-   * `consumed`, the default: the space of records that all cursors of their topic have passed is used again; records of
-   * a topic without cursors stay. `never`: records stay until `trim` or `deleteTopic`.
+   * `false`, the default: reading destroys nothing, records stay until `trim` or `deleteTopic`. `true`: the space of records
+   * that all cursors of their topic have passed is used again; records of a topic without cursors stay.
    */
-  readonly reclaim?: 'consumed' | 'never';
+  readonly reclaim?: boolean;
   /** Size of one log file, 64 MiB by default, 64 KiB at least. Space is used again a file at a time. */
   readonly fileBytes?: number;
 }
 
 export interface Settings {
   readonly directory: string;
-  /** 1 is strict: the cursor is in the log before the entry is given out. */
   readonly persistEvery: number;
   readonly strict: boolean;
   readonly fsync: FsyncSchedule;
@@ -80,9 +79,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Checks the options and fills in the rest. `InvalidArgument` names what is wrong. */
 export function settle(options: WalrusOptions, environment: Environment): Settings {
+  return looked('options', () => check(options, environment));
+}
+
+function check(options: WalrusOptions, environment: Environment): Settings {
   if (options === null || typeof options !== 'object')
     invalid('options must be an object', options);
-  const { dir, namespace, disk = 'auto', reclaim = 'consumed' } = options;
+  const { dir, namespace, disk = 'auto', reclaim = false } = options;
   const { consistency = ReadConsistency.StrictlyAtOnce } = options;
   const { fsync = FsyncSchedule.Milliseconds(200) } = options;
   const { fileBytes = FILE_BYTES_DEFAULT } = options;
@@ -98,9 +101,7 @@ export function settle(options: WalrusOptions, environment: Environment): Settin
   if (!['auto', 'io_uring', 'pwrite', 'portable'].includes(disk)) {
     invalid("disk must be 'auto', 'io_uring', 'pwrite' or 'portable'", disk);
   }
-  if (reclaim !== 'consumed' && reclaim !== 'never') {
-    invalid("reclaim must be 'consumed' or 'never'", reclaim);
-  }
+  if (typeof reclaim !== 'boolean') invalid('reclaim must be true or false', reclaim);
   if (wholeNumber('fileBytes', fileBytes) < FILE_BYTES_MIN) {
     invalid(`fileBytes must be ${FILE_BYTES_MIN} or more`, fileBytes);
   }
@@ -112,7 +113,7 @@ export function settle(options: WalrusOptions, environment: Environment): Settin
     strict: consistency.mode === 'StrictlyAtOnce',
     fsync: checkFsync(fsync),
     disk,
-    reclaimsConsumed: reclaim === 'consumed',
+    reclaimsConsumed: reclaim,
     fileBytes,
     quiet: environment.WALRUS_QUIET !== undefined,
   };
@@ -150,17 +151,4 @@ function checkFsync(fsync: FsyncSchedule): FsyncSchedule {
     default:
       return invalid('fsync must be SyncEach, Milliseconds(n) or NoFsync', fsync);
   }
-}
-
-/** A whole number of 0 or more, or `InvalidArgument`. */
-export function wholeNumber(name: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-    invalid(`${name} must be a whole number of 0 or more`, value);
-  }
-  return value;
-}
-
-export function invalid(what: string, value: unknown): never {
-  const shown = typeof value === 'object' && value !== null ? 'an object' : String(value);
-  throw new WalrusError('InvalidArgument', `${what}, got ${shown}`);
 }

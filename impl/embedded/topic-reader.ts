@@ -1,5 +1,9 @@
 /** Reads of one place in one topic, one after the other, whoever asks. */
 import { WalrusError } from '../core/errors.ts';
+import { Queue } from '../core/queue.ts';
+import { setImmediate } from '../runtime/timers.ts';
+import type { Limits } from './arguments.ts';
+import { toWalrusError } from './errors.ts';
 import type { Topic } from './topic.ts';
 
 export interface Entry {
@@ -7,15 +11,6 @@ export interface Entry {
   readonly offset: number;
   readonly data: Uint8Array;
 }
-
-export interface Limits {
-  readonly entries: number;
-  /** Of payload. One entry is given even if it is larger alone. */
-  readonly bytes: number;
-}
-
-/** Read ahead for those who take one at a time. */
-const AHEAD: Limits = { entries: 512, bytes: 256 * 1024 };
 
 type RecordsDone = (error: WalrusError | undefined, records: Uint8Array[]) => void;
 
@@ -30,10 +25,8 @@ export function readRecords(
   limits: Limits,
   done: RecordsDone,
 ): void {
-  const { start } = topic;
-  if (from < start) {
-    const what = `record ${from} of topic ${JSON.stringify(topic.name)} was reclaimed`;
-    done(new WalrusError('InvalidArgument', `${what}; the earliest kept is ${start}`), []);
+  if (from < topic.start) {
+    done(reclaimed(topic, from), []);
     return;
   }
   const end = Math.min(to, from + limits.entries);
@@ -54,7 +47,7 @@ export function readRecords(
         found.push(record);
         bytes += record.length;
       }
-      const over = error !== undefined || records.length === 0;
+      const over = error !== undefined || records.length === 0 || topic.deleted;
       if (over || from + found.length >= end || bytes >= limits.bytes) done(undefined, found);
       else readMore();
     });
@@ -63,61 +56,129 @@ export function readRecords(
   else done(undefined, found);
 }
 
+export function reclaimed(topic: Topic, offset: number): WalrusError {
+  const what = `record ${offset} of topic ${JSON.stringify(topic.name)} was reclaimed`;
+  return new WalrusError('InvalidArgument', `${what}; the earliest kept is ${topic.start}`);
+}
+
 /**
- * Moves a reader to `to`, or not. Calls `settle` when the entries may be given out, or with the error that
+ * Moves a reader from `from` to `to`, or not. Calls `settle` when the entries may be given out, or with the error that
  * keeps the position where it was, and `release` when the next read may begin; each once, in any order.
  */
 export type Advance = (
+  from: number,
   to: number,
   settle: (error: WalrusError | undefined) => void,
   release: () => void,
 ) => void;
 
-type EntriesDone = (error: WalrusError | undefined, entries: readonly Entry[]) => void;
-type Task = (release: () => void) => void;
+export interface ReaderOptions {
+  /** Else the reader moves at once. */
+  readonly advance?: Advance;
+  /** What is read ahead for those who take one at a time. */
+  readonly ahead?: Limits;
+  /** What is behind this offset is not read. */
+  readonly to?: number;
+  /** A reader that moves on gives at most so many entries at once. */
+  readonly entriesMax?: number;
+}
+
+const AHEAD: Limits = { entries: 512, bytes: 256 * 1024 };
+
+/** What is done in turn. */
+export interface Task {
+  /** Calls `release` when the next task may begin. */
+  run(release: () => void): void;
+  /** It cannot be done. */
+  refuse(error: WalrusError): void;
+}
+
+/** Somebody who wants entries. */
+export interface Taker {
+  /** If there are none: one entry, from what was read ahead if it is there. */
+  readonly limits?: Limits;
+  /** Whether the reader moves behind what it gives. */
+  readonly checkpoint: boolean;
+  /** Whether entries are still wanted. The reader does not move for those who have left. */
+  readonly isWaiting: boolean;
+  /** Called once. No entries: there are none now. */
+  take(error: WalrusError | undefined, entries: readonly Entry[]): void;
+}
 
 /** A position in a topic and the reads from it; those that come at once are served in turn, never twice the same. */
 export class TopicReader {
   readonly topic: Topic;
-  /** Offset of the next entry. */
-  position: number;
-  readonly #advance: Advance;
-  readonly #tasks: Task[] = [];
+  #position: number;
+  readonly #options: ReaderOptions;
+  readonly #tasks = new Queue<Task>();
   #busy = false;
   #serving = false;
   #ahead: readonly Uint8Array[] = [];
   #aheadFrom = 0;
 
-  constructor(topic: Topic, position: number, advance: Advance) {
+  constructor(topic: Topic, position: number, options: ReaderOptions = {}) {
     this.topic = topic;
-    this.position = position;
-    this.#advance = advance;
+    this.#position = position;
+    this.#options = options;
+  }
+
+  /** Offset of the next entry. Where it was is trimmed, the reader goes on at the new start. */
+  get position(): number {
+    return Math.max(this.#position, this.topic.start);
+  }
+
+  set position(offset: number) {
+    this.#position = offset;
+  }
+
+  /** Whether there is an entry to give. */
+  get hasMore(): boolean {
+    return this.position < Math.min(this.topic.visibleEnd, this.#options.to ?? Infinity);
   }
 
   /** The next entry, `undefined` at the end. Moves on if `checkpoint`. */
   next(checkpoint: boolean): Promise<Entry | undefined> {
     return new Promise((resolve, reject) => {
-      this.inTurn((release) =>
-        this.#read(undefined, checkpoint, release, (error, entries) =>
-          error ? reject(error) : resolve(entries[0]),
-        ),
-      );
+      this.ask({
+        checkpoint,
+        isWaiting: true,
+        take: (error, entries) => (error ? reject(error) : resolve(entries[0])),
+      });
     });
   }
 
   /** The next entries, none at the end. Moves on if `checkpoint`. */
   batch(limits: Limits, checkpoint: boolean): Promise<readonly Entry[]> {
     return new Promise((resolve, reject) => {
-      this.inTurn((release) =>
-        this.#read(limits, checkpoint, release, (error, entries) =>
-          error ? reject(error) : resolve(entries),
-        ),
-      );
+      this.ask({
+        limits,
+        checkpoint,
+        isWaiting: true,
+        take: (error, entries) => (error ? reject(error) : resolve(entries)),
+      });
     });
   }
 
-  /** Runs the task when all that were asked for before are over; it calls `release` when the next may begin. */
+  ask(taker: Taker): void {
+    this.inTurn({
+      run: (release) => this.#read(taker, release),
+      refuse: (error) => taker.take(error, []),
+    });
+  }
+
+  /** The next entry if it is at hand and nobody waits for it. Moves on. Of readers that move at once. */
+  takeAhead(): Entry | undefined {
+    if (this.#busy || this.topic.deleted) return undefined;
+    const offset = this.position;
+    const data = this.#ahead[offset - this.#aheadFrom];
+    if (data === undefined) return undefined;
+    this.#position = offset + 1;
+    return { offset, data };
+  }
+
+  /** Runs the task when all that were asked for before are over. */
   inTurn(task: Task): void {
+    this.topic.reads.begin();
     this.#tasks.push(task);
     this.#serve();
   }
@@ -126,77 +187,86 @@ export class TopicReader {
     if (this.#serving) return;
     this.#serving = true;
     while (!this.#busy && this.#tasks.length > 0) {
+      const task = this.#tasks.shift()!;
       this.#busy = true;
-      this.#tasks.shift()!(this.#release);
+      try {
+        task.run(this.#release);
+      } catch (thrown) {
+        task.refuse(toWalrusError(thrown));
+        this.#release();
+      }
     }
     this.#serving = false;
   }
 
   readonly #release = (): void => {
     this.#busy = false;
+    this.topic.reads.end();
     this.#serve();
   };
 
-  /** Without limits: one entry, from what was read ahead if it is there. */
-  #read(
-    limits: Limits | undefined,
-    checkpoint: boolean,
-    release: () => void,
-    done: EntriesDone,
-  ): void {
-    const { topic } = this;
-    if (topic.deleted) {
-      this.#giveNothing(release, done);
+  #read(taker: Taker, release: () => void): void {
+    const { topic, position: from } = this;
+    const { ahead: aheadLimits = AHEAD, to = Infinity, entriesMax = Infinity } = this.#options;
+    if (topic.deleted || !taker.isWaiting) {
+      giveNothing(taker, release);
       return;
     }
-    const from = Math.max(this.position, topic.start);
     const ahead = this.#ahead[from - this.#aheadFrom];
-    if (limits === undefined && ahead !== undefined) {
-      this.#give(from, [ahead], checkpoint, release, done);
+    if (taker.limits === undefined && ahead !== undefined) {
+      this.#give(taker, from, [ahead], release);
       return;
     }
-    readRecords(topic, from, topic.visibleEnd, limits ?? AHEAD, (error, records) => {
-      if (error) {
-        done(error, []);
+    let limits = taker.limits ?? aheadLimits;
+    if (taker.limits !== undefined && taker.checkpoint) {
+      limits = { ...limits, entries: Math.min(limits.entries, entriesMax) };
+    }
+    const end = Math.min(topic.visibleEnd, to);
+    readRecords(topic, from, end, limits, (error, records) => {
+      if (from < topic.start) {
+        // Trimmed meanwhile.
+        this.#read(taker, release);
+      } else if (error !== undefined) {
+        taker.take(error, []);
         release();
-        return;
-      }
-      if (limits === undefined) {
+      } else if (taker.limits === undefined) {
         this.#ahead = records;
         this.#aheadFrom = from;
+        this.#give(taker, from, records.slice(0, 1), release);
+      } else {
+        this.#give(taker, from, records, release);
       }
-      const given = limits === undefined ? records.slice(0, 1) : records;
-      this.#give(from, given, checkpoint, release, done);
     });
   }
 
-  #give(
-    from: number,
-    records: readonly Uint8Array[],
-    checkpoint: boolean,
-    release: () => void,
-    done: EntriesDone,
-  ): void {
-    if (records.length === 0) {
-      this.#giveNothing(release, done);
+  #give(taker: Taker, from: number, records: readonly Uint8Array[], release: () => void): void {
+    if (records.length === 0 || !taker.isWaiting) {
+      giveNothing(taker, release);
       return;
     }
     const entries = records.map((data, i) => ({ offset: from + i, data }));
-    if (!checkpoint) {
-      done(undefined, entries);
+    if (!taker.checkpoint) {
+      taker.take(undefined, entries);
       release();
       return;
     }
-    const settle = (error: WalrusError | undefined): void => done(error, error ? [] : entries);
+    const to = from + entries.length;
+    const { advance } = this.#options;
     for (const { data } of entries) this.topic.consumedBytes += data.length;
-    this.#advance(from + entries.length, settle, release);
-  }
-
-  /** After a turn of the event loop: a reader that polls must not keep the disk from being heard. */
-  #giveNothing(release: () => void, done: EntriesDone): void {
-    setImmediate(() => {
-      done(undefined, []);
+    if (advance === undefined) {
+      this.#position = to;
+      taker.take(undefined, entries);
       release();
-    });
+      return;
+    }
+    advance(from, to, (error) => taker.take(error, error ? [] : entries), release);
   }
+}
+
+/** After a turn of the event loop: a reader that polls must not keep the disk from being heard. */
+function giveNothing(taker: Taker, release: () => void): void {
+  setImmediate(() => {
+    taker.take(undefined, []);
+    release();
+  });
 }

@@ -1,13 +1,8 @@
-import { WalrusError } from '../core/errors.ts';
 import type { StreamId } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
 import type { CommitGroup, Publisher } from './commit-groups.ts';
-import type { GroupCursor } from './group-cursor.ts';
-import { isWellFormed } from './namespace.ts';
-import { invalid } from './options.ts';
+import type { UnderWay } from './under-way.ts';
 
-/** Bytes of UTF-8 that the name of a topic or group may have. */
-const NAME_BYTES_MAX = 1024;
 const STREAM_PREFIX = 'topic ';
 
 /** Records consumed before their topic is trimmed, unless they are large or the last ones. */
@@ -19,13 +14,22 @@ export interface Holder {
   readonly position: number;
 }
 
+/** A group's place in the topic. */
+export interface Consumer {
+  /** Whether the log knows of it. Until then it keeps no record from being reclaimed. */
+  readonly isDurable: boolean;
+  /** The offset that the log knows, or will with the next commit. */
+  readonly persisted: number;
+}
+
 /** One topic of an open log: its stream in the store, how far readers see, who reads. */
 export class Topic implements Publisher {
   readonly name: string;
   readonly store: Store;
   readonly stream: StreamId;
-  /** Group cursors that are known, by group. */
-  readonly cursors: Map<string, GroupCursor> = new Map();
+  /** Reads of the whole log that are not yet answered. */
+  readonly reads: UnderWay;
+  readonly consumers: Set<Consumer> = new Set();
   /** Iterators under way. */
   readonly holders: Set<Holder> = new Set();
   group: CommitGroup | undefined;
@@ -38,9 +42,10 @@ export class Topic implements Publisher {
   consumedBytes = 0;
   #waiters = new Set<() => void>();
 
-  constructor(store: Store, name: string) {
+  constructor(store: Store, reads: UnderWay, name: string) {
     this.name = name;
     this.store = store;
+    this.reads = reads;
     this.stream = store.stream(STREAM_PREFIX + name);
     this.visibleEnd = store.end(this.stream);
   }
@@ -78,8 +83,8 @@ export class Topic implements Publisher {
    */
   reclaimConsumed(now: boolean): void {
     let wanted = Number.POSITIVE_INFINITY;
-    for (const cursor of this.cursors.values()) {
-      if (cursor.isDurable) wanted = Math.min(wanted, cursor.persisted);
+    for (const { isDurable, persisted } of this.consumers) {
+      if (isDurable) wanted = Math.min(wanted, persisted);
     }
     if (wanted === Number.POSITIVE_INFINITY) return;
     for (const holder of this.holders) wanted = Math.min(wanted, holder.position);
@@ -101,32 +106,4 @@ export function storedTopics(store: Store): string[] {
     .streams()
     .filter((stream) => stream.startsWith(STREAM_PREFIX))
     .map((stream) => stream.slice(STREAM_PREFIX.length));
-}
-
-/** Any string of up to 1,024 bytes of UTF-8 names a topic. `InvalidTopic` if it does not. */
-export function checkTopicName(name: unknown): asserts name is string {
-  if (typeof name !== 'string') {
-    throw new WalrusError('InvalidTopic', `a topic is named by a string, got ${typeof name}`);
-  }
-  if (!isName(name)) {
-    throw new WalrusError(
-      'InvalidTopic',
-      `a topic's name is well-formed Unicode of at most ${NAME_BYTES_MAX} bytes`,
-    );
-  }
-}
-
-export function checkGroupName(name: unknown): asserts name is string {
-  if (typeof name !== 'string') invalid('a group is named by a string', name);
-  if (!isName(name)) {
-    invalid(`a group's name is well-formed Unicode of at most ${NAME_BYTES_MAX} bytes`, name);
-  }
-}
-
-function isName(name: string): boolean {
-  return (
-    name.length <= NAME_BYTES_MAX &&
-    isWellFormed(name) &&
-    (name.length * 3 <= NAME_BYTES_MAX || Buffer.byteLength(name) <= NAME_BYTES_MAX)
-  );
 }

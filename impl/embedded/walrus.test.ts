@@ -171,7 +171,7 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       });
 
       test('under way it holds what it has yet to give', async () => {
-        const log = await world.open();
+        const log = await world.open({ reclaim: true });
         await log.appendBatch('t', numbers(2000));
         await log.appendBatch('t', numbers(2000));
         const entries = log.read('t');
@@ -294,7 +294,7 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       });
 
       test('commit never moves back; seek does, for good', async () => {
-        let log = await world.open({ reclaim: 'never' });
+        let log = await world.open();
         await log.appendBatch('t', numbers(10));
         const cursor = log.cursor('t', 'g');
         await cursor.commit(7);
@@ -316,7 +316,7 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       });
 
       test('the shared cursor can be had as one: seek moves readNext', async () => {
-        const log = await world.open({ reclaim: 'never' });
+        const log = await world.open();
         await log.appendBatch('t', numbers(10));
         await log.readBatch('t', { maxEntries: 6 });
         await log.cursor('t').seek(1);
@@ -324,7 +324,7 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       });
 
       test('keeps what it has not passed from being reclaimed, from its making until it is deleted', async () => {
-        let log = await world.open();
+        let log = await world.open({ reclaim: true });
         await log.appendBatch('t', numbers(100));
         log.cursor('t', 'slow');
         await drain(log, 't');
@@ -338,7 +338,7 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
     });
 
     test('topicSize is the payload that is kept', async () => {
-      let log = await world.open({ reclaim: 'never' });
+      let log = await world.open();
       expect(await log.topicSize('t')).toBe(0);
       await log.appendBatch('t', [pattern(1000, 1), pattern(0, 2), pattern(2_000_000, 3)]);
       await log.append('other', pattern(5, 1));
@@ -350,9 +350,9 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       expect(await log.topicSize('t')).toBe(2_000_007);
     });
 
-    test('records are kept until consumed, or for ever, as told', async () => {
-      const consumed = await world.open({ namespace: 'consumed' });
-      const kept = await world.open({ namespace: 'kept', reclaim: 'never' });
+    test('reading destroys nothing, unless records are to be kept only until consumed', async () => {
+      const consumed = await world.open({ namespace: 'consumed', reclaim: true });
+      const kept = await world.open({ namespace: 'kept' });
       for (const log of [consumed, kept]) {
         await log.appendBatch('t', numbers(50));
         expect(await collect(log.read('t'))).toHaveLength(50);
@@ -487,7 +487,7 @@ describe('a sync that fails', () => {
 test('on a full disk strict reads end in NoSpace, peeks go on, and the log can be closed', async (context) => {
   await withTinyFileSystem(context, 6 * 2 ** 20, async (dir) => {
     const world = new LogWorld(await mkdtemp(join(tmpdir(), 'walrus-library-')), 'portable');
-    const log = await world.open({ dir, reclaim: 'never' });
+    const log = await world.open({ dir });
     const fill = async (): Promise<void> => {
       for (;;) await log.append('t', pattern(1000, 1));
     };
@@ -518,7 +518,7 @@ describe('options and arguments', () => {
       [{ namespace: 7 }, /namespace/],
       [{ namespace: '\ud800' }, /namespace/],
       [{ disk: 'floppy' }, /disk.*floppy/],
-      [{ reclaim: 'maybe' }, /reclaim/],
+      [{ reclaim: 'consumed' }, /reclaim/],
       [{ fileBytes: 1000 }, /fileBytes/],
       [{ consistency: 'strict' }, /consistency/],
       [{ consistency: ReadConsistency.AtLeastOnce(-1) }, /persistEvery/],

@@ -4,55 +4,62 @@
  * This file is what a user sees; it checks arguments and puts the pieces together. It does not know how bytes
  * lie on the disk (`impl/core/storage`), nor how they get there (`impl/runtime`, `native`).
  */
-import { setImmediate as turn } from 'node:timers/promises';
-import { isUint8Array } from 'node:util/types';
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
-import { Store, type StoreStats } from '../core/storage/store.ts';
-import type { DiskCompletion } from '../ports/disk.ts';
+import type { Store, StoreStats } from '../core/storage/store.ts';
 import { type DiskChoice, type OpenedDisk, openDisk } from '../runtime/open-disk.ts';
-import { systemRandom } from '../runtime/system-random.ts';
-import { CommitGroups } from './commit-groups.ts';
-import { type BatchLimits, Cursor, type CursorHost, type Position } from './cursor.ts';
+import { turn } from '../runtime/timers.ts';
+import {
+  batchBytes,
+  checkGroupName,
+  checkpointOf,
+  checkTopicName,
+  FRAME_BYTES,
+  invalid,
+  type Limits,
+  limitsOf,
+  listOf,
+  option,
+  type Position,
+  type RangeOptions,
+  type ReadBatchOptions,
+  type ReadOptions,
+  recordBytes,
+  signalOf,
+  wholeNumber,
+} from './arguments.ts';
+import { type CommitGroup, CommitGroups } from './commit-groups.ts';
+import { Cursor, type CursorHost } from './cursor.ts';
 import { EntryIterator } from './entry-iterator.ts';
-import { DEFAULT_GROUP, GroupCursor, storedCursors } from './group-cursor.ts';
-import { invalid, type Settings, settle, type WalrusOptions, wholeNumber } from './options.ts';
-import { checkGroupName, checkTopicName, storedTopics, Topic } from './topic.ts';
-import { type Entry, type Limits, readRecords } from './topic-reader.ts';
+import { toWalrusError } from './errors.ts';
+import { DEFAULT_GROUP, type GroupCursor, GroupCursors, storedCursors } from './group-cursor.ts';
+import { type Settings, settle, type WalrusOptions } from './options.ts';
+import { StoreLink } from './store-link.ts';
+import { storedTopics, Topic } from './topic.ts';
+import { type Entry, readRecords, reclaimed, TopicReader } from './topic-reader.ts';
+import { UnderWay } from './under-way.ts';
 
 export { type ErrorCode, WalrusError } from '../core/errors.ts';
 export type { DiskChoice } from '../runtime/open-disk.ts';
-export { type BatchLimits, Cursor, type Position } from './cursor.ts';
+export {
+  BATCH_BYTES_MAX,
+  BATCH_ENTRIES_MAX,
+  type BatchLimits,
+  type Position,
+  type RangeOptions,
+  RECORD_BYTES_MAX,
+  type ReadBatchOptions,
+  type ReadOptions,
+  type TailOptions,
+} from './arguments.ts';
+export { Cursor } from './cursor.ts';
 export { FsyncSchedule, ReadConsistency, type WalrusOptions } from './options.ts';
 export type { Entry } from './topic-reader.ts';
 
-export const BATCH_ENTRIES_MAX = 2000;
-export const BATCH_BYTES_MAX: number = 10 * 2 ** 30;
-export const RECORD_BYTES_MAX: number = 2 ** 30;
-
-const BATCH_BYTES = 256 * 1024;
-const ARENA_BYTES = 8 * 2 ** 20;
-/** What opening reads after a crash, at most: some 10 ms. */
-const CHECKPOINT_BYTES = 16 * 2 ** 20;
-const READ_BYTES_DEFAULT = 2 ** 20;
-/** What a record or a change takes in the log beside its bytes, at most. */
-const FRAME_BYTES = 64;
-
-export interface ReadOptions {
-  /** `true`, the default: the group's cursor moves behind what is returned. `false`: it stays. */
-  readonly checkpoint?: boolean;
-}
-
-export interface ReadBatchOptions extends ReadOptions, BatchLimits {
-  /** Reads from this offset instead, and no cursor moves. */
-  readonly from?: number;
-}
-
-export interface RangeOptions {
-  /** The first entry wanted. `read` begins at `'earliest'`, `tail` at `'latest'` unless told otherwise. */
-  readonly from?: Position;
-  readonly signal?: AbortSignal;
-}
+/** What is read at once to measure a topic. */
+const MEASURE: Limits = { entries: Number.POSITIVE_INFINITY, bytes: 2 ** 20 };
+/** What `read` and `tail` read at once. */
+const PAGE: Limits = { entries: 2048, bytes: 2 ** 20 };
 
 export interface WalrusStats {
   readonly directory: string;
@@ -78,6 +85,8 @@ export class Walrus {
   readonly #store: Store;
   readonly #commits: CommitGroups;
   readonly #topics = new Map<string, Topic>();
+  readonly #cursors: GroupCursors;
+  readonly #reads = new UnderWay();
   readonly #cursorHost: CursorHost;
   #failure: WalrusError | undefined;
   /** Size of what `stage` refused, until someone waits for it. */
@@ -89,15 +98,16 @@ export class Walrus {
     this.#settings = settings;
     this.#disk = disk;
     this.#store = link.store;
-    this.#commits = new CommitGroups(link.store, settings.fsync);
+    this.#commits = new CommitGroups(link.store, settings.fsync, (bug) => this.#failed(bug));
+    this.#cursors = new GroupCursors(this.#commits, settings);
     this.#cursorHost = {
       assertOpen: () => this.#assertOpen(),
       isClosed: () => this.#isClosed(),
-      limits: (limits) => limitsOf(limits),
-      place: (position) => wholeNumber('the offset', position),
     };
     for (const name of storedTopics(link.store)) this.#topic(name);
-    for (const { topic, group } of storedCursors(link.store)) this.#groupCursor(topic, group);
+    for (const { topic, group } of storedCursors(link.store)) {
+      this.#cursors.get(this.#topic(topic), group);
+    }
     link.onProgress = () => this.#commits.progress();
     link.onFailed = (error) => this.#fail(error);
   }
@@ -134,33 +144,42 @@ export class Walrus {
   /**
    * Appends one record and resolves to its offset when it is acknowledged: taken by the operating system, and with
    * `SyncEach` on stable storage. Calls made together share one write and one sync. A topic begins with its first
-   * record. Leave `data` alone until then.
+   * record. The bytes are copied within the call, or as soon as there is room for them: leave `data` alone until it is
+   * acknowledged. `InvalidArgument` if its buffer was transferred or resized meanwhile.
    */
   append(topic: string, data: Uint8Array): Promise<number> {
     try {
       this.#assertOpen();
-      checkRecord(data);
+      const length = recordBytes(data);
       if (!this.#topics.has(topic)) checkTopicName(topic);
-      const bytes = data.length + FRAME_BYTES;
+      const bytes = length + FRAME_BYTES;
       if (this.#commits.hasRoom(bytes)) return this.#appendNow(topic, data);
-      return this.#whenRoom(bytes, () => this.#appendNow(topic, data));
+      return this.#whenRoom(bytes, () => {
+        if (recordBytes(data) !== length) throw changed();
+        return this.#appendNow(topic, data);
+      });
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   /**
-   * Appends up to 2,000 records of up to 10 GiB together: all or none of them are there after a crash. Resolves to the
-   * offset of the first; the others follow it without a gap. No records, no effect.
+   * Appends up to 2,000 records of up to 10 GiB together: all or none of them are there after a crash, and none if it
+   * fails. Resolves to the offset of the first; the others follow it without a gap. No records, no effect. The bytes are copied
+   * as those of `append`.
    */
   appendBatch(topic: string, records: readonly Uint8Array[]): Promise<number> {
     try {
       this.#assertOpen();
-      const bytes = checkBatch(records);
+      const batch = listOf(records);
+      const bytes = batchBytes(batch);
       checkTopicName(topic);
-      if (records.length === 0) return Promise.resolve(this.#topics.get(topic)?.stagedEnd ?? 0);
-      if (this.#commits.hasRoom(bytes)) return this.#appendBatchNow(topic, records, bytes);
-      return this.#whenRoom(bytes, () => this.#appendBatchNow(topic, records, bytes));
+      if (batch.length === 0) return Promise.resolve(this.#topics.get(topic)?.stagedEnd ?? 0);
+      if (this.#commits.hasRoom(bytes)) return this.#appendBatchNow(topic, batch, bytes);
+      return this.#whenRoom(bytes, () => {
+        if (batchBytes(batch) !== bytes) throw changed();
+        return this.#appendBatchNow(topic, batch, bytes);
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -172,19 +191,17 @@ export class Walrus {
    */
   stage(topic: string, data: Uint8Array): number {
     this.#assertOpen();
-    checkRecord(data);
+    const length = recordBytes(data);
+    const bytes = length + FRAME_BYTES;
     const it = this.#topics.get(topic) ?? this.#newTopic(topic);
-    if (!this.#commits.hasRoom(data.length + FRAME_BYTES)) {
-      if (this.#store.room(data.length + FRAME_BYTES) === 'full') {
+    if (!this.#commits.hasRoom(bytes)) {
+      if (this.#store.room(bytes) === 'full') {
         throw new WalrusError('NoSpace', 'the disk is full');
       }
-      this.#refusedBytes = data.length + FRAME_BYTES;
+      this.#refusedBytes = bytes;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
     }
-    const group = this.#commits.current(data.length);
-    const offset = it.store.append(it.stream, 0, data);
-    group.publishes(it);
-    return offset;
+    return this.#stageRecord(it, data, this.#commits.current(length));
   }
 
   /**
@@ -199,7 +216,7 @@ export class Walrus {
       if (bytes === 0) return acknowledged;
       this.#refusedBytes = 0;
       const room = new Promise<void>((resolve, reject) => {
-        this.#commits.whenRoom(bytes, resolve, reject);
+        this.#commits.admit({ bytes, run: resolve, refuse: reject });
       });
       return Promise.all([acknowledged, room]).then(() => {});
     } catch (error) {
@@ -211,32 +228,40 @@ export class Walrus {
    * The next entry at the topic's shared cursor, `undefined` at the end or if there is no such topic. What the cursor
    * promises over crashes is the `consistency` option. Calls that come at once get different entries, in order.
    */
-  async readNext(topic: string, options: ReadOptions = {}): Promise<Entry | undefined> {
-    const cursor = this.#sharedCursor(topic);
-    const checkpoint = checkpointOf(options);
-    return cursor ? cursor.reader.next(checkpoint) : nothing(undefined);
+  readNext(topic: string, options: ReadOptions = {}): Promise<Entry | undefined> {
+    try {
+      const cursor = this.#sharedCursor(topic);
+      const checkpoint = checkpointOf(options);
+      return cursor ? cursor.reader.next(checkpoint) : nothing(undefined);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
-   * The next entries at the topic's shared cursor, in order: as many as the limits allow, none at the end. With `from`, the
-   * entries from that offset on, whatever the cursor.
+   * The next entries at the topic's shared cursor, in order: as many as the limits allow, and with `AtLeastOnce(n)` not more
+   * than `n - 1`, none at the end. With `from`, the entries from that offset on, whatever the cursor.
    */
-  async readBatch(topic: string, options: ReadBatchOptions = {}): Promise<readonly Entry[]> {
-    const cursor = this.#sharedCursor(topic);
-    const checkpoint = checkpointOf(options);
-    const limits = limitsOf(options);
-    const from = options.from === undefined ? undefined : wholeNumber('from', options.from);
-    if (cursor === undefined) return nothing([]);
-    if (from === undefined) return cursor.reader.batch(limits, checkpoint);
-    const entries = await readFrom(cursor.topic, from, limits);
-    return entries.length > 0 ? entries : nothing(entries);
+  readBatch(topic: string, options: ReadBatchOptions = {}): Promise<readonly Entry[]> {
+    try {
+      const cursor = this.#sharedCursor(topic);
+      const checkpoint = checkpointOf(options);
+      const limits = limitsOf(options);
+      const from = option(options, 'from', undefined);
+      if (from !== undefined) wholeNumber('from', from);
+      if (cursor === undefined) return nothing([]);
+      if (from === undefined) return cursor.reader.batch(limits, checkpoint);
+      return readFrom(cursor.topic, from, limits);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The entries that are there now, from `from` on, whatever the cursors. None if there is no such topic. */
   read(topic: string, options: RangeOptions = {}): AsyncIterableIterator<Entry> {
     this.#assertOpen();
     checkTopicName(topic);
-    const it = this.#topics.get(topic) ?? new Topic(this.#store, topic);
+    const it = this.#topics.get(topic) ?? new Topic(this.#store, this.#reads, topic);
     return this.#iterator(it, options, 'earliest', it.visibleEnd);
   }
 
@@ -258,7 +283,7 @@ export class Walrus {
     this.#assertOpen();
     checkTopicName(topic);
     checkGroupName(group);
-    const shared = this.#groupCursor(topic, group);
+    const shared = this.#cursors.get(this.#topic(topic), group);
     if (!shared.isDurable) void shared.move(shared.position, false).catch(() => {});
     return new Cursor(group, shared, this.#cursorHost);
   }
@@ -268,32 +293,37 @@ export class Walrus {
     this.#assertOpen();
     checkTopicName(topic);
     checkGroupName(group);
-    const cursor = this.#topics.get(topic)?.cursors.get(group);
+    const it = this.#topics.get(topic);
+    const cursor = it && this.#cursors.find(it, group);
     if (cursor === undefined) return;
     await this.#stage(FRAME_BYTES, 0, () => {
+      if (it!.deleted) return;
       cursor.remove();
-      cursor.topic.cursors.delete(group);
-      if (this.#settings.reclaimsConsumed) cursor.topic.reclaimConsumed(true);
+      if (this.#settings.reclaimsConsumed) it!.reclaimConsumed(true);
     });
   }
 
   /** Entries that a group has not consumed, 0 if there is no such topic. */
   entryCount(topic: string, group: string = DEFAULT_GROUP): number {
     this.#assertOpen();
+    checkTopicName(topic);
+    checkGroupName(group);
     const it = this.#topics.get(topic);
     if (it === undefined) return 0;
-    const position = it.cursors.get(group)?.position ?? it.start;
+    const position = this.#cursors.find(it, group)?.position ?? it.start;
     return Math.max(0, it.visibleEnd - position);
   }
 
   /** `entryCount` of every topic. */
   entryCounts(group: string = DEFAULT_GROUP): Map<string, number> {
+    checkGroupName(group);
     return new Map(this.topics().map((topic) => [topic, this.entryCount(topic, group)]));
   }
 
   /** Offsets of the earliest entry kept and of the next to be appended; equal if the topic is empty. */
   offsets(topic: string): { readonly earliest: number; readonly next: number } {
     this.#assertOpen();
+    checkTopicName(topic);
     const it = this.#topics.get(topic);
     return { earliest: it?.start ?? 0, next: it?.visibleEnd ?? 0 };
   }
@@ -307,15 +337,15 @@ export class Walrus {
     checkTopicName(topic);
     const it = this.#topics.get(topic);
     if (it === undefined) return 0;
-    const { start, visibleEnd: end } = it;
-    let { from, to, bytes } = it.measured;
-    if (from !== start) [from, to, bytes] = [start, start, 0];
-    while (to < end) {
-      const entries = await readFrom(it, to, { entries: end - to, bytes: READ_BYTES_DEFAULT });
+    let { from, bytes } = it.measured;
+    const reader = new TopicReader(it, it.measured.to, { to: it.visibleEnd });
+    for (let isMeasured = false; !isMeasured; ) {
+      if (from !== it.start) [from, bytes, reader.position] = [it.start, 0, it.start];
+      const entries = await reader.batch(MEASURE, true);
       for (const { data } of entries) bytes += data.length;
-      to += entries.length;
+      isMeasured = entries.length === 0 && from === it.start;
     }
-    it.measured = { from, to, bytes };
+    it.measured = { from, to: reader.position, bytes };
     return bytes;
   }
 
@@ -336,7 +366,9 @@ export class Walrus {
     const it = this.#topics.get(topic);
     if (before > (it?.visibleEnd ?? 0)) invalid('offset must not lie beyond the end', before);
     if (it === undefined || before <= it.start) return;
-    await this.#stage(FRAME_BYTES, 0, () => this.#store.trim(it.stream, before));
+    await this.#stage(FRAME_BYTES, 0, () => {
+      if (before > it.start) this.#store.trim(it.stream, before);
+    });
   }
 
   /** Forgets the topic, its entries, its cursors and its mark. A topic of that name begins anew, at offset 0. */
@@ -346,7 +378,8 @@ export class Walrus {
     const it = this.#topics.get(topic);
     if (it === undefined) return;
     await this.#stage(FRAME_BYTES, 0, () => {
-      for (const cursor of it.cursors.values()) cursor.remove();
+      if (it.deleted) return;
+      this.#cursors.remove(it);
       this.#store.put(markKey(topic), undefined);
       this.#store.drop(it.stream);
       it.deleted = true;
@@ -380,7 +413,11 @@ export class Walrus {
   /** Resolves when everything that was acknowledged survives power loss, whatever the fsync schedule. */
   async flush(): Promise<void> {
     this.#assertOpen();
-    await this.#commits.flush();
+    try {
+      await this.#commits.flush();
+    } catch (thrown) {
+      throw this.#failed(thrown);
+    }
   }
 
   /** What the log did and how. */
@@ -411,6 +448,7 @@ export class Walrus {
 
   async #close(): Promise<void> {
     try {
+      await this.#reads.idle();
       await this.#commits.drain();
       for (const topic of this.#topics.values()) topic.wake();
       if (this.#failure === undefined) await this.#closeStore();
@@ -420,10 +458,12 @@ export class Walrus {
   }
 
   async #closeStore(): Promise<void> {
+    // Whoever waited for entries has them now: they need not come again.
+    await turn();
     for (const topic of this.#topics.values()) {
       // On a full disk less is saved for the next opening, but nothing that was promised.
       if (this.#store.room(FRAME_BYTES, 0) === 'full') break;
-      for (const cursor of topic.cursors.values()) cursor.persistNow();
+      for (const cursor of this.#cursors.of(topic)) cursor.persistNow();
       if (this.#settings.reclaimsConsumed) topic.reclaimConsumed(true);
     }
     await this.#commits.flush();
@@ -444,27 +484,42 @@ export class Walrus {
   }
 
   #fail(error: WalrusError): void {
+    if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#commits.fail(error);
     this.#failClosing(error);
+    this.#reads.giveUp();
     for (const topic of this.#topics.values()) topic.wake();
   }
 
+  /** What a caller is told of what was thrown. A bug ends the log: nobody knows what it has staged. */
+  #failed(thrown: unknown): WalrusError {
+    const error = toWalrusError(thrown);
+    if (error !== thrown) this.#fail(error);
+    return error;
+  }
+
   #appendNow(topic: string, data: Uint8Array): Promise<number> {
-    const it = this.#topic(topic);
     const group = this.#commits.current(data.length);
-    const offset = it.store.append(it.stream, 0, data);
-    group.publishes(it);
-    return group.promise(offset);
+    return group.promise(this.#stageRecord(this.#topic(topic), data, group));
   }
 
   #appendBatchNow(topic: string, records: readonly Uint8Array[], bytes: number): Promise<number> {
     const it = this.#topic(topic);
     const group = this.#commits.current(bytes);
     const first = it.stagedEnd;
-    for (const record of records) it.store.append(it.stream, 0, record);
-    group.publishes(it);
+    for (const record of records) this.#stageRecord(it, record, group);
     return group.promise(first);
+  }
+
+  #stageRecord(topic: Topic, data: Uint8Array, group: CommitGroup): number {
+    try {
+      const offset = topic.store.append(topic.stream, 0, data);
+      group.publishes(topic);
+      return offset;
+    } catch (thrown) {
+      throw this.#failed(thrown);
+    }
   }
 
   /** Stages a small change as soon as there is room; resolves when it is acknowledged. */
@@ -475,14 +530,13 @@ export class Walrus {
         change();
         group.onSettled((error) => (error ? reject(error) : resolve()));
       };
-      if (this.#commits.hasRoom(bytes, keptShare)) run();
-      else this.#commits.whenRoom(bytes, run, reject, keptShare);
+      this.#commits.admit({ bytes, keptShare, run, refuse: reject });
     });
   }
 
   #whenRoom(bytes: number, append: () => Promise<number>): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#commits.whenRoom(bytes, () => resolve(append()), reject);
+      this.#commits.admit({ bytes, run: () => resolve(append()), refuse: reject });
     });
   }
 
@@ -503,7 +557,7 @@ export class Walrus {
   #topic(name: string): Topic {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
-      topic = new Topic(this.#store, name);
+      topic = new Topic(this.#store, this.#reads, name);
       this.#topics.set(name, topic);
     }
     return topic;
@@ -513,17 +567,8 @@ export class Walrus {
   #sharedCursor(topic: string): GroupCursor | undefined {
     this.#assertOpen();
     checkTopicName(topic);
-    return this.#topics.has(topic) ? this.#groupCursor(topic, DEFAULT_GROUP) : undefined;
-  }
-
-  #groupCursor(topicName: string, group: string): GroupCursor {
-    const topic = this.#topic(topicName);
-    let cursor = topic.cursors.get(group);
-    if (cursor === undefined) {
-      cursor = new GroupCursor(topic, group, this.#commits, this.#settings);
-      topic.cursors.set(group, cursor);
-    }
-    return cursor;
+    const it = this.#topics.get(topic);
+    return it && this.#cursors.get(it, DEFAULT_GROUP);
   }
 
   #iterator(
@@ -532,106 +577,40 @@ export class Walrus {
     byDefault: Position,
     to: number,
   ): AsyncIterableIterator<Entry> {
-    const { from = byDefault, signal } = options;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      invalid('signal must be an AbortSignal', signal);
-    }
-    const offset =
-      from === 'earliest'
-        ? topic.start
-        : from === 'latest'
-          ? topic.visibleEnd
-          : wholeNumber('from', from);
-    return new EntryIterator(topic, { from: offset, to, signal }, () => this.#isClosed());
-  }
-}
-
-/** The store and the disk below it, joined; what the store tells goes to the log once that is there. */
-class StoreLink {
-  readonly store: Store;
-  onProgress: () => void = () => {};
-  onFailed: (error: WalrusError) => void = () => {};
-
-  constructor(disk: OpenedDisk, settings: Settings) {
-    this.store = new Store(disk.disk, {
-      checksum: disk.checksum,
-      random: systemRandom,
-      fileBytes: settings.fileBytes,
-      batchBytes: BATCH_BYTES,
-      // A file can go when a checkpoint no longer needs it.
-      checkpointBytes: Math.min(settings.fileBytes, CHECKPOINT_BYTES),
-      syncOnCommit: settings.fsync.mode === 'SyncEach',
-      arena: disk.arena(ARENA_BYTES),
-      onProgress: () => this.onProgress(),
-      onFailed: (error) => this.onFailed(error),
+    const signal = signalOf(options);
+    const position = option(options, 'from', byDefault);
+    let from = topic.start;
+    if (position === 'latest') from = topic.visibleEnd;
+    else if (position !== 'earliest') from = wholeNumber('from', position);
+    const error = from < topic.start ? reclaimed(topic, from) : undefined;
+    return new EntryIterator(new TopicReader(topic, from, { ahead: PAGE, to }), {
+      follows: to === Number.POSITIVE_INFINITY,
+      signal,
+      isClosed: () => this.#isClosed(),
+      error,
     });
   }
+}
 
-  open(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.onFailed = reject;
-      this.store.open((error) => (error ? reject(error) : resolve()));
+function changed(): WalrusError {
+  return new WalrusError('InvalidArgument', 'a record was changed in length while it waited');
+}
+
+/** Of a place that was reclaimed `InvalidArgument`. */
+async function readFrom(topic: Topic, from: number, limits: Limits): Promise<readonly Entry[]> {
+  topic.reads.begin();
+  try {
+    const records = await new Promise<readonly Uint8Array[]>((resolve, reject) => {
+      readRecords(topic, from, topic.visibleEnd, limits, (error, found) => {
+        if (error) reject(error);
+        else resolve(found);
+      });
     });
+    if (records.length === 0) return await nothing([]);
+    return records.map((data, i) => ({ offset: from + i, data }));
+  } finally {
+    topic.reads.end();
   }
-
-  /** A bug of the store must not end the process of its user, but the log. */
-  complete(completions: readonly DiskCompletion[]): void {
-    try {
-      this.store.complete(completions);
-    } catch (bug) {
-      const error = new WalrusError('StorageFailed', `internal error: ${(bug as Error).message}`);
-      error.cause = bug;
-      this.onFailed(error);
-    }
-  }
-}
-
-function checkRecord(data: unknown): asserts data is Uint8Array {
-  if (!(data instanceof Uint8Array) && !isUint8Array(data)) {
-    invalid('a record must be a Uint8Array', data);
-  }
-  if (data.length > RECORD_BYTES_MAX) {
-    throw new WalrusError('RecordTooLarge', `a record has at most ${RECORD_BYTES_MAX} bytes`);
-  }
-}
-
-/** The bytes that the batch takes in the log. */
-function checkBatch(records: unknown): number {
-  if (!Array.isArray(records)) invalid('records must be an array', records);
-  if (records.length > BATCH_ENTRIES_MAX) {
-    throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_ENTRIES_MAX} records`);
-  }
-  let bytes = 0;
-  for (const record of records) {
-    checkRecord(record);
-    bytes += record.length;
-  }
-  if (bytes > BATCH_BYTES_MAX) {
-    throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_BYTES_MAX} bytes`);
-  }
-  return bytes + records.length * FRAME_BYTES;
-}
-
-function checkpointOf(options: ReadOptions): boolean {
-  const { checkpoint = true } = options;
-  if (typeof checkpoint !== 'boolean') invalid('checkpoint must be true or false', checkpoint);
-  return checkpoint;
-}
-
-function limitsOf(limits: BatchLimits | undefined): Limits {
-  return {
-    entries: wholeNumber('maxEntries', limits?.maxEntries ?? BATCH_ENTRIES_MAX),
-    bytes: wholeNumber('maxBytes', limits?.maxBytes ?? READ_BYTES_DEFAULT),
-  };
-}
-
-function readFrom(topic: Topic, from: number, limits: Limits): Promise<Entry[]> {
-  return new Promise((resolve, reject) => {
-    readRecords(topic, from, topic.visibleEnd, limits, (error, records) => {
-      if (error) reject(error);
-      else resolve(records.map((data, i) => ({ offset: from + i, data })));
-    });
-  });
 }
 
 /** After a turn of the event loop: a reader that polls must not keep the disk from being heard. */

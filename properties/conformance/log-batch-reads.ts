@@ -151,13 +151,13 @@ export const batchReadCases: Cases = (world) => {
         't',
         range(50).map((i) => bytes(String(i))),
       );
-      await log.readBatch('t', { maxEntries: 25 });
-      await log.readBatch('t', { maxEntries: 4 });
+      // Fewer than ten may come again, so no more are given at once.
+      expect(await log.readBatch('t', { maxEntries: 25 })).toHaveLength(9);
+      expect(await log.readBatch('t', { maxEntries: 4 })).toHaveLength(4);
       log = await world().reopen(log, ending);
       const entries = textsOf(await log.readBatch('t'));
-      expect(entries.at(-1)).toBe('49');
-      // Fewer than ten come again: none after a good end.
-      expect(Number(entries[0])).toBe(ending === 'closed' ? 29 : 25);
+      // Of those that were given out when the last ones were asked for none, and after a good end none at all.
+      expect(Number(entries[0])).toBe(ending === 'closed' ? 13 : 9);
     });
   }
 

@@ -40,6 +40,7 @@ export const cursorCases: Cases = (world) => {
       let next = ending === 'closed' ? 2 : 0;
       for (const _ of range(3)) expect(textOf(await log.readNext('t'))).toBe(String(next++));
       log = await world().reopen(log, ending);
+      if (ending === 'killed') next = 2;
       expect(textOf(await log.readNext('t'))).toBe(String(next));
     });
 
@@ -52,12 +53,12 @@ export const cursorCases: Cases = (world) => {
       for (const topic of ['a', 'b']) expect(textOf(await log.readNext(topic))).toBe(next);
     });
 
-    test(`test_persist_every_zero_clamping: 0 acts as 1 (${ending})`, async () => {
+    test(`test_persist_every_zero_clamping: 0 acts as 1, the last one may come again (${ending})`, async () => {
       let log = await world().open({ consistency: ReadConsistency.AtLeastOnce(0) });
       await log.appendBatch('t', numbers(3));
-      expect(textOf(await log.readNext('t'))).toBe('0');
+      for (const i of range(2)) expect(textOf(await log.readNext('t'))).toBe(String(i));
       log = await world().reopen(log, ending);
-      expect(textOf(await log.readNext('t'))).toBe('1');
+      expect(textOf(await log.readNext('t'))).toBe(ending === 'closed' ? '2' : '1');
     });
 
     test(`at least once: never as many as N again, whatever the way of reading (${ending})`, async () => {
@@ -116,7 +117,7 @@ export const cursorCases: Cases = (world) => {
   });
 
   test('test_log_file_deletion_with_fast_fsync / _with_large_data, test_file_state_tracking: consumed files go, unread ones stay', async () => {
-    const log = await world().open();
+    const log = await world().open({ reclaim: true });
     const dir = join(world().directory, 'data');
     for (const i of range(40)) await log.append('t', pattern(9 * MEBIBYTE, i));
     const full = await logBytes(dir);

@@ -87,7 +87,6 @@ const log = await Walrus.open({
   disk,
   fsync: SCHEDULES[schedule]!,
   fileBytes: fate === 'kept' ? 2 ** 20 : 2 ** 16,
-  reclaim: 'never',
 });
 if (fate === 'passes') await appendSingles(log, 'passing');
 await Promise.all([

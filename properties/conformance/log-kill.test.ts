@@ -146,7 +146,7 @@ async function killAgainAndAgain(
   for (const round of range(ROUNDS)) {
     const schedule = SCHEDULES[round % SCHEDULES.length]!;
     await live(witness, [dir, disk, schedule, String(round), fate]);
-    const log = await Walrus.open({ dir, disk, reclaim: 'never', fsync: FsyncSchedule.NoFsync });
+    const log = await Walrus.open({ dir, disk, fsync: FsyncSchedule.NoFsync });
     await check(log, witness, round);
     await log.close();
   }

@@ -12,7 +12,6 @@ export function walrus(disk: 'io_uring' | 'pwrite' | 'portable'): Subject {
         dir: directory,
         disk,
         fsync: fsync(schedule),
-        reclaim: 'never',
       });
       return {
         append: (data) => log.append(TOPIC, data),
