@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { DiskChoice } from '../../impl/embedded/walrus.ts';
 import { batchReadCases } from './log-batch-reads.ts';
 import { batchCases } from './log-batches.ts';
+import { callCases } from './log-calls.ts';
 import { countCases } from './log-counts.ts';
 import { cursorCases } from './log-cursors.ts';
 import { damageCases } from './log-damage.ts';
@@ -29,6 +30,7 @@ export function logConformance(disk: DiskChoice): void {
       batchReadCases,
       cursorCases,
       countCases,
+      callCases,
       damageCases,
       loadCases,
     ]) {
