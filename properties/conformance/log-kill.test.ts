@@ -1,7 +1,7 @@
 /**
  * kill -9 of a writer, again and again on one directory: what it said was acknowledged is there, whole, once, and in
  * order, and there is nothing that it did not write. Once of a log that keeps everything, once of one that passes by, so that
- * files die and others are made of them. `KILL_ROUNDS` says how often, 4 unless set.
+ * files die and others are made of them. And of consumers: what was given out to one, and what the next begins with, fit. `KILL_ROUNDS` says how often, 4 unless set.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,8 +15,16 @@ import { expect, test } from 'vitest';
 import { type DiskChoice, type Entry, FsyncSchedule, Walrus } from '../../impl/embedded/walrus.ts';
 import { pattern, range, sameBytes } from './log-world.ts';
 
-const FIXTURE = fileURLToPath(new URL('./log-kill.fixture.ts', import.meta.url));
+const WRITER = fileURLToPath(new URL('./log-kill.fixture.ts', import.meta.url));
+const CONSUMER = fileURLToPath(new URL('./log-kill-consumer.fixture.ts', import.meta.url));
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 4);
+/** How, and with which N of `AtLeastOnce(N)`. */
+const WAYS_TO_READ: [string, number][] = [
+  ['one after the other', 1],
+  ['together', 7],
+  ['batches', 100],
+  ['group', 3],
+];
 const SCHEDULES = ['each', 'none', 'interval'];
 const TIMEOUT_MS = 60_000 + ROUNDS * 10_000;
 
@@ -29,6 +37,8 @@ class Witness {
   trimmed = 0;
   /** Most files that one life made of older ones. */
   renewed = 0;
+  /** How far a group was told that its place is in the log. */
+  committed = 0;
 
   hear(line: string): void {
     const words = line.split(' ');
@@ -38,6 +48,10 @@ class Witness {
     }
     if (words[0] === 'trim') {
       this.trimmed = Math.max(this.trimmed, Number(words[1]));
+      return;
+    }
+    if (words[0] === 'committed') {
+      this.committed = Number(words[1]);
       return;
     }
     if (words[0] === 'renewed') {
@@ -58,9 +72,9 @@ class Witness {
   }
 }
 
-/** One life of the writer, ended some time after its first word. */
-async function live(witness: Witness, args: string[]): Promise<void> {
-  const child = spawn(process.execPath, ['--import', 'tsx', FIXTURE, ...args], {
+/** One life of a fixture, ended some time after its first word. */
+async function live(witness: Witness, fixture: string, args: string[]): Promise<void> {
+  const child = spawn(process.execPath, ['--import', 'tsx', fixture, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let errors = '';
@@ -145,7 +159,7 @@ async function killAgainAndAgain(
   const witness = new Witness();
   for (const round of range(ROUNDS)) {
     const schedule = SCHEDULES[round % SCHEDULES.length]!;
-    await live(witness, [dir, disk, schedule, String(round), fate]);
+    await live(witness, WRITER, [dir, disk, schedule, String(round), fate]);
     const log = await Walrus.open({ dir, disk, fsync: FsyncSchedule.NoFsync });
     await check(log, witness, round);
     await log.close();
@@ -170,5 +184,29 @@ for (const disk of ['portable', 'auto', 'io_uring'] satisfies DiskChoice[]) {
     const witness = await killAgainAndAgain(disk, 'passes', checkPassing);
     expect(witness.trimmed).toBeGreaterThan(0);
     expect(witness.renewed).toBeGreaterThan(0);
+  });
+
+  test(`${ROUNDS} times kill -9 on ${disk} disk of who reads at least once`, {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'walrus-kill-'));
+    const places = { '': 0, g: 0 };
+    for (const round of range(ROUNDS)) {
+      const [way, persistEvery] = WAYS_TO_READ[round % WAYS_TO_READ.length]!;
+      const group = way === 'group' ? 'g' : '';
+      const witness = new Witness();
+      await live(witness, CONSUMER, [dir, disk, String(persistEvery), way]);
+      const { got, committed } = witness;
+      expect(got).toEqual(range(got.length).map((i) => places[group] + i));
+      const end = places[group] + got.length;
+      const log = await Walrus.open({ dir, disk, fsync: FsyncSchedule.NoFsync });
+      places[group] = log.offsets('t').next - log.entryCount('t', group);
+      await log.close();
+      expect(places[group], 'none is passed over').toBeLessThanOrEqual(end);
+      if (way === 'group') expect(places.g).toBeGreaterThanOrEqual(committed);
+      else expect(end - places['']).toBeLessThanOrEqual(Math.max(1, persistEvery - 1));
+    }
+    expect(places['']).toBeGreaterThan(0);
+    await rm(dir, { recursive: true });
   });
 }
