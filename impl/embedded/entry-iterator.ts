@@ -76,13 +76,14 @@ export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
   /** Answers the calls that wait, one after the other. */
   async #serve(): Promise<void> {
     this.#serving = true;
-    this.#reader.topic.holders.add(this);
+    this.#reader.topic.hold(this);
     try {
       while (this.#calls.length > 0) {
         if (this.#isAtEnd()) this.#end();
         else if ((await this.#giveNext()) || this.#reader.hasMore) continue;
         else if (!this.#options.follows) this.#end();
-        else if (this.#calls.length > 0) await this.#change();
+        // Meanwhile it may have come to its end, of which nobody will tell again.
+        else if (this.#calls.length > 0 && !this.#isAtEnd()) await this.#change();
       }
     } catch (error) {
       this.#calls.shift()?.reject(error);
@@ -136,7 +137,7 @@ export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
 
   #end(): void {
     this.#over = true;
-    this.#reader.topic.holders.delete(this);
+    this.#reader.topic.letGo(this);
     this.#wake();
     for (const call of this.#calls.takeAll()) call.resolve(END);
   }

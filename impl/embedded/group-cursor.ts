@@ -25,37 +25,44 @@ type Settle = (error: WalrusError | undefined) => void;
 
 export class GroupCursor implements Consumer {
   readonly topic: Topic;
-  readonly reader: TopicReader;
   isDurable: boolean;
   persisted: number;
   readonly #key: string;
   readonly #commits: CommitGroups;
   readonly #settings: CursorSettings;
-  /** Entries that may be out while the log does not know of it. */
-  readonly #repeatedMax: number;
+  #reader: TopicReader | undefined;
 
   constructor(topic: Topic, group: string, commits: CommitGroups, settings: CursorSettings) {
     this.topic = topic;
     this.#key = cursorKey(topic.name, group);
     this.#commits = commits;
     this.#settings = settings;
-    this.#repeatedMax = Math.max(1, settings.persistEvery - 1);
     const stored = topic.store.get(this.#key);
     this.isDurable = stored !== undefined;
     this.persisted = stored === undefined ? topic.start : new ByteReader(stored).whole();
-    this.reader = new TopicReader(
-      topic,
-      this.persisted,
-      settings.strict
-        ? { advance: this.#advanceBefore }
-        : { advance: this.#advanceBehind, entriesMax: this.#repeatedMax },
-    );
-    topic.consumers.add(this);
+    topic.addConsumer(this);
+  }
+
+  get reader(): TopicReader {
+    this.#reader ??= new TopicReader(this.topic, this.persisted, {
+      // Strictly at once: the log knows before anybody does. The next may be read at once, and is given out after this one.
+      advance: (from, to, settle, release) =>
+        this.#settings.strict
+          ? this.#persist(to, to, settle, release)
+          : this.#advanceBehind(from, to, settle, release),
+      entriesMax: this.#settings.strict ? Number.POSITIVE_INFINITY : this.#repeatedMax,
+    });
+    return this.#reader;
   }
 
   /** Everything before this offset has been given out. */
   get position(): number {
-    return this.reader.position;
+    return this.#reader?.position ?? Math.max(this.persisted, this.topic.start);
+  }
+
+  /** Entries that may be out while the log does not know of it. */
+  get #repeatedMax(): number {
+    return Math.max(1, this.#settings.persistEvery - 1);
   }
 
   /**
@@ -91,19 +98,14 @@ export class GroupCursor implements Consumer {
     if (this.isDurable) this.topic.store.put(this.#key, undefined);
     this.isDurable = false;
     this.persisted = this.topic.start;
-    this.reader.position = this.topic.start;
+    if (this.#reader) this.#reader.position = this.topic.start;
   }
-
-  /** Strictly at once: the log knows before anybody does. The next entry may be read at once, and is given out after this one. */
-  readonly #advanceBefore: Advance = (_from, to, settle, release) => {
-    this.#persist(to, to, settle, release);
-  };
 
   /**
    * At least once: what the log knows is behind what was given out, never before it. So before more are out than may
    * be repeated, it is told of those that are: they were given out in an earlier turn, so that whoever waited for them has them.
    */
-  readonly #advanceBehind: Advance = (from, to, settle, release) => {
+  #advanceBehind(...[from, to, settle, release]: Parameters<Advance>): void {
     const give: Settle = (error) => {
       if (error === undefined) this.reader.position = to;
       settle(error);
@@ -111,7 +113,7 @@ export class GroupCursor implements Consumer {
     };
     if (this.isDurable && to - this.persisted <= this.#repeatedMax) give(undefined);
     else setImmediate(() => this.#persist(from, from, give, () => {}));
-  };
+  }
 
   /** Calls `onStaged` when the next read may see the new place, and `settle` when the log knows of it, or why not. */
   #persist(to: number, position: number, settle: Settle, onStaged: () => void): void {

@@ -22,6 +22,8 @@ export interface Consumer {
   readonly persisted: number;
 }
 
+const UNMEASURED = { from: 0, to: 0, bytes: 0 };
+
 /** One topic of an open log: its stream in the store, how far readers see, who reads. */
 export class Topic implements Publisher {
   readonly name: string;
@@ -29,18 +31,18 @@ export class Topic implements Publisher {
   readonly stream: StreamId;
   /** Reads of the whole log that are not yet answered. */
   readonly reads: UnderWay;
-  readonly consumers: Set<Consumer> = new Set();
-  /** Iterators under way. */
-  readonly holders: Set<Holder> = new Set();
+  // A log may have very many topics, most of which nobody reads: what only readers need is made for the first of them.
+  #consumers: Set<Consumer> | undefined;
+  #holders: Set<Holder> | undefined;
+  #waiters: Set<() => void> | undefined;
   group: CommitGroup | undefined;
   /** Offset after the last record that is acknowledged: readers see what is before it. */
   visibleEnd: number;
   deleted = false;
   /** Payload bytes of the records in `[from, to)`, as far as anyone asked. */
-  measured: { from: number; to: number; bytes: number } = { from: 0, to: 0, bytes: 0 };
+  measured: { readonly from: number; readonly to: number; readonly bytes: number } = UNMEASURED;
   /** Bytes given out since the topic was trimmed last. */
   consumedBytes = 0;
-  #waiters = new Set<() => void>();
 
   constructor(store: Store, reads: UnderWay, name: string) {
     this.name = name;
@@ -64,16 +66,33 @@ export class Topic implements Publisher {
     this.wake();
   }
 
+  /** The group consumes this topic: where records are reclaimed, its place counts. */
+  addConsumer(consumer: Consumer): void {
+    this.#consumers ??= new Set();
+    this.#consumers.add(consumer);
+  }
+
+  /** Keeps what the holder wants from being reclaimed, until it lets go. */
+  hold(holder: Holder): void {
+    this.#holders ??= new Set();
+    this.#holders.add(holder);
+  }
+
+  letGo(holder: Holder): void {
+    this.#holders?.delete(holder);
+  }
+
   /** Calls `waiter` once, when there is more to see, or the topic or the log ends; unless taken back before. */
   onChange(waiter: () => void): { takeBack(): void } {
+    this.#waiters ??= new Set();
     this.#waiters.add(waiter);
-    return { takeBack: () => this.#waiters.delete(waiter) };
+    return { takeBack: () => this.#waiters?.delete(waiter) };
   }
 
   wake(): void {
-    if (this.#waiters.size === 0) return;
     const waiters = this.#waiters;
-    this.#waiters = new Set();
+    if (waiters === undefined) return;
+    this.#waiters = undefined;
     for (const waiter of waiters) waiter();
   }
 
@@ -83,11 +102,11 @@ export class Topic implements Publisher {
    */
   reclaimConsumed(now: boolean): void {
     let wanted = Number.POSITIVE_INFINITY;
-    for (const { isDurable, persisted } of this.consumers) {
+    for (const { isDurable, persisted } of this.#consumers ?? []) {
       if (isDurable) wanted = Math.min(wanted, persisted);
     }
     if (wanted === Number.POSITIVE_INFINITY) return;
-    for (const holder of this.holders) wanted = Math.min(wanted, holder.position);
+    for (const holder of this.#holders ?? []) wanted = Math.min(wanted, holder.position);
     const { start } = this;
     if (wanted <= start) return;
     const worthIt =

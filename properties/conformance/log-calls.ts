@@ -42,6 +42,12 @@ async function codes(calls: Promise<unknown>[]): Promise<string[]> {
   );
 }
 
+// Younger than the library's types.
+const ResizableBuffer = ArrayBuffer as unknown as new (
+  bytes: number,
+  options: { maxByteLength: number },
+) => ArrayBuffer & { resize(bytes: number): void };
+
 /** More than memory takes at once: of these some wait. */
 const MANY = 40;
 
@@ -167,7 +173,7 @@ export const callCases: Cases = (world) => {
   test('so does one that is resized, and a batch whose records or list are changed while it waits', async () => {
     const log = await world().open();
     const ballast = range(MANY).map((i) => log.append('t', pattern(MEBIBYTE, i)));
-    const buffer = new ArrayBuffer(100, { maxByteLength: 200 } as object);
+    const buffer = new ResizableBuffer(100, { maxByteLength: 200 });
     const [whole, part] = [new Uint8Array(buffer), new Uint8Array(buffer, 50, 50)];
     const list = [bytes('a'), bytes('b')];
     const gone = pattern(100, 1);
@@ -177,7 +183,7 @@ export const callCases: Cases = (world) => {
       log.appendBatch('u', [bytes('x'), gone, bytes('y')]),
       log.appendBatch('u', list),
     ];
-    (buffer as unknown as { resize(bytes: number): void }).resize(60);
+    buffer.resize(60);
     transfer(gone);
     list[1] = bytes('c');
     list.push(bytes('d'));
@@ -354,6 +360,30 @@ export const callCases: Cases = (world) => {
         expect((await waiting).done).toBe(true);
       }
     }
+  });
+
+  test('a tail that is told to stop, or whose topic or log ends, before it waits, does not wait', async () => {
+    const log = await world().open();
+    for (const topic of ['stopped', 'deleted', 'closed']) await log.append(topic, bytes('x'));
+    const stop = new AbortController();
+    const stopped = [
+      log.tail('stopped', { signal: stop.signal }).next(),
+      log.cursor('stopped', 'g').tail({ signal: stop.signal })[Symbol.asyncIterator](),
+    ] as const;
+    await stopped[1].next();
+    const cursorStopped = stopped[1].next();
+    const deleted = log.tail('deleted').next();
+    const closed = log.tail('closed').next();
+    stop.abort();
+    const deletion = log.deleteTopic('deleted');
+    expect(await codes([stopped[0], cursorStopped, deleted, deletion])).toEqual([
+      'Aborted',
+      'Aborted',
+      'UnknownTopic',
+      'ok',
+    ]);
+    await log.close();
+    expect((await closed).done).toBe(true);
   });
 
   test('a loop that was left moves a cursor no further', async () => {
