@@ -113,6 +113,7 @@ export class CommitGroups {
   #refused: Change | undefined;
   #admitting = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Why nothing can be staged. */
   #failure: WalrusError | undefined;
   /** Groups acknowledged so far. */
   acknowledged = 0;

@@ -14,6 +14,8 @@ import { type Entry, TopicReader } from './topic-reader.ts';
 /** What a cursor asks of the log that made it. */
 export interface CursorHost {
   assertOpen(): void;
+  /** Also refuses what would change a log that is only read. */
+  assertWritable(): void;
   /** Throws if the log failed. */
   isClosed(): boolean;
 }
@@ -79,6 +81,7 @@ export class Cursor implements AsyncIterable<Entry> {
    */
   async commit(offset: number = this.position): Promise<void> {
     this.#assertUsable();
+    this.#host.assertWritable();
     const done = wholeNumber('the offset', offset);
     await this.#shared.move(this.#inTopic(Math.max(done, this.#shared.topic.start)), true);
   }
@@ -86,6 +89,7 @@ export class Cursor implements AsyncIterable<Entry> {
   /** Puts this cursor and the group at a place, forward or back. Durable as `commit` is. */
   async seek(position: Position): Promise<void> {
     this.#assertUsable();
+    this.#host.assertWritable();
     const to = this.#inTopic(position);
     await new Promise<void>((resolve, reject) => {
       this.#reader.inTurn({

@@ -60,6 +60,13 @@ export interface WalrusOptions {
    * that all cursors of their topic have passed is used again; records of a topic without cursors stay.
    */
   readonly reclaim?: boolean;
+  /**
+   * `true`: not a byte of the directory is changed, no lock is taken, and what would change something is refused; entries are read
+   * without moving a cursor. The log is seen as it was when it was opened. Meant for a directory that nobody writes to: beside a
+   * live writer nothing wrong is given out, but opening and reading may meet files that are just being made anew, and fail with
+   * `Corrupt` or `StorageFailed`. `false` by default.
+   */
+  readonly readOnly?: boolean;
   /** Size of one log file, 64 MiB by default, 64 KiB at least. Space is used again a file at a time. */
   readonly fileBytes?: number;
 }
@@ -71,6 +78,7 @@ export interface Settings {
   readonly fsync: FsyncSchedule;
   readonly disk: DiskChoice;
   readonly reclaimsConsumed: boolean;
+  readonly readOnly: boolean;
   readonly fileBytes: number;
   readonly quiet: boolean;
 }
@@ -85,7 +93,7 @@ export function settle(options: WalrusOptions, environment: Environment): Settin
 function check(options: WalrusOptions, environment: Environment): Settings {
   if (options === null || typeof options !== 'object')
     invalid('options must be an object', options);
-  const { dir, namespace, disk = 'auto', reclaim = false } = options;
+  const { dir, namespace, disk = 'auto', reclaim = false, readOnly = false } = options;
   const { consistency = ReadConsistency.StrictlyAtOnce } = options;
   const { fsync = FsyncSchedule.Milliseconds(200) } = options;
   const { fileBytes = FILE_BYTES_DEFAULT } = options;
@@ -102,6 +110,7 @@ function check(options: WalrusOptions, environment: Environment): Settings {
     invalid("disk must be 'auto', 'io_uring', 'pwrite' or 'portable'", disk);
   }
   if (typeof reclaim !== 'boolean') invalid('reclaim must be true or false', reclaim);
+  if (typeof readOnly !== 'boolean') invalid('readOnly must be true or false', readOnly);
   if (wholeNumber('fileBytes', fileBytes) < FILE_BYTES_MIN) {
     invalid(`fileBytes must be ${FILE_BYTES_MIN} or more`, fileBytes);
   }
@@ -114,12 +123,22 @@ function check(options: WalrusOptions, environment: Environment): Settings {
     fsync: checkFsync(fsync),
     disk,
     reclaimsConsumed: reclaim,
+    readOnly,
     fileBytes,
     quiet: environment.WALRUS_QUIET !== undefined,
   };
 }
 
-const OPTION_NAMES = ['dir', 'namespace', 'consistency', 'fsync', 'disk', 'reclaim', 'fileBytes'];
+const OPTION_NAMES = [
+  'dir',
+  'namespace',
+  'consistency',
+  'fsync',
+  'disk',
+  'reclaim',
+  'readOnly',
+  'fileBytes',
+];
 const FILE_BYTES_DEFAULT = 64 * 2 ** 20;
 const FILE_BYTES_MIN = 64 * 2 ** 10;
 

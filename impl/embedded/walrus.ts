@@ -7,7 +7,8 @@
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
 import type { Store, StoreStats } from '../core/storage/store.ts';
-import { type DiskChoice, type OpenedDisk, openDisk } from '../runtime/open-disk.ts';
+import type { DiskCompletions } from '../ports/disk.ts';
+import { type DiskChoice, type OpenedDisk, openDisk, openReadOnly } from '../runtime/open-disk.ts';
 import { turn } from '../runtime/timers.ts';
 import {
   batchBytes,
@@ -102,6 +103,7 @@ export class Walrus {
     this.#cursors = new GroupCursors(this.#commits, settings);
     this.#cursorHost = {
       assertOpen: () => this.#assertOpen(),
+      assertWritable: () => this.#assertWritable(),
       isClosed: () => this.#isClosed(),
     };
     for (const name of storedTopics(link.store)) this.#topic(name);
@@ -120,17 +122,25 @@ export class Walrus {
   static async open(options: WalrusOptions = {}): Promise<Walrus> {
     const settings = settle(options, process.env);
     let link: StoreLink | undefined;
-    const disk = openDisk(
-      settings.directory,
-      settings.disk,
-      (completions) => link?.complete(completions),
-      { inPlace: true, syncsEach: settings.fsync.mode === 'SyncEach' },
-    );
+    const deliver: DiskCompletions = (completions) => link?.complete(completions);
+    const { directory, fsync, readOnly } = settings;
+    const disk = readOnly
+      ? openReadOnly(directory, deliver)
+      : openDisk(directory, settings.disk, deliver, {
+          inPlace: true,
+          syncsEach: fsync.mode === 'SyncEach',
+        });
     try {
       link = new StoreLink(disk, settings);
       await link.open();
       const walrus = new Walrus(settings, disk, link);
-      if (disk.way === 'portable' && settings.disk === 'auto' && !settings.quiet && !warned) {
+      if (
+        disk.way === 'portable' &&
+        settings.disk === 'auto' &&
+        !readOnly &&
+        !settings.quiet &&
+        !warned
+      ) {
         warned = true;
         process.emitWarning(`the portable disk is used: ${disk.reason}`, 'WalrusWarning');
       }
@@ -149,7 +159,7 @@ export class Walrus {
    */
   append(topic: string, data: Uint8Array): Promise<number> {
     try {
-      this.#assertOpen();
+      this.#assertWritable();
       const length = recordBytes(data);
       if (!this.#topics.has(topic)) checkTopicName(topic);
       const bytes = length + FRAME_BYTES;
@@ -170,7 +180,7 @@ export class Walrus {
    */
   appendBatch(topic: string, records: readonly Uint8Array[]): Promise<number> {
     try {
-      this.#assertOpen();
+      this.#assertWritable();
       const batch = listOf(records);
       const bytes = batchBytes(batch);
       checkTopicName(topic);
@@ -190,7 +200,7 @@ export class Walrus {
    * append by the million. `Overloaded` if memory is full: wait for `acknowledged()`, then again.
    */
   stage(topic: string, data: Uint8Array): number {
-    this.#assertOpen();
+    this.#assertWritable();
     const length = recordBytes(data);
     const bytes = length + FRAME_BYTES;
     const it = this.#topics.get(topic) ?? this.#newTopic(topic);
@@ -232,6 +242,7 @@ export class Walrus {
     try {
       const cursor = this.#sharedCursor(topic);
       const checkpoint = checkpointOf(options);
+      if (checkpoint) this.#assertWritable();
       return cursor ? cursor.reader.next(checkpoint) : nothing(undefined);
     } catch (error) {
       return Promise.reject(error);
@@ -249,6 +260,7 @@ export class Walrus {
       const limits = limitsOf(options);
       const from = option(options, 'from', undefined);
       if (from !== undefined) wholeNumber('from', from);
+      else if (checkpoint) this.#assertWritable();
       if (cursor === undefined) return nothing([]);
       if (from === undefined) return cursor.reader.batch(limits, checkpoint);
       return readFrom(cursor.topic, from, limits);
@@ -284,13 +296,14 @@ export class Walrus {
     checkTopicName(topic);
     checkGroupName(group);
     const shared = this.#cursors.get(this.#topic(topic), group);
-    if (!shared.isDurable) void shared.move(shared.position, false).catch(() => {});
+    if (!shared.isDurable && !this.#settings.readOnly)
+      void shared.move(shared.position, false).catch(() => {});
     return new Cursor(group, shared, this.#cursorHost);
   }
 
   /** Forgets a group's place in a topic: it keeps no entry from being reclaimed any more. */
   async deleteCursor(topic: string, group: string = DEFAULT_GROUP): Promise<void> {
-    this.#assertOpen();
+    this.#assertWritable();
     checkTopicName(topic);
     checkGroupName(group);
     const it = this.#topics.get(topic);
@@ -360,7 +373,7 @@ export class Walrus {
 
   /** Forgets the entries before `offset`, for all readers: those whose cursor was before it go on there. */
   async trim(topic: string, offset: number): Promise<void> {
-    this.#assertOpen();
+    this.#assertWritable();
     checkTopicName(topic);
     const before = wholeNumber('offset', offset);
     const it = this.#topics.get(topic);
@@ -373,7 +386,7 @@ export class Walrus {
 
   /** Forgets the topic, its entries, its cursors and its mark. A topic of that name begins anew, at offset 0. */
   async deleteTopic(topic: string): Promise<void> {
-    this.#assertOpen();
+    this.#assertWritable();
     checkTopicName(topic);
     const it = this.#topics.get(topic);
     if (it === undefined) return;
@@ -451,7 +464,7 @@ export class Walrus {
       await this.#reads.idle();
       await this.#commits.drain();
       for (const topic of this.#topics.values()) topic.wake();
-      if (this.#failure === undefined) await this.#closeStore();
+      if (this.#failure === undefined && !this.#settings.readOnly) await this.#closeStore();
     } finally {
       await this.#disk.close();
     }
@@ -471,6 +484,13 @@ export class Walrus {
       this.#failClosing = reject;
       this.#store.close((error) => (error ? reject(error) : resolve()));
     });
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen();
+    if (this.#settings.readOnly) {
+      throw new WalrusError('InvalidArgument', 'the log was opened to be read only');
+    }
   }
 
   #assertOpen(): void {
@@ -541,7 +561,7 @@ export class Walrus {
   }
 
   async #mark(topic: string, mark: () => number): Promise<void> {
-    this.#assertOpen();
+    this.#assertWritable();
     checkTopicName(topic);
     const key = markKey(topic);
     await this.#stage(FRAME_BYTES + key.length * 3, 1, () => {

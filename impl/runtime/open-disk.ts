@@ -10,6 +10,7 @@ import { WalrusError } from '../core/errors.ts';
 import { crc32c } from '../core/storage/crc32c.ts';
 import type { Checksum, Disk, DiskCompletions } from '../ports/disk.ts';
 import { PortableDisk } from './portable-disk.ts';
+import { ReadOnlyDisk } from './read-only-disk.ts';
 
 /**
  * `auto`: native if the addon loads, with what it finds faster of its two engines, else portable. The others are taken, or
@@ -56,6 +57,19 @@ export function openDisk(
   } catch (error) {
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${(error as Error).message}`);
   }
+}
+
+/** Gives a disk that changes nothing in the directory, and keeps nobody out of it. */
+export function openReadOnly(directory: string, deliver: DiskCompletions): OpenedDisk {
+  const disk = new ReadOnlyDisk(resolve(directory), deliver);
+  return {
+    disk,
+    way: 'portable',
+    reason: 'opened to be read only',
+    checksum: crc32c,
+    arena: (sizeBytes) => new Uint8Array(sizeBytes),
+    close: () => disk.close(),
+  };
 }
 
 function portable(path: string, reason: string, deliver: DiskCompletions): OpenedDisk {

@@ -15,6 +15,7 @@ import { cursorCases } from './log-cursors.ts';
 import { damageCases } from './log-damage.ts';
 import { entryCases } from './log-entries.ts';
 import { loadCases } from './log-load.ts';
+import { readOnlyCases } from './log-read-only.ts';
 import { LogWorld } from './log-world.ts';
 
 export function logConformance(disk: DiskChoice): void {
@@ -31,6 +32,7 @@ export function logConformance(disk: DiskChoice): void {
       cursorCases,
       countCases,
       callCases,
+      readOnlyCases,
       damageCases,
       loadCases,
     ]) {
