@@ -65,7 +65,13 @@ export class Aftermath {
     this.nextId = nextId;
     const { machines } = world.cluster;
     const random = world.randomness.stream('aftermath');
-    const majority = random.shuffle(machines).slice(0, (machines.length >> 1) + 1);
+    const shuffled = random.shuffle(machines);
+    // One whose disk was damaged has had time to be made whole: it has to do for one that is whole.
+    const damagedFirst = [
+      ...shuffled.filter(({ disk }) => disk.isDamaged),
+      ...shuffled.filter(({ disk }) => !disk.isDamaged),
+    ];
+    const majority = damagedFirst.slice(0, (machines.length >> 1) + 1);
     const accepted = machines.filter((machine) => !isRefused(machine));
     // A process that the cluster refuses goes on asking in half of the runs: the others are then to do without it.
     const core = accepted.length < machines.length ? accepted : majority;
@@ -74,16 +80,9 @@ export class Aftermath {
   }
 
   heal(): void {
-    const { cluster, time } = this.world;
+    const { time } = this.world;
     this.world.workload.stop();
-    cluster.network.heal();
-    for (const machine of this.core) {
-      Object.assign(machine.disk.faults, NO_DISK_FAULTS);
-      machine.clock.setDrift(0);
-      if (machine.paused) cluster.resume(machine);
-      sayReplaced(this.world, machine);
-      this.world.restart(machine);
-    }
+    healMachines(this.world, this.core);
     this.deadlineMs = time.nowMs + PROGRESS_WITHIN_MS;
     time.after(SETTLE_MS, () => this.waitForProgress());
   }
@@ -250,6 +249,17 @@ export class Aftermath {
     const node = this.core[this.answers++ % this.core.length]!.id;
     const id = this.nextId++;
     return { id, client: 0, atMs: 0, kind, topic, group: 'group-1', node, amount: 0 };
+  }
+}
+
+export function healMachines(scene: Scene, machines: readonly Machine[]): void {
+  scene.cluster.network.heal();
+  for (const machine of machines) {
+    Object.assign(machine.disk.faults, NO_DISK_FAULTS);
+    machine.clock.setDrift(0);
+    if (machine.paused) scene.cluster.resume(machine);
+    sayReplaced(scene, machine);
+    scene.restart(machine);
   }
 }
 

@@ -16,7 +16,7 @@ const LATENCY_MAX_MS = 1000;
 
 interface Span {
   readonly fromMs: number;
-  readonly toMs: number;
+  toMs: number;
 }
 
 /** An answer that made a client ask elsewhere. */
@@ -30,9 +30,25 @@ export class Calm {
   private readonly spans: Span[] = [{ fromMs: 0, toMs: BEGIN_MS }];
   private readonly elections: { readonly atMs: number; readonly node: number }[] = [];
 
+  private readonly away = new Map<number, Span>();
+
   /** Something goes wrong from now on. */
   disturbed(nowMs: number, forMs: number): void {
     this.spans.push({ fromMs: nowMs, toMs: nowMs + forMs + AFTER_MS });
+  }
+
+  /** A node is away: what had few replicas waits for it. */
+  gone(nowMs: number, node: number): void {
+    if (this.away.has(node)) return;
+    const span: Span = { fromMs: nowMs, toMs: Infinity };
+    this.spans.push(span);
+    this.away.set(node, span);
+  }
+
+  back(nowMs: number, node: number): void {
+    const span = this.away.get(node);
+    if (span !== undefined) span.toMs = nowMs + AFTER_MS;
+    this.away.delete(node);
   }
 
   stoodForElection(nowMs: number, node: number): void {

@@ -19,6 +19,7 @@ export const NOT_YET_SURVIVED: ReadonlySet<FaultKind | 'large'> = new Set<FaultK
   'CutFile',
   'ZeroedFile',
   'LostFile',
+  'LostVote',
   'OldDirectory',
   // Damage is not mended from another copy.
   'BitRot',

@@ -31,11 +31,11 @@ import {
 } from '../properties/history.ts';
 import { RaftChecker } from '../properties/raft-invariants.ts';
 import { demand, Violation } from '../properties/violation.ts';
-import { Aftermath } from './aftermath.ts';
+import { Aftermath, healMachines } from './aftermath.ts';
 import { Calm } from './calm.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
-import { survivesLossOf } from './faults/budget.ts';
+import { isWholeWithout } from './faults/budget.ts';
 import { isRefused } from './faults/members.ts';
 import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
 import { NOT_YET_HELD } from './not-yet.ts';
@@ -108,6 +108,8 @@ export function planRun(seed: string, options: SimOptions): Run {
 const SPINNING_EVENTS = 100_000;
 /** After which time somebody starts a node again that ended by itself. */
 const RESTART_MS = 1000;
+/** By then a node whose disk was damaged has to be whole again. */
+const CONVALESCENCE_MS = 60_000;
 
 /** A node that gives up says why, and its disk did fail it in that way. */
 function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError): void {
@@ -201,6 +203,7 @@ export class Simulation {
   private afterHealing(): Contents {
     const { plan, options } = this.run;
     const { maxSegmentEntries } = options.cluster.config;
+    if (this.cluster.machines.some(({ disk }) => disk.isDamaged)) this.convalesce();
     const nextId = 1 + plan.calls.reduce((most, { id }) => Math.max(most, id), 0);
     const aftermath = new Aftermath(this, nextId, maxSegmentEntries);
     this.healed = true;
@@ -213,6 +216,14 @@ export class Simulation {
     aftermath.heal();
     while (!aftermath.done) this.tick();
     return aftermath.contents;
+  }
+
+  /** Where a disk was damaged, all have time to find that out and to mend it, before some of them go for good. */
+  private convalesce(): void {
+    const endMs = this.time.nowMs + CONVALESCENCE_MS;
+    this.healed = true;
+    healMachines(this, this.cluster.machines);
+    while (this.time.nextMs <= endMs) this.tick();
   }
 
   private judge(contents: Contents): void {
@@ -292,21 +303,23 @@ export class Simulation {
   }
 
   ended(machine: Machine, reason: WalrusError | undefined): void {
-    this.calm.disturbed(this.time.nowMs, RESTART_MS);
+    this.calm.gone(this.time.nowMs, machine.id);
     this.checker.crashed(machine.id);
     this.raftChecker.crashed(machine.id);
     const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
     this.say({ name: 'Ended', node: machine.id, detail });
     if (reason !== undefined) NoFalseAlarmInv(machine, reason);
     // Who says that its disk is damaged gets another one, as soon as the others can spare it.
-    if (reason?.code === 'Corrupt' && survivesLossOf(this, machine)) this.replaceDisk(machine);
+    const isBeyondRepair =
+      reason?.code === 'Corrupt' || (reason !== undefined && machine.disk.isDamaged);
+    if (isBeyondRepair && isWholeWithout(this, machine)) this.replaceDisk(machine);
     this.time.after(RESTART_MS, () => this.restart(machine));
   }
 
   // What faults do.
 
   crash(machine: Machine, power: boolean): void {
-    this.calm.disturbed(this.time.nowMs, 0);
+    this.calm.gone(this.time.nowMs, machine.id);
     this.cluster.crash(machine, power);
     this.checker.crashed(machine.id);
     this.raftChecker.crashed(machine.id);
@@ -314,6 +327,7 @@ export class Simulation {
   }
 
   replaceDisk(machine: Machine): void {
+    this.calm.gone(this.time.nowMs, machine.id);
     this.cluster.replaceDisk(machine);
     this.checker.diskReplaced(machine.id);
     this.raftChecker.diskReplaced(machine.id);
@@ -329,7 +343,7 @@ export class Simulation {
 
   restart(machine: Machine): void {
     if (machine.node !== undefined || this.frozen.has(machine)) return;
-    this.calm.disturbed(this.time.nowMs, 0);
+    if (!isRefused(machine)) this.calm.back(this.time.nowMs, machine.id);
     this.cluster.start(machine);
   }
 

@@ -3,19 +3,27 @@ import type { Record as History } from '../../properties/record.ts';
 import type { Machine } from '../cluster.ts';
 import type { Scene } from './scene.ts';
 
+/** How long a fault waits for its turn. */
+const PATIENCE_MS = 10_000;
+const POLL_MS = 5;
+
 /**
  * Whether everything on this machine's disk is, durably, on others that could go on without it: all of them run, are
  * voters and have what was committed, and of each segment a majority of replicas remains.
  */
-export function survivesLossOf({ cluster, checker }: Scene, machine: Machine): boolean {
-  const others = cluster.machines.filter((each) => each !== machine);
+export function survivesLossOf(scene: Scene, machine: Machine): boolean {
+  const others = scene.cluster.machines.filter((each) => each !== machine);
+  return areUpToDate(scene, others) && replicasLeft(scene.checker.record, others);
+}
+
+/** Whether these are two or more that run, are voters, and have what was committed. */
+function areUpToDate({ checker }: Pick<Scene, 'checker'>, machines: readonly Machine[]): boolean {
   const committed = checker.record.metadata.index;
-  if (others.length < 2) return false;
-  for (const { node } of others) {
+  if (machines.length < 2) return false;
+  return machines.every(({ node }) => {
     const raft = node?.raft;
-    if (raft?.self?.learner !== false || raft.commitIndex < committed) return false;
-  }
-  return replicasLeft(checker.record, others);
+    return raft?.self?.learner === false && raft.commitIndex >= committed;
+  });
 }
 
 /** Whether of each segment a majority of replicas, and all that matters of its records, is on these machines. */
@@ -35,18 +43,39 @@ export function replicasLeft(record: History, machines: readonly Machine[]): boo
 
 /**
  * Whether the others lack nothing that this machine's disk may have told somebody it holds: they run, are voters and have what was
- * committed, and each of them that is a replica of a segment holds all of it that counts.
+ * committed, each of them that is a replica of a segment holds all of it that counts, and of one that is not sealed they are a majority.
  */
-export function isWholeWithout(scene: Scene, machine: Machine): boolean {
-  if (!survivesLossOf(scene, machine)) return false;
-  const { record } = scene.checker;
+export function isWholeWithout({ checker, cluster }: Scene, machine: Machine): boolean {
+  const { record } = checker;
+  const others = cluster.machines.filter((each) => each !== machine);
+  if (!areUpToDate({ checker }, others) || others.some(({ disk }) => disk.isDamaged)) return false;
   for (const segment of record.segments()) {
+    const model = record.model(segment);
+    if (model === undefined) return false;
     const end = Math.max(segment.ackedEnd, segment.highWatermark);
-    for (const { node, incarnation } of record.model(segment)?.replicas ?? []) {
-      if (node === machine.id) continue;
+    const left = model.replicas.filter(({ node }) => node !== machine.id);
+    for (const { node, incarnation } of left) {
       const isHere = record.incarnations.get(node) === incarnation;
       if (!isHere || (segment.copies.get(node)?.durableEnd ?? 0) < end) return false;
     }
+    const enough = model.state === 'sealed' ? 0 : model.replicas.length / 2;
+    if (left.length <= enough) return false;
   }
-  return scene.cluster.machines.every((each) => each === machine || !each.disk.isDamaged);
+  return true;
+}
+
+/** Does it as soon as this machine's disk may be damaged, if that comes within a while. */
+export function whenWholeWithout(
+  scene: Scene,
+  machine: Machine | undefined,
+  act: () => void,
+): void {
+  if (machine === undefined) return;
+  const endMs = scene.time.nowMs + PATIENCE_MS;
+  const look = (): void => {
+    if (scene.healed || scene.time.nowMs > endMs) return;
+    if (machine.node !== undefined && isWholeWithout(scene, machine)) act();
+    else scene.time.after(POLL_MS, look);
+  };
+  look();
 }

@@ -5,7 +5,7 @@
 
 import { FILE_HEAD_BYTES } from '../../impl/core/storage/format.ts';
 import type { Machine } from '../cluster.ts';
-import { isWholeWithout } from './budget.ts';
+import { whenWholeWithout } from './budget.ts';
 import {
   crash,
   type Faults,
@@ -18,6 +18,8 @@ import {
 
 /** "WFRL", which begins a frame. */
 const FRAME_MAGIC = [0x57, 0x46, 0x52, 0x4c];
+/** Of a frame: where its body begins. */
+const BODY_AT = 56;
 
 type Damage = (machine: Machine, newest: string, amount: number) => void;
 
@@ -26,7 +28,7 @@ const lostTail =
   (damage: Damage): Inject =>
   (scene, machines, { forMs, amount }) =>
     whileAway(scene, machines[0], forMs, (machine) => {
-      const newest = logFiles(machine).at(-1);
+      const newest = newestLog(machine);
       if (newest !== undefined) damage(machine, newest, amount);
     });
 
@@ -35,6 +37,7 @@ export type DamageFault =
   | 'CutFile'
   | 'ZeroedFile'
   | 'LostFile'
+  | 'LostVote'
   | 'OldDirectory'
   | 'BitRot'
   | 'BadSectors'
@@ -46,7 +49,7 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
   /** Its last frames, up to eight, do not verify. */
   LostFrames: lostTail(({ disk }, newest, amount) => {
     const frames = framesOf(disk.files().get(newest)!);
-    for (const at of frames.slice(-1 - Math.floor(amount * 8))) disk.rotBit(newest, at + 60, 3);
+    for (const at of frames.slice(-1 - Math.floor(amount * 8))) disk.rotBit(newest, at + BODY_AT, 3);
   }),
   /** It is cut. */
   CutFile: lostTail(({ disk }, newest, amount) => {
@@ -62,6 +65,25 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
   }),
   /** It is gone. */
   LostFile: lostTail(({ disk }, newest) => disk.remove(newest)),
+  /** As soon as its term rises it loses the frame that said so, and is back in time for the next candidate. */
+  LostVote: (scene, machines, { amount }) => {
+    const machine = machines[0];
+    if (machine === undefined) return;
+    let term = machine.node?.raft?.term;
+    machine.onDiskUse = () => {
+      const before = term;
+      term = machine.node?.raft?.term;
+      if (term === undefined || before === undefined || term === before) return;
+      machine.onDiskUse = undefined;
+      scene.time.after(50 * amount, () => {
+        whileAway(scene, machine, 1, ({ disk }) => {
+          const newest = newestLog(machine);
+          const at = newest === undefined ? undefined : framesOf(disk.files().get(newest)!).at(-1);
+          if (at !== undefined) disk.rotBit(newest!, at + BODY_AT, 3);
+        });
+      });
+    };
+  },
   /** The whole directory is the one of a while ago. */
   OldDirectory: (scene, machines, { forMs, amount }) => {
     const machine = machines[0];
@@ -72,10 +94,10 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
       whileAway(scene, machine, forMs, ({ disk }) => disk.restore(old));
     });
   },
-  /** Bits flip somewhere in its log files, up to eight; below an amount of 0.5 it starts again afterwards. */
+  /** Bits flip in frames of its log files, up to 64; below an amount of 0.5 it starts again afterwards. */
   BitRot: (scene, machines, fault) =>
     rot(scene, machines[0], fault, (machine, name, at) => machine.disk.rotBit(name, at, 5)),
-  /** Sectors of its log files cannot be read, up to eight. */
+  /** Sectors of its log files cannot be read, up to 64. */
   BadSectors: (scene, machines, fault) =>
     rot(scene, machines[0], fault, (machine, name, at) => machine.disk.loseSector(name, at)),
   /** Bits flip in the heads of files, or in a checkpoint. */
@@ -88,22 +110,24 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
   /** Writes of one machine land elsewhere now and then. */
   MisdirectedWrites: (scene, machines, { forMs }) => {
     const machine = machines[0];
-    if (machine === undefined || !isWholeWithout(scene, machine)) return;
-    scene.damaged(machine);
-    machine.disk.faults.misdirectedWrite = 0.02;
-    later(scene, forMs, [machine], ({ disk }) => {
-      disk.faults.misdirectedWrite = 0;
+    whenWholeWithout(scene, machine, () => {
+      scene.damaged(machine!);
+      machine!.disk.faults.misdirectedWrite = 0.02;
+      later(scene, forMs, [machine!], ({ disk }) => {
+        disk.faults.misdirectedWrite = 0;
+      });
     });
   },
   /** Syncs of one machine lie, and then the power goes. */
   LyingSyncs: (scene, machines, { forMs }) => {
     const machine = machines[0];
-    if (machine === undefined || !isWholeWithout(scene, machine)) return;
-    scene.damaged(machine);
-    machine.disk.faults.lyingSync = 0.5;
-    scene.time.after(forMs, () => {
-      machine.disk.faults.lyingSync = 0;
-      if (!scene.healed) crash(scene, [machine], { forMs: 100, amount: 0 }, true);
+    whenWholeWithout(scene, machine, () => {
+      scene.damaged(machine!);
+      machine!.disk.faults.lyingSync = 0.5;
+      scene.time.after(forMs, () => {
+        machine!.disk.faults.lyingSync = 0;
+        if (!scene.healed) crash(scene, [machine!], { forMs: 100, amount: 0 }, true);
+      });
     });
   },
 };
@@ -114,11 +138,12 @@ function whileAway(
   forMs: number,
   damage: (machine: Machine) => void,
 ): void {
-  if (machine === undefined || scene.healed || !isWholeWithout(scene, machine)) return;
-  scene.crash(machine, false);
-  scene.damaged(machine);
-  damage(machine);
-  later(scene, Math.min(forMs, 5000), [machine], (each) => scene.restart(each));
+  whenWholeWithout(scene, machine, () => {
+    scene.crash(machine!, false);
+    scene.damaged(machine!);
+    damage(machine!);
+    later(scene, Math.min(forMs, 5000), [machine!], (each) => scene.restart(each));
+  });
 }
 
 function rot(
@@ -127,22 +152,31 @@ function rot(
   { amount, forMs }: Measure,
   spoil: (machine: Machine, name: string, offsetBytes: number) => void,
 ): void {
-  if (machine === undefined || !isWholeWithout(scene, machine)) return;
-  scene.damaged(machine);
-  const files = machine.disk.files();
-  const names = logFiles(machine);
-  for (let i = 0; i <= amount * 8 && names.length > 0; i++) {
-    const name = names[Math.floor(fraction(amount * 31 + i * 0.618) * names.length)]!;
-    const lengthBytes = lastByteOf(files.get(name)!);
-    const at =
-      FILE_HEAD_BYTES + fraction(amount * 977 + i * 0.382) * (lengthBytes - FILE_HEAD_BYTES);
-    if (lengthBytes > FILE_HEAD_BYTES) spoil(machine, name, Math.floor(at));
-  }
-  if (amount < 0.5) crash(scene, [machine], { amount, forMs: Math.min(forMs, 5000) }, false);
+  whenWholeWithout(scene, machine, () => {
+    scene.damaged(machine!);
+    const files = machine!.disk.files();
+    const names = logFiles(machine!);
+    for (let i = 0; i <= amount * 64 && names.length > 0; i++) {
+      const name = names[Math.floor(fraction(amount * 31 + i * 0.618) * names.length)]!;
+      const bytes = files.get(name)!;
+      const frames = framesOf(bytes);
+      const frame = frames[Math.floor(fraction(amount * 977 + i * 0.382) * frames.length)];
+      if (frame === undefined) continue;
+      const bodyBytes = new DataView(bytes.buffer).getUint32(frame + 36, true);
+      spoil(machine!, name, frame + BODY_AT + Math.floor(fraction(i * 0.236) * bodyBytes));
+    }
+    if (amount < 0.5) crash(scene, [machine!], { amount, forMs: Math.min(forMs, 5000) }, false);
+  });
 }
 
 function logFiles({ disk }: Machine): string[] {
   return [...disk.files().keys()].filter((name) => name.endsWith('.wal'));
+}
+
+/** The last one that anything was written to: the next is made before it is needed. */
+function newestLog(machine: Machine): string | undefined {
+  const files = machine.disk.files();
+  return logFiles(machine).findLast((name) => framesOf(files.get(name)!).length > 0);
 }
 
 /** Where frames begin. */
@@ -152,10 +186,4 @@ function framesOf(bytes: Uint8Array): number[] {
     if (FRAME_MAGIC.every((byte, i) => bytes[at + i] === byte)) frames.push(at);
   }
   return frames;
-}
-
-function lastByteOf(bytes: Uint8Array): number {
-  let length = bytes.length;
-  while (length > 0 && bytes[length - 1] === 0) length--;
-  return length;
 }
