@@ -49,7 +49,8 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
   /** Its last frames, up to eight, do not verify. */
   LostFrames: lostTail(({ disk }, newest, amount) => {
     const frames = framesOf(disk.files().get(newest)!);
-    for (const at of frames.slice(-1 - Math.floor(amount * 8))) disk.rotBit(newest, at + BODY_AT, 3);
+    for (const at of frames.slice(-1 - Math.floor(amount * 8)))
+      disk.rotBit(newest, at + BODY_AT, 3);
   }),
   /** It is cut. */
   CutFile: lostTail(({ disk }, newest, amount) => {
