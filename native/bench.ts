@@ -1,5 +1,5 @@
 /**
- * What each way to the disk costs above the bare system calls: `node dist/native/bench.js [DIRECTORY]`.
+ * What each engine costs above the bare system calls: `node dist/native/bench.js [DIRECTORY]`.
  *
  * Every workload runs on all of them in turn, round after round, next to its raw loop in this very process: the same
  * calls from the same memory with nothing between. Medians; the machine is shared and drifts, so read the ratios.

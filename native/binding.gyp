@@ -9,14 +9,14 @@
       "sources": [
         "src/addon.cc",
         "src/checksum.cc",
-        "src/claim.cc",
+        "src/lock_socket.cc",
         "src/directory.cc",
         "src/disk.cc",
         "src/failure.cc",
         "src/file.cc",
-        "src/pwrite_way.cc",
+        "src/pwrite_engine.cc",
         "src/ring.cc",
-        "src/ring_way.cc"
+        "src/uring_engine.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"],

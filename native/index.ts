@@ -18,7 +18,7 @@ import type {
 
 export interface NativeOptions {
   readonly directory: string;
-  /** The way to the disk. `auto`, the default, takes what measured faster (README.md); the others are taken or it throws. */
+  /** The I/O engine. `auto`, the default, takes what measured faster (README.md); the others are taken or it throws. */
   readonly engine?: 'auto' | 'io_uring' | 'pwrite';
   /** Whether aligned writes go past the page cache. `auto`, the default, if the file system takes them. */
   readonly direct?: 'auto' | boolean;
@@ -26,7 +26,7 @@ export interface NativeOptions {
    * Whether small writes and syncs of a disk that is quick and at rest are carried out on the caller's thread: on such a disk
    * that takes no longer than to wake another one. `false`, the default, is for who has others to answer meanwhile.
    */
-  readonly inPlace?: boolean;
+  readonly inline?: boolean;
   /** Whether each write is followed by a sync that somebody waits for, which is for `auto` to know. `false` is the default. */
   readonly syncsEach?: boolean;
 }
@@ -43,12 +43,12 @@ export interface NativeStats {
   readonly bufferedWrites: number;
   readonly writtenBytes: number;
   /** Zeros written ahead of small durable writes, onto blocks that were only reserved. */
-  readonly laidBytes: number;
+  readonly zeroFilledBytes: number;
   readonly reads: number;
   readonly readBytes: number;
   readonly syncs: number;
-  /** Of the writes and syncs, those carried out on JavaScript's own thread (`inPlace`). */
-  readonly inPlace: number;
+  /** Of the writes and syncs, those carried out on JavaScript's own thread (`inline`). */
+  readonly inlined: number;
   readonly failures: number;
   readonly completions: number;
   /** How often JavaScript was called for those completions. */
@@ -67,12 +67,12 @@ export interface Native {
       directory: string;
       engine: number;
       direct: number;
-      inPlace: boolean;
+      inline: boolean;
       syncsEach: boolean;
       ringForbidden: string;
     },
     completions: Float64Array,
-    lent: unknown[],
+    pinned: unknown[],
     onCompletions: (count: number, extras: readonly unknown[] | undefined) => void,
     onClosed: () => void,
   ) => NativeHandle;
@@ -90,7 +90,7 @@ interface NativeHandle {
     argument: Uint8Array | string | undefined,
     newName: string | undefined,
   ): boolean;
-  lend(memory: Uint8Array): void;
+  addArena(memory: Uint8Array): void;
   close(): void;
   stats(): NativeStats;
 }
@@ -165,10 +165,10 @@ export class NativeDisk implements Disk {
   readonly #native: Native;
   readonly #handle: NativeHandle;
   readonly #onCompletions: DiskCompletions;
-  // A request under way has a slot: its id and operation here, and what it lends to the addon there.
+  // A request under way has a slot: its id and operation here, and the memory that it pins there.
   readonly #ids: number[] = [];
   readonly #ops: DiskRequest['op'][] = [];
-  readonly #lent: unknown[] = [];
+  readonly #pinned: unknown[] = [];
   readonly #freeSlots: number[] = [];
   /** Completed within `submit`, to be told of after this turn. */
   #done: DiskCompletion[] = [];
@@ -185,7 +185,7 @@ export class NativeDisk implements Disk {
   constructor(options: NativeOptions, onCompletions: DiskCompletions) {
     const native = loadNative();
     if ('unavailable' in native) throw new Error(native.unavailable);
-    const { engine = 'auto', direct = 'auto', inPlace = false, syncsEach = false } = options;
+    const { engine = 'auto', direct = 'auto', inline = false, syncsEach = false } = options;
     this.#native = native;
     this.#onCompletions = onCompletions;
     this.#handle = new native.Disk(
@@ -193,14 +193,14 @@ export class NativeDisk implements Disk {
         directory: options.directory,
         engine: ENGINES[engine],
         direct: direct === 'auto' ? 0 : direct ? 1 : 2,
-        inPlace,
+        inline,
         syncsEach,
         ringForbidden: isSet(process.env.WALRUS_DISABLE_IO_URING)
           ? 'WALRUS_DISABLE_IO_URING is set'
           : '',
       },
       this.#records,
-      this.#lent,
+      this.#pinned,
       (count, extras) => this.#complete(count, extras),
       () => this.#closed(),
     );
@@ -251,7 +251,7 @@ export class NativeDisk implements Disk {
     }
     this.#ids[slot] = request.id;
     this.#ops[slot] = op;
-    this.#lent[slot] = argument;
+    this.#pinned[slot] = argument;
     if (!this.#handle.submit(OP_CODES.get(op)!, slot, file, offset, argument, newName)) return;
     this.#release(slot);
     if (this.#done.length === 0) setImmediate(this.#tellDone);
@@ -269,8 +269,8 @@ export class NativeDisk implements Disk {
     const arena = room.subarray(from, from + sizeBytes);
     // In a slot that is never given back: the addon may use the arena until it has stopped.
     const slot = this.#ids.push(-1) - 1;
-    this.#lent[slot] = arena;
-    this.#handle.lend(arena);
+    this.#pinned[slot] = arena;
+    this.#handle.addArena(arena);
     return arena;
   }
 
@@ -293,7 +293,7 @@ export class NativeDisk implements Disk {
   }
 
   #release(slot: number): void {
-    this.#lent[slot] = undefined;
+    this.#pinned[slot] = undefined;
     this.#freeSlots.push(slot);
   }
 

@@ -222,7 +222,7 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('small writes at rest are done at once, told of a turn later, and told before the end', async () => {
-    const client = await open({ engine, inPlace: true });
+    const client = await open({ engine, inline: true });
     const file = await client.create('a');
     const bytes = new Uint8Array(1000).fill(3);
     let submits = 0;
@@ -232,7 +232,7 @@ describe.each(ENGINES)('%s', (engine) => {
       const told = await Promise.race([written.then(() => true), Promise.resolve(false)]);
       expect(told).toBe(false);
       await written;
-      done = client.disk.stats().inPlace;
+      done = client.disk.stats().inlined;
     }
     const last = client.must({ op: 'write', file, offsetBytes: submits * 1000, bytes });
     await client.disk.close();

@@ -127,7 +127,7 @@ export class Walrus {
     const disk = readOnly
       ? openReadOnly(directory, deliver)
       : openDisk(directory, settings.disk, deliver, {
-          inPlace: true,
+          inline: true,
           syncsEach: fsync.mode === 'SyncEach',
         });
     try {

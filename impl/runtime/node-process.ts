@@ -64,7 +64,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     config.disk,
     (completions) => host.complete(completions),
     // What goes out to other nodes must not wait for this one's disk.
-    { inPlace: false, syncsEach: true },
+    { inline: false, syncsEach: true },
   );
   log.info({ disk: way, reason, directory: config.directory }, 'disk');
   const trace =

@@ -19,7 +19,7 @@ import { ReadOnlyDisk } from './read-only-disk.ts';
 export type DiskChoice = 'auto' | 'io_uring' | 'pwrite' | 'portable';
 
 /** What it is for: options of the native disk of these names. */
-export type DiskUse = Required<Pick<NativeOptions, 'inPlace' | 'syncsEach'>>;
+export type DiskUse = Required<Pick<NativeOptions, 'inline' | 'syncsEach'>>;
 
 export interface OpenedDisk {
   readonly disk: Disk;

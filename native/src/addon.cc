@@ -3,7 +3,7 @@
 //
 // One instance of the addon for each environment (the main thread, each worker); nothing is shared between them.
 // A disk is stopped by its environment's cleanup hook at the latest, which returns only when
-// the kernel has let go of all memory that JavaScript lent it.
+// the kernel has let go of all memory that JavaScript pinned for it.
 #include <napi.h>
 
 #include <algorithm>
@@ -27,12 +27,12 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
   static Napi::Function Class(Napi::Env env) {
     return DefineClass(env, "Disk",
                        {InstanceMethod<&DiskHandle::Submit>("submit"),
-                        InstanceMethod<&DiskHandle::Lend>("lend"),
+                        InstanceMethod<&DiskHandle::AddArena>("addArena"),
                         InstanceMethod<&DiskHandle::Close>("close"),
                         InstanceMethod<&DiskHandle::Stats>("stats")});
   }
 
-  // ({directory, engine, direct, inPlace, syncsEach, ringForbidden}, completions: Float64Array, lent: unknown[],
+  // ({directory, engine, direct, inline, syncsEach, ringForbidden}, completions: Float64Array, pinned: unknown[],
   //  onCompletions: (count, extras) => void, onClosed: () => void)
   explicit DiskHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DiskHandle>(info) {
     const Napi::Env env = info.Env();
@@ -40,9 +40,9 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     Napi::Float64Array completions = info[1].As<Napi::Float64Array>();
     completionsPerCall_ = completions.ElementLength() / completionFields;
     records_ = completions.Data();
-    // Strong: what JavaScript lends is reachable from here until the disk is done with it.
+    // Strong: what JavaScript pins is reachable from here until the disk is done with it.
     recordsReference_ = Napi::Persistent(info[1].As<Napi::Object>());
-    lentReference_ = Napi::Persistent(info[2].As<Napi::Object>());
+    pinnedReference_ = Napi::Persistent(info[2].As<Napi::Object>());
     onCompletions_ = Napi::Persistent(info[3].As<Napi::Function>());
     onClosed_ = Napi::Persistent(info[4].As<Napi::Function>());
 
@@ -50,7 +50,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     options.directory = given.Get("directory").As<Napi::String>().Utf8Value();
     options.engine = static_cast<walrus::Engine>(given.Get("engine").As<Napi::Number>().Uint32Value());
     options.direct = static_cast<walrus::Direct>(given.Get("direct").As<Napi::Number>().Uint32Value());
-    inPlace_ = given.Get("inPlace").As<Napi::Boolean>().Value();
+    inline_ = given.Get("inline").As<Napi::Boolean>().Value();
     options.syncsEach = given.Get("syncsEach").As<Napi::Boolean>().Value();
     options.ringForbidden = given.Get("ringForbidden").As<Napi::String>().Utf8Value();
     options.onCompletions = [this] { tell_.NonBlockingCall(); };
@@ -100,18 +100,18 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
       case Op::unlink: request.name = info[4].As<Napi::String>().Utf8Value(); break;
       default: break;
     }
-    const bool mayBeBrief = inPlace_ && (request.op == Op::write || request.op == Op::sync);
-    if (mayBeBrief && disk_->carryOut(request)) return Napi::Boolean::New(info.Env(), true);
+    const bool mayBeInline = inline_ && (request.op == Op::write || request.op == Op::sync);
+    if (mayBeInline && disk_->tryInline(request)) return Napi::Boolean::New(info.Env(), true);
     // While something is under way, it keeps the process alive.
     if (underWay_++ == 0) tell_.Ref(info.Env());
     disk_->submit(std::move(request));
     return Napi::Boolean::New(info.Env(), false);
   }
 
-  // (memory): the caller keeps it in `lent` from now on.
-  void Lend(const Napi::CallbackInfo& info) {
+  // (memory): the caller keeps it in `pinned` from now on.
+  void AddArena(const Napi::CallbackInfo& info) {
     Napi::Uint8Array memory = info[0].As<Napi::Uint8Array>();
-    disk_->lend(memory.Data(), memory.ByteLength());
+    disk_->addArena(memory.Data(), memory.ByteLength());
   }
 
   // Once all that was submitted has completed and been delivered, `onClosed` is called.
@@ -177,7 +177,7 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     disk_->stop();
     napi_remove_env_cleanup_hook(env, StopAtExit, this);
     tell_.Release();
-    lentReference_.Reset();
+    pinnedReference_.Reset();
     try {
       onClosed_.Call({});
     } catch (const Napi::Error& error) {
@@ -204,11 +204,11 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
     count("directWrites", counters.directWrites);
     count("bufferedWrites", counters.bufferedWrites);
     count("writtenBytes", counters.bytesWritten);
-    count("laidBytes", counters.bytesLaid);
+    count("zeroFilledBytes", counters.bytesZeroFilled);
     count("reads", counters.reads);
     count("readBytes", counters.bytesRead);
     count("syncs", counters.syncs);
-    count("inPlace", counters.inPlace);
+    count("inlined", counters.inlined);
     count("failures", counters.failures);
     count("completions", counters.completions);
     count("deliveries", counters.deliveries);
@@ -224,12 +224,12 @@ class DiskHandle final : public Napi::ObjectWrap<DiskHandle> {
   double* records_ = nullptr;
   std::size_t completionsPerCall_ = 0;
   std::size_t underWay_ = 0;
-  bool inPlace_ = false;
+  bool inline_ = false;
   bool closing_ = false;
   bool closed_ = false;
   std::vector<Completion> taken_;
   Napi::ObjectReference recordsReference_;
-  Napi::ObjectReference lentReference_;
+  Napi::ObjectReference pinnedReference_;
   Napi::FunctionReference onCompletions_;
   Napi::FunctionReference onClosed_;
 };

@@ -61,15 +61,15 @@ int Directory::lock() {
   // keeps out a second disk of the same process too.
   if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) return errno;
   // Keeps out portable ones, which cannot lock.
-  auto claim = std::make_unique<Claim>();
+  auto claim = std::make_unique<LockSocket>();
   if (const int failure = claim->take(directory.get()); failure != 0) return failure;
-  claim_ = std::move(claim);
+  lockSocket_ = std::move(claim);
   directory_ = std::move(directory);
   return 0;
 }
 
 void Directory::unlock() {
-  claim_.reset();
+  lockSocket_.reset();
   directory_ = Descriptor();
 }
 
@@ -134,8 +134,8 @@ int probeDirect(const std::string& path) {
   write.fd = file.get();
   write.data = block.data();
   write.length = block.size();
-  Hiccups hiccups;
-  runToEnd(write, hiccups);
+  Retries retries;
+  runToEnd(write, retries);
   return write.failure;
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "claim.h"
+#include "lock_socket.h"
 
 namespace walrus {
 
@@ -36,7 +36,7 @@ class Directory {
  private:
   std::string path_;
   Descriptor directory_;
-  std::unique_ptr<Claim> claim_;
+  std::unique_ptr<LockSocket> lockSocket_;
 };
 
 // Whether a file in this directory (or, if it does not exist yet, in the nearest one above it that does) takes

@@ -9,10 +9,10 @@
 #include <future>
 #include <stdexcept>
 
-#include "ground.h"
-#include "patience.h"
-#include "pwrite_way.h"
-#include "ring_way.h"
+#include "zero_fill.h"
+#include "adaptive_spin.h"
+#include "pwrite_engine.h"
+#include "uring_engine.h"
 
 namespace walrus {
 
@@ -28,13 +28,13 @@ struct Disk::OpenFile {
   // all that follow.
   int syncFailure = 0;
   std::size_t unsyncedBytes = 0;
-  Ground ground;
-  // The ground being laid, if any. No request's affair: a sync does not wait for it.
-  Ground::Stretch laying;
+  ZeroFill zeroFill;
+  // The range being zero-filled, if any. No request's affair: a sync does not wait for it.
+  ZeroFill::Range zeroFilling;
   std::deque<Request> waiting;
 
   bool isIdle() const {
-    return directWrites == 0 && bufferedWrites == 0 && readsAndSyncs == 0 && laying.length == 0;
+    return directWrites == 0 && bufferedWrites == 0 && readsAndSyncs == 0 && zeroFilling.length == 0;
   }
 };
 
@@ -42,8 +42,8 @@ struct Disk::OpenFile {
 struct Disk::Flight : Transfer {
   Request request;
   OpenFile* file = nullptr;
-  bool isGround = false;
-  Pace::Clock::time_point begun;
+  bool isZeroFill = false;
+  RecentLatency::Clock::time_point begun;
 };
 
 namespace {
@@ -52,7 +52,7 @@ void raise(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
   counter.fetch_add(by, std::memory_order_relaxed);
 }
 
-std::string deedOf(const Request& request, const std::string& fileName) {
+std::string operationOf(const Request& request, const std::string& fileName) {
   switch (request.op) {
     case Op::lock: return "lock";
     case Op::list: return "list";
@@ -66,7 +66,7 @@ std::string deedOf(const Request& request, const std::string& fileName) {
     case Op::unlink: return "unlink " + request.name;
     case Op::syncDirectory: return "sync directory";
     case Op::seekData: return "seek in " + fileName;
-    case Op::layGround: return "lay zeros in " + fileName;
+    case Op::zeroFillAhead: return "zero-fill " + fileName;
   }
   return "?";
 }
@@ -88,25 +88,25 @@ void chooseDirect(const Options& options, Choice& choice) {
   if (options.direct == Direct::yes && refusal != 0) throw std::runtime_error(choice.directReason);
 }
 
-std::unique_ptr<Way> tryRing(const Options& options, std::string& refusal) {
+std::unique_ptr<IoEngine> tryRing(const Options& options, std::string& refusal) {
   if (!options.ringForbidden.empty()) {
     refusal = "io_uring: " + options.ringForbidden;
     return nullptr;
   }
   int failure = 0;
-  std::unique_ptr<Way> ring = RingWay::open(failure);
+  std::unique_ptr<IoEngine> ring = UringEngine::open(failure);
   if (ring == nullptr) refusal = describeFailure("io_uring is refused", failure);
   return ring;
 }
 
 // What `automatic` takes is what measured better, see README.md: the ring gains from several direct writes at a time
 // and from nothing else, and a sync that waits for each of them leaves it few.
-std::unique_ptr<Way> chooseWay(const Options& options, Choice& choice) {
+std::unique_ptr<IoEngine> chooseEngine(const Options& options, Choice& choice) {
   const bool isForced = options.engine != Engine::automatic;
   if (isForced) choice.engineReason = "asked for";
   if (options.engine == Engine::ioUring || (!isForced && choice.direct && !options.syncsEach)) {
     std::string refusal;
-    std::unique_ptr<Way> ring = tryRing(options, refusal);
+    std::unique_ptr<IoEngine> ring = tryRing(options, refusal);
     if (ring != nullptr) {
       choice.engine = Engine::ioUring;
       if (!isForced) choice.engineReason = "several direct writes at a time are faster so";
@@ -119,7 +119,7 @@ std::unique_ptr<Way> chooseWay(const Options& options, Choice& choice) {
                                             : "buffered writes gain nothing from io_uring";
   }
   choice.engine = Engine::pwrite;
-  return std::make_unique<PwriteWay>();
+  return std::make_unique<PwriteEngine>();
 }
 
 }  // namespace
@@ -131,7 +131,7 @@ Disk::Disk(Options options)
   std::promise<void> opened;
   thread_ = std::thread([this, &options, &opened] {
     try {
-      way_ = chooseWay(options, choice_);
+      engine_ = chooseEngine(options, choice_);
     } catch (...) {
       opened.set_exception(std::current_exception());
       return;
@@ -157,46 +157,46 @@ void Disk::submit(Request request) {
     wake = std::exchange(asleep_, false);
   }
   arrived_.store(true, std::memory_order_release);
-  if (wake) way_->wake();
+  if (wake) engine_->wake();
 }
 
 // The thread may wake up meanwhile, and waits for the mutex then.
-bool Disk::carryOut(const Request& request) {
+bool Disk::tryInline(const Request& request) {
   {
     const std::lock_guard lock(mutex_);
-    if (!resting_ || !inbox_.empty() || ending_ != Ending::no) return false;
+    if (!isIdle_ || !inbox_.empty() || ending_ != Ending::no) return false;
     OpenFile* file = openFileOf(request);
-    if (file == nullptr || !isBrief(*file, request)) return false;
+    if (file == nullptr || !isFast(*file, request)) return false;
     const std::unique_ptr<Flight> flight = prepare(*file, request);
-    runToEnd(*flight, way_->hiccups);
+    runToEnd(*flight, engine_->retries);
     settle(*flight);
     if (flight->failure != 0) return false;
-    raise(counters_.inPlace);
+    raise(counters_.inlined);
     raise(counters_.completions);
-    if (request.op != Op::sync || !file->direct || !file->ground.isDue()) return true;
+    if (request.op != Op::sync || !file->direct || !file->zeroFill.isDue()) return true;
   }
   Request lay;
-  lay.op = Op::layGround;
+  lay.op = Op::zeroFillAhead;
   lay.file = request.file;
   submit(std::move(lay));
   return true;
 }
 
-bool Disk::isBrief(const OpenFile& file, const Request& request) const {
+bool Disk::isFast(const OpenFile& file, const Request& request) const {
   if (request.op == Op::write) {
-    const bool isSmall = request.length > 0 && request.length <= Pace::briefBytes;
-    return isSmall && pace_.isBrief(Transfer::Kind::write, goesDirect(file, request));
+    const bool isSmall = request.length > 0 && request.length <= RecentLatency::inlineBytesMax;
+    return isSmall && latency_.isFast(Transfer::Kind::write, goesDirect(file, request));
   }
   if (request.op != Op::sync || file.syncFailure != 0) return false;
-  return file.unsyncedBytes <= Pace::briefBytes && pace_.isBrief(Transfer::Kind::sync, false);
+  return file.unsyncedBytes <= RecentLatency::inlineBytesMax && latency_.isFast(Transfer::Kind::sync, false);
 }
 
-void Disk::lend(std::uint8_t* data, std::size_t length) {
+void Disk::addArena(std::uint8_t* data, std::size_t length) {
   {
     const std::lock_guard lock(mutex_);
-    lent_.emplace_back(data, length);
+    newArenas_.emplace_back(data, length);
   }
-  way_->wake();
+  engine_->wake();
 }
 
 void Disk::takeCompletions(std::vector<Completion>& completions) {
@@ -211,7 +211,7 @@ void Disk::drain() {
     const std::lock_guard lock(mutex_);
     if (ending_ == Ending::no) ending_ = Ending::drain;
   }
-  way_->wake();
+  engine_->wake();
 }
 
 void Disk::stop() {
@@ -220,23 +220,23 @@ void Disk::stop() {
     const std::lock_guard lock(mutex_);
     ending_ = Ending::stop;
   }
-  way_->wake();
+  engine_->wake();
   thread_.join();
-  way_ = nullptr;
+  engine_ = nullptr;
 }
 
 void Disk::run() {
   std::vector<Request> requests;
   std::vector<Transfer*> finished;
-  std::vector<std::pair<std::uint8_t*, std::size_t>> lent;
-  Patience patience;
+  std::vector<std::pair<std::uint8_t*, std::size_t>> arenas;
+  AdaptiveSpin spinner;
   while (true) {
     if (inFlight_ == 0) {
       {
         const std::lock_guard lock(mutex_);
-        resting_ = true;
+        isIdle_ = true;
       }
-      patience.watch(arrived_);
+      spinner.spin(arrived_);
     }
     // The flag goes down before the inbox is looked into, so that nothing in it goes unnoticed.
     arrived_.store(false, std::memory_order_relaxed);
@@ -246,29 +246,29 @@ void Disk::run() {
       const std::lock_guard lock(mutex_);
       ending = ending_;
       requests.swap(inbox_);
-      lent.swap(lent_);
+      arenas.swap(newArenas_);
       wait = requests.empty() && (ending == Ending::no || inFlight_ > 0);
       asleep_ = wait;
-      resting_ = wait && inFlight_ == 0;
+      isIdle_ = wait && inFlight_ == 0;
     }
-    for (const auto& [data, length] : lent) {
-      raise(counters_.registeredBytes, way_->lend(data, length));
-      known_.emplace_back(data, length);
+    for (const auto& [data, length] : arenas) {
+      raise(counters_.registeredBytes, engine_->registerBuffer(data, length));
+      arenas_.emplace_back(data, length);
     }
-    lent.clear();
+    arenas.clear();
     if (ending == Ending::stop) requests.clear();
     for (Request& request : requests) begin(std::move(request));
     requests.clear();
     publish();
     if (ending != Ending::no && inFlight_ == 0) break;
-    if (wait && inFlight_ == 0) patience.sleep([&] { way_->reap(finished, wait); });
-    else way_->reap(finished, wait);
+    if (wait && inFlight_ == 0) spinner.park([&] { engine_->reap(finished, wait); });
+    else engine_->reap(finished, wait);
     for (Transfer* transfer : finished) {
       std::unique_ptr<Flight> flight(static_cast<Flight*>(transfer));
       OpenFile& file = *flight->file;
       const bool isSynced = flight->kind == Transfer::Kind::sync && flight->failure == 0;
       finish(std::move(flight));
-      if (isSynced && ending == Ending::no) layGround(file);
+      if (isSynced && ending == Ending::no) zeroFillAhead(file);
       if (ending != Ending::stop) beginWaiting(file);
     }
     finished.clear();
@@ -301,8 +301,8 @@ void Disk::begin(Request request) {
     case Op::rename: return conclude(request, directory_.rename(request.name, request.newName));
     case Op::unlink: return conclude(request, directory_.unlink(request.name));
     case Op::syncDirectory: return conclude(request, directory_.sync());
-    case Op::layGround:
-      if (OpenFile* file = openFileOf(request)) layGround(*file);
+    case Op::zeroFillAhead:
+      if (OpenFile* file = openFileOf(request)) zeroFillAhead(*file);
       return;
     case Op::seekData:
     case Op::allocate:
@@ -321,9 +321,9 @@ void Disk::openFile(const Request& request) {
   if (failure == 0 && ::fstat(file->buffered.get(), &status) != 0) failure = errno;
   if (failure != 0) return fail(request, "", failure);
   if (choice_.direct) directory_.openFile(request.name, O_DIRECT, file->direct);  // else it is buffered
-  if (request.create) file->ground.made();
-  way_->fileOpened(file->buffered.get());
-  if (file->direct) way_->fileOpened(file->direct.get());
+  if (request.create) file->zeroFill.created();
+  engine_->fileOpened(file->buffered.get());
+  if (file->direct) engine_->fileOpened(file->direct.get());
   file->name = request.name;
   files_.push_back(std::move(file));
   Completion completion;
@@ -334,8 +334,8 @@ void Disk::openFile(const Request& request) {
 }
 
 void Disk::forget(const OpenFile& file) {
-  way_->fileClosing(file.buffered.get());
-  if (file.direct) way_->fileClosing(file.direct.get());
+  engine_->fileClosing(file.buffered.get());
+  if (file.direct) engine_->fileClosing(file.direct.get());
 }
 
 void Disk::beginOnFile(Request request) {
@@ -363,7 +363,7 @@ void Disk::beginWaiting(OpenFile& file) {
     }
     if (request.op == Op::allocate) {
       const int failure = allocateFile(file.buffered.get(), request.offset);
-      if (failure == 0) file.ground.reserved(request.offset);
+      if (failure == 0) file.zeroFill.preallocated(request.offset);
       conclude(request, failure, file.name);
     } else if (request.op == Op::seekData) {
       Completion completion;
@@ -385,17 +385,17 @@ bool Disk::mayBegin(const OpenFile& file, const Request& request) const {
   if (request.op == Op::close) return file.isIdle();
   if (request.op == Op::sync) return file.directWrites == 0 && file.bufferedWrites == 0;
   if (request.op != Op::write) return true;
-  if (!goesDirect(file, request)) return file.directWrites == 0 && file.laying.length == 0;
-  return file.bufferedWrites == 0 && !file.laying.meets(request.offset, request.length);
+  if (!goesDirect(file, request)) return file.directWrites == 0 && file.zeroFilling.length == 0;
+  return file.bufferedWrites == 0 && !file.zeroFilling.meets(request.offset, request.length);
 }
 
 bool Disk::goesDirect(const OpenFile& file, const Request& request) const {
-  if (request.op == Op::read && !isLent(request)) return false;
+  if (request.op == Op::read && !isInArena(request)) return false;
   return file.direct && isDirectAligned(request.data, request.length, request.offset);
 }
 
-bool Disk::isLent(const Request& request) const {
-  return std::any_of(known_.begin(), known_.end(), [&](const auto& memory) {
+bool Disk::isInArena(const Request& request) const {
+  return std::any_of(arenas_.begin(), arenas_.end(), [&](const auto& memory) {
     return request.data >= memory.first && request.data + request.length <= memory.first + memory.second;
   });
 }
@@ -415,10 +415,10 @@ std::unique_ptr<Disk::Flight> Disk::prepare(OpenFile& file, const Request& reque
   flight->offset = request.offset;
   flight->request = request;
   flight->file = &file;
-  flight->begun = Pace::Clock::now();
+  flight->begun = RecentLatency::Clock::now();
   switch (flight->kind) {
     case Transfer::Kind::write:
-      file.ground.writing(request.offset, request.length);
+      file.zeroFill.writing(request.offset, request.length);
       file.unsyncedBytes += request.length;
       (flight->isDirect ? file.directWrites : file.bufferedWrites)++;
       raise(flight->isDirect ? counters_.directWrites : counters_.bufferedWrites);
@@ -438,21 +438,21 @@ std::unique_ptr<Disk::Flight> Disk::prepare(OpenFile& file, const Request& reque
 }
 
 // Zeros ahead of what is written. Should they fail, then nothing was promised, and the bytes are zeros as they were.
-void Disk::layGround(OpenFile& file) {
-  if (!file.direct || file.bufferedWrites > 0 || file.laying.length > 0) return;
-  const Ground::Stretch stretch = file.ground.next();
-  if (stretch.length == 0) return;
-  if (zeros_ == nullptr) zeros_ = std::make_unique<AlignedBuffer>(Ground::stepBytes);
+void Disk::zeroFillAhead(OpenFile& file) {
+  if (!file.direct || file.bufferedWrites > 0 || file.zeroFilling.length > 0) return;
+  const ZeroFill::Range range = file.zeroFill.next();
+  if (range.length == 0) return;
+  if (zeros_ == nullptr) zeros_ = std::make_unique<AlignedBuffer>(ZeroFill::stepBytes);
   std::unique_ptr<Flight> flight = std::make_unique<Flight>();
   flight->isDirect = true;
-  flight->isGround = true;
+  flight->isZeroFill = true;
   flight->kind = Transfer::Kind::write;
   flight->fd = file.direct.get();
   flight->data = zeros_->data();
-  flight->length = stretch.length;
-  flight->offset = stretch.offset;
+  flight->length = range.length;
+  flight->offset = range.offset;
   flight->file = &file;
-  file.laying = stretch;
+  file.zeroFilling = range;
   start(std::move(flight));
 }
 
@@ -461,13 +461,13 @@ void Disk::start(std::unique_ptr<Flight> flight) {
   if (inFlight_ > counters_.inFlightMax.load(std::memory_order_relaxed)) {
     counters_.inFlightMax.store(inFlight_, std::memory_order_relaxed);
   }
-  way_->start(*flight.release());
+  engine_->start(*flight.release());
 }
 
 void Disk::finish(std::unique_ptr<Flight> flight) {
   inFlight_--;
   settle(*flight);
-  if (flight->isGround) return;
+  if (flight->isZeroFill) return;
   if (flight->failure != 0) return fail(flight->request, flight->file->name, flight->failure);
   Completion completion;
   completion.slot = flight->request.slot;
@@ -478,12 +478,12 @@ void Disk::finish(std::unique_ptr<Flight> flight) {
 // The books, when it is under way no more.
 void Disk::settle(const Flight& flight) {
   OpenFile& file = *flight.file;
-  if (flight.isGround) {
-    file.laying = {};
-    raise(counters_.bytesLaid, flight.done);
+  if (flight.isZeroFill) {
+    file.zeroFilling = {};
+    raise(counters_.bytesZeroFilled, flight.done);
     return;
   }
-  pace_.took(flight, Pace::Clock::now() - flight.begun);
+  latency_.record(flight, RecentLatency::Clock::now() - flight.begun);
   switch (flight.kind) {
     case Transfer::Kind::write:
       (flight.isDirect ? file.directWrites : file.bufferedWrites)--;
@@ -512,7 +512,7 @@ void Disk::fail(const Request& request, const std::string& fileName, int failure
   Completion completion;
   completion.slot = request.slot;
   completion.error = diskErrorOf(failure);
-  completion.detail = describeFailure(deedOf(request, fileName), failure);
+  completion.detail = describeFailure(operationOf(request, fileName), failure);
   complete(std::move(completion));
 }
 
@@ -521,8 +521,8 @@ void Disk::complete(Completion completion) { ready_.push_back(std::move(completi
 // Hands over what is ready. The owner is told once, however much becomes ready until it looks.
 void Disk::publish() {
   if (ready_.empty()) return;
-  counters_.shortTransfers.store(way_->hiccups.shortTransfers, std::memory_order_relaxed);
-  counters_.interruptions.store(way_->hiccups.interruptions, std::memory_order_relaxed);
+  counters_.shortTransfers.store(engine_->retries.shortTransfers, std::memory_order_relaxed);
+  counters_.interruptions.store(engine_->retries.interruptions, std::memory_order_relaxed);
   raise(counters_.completions, ready_.size());
   bool tell = false;
   {

@@ -13,14 +13,14 @@
 
 #include "directory.h"
 #include "failure.h"
-#include "pace.h"
-#include "way.h"
+#include "recent_latency.h"
+#include "io_engine.h"
 
 namespace walrus {
 
 enum class Op : std::uint8_t {
   lock, list, open, allocate, write, read, sync, close, rename, unlink, syncDirectory, seekData,
-  layGround,  // the disk's own
+  zeroFillAhead,  // the disk's own
 };
 
 using FileHandle = std::uint32_t;
@@ -75,11 +75,11 @@ struct Counters {
   std::atomic<std::uint64_t> directWrites = 0;
   std::atomic<std::uint64_t> bufferedWrites = 0;
   std::atomic<std::uint64_t> bytesWritten = 0;
-  std::atomic<std::uint64_t> bytesLaid = 0;  // zeros ahead of small durable writes, see ground.h
+  std::atomic<std::uint64_t> bytesZeroFilled = 0;  // zeros ahead of small durable writes, see zero_fill.h
   std::atomic<std::uint64_t> reads = 0;
   std::atomic<std::uint64_t> bytesRead = 0;
   std::atomic<std::uint64_t> syncs = 0;
-  std::atomic<std::uint64_t> inPlace = 0;  // of the writes and syncs, those that `carryOut` did
+  std::atomic<std::uint64_t> inlined = 0;  // of the writes and syncs, those that `tryInline` did
   std::atomic<std::uint64_t> failures = 0;
   std::atomic<std::uint64_t> completions = 0;
   std::atomic<std::uint64_t> deliveries = 0;
@@ -103,11 +103,11 @@ class Disk {
   // Carries a small write or sync out on the caller's thread, if nothing is under way and the disk is quick enough that to
   // wake another thread would take longer. True: it is done, and there is no completion. False: `submit` it, also after
   // a failure, which comes back in the completion then.
-  bool carryOut(const Request& request);
+  bool tryInline(const Request& request);
 
   // Tells of memory that many requests will use, and that stays until `stop` has returned or `isDrained`. Aligned reads into
   // it go past the page cache.
-  void lend(std::uint8_t* data, std::size_t length);
+  void addArena(std::uint8_t* data, std::size_t length);
 
   // Moves what has completed since the last call into `completions`.
   void takeCompletions(std::vector<Completion>& completions);
@@ -138,11 +138,11 @@ class Disk {
   void beginWaiting(OpenFile& file);
   bool mayBegin(const OpenFile& file, const Request& request) const;
   bool goesDirect(const OpenFile& file, const Request& request) const;
-  bool isLent(const Request& request) const;
+  bool isInArena(const Request& request) const;
   void beginTransfer(OpenFile& file, const Request& request);
   std::unique_ptr<Flight> prepare(OpenFile& file, const Request& request);
-  bool isBrief(const OpenFile& file, const Request& request) const;
-  void layGround(OpenFile& file);
+  bool isFast(const OpenFile& file, const Request& request) const;
+  void zeroFillAhead(OpenFile& file);
   void start(std::unique_ptr<Flight> flight);
   void finish(std::unique_ptr<Flight> flight);
   void settle(const Flight& flight);
@@ -155,23 +155,23 @@ class Disk {
   Directory directory_;
   Choice choice_;
   Counters counters_;
-  std::unique_ptr<Way> way_;
+  std::unique_ptr<IoEngine> engine_;
 
   // The disk's thread alone; while it rests, whoever has the mutex.
   std::vector<std::unique_ptr<OpenFile>> files_;  // by handle - 1; closed ones are null
   std::size_t inFlight_ = 0;
-  Pace pace_;
+  RecentLatency latency_;
   std::vector<Completion> ready_;
-  std::unique_ptr<AlignedBuffer> zeros_;  // once ground was laid
-  std::vector<std::pair<std::uint8_t*, std::size_t>> known_;  // what was lent
+  std::unique_ptr<AlignedBuffer> zeros_;  // once something was zero-filled
+  std::vector<std::pair<std::uint8_t*, std::size_t>> arenas_;
 
   // Shared, under the mutex.
   std::mutex mutex_;
   std::vector<Request> inbox_;
   std::vector<Completion> outbox_;
-  std::vector<std::pair<std::uint8_t*, std::size_t>> lent_;
+  std::vector<std::pair<std::uint8_t*, std::size_t>> newArenas_;
   bool asleep_ = false;
-  bool resting_ = false;  // nothing is under way, and the thread touches nothing before it has the mutex
+  bool isIdle_ = false;  // nothing is under way, and the thread touches nothing before it has the mutex
   bool announced_ = false;
   Ending ending_ = Ending::no;
 

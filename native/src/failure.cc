@@ -65,10 +65,10 @@ std::string errnoName(int errnoValue) {
   return meaning == nullptr ? "errno " + std::to_string(errnoValue) : meaning->name;
 }
 
-std::string describeFailure(const std::string& deed, int errnoValue) {
+std::string describeFailure(const std::string& operation, int errnoValue) {
   const Meaning* meaning = find(errnoValue);
   const char* phrase = meaning == nullptr ? "UNEXPECTED, nobody thought of this one" : meaning->phrase;
-  return deed + ": " + errnoName(errnoValue) + ": " + phrase;
+  return operation + ": " + errnoName(errnoValue) + ": " + phrase;
 }
 
 }  // namespace walrus

@@ -14,7 +14,7 @@ DiskError diskErrorOf(int errnoValue);
 // The symbolic name of an errno value, such as "ENOSPC".
 std::string errnoName(int errnoValue);
 
-// "write wal-1: ENOSPC: the device is full": the deed, the name, and a phrase on what it means here.
-std::string describeFailure(const std::string& deed, int errnoValue);
+// "write wal-1: ENOSPC: the device is full": the operation, the name, and a phrase on what it means here.
+std::string describeFailure(const std::string& operation, int errnoValue);
 
 }  // namespace walrus

@@ -56,9 +56,9 @@ bool isDirectAligned(const std::uint8_t* data, std::size_t length, std::uint64_t
   return (reinterpret_cast<std::uintptr_t>(data) | length | offset) % directAlignment == 0;
 }
 
-void advance(Transfer& transfer, long result, Hiccups& hiccups) {
+void advance(Transfer& transfer, long result, Retries& retries) {
   if (result == -EINTR || result == -EAGAIN) {
-    hiccups.interruptions++;
+    retries.interruptions++;
   } else if (result < 0) {
     transfer.failure = static_cast<int>(-result);
     transfer.finished = true;
@@ -74,7 +74,7 @@ void advance(Transfer& transfer, long result, Hiccups& hiccups) {
       return;
     }
     if (result > 0) {
-      hiccups.shortTransfers++;
+      retries.shortTransfers++;
       return;
     }
     // A read of nothing is the end of the file. A write of nothing means nothing, and would go on for ever.
@@ -83,8 +83,8 @@ void advance(Transfer& transfer, long result, Hiccups& hiccups) {
   }
 }
 
-void runToEnd(Transfer& transfer, Hiccups& hiccups) {
-  while (!transfer.finished) advance(transfer, callOnce(transfer), hiccups);
+void runToEnd(Transfer& transfer, Retries& retries) {
+  while (!transfer.finished) advance(transfer, callOnce(transfer), retries);
 }
 
 std::uint64_t dataFrom(int fd, std::uint64_t offset) {

@@ -65,17 +65,17 @@ struct Transfer {
 bool isDirectAligned(const std::uint8_t* data, std::size_t length, std::uint64_t offset);
 
 // How often the kernel did less than it was asked to, or was interrupted.
-struct Hiccups {
+struct Retries {
   std::uint64_t shortTransfers = 0;
   std::uint64_t interruptions = 0;
 };
 
 // Takes in what one system call returned: bytes, or a negative errno. After it the transfer is finished or has to go
 // on from `done`; a short one and an interrupted one go on.
-void advance(Transfer& transfer, long result, Hiccups& hiccups);
+void advance(Transfer& transfer, long result, Retries& retries);
 
 // Runs the transfer to its end on this thread.
-void runToEnd(Transfer& transfer, Hiccups& hiccups);
+void runToEnd(Transfer& transfer, Retries& retries);
 
 // Where the next byte lies that was ever written, at the offset or behind it; the end of the file if there is none. The offset itself
 // where the file system cannot tell.

@@ -1,5 +1,5 @@
 #include "../src/disk.h"
-#include "../src/ground.h"
+#include "../src/zero_fill.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -35,8 +35,8 @@ class Owner {
   }
 
   // As production does: in place if the disk likes to, else as ever.
-  std::uint32_t submitOrCarryOut(const Request& request) {
-    if (!disk->carryOut(request)) return submit(request);
+  std::uint32_t submitOrTryInline(const Request& request) {
+    if (!disk->tryInline(request)) return submit(request);
     completions_[++lastSlot_] = Completion();
     return lastSlot_;
   }
@@ -136,8 +136,8 @@ void keepsWhatWasWritten(const Options& options) {
     std::size_t length = aligned ? 4096 * (1 + random() % 30) : 1 + random() % 9000;
     if (aligned && at % 4096 != 0) length = 4096 - at % 4096;
     length = std::min(length, size - at);
-    writes.push_back(owner.submitOrCarryOut(owner.transfer(Op::write, file, at, model.data() + at, length)));
-    if (random() % 8 == 0) writes.push_back(owner.submitOrCarryOut(owner.request(Op::sync, file)));
+    writes.push_back(owner.submitOrTryInline(owner.transfer(Op::write, file, at, model.data() + at, length)));
+    if (random() % 8 == 0) writes.push_back(owner.submitOrTryInline(owner.request(Op::sync, file)));
     if (random() % 4 == 0) owner.wait(writes.back());
     at += length;
   }
@@ -156,12 +156,12 @@ void keepsWhatWasWritten(const Options& options) {
   owner.drain();
 }
 
-// A log of small synced writes, now and then a large or an unaligned one, and a reader behind it: ground is laid, and never
+// A log of small synced writes, now and then a large or an unaligned one, and a reader behind it: blocks are zero-filled ahead, and never
 // over a byte that was written.
-void laysGroundAheadOfWhatIsWritten(const Options& options) {
+void zeroFillsAheadOfWhatIsWritten(const Options& options) {
   Owner owner(options);
   CHECK(owner.run(owner.request(Op::lock)).error == DiskError::none);
-  const FileHandle file = owner.open("ground", true);
+  const FileHandle file = owner.open("zeroFill", true);
   constexpr std::size_t size = 3 << 20;
   Request allocate = owner.request(Op::allocate, file);
   allocate.offset = size;
@@ -176,8 +176,8 @@ void laysGroundAheadOfWhatIsWritten(const Options& options) {
     if (random() % 40 == 0) length = 600 << 10;
     const std::size_t written = random() % 20 == 0 ? length - 100 : length;
     for (std::size_t i = 0; i < written; i++) model.data()[at + i] = static_cast<std::uint8_t>(random() | 1U);
-    owner.submitOrCarryOut(owner.transfer(Op::write, file, at, model.data() + at, written));
-    const std::uint32_t sync = owner.submitOrCarryOut(owner.request(Op::sync, file));
+    owner.submitOrTryInline(owner.transfer(Op::write, file, at, model.data() + at, written));
+    const std::uint32_t sync = owner.submitOrTryInline(owner.request(Op::sync, file));
     // Some are awaited, some overtaken.
     if (random() % 2 == 0) CHECK(owner.wait(sync).error == DiskError::none);
     at += length;
@@ -185,19 +185,19 @@ void laysGroundAheadOfWhatIsWritten(const Options& options) {
   owner.waitForAll();
   CHECK(owner.run(owner.transfer(Op::read, file, 0, into.data(), size)).length == size);
   CHECK(std::memcmp(into.data(), model.data(), size) == 0);
-  CHECK((owner.disk->counters().bytesLaid > 0) == owner.disk->choice().direct);
+  CHECK((owner.disk->counters().bytesZeroFilled > 0) == owner.disk->choice().direct);
   const std::uint32_t close = owner.submit(owner.request(Op::close, file));
   CHECK(owner.wait(close).error == DiskError::none);
   owner.drain();
 }
 
-// Into lent memory reads go past the page cache, and see what went through it; the end of the file may lie in a block.
-void readsIntoLentMemory(const Options& options) {
+// Into an arena reads go past the page cache, and see what went through it; the end of the file may lie in a block.
+void readsIntoArenas(const Options& options) {
   Owner owner(options);
   CHECK(owner.run(owner.request(Op::lock)).error == DiskError::none);
-  const FileHandle file = owner.open("lent", true);
+  const FileHandle file = owner.open("arena", true);
   const AlignedBuffer into(1 << 20);
-  owner.disk->lend(into.data(), into.size());
+  owner.disk->addArena(into.data(), into.size());
   std::vector<std::uint8_t> bytes(300'001);
   for (std::size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::uint8_t>(i * 7 + 1);
   CHECK(owner.run(owner.transfer(Op::write, file, 0, bytes.data(), bytes.size())).error == DiskError::none);
@@ -211,96 +211,96 @@ void readsIntoLentMemory(const Options& options) {
 }
 
 // What is small is done when the call returns, if nothing is under way; and what fails is as if it had been submitted.
-void carriesOutWhatIsBrief(const Options& options) {
+void runsInlineWhatIsFast(const Options& options) {
   Owner owner(options);
   owner.run(owner.request(Op::lock));
   const FileHandle file = owner.open("brief", true);
   const AlignedBuffer buffer(1 << 20);
   std::memset(buffer.data(), 7, buffer.size());
   const Request small = owner.transfer(Op::write, file, 0, buffer.data(), 1000);
-  const auto carryOutAtRest = [&](const Request& request) {
-    while (!owner.disk->carryOut(request)) owner.run(request);
+  const auto tryInlineAtRest = [&](const Request& request) {
+    while (!owner.disk->tryInline(request)) owner.run(request);
   };
-  carryOutAtRest(small);
+  tryInlineAtRest(small);
   std::uint8_t into[1000] = {};
   CHECK(owner.run(owner.transfer(Op::read, file, 0, into, 1000)).length == 1000);
   CHECK(into[999] == 7);
-  CHECK(owner.disk->counters().inPlace == 1);
+  CHECK(owner.disk->counters().inlined == 1);
 
   // Not what is large, nor what no file is open for.
-  CHECK(!owner.disk->carryOut(owner.transfer(Op::write, file, 0, buffer.data(), buffer.size())));
-  CHECK(!owner.disk->carryOut(owner.transfer(Op::write, 77, 0, buffer.data(), 1000)));
+  CHECK(!owner.disk->tryInline(owner.transfer(Op::write, file, 0, buffer.data(), buffer.size())));
+  CHECK(!owner.disk->tryInline(owner.transfer(Op::write, 77, 0, buffer.data(), 1000)));
   // Not beside something else, nor before something that came earlier.
   owner.submit(owner.transfer(Op::write, file, 0, buffer.data(), buffer.size()));
-  CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+  CHECK(!owner.disk->tryInline(owner.request(Op::sync, file)));
   // Not the sync of much.
   owner.waitForAll();
-  for (int i = 0; i < 1000; i++) CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+  for (int i = 0; i < 1000; i++) CHECK(!owner.disk->tryInline(owner.request(Op::sync, file)));
   CHECK(owner.run(owner.request(Op::sync, file)).error == DiskError::none);
 
   onWrite.arm(2, ENOSPC);
-  for (int i = 0; i < 1000 && onWrite.count == 2; i++) CHECK(!owner.disk->carryOut(small));
+  for (int i = 0; i < 1000 && onWrite.count == 2; i++) CHECK(!owner.disk->tryInline(small));
   CHECK(owner.run(small).error == DiskError::noSpace);
   onWrite.arm(0, 0);
-  carryOutAtRest(small);
+  tryInlineAtRest(small);
   // A sync that failed in place has failed for ever. Whether it is tried in place depends on the disk.
   onSync.arm(1, EIO);
-  for (int i = 0; i < 1000 && onSync.count == 1; i++) CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+  for (int i = 0; i < 1000 && onSync.count == 1; i++) CHECK(!owner.disk->tryInline(owner.request(Op::sync, file)));
   for (int i = 0; i < 2; i++) {
-    CHECK(!owner.disk->carryOut(owner.request(Op::sync, file)));
+    CHECK(!owner.disk->tryInline(owner.request(Op::sync, file)));
     const Completion refused = owner.run(owner.request(Op::sync, file));
     CHECK(refused.error == DiskError::io);
     CHECK(refused.detail.find("EIO") != std::string::npos);
   }
   owner.drain();
-  CHECK(!owner.disk->carryOut(small));
+  CHECK(!owner.disk->tryInline(small));
 }
 
 void waitsInPlaceOnlyForAQuickDisk() {
   using namespace std::chrono_literals;
-  Pace pace;
+  RecentLatency latency;
   Transfer write;
   write.kind = Transfer::Kind::write;
-  const auto isBrief = [&](bool isDirect) { return pace.isBrief(Transfer::Kind::write, isDirect); };
-  CHECK(isBrief(false) && !isBrief(true) && !pace.isBrief(Transfer::Kind::sync, false));
+  const auto isFast = [&](bool isDirect) { return latency.isFast(Transfer::Kind::write, isDirect); };
+  CHECK(isFast(false) && !isFast(true) && !latency.isFast(Transfer::Kind::sync, false));
   write.isDirect = true;
-  pace.took(write, 100us);
-  CHECK(isBrief(true));
-  pace.took(write, 2ms);
-  CHECK(isBrief(false) && !isBrief(true));
+  latency.record(write, 100us);
+  CHECK(isFast(true));
+  latency.record(write, 2ms);
+  CHECK(isFast(false) && !isFast(true));
   write.isDirect = false;
-  pace.took(write, 1ms);
-  CHECK(!isBrief(false));
+  latency.record(write, 1ms);
+  CHECK(!isFast(false));
   Transfer sync;
-  pace.took(sync, 299us);
-  CHECK(pace.isBrief(Transfer::Kind::sync, false));
-  pace.took(sync, 300us);
-  CHECK(!pace.isBrief(Transfer::Kind::sync, false));
+  latency.record(sync, 299us);
+  CHECK(latency.isFast(Transfer::Kind::sync, false));
+  latency.record(sync, 300us);
+  CHECK(!latency.isFast(Transfer::Kind::sync, false));
 }
 
-void laysGroundOnlyWhereItPays() {
-  Ground ground;
-  ground.reserved(10 << 20);
-  ground.writing(0, 4096);
-  CHECK(ground.next().length == 0);  // the file was there before
-  ground.made();
-  const Ground::Stretch first = ground.next();
-  CHECK(first.offset == 4096 && first.length == Ground::stepBytes);
-  CHECK(ground.next().length == 0);  // enough is laid
-  CHECK(first.meets(0, 4097) && first.meets(4096 + Ground::stepBytes - 1, 1) && first.meets(0, 1 << 20));
-  CHECK(!first.meets(0, 4096) && !first.meets(4096 + Ground::stepBytes, 4096));
-  ground.writing(4096, 256 << 10);
-  CHECK(ground.next().length == 0);
-  ground.writing(260 << 10, 256 << 10);
-  CHECK(ground.next().length == 0);  // writes are large
-  ground.writing(516 << 10, 100);
-  const Ground::Stretch second = ground.next();
-  CHECK(second.offset == 520 << 10 && second.length == Ground::stepBytes);
-  ground.writing((10 << 20) - 8192, 100);
-  const Ground::Stretch last = ground.next();
+void zeroFillsOnlyWhereItPays() {
+  ZeroFill zeroFill;
+  zeroFill.preallocated(10 << 20);
+  zeroFill.writing(0, 4096);
+  CHECK(zeroFill.next().length == 0);  // the file was there before
+  zeroFill.created();
+  const ZeroFill::Range first = zeroFill.next();
+  CHECK(first.offset == 4096 && first.length == ZeroFill::stepBytes);
+  CHECK(zeroFill.next().length == 0);  // enough is filled
+  CHECK(first.meets(0, 4097) && first.meets(4096 + ZeroFill::stepBytes - 1, 1) && first.meets(0, 1 << 20));
+  CHECK(!first.meets(0, 4096) && !first.meets(4096 + ZeroFill::stepBytes, 4096));
+  zeroFill.writing(4096, 256 << 10);
+  CHECK(zeroFill.next().length == 0);
+  zeroFill.writing(260 << 10, 256 << 10);
+  CHECK(zeroFill.next().length == 0);  // writes are large
+  zeroFill.writing(516 << 10, 100);
+  const ZeroFill::Range second = zeroFill.next();
+  CHECK(second.offset == 520 << 10 && second.length == ZeroFill::stepBytes);
+  zeroFill.writing((10 << 20) - 8192, 100);
+  const ZeroFill::Range last = zeroFill.next();
   CHECK(last.offset == (10 << 20) - 4096 && last.length == 4096);
-  ground.writing((10 << 20) - 4096, 4096);
-  CHECK(ground.next().length == 0);  // nothing is reserved beyond
+  zeroFill.writing((10 << 20) - 4096, 4096);
+  CHECK(zeroFill.next().length == 0);  // nothing is preallocated beyond
 }
 
 void closesBehindWhatUsesTheFile(const Options& options) {
@@ -478,7 +478,7 @@ void choosesAndSaysWhy() {
 
 int main() {
   choosesAndSaysWhy();
-  laysGroundOnlyWhereItPays();
+  zeroFillsOnlyWhereItPays();
   waitsInPlaceOnlyForAQuickDisk();
   std::vector<Engine> engines = {Engine::pwrite};
   if (!ringIsRefused()) engines.push_back(Engine::ioUring);
@@ -488,9 +488,9 @@ int main() {
       const Options options = optionsOf(scratch.path() + "/disk", engine, direct);
       demandsItsLock(options);
       keepsWhatWasWritten(options);
-      laysGroundAheadOfWhatIsWritten(options);
-      readsIntoLentMemory(options);
-      carriesOutWhatIsBrief(options);
+      zeroFillsAheadOfWhatIsWritten(options);
+      readsIntoArenas(options);
+      runsInlineWhatIsFast(options);
       closesBehindWhatUsesTheFile(options);
       endsWithRequestsInFlight(options);
       if (engine == Engine::pwrite) tellsFailuresByName(options);

@@ -20,16 +20,16 @@ Fault& ofRing(walrus::Transfer::Kind kind) {
 }  // namespace
 
 extern "C" {
-// walrus::advance(Transfer&, long, Hiccups&). The plain calls are in its own file, where the linker does not replace it.
-void __real__ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE(walrus::Transfer& transfer, long result, walrus::Hiccups& hiccups);
+// walrus::advance(Transfer&, long, Retries&). The plain calls are in its own file, where the linker does not replace it.
+void __real__ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE(walrus::Transfer& transfer, long result, walrus::Retries& retries);
 
-void __wrap__ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE(walrus::Transfer& transfer, long result, walrus::Hiccups& hiccups) {
+void __wrap__ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE(walrus::Transfer& transfer, long result, walrus::Retries& retries) {
   Fault& fault = ofRing(transfer.kind);
   if (fault.strikes()) {
     if (fault.errnoValue != 0) result = -fault.errnoValue;
     else result = static_cast<long>(fault.bytesMax);
   }
-  __real__ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE(transfer, result, hiccups);
+  __real__ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE(transfer, result, retries);
 }
 
 ssize_t __real_pwrite64(int fd, const void* data, std::size_t length, off64_t offset);

@@ -27,53 +27,53 @@ Transfer transferOf(Transfer::Kind kind, int fd, std::vector<std::uint8_t>& byte
 }
 
 void transfersGoOnUntilAllIsDone(int fd) {
-  Hiccups hiccups;
+  Retries retries;
   std::vector<std::uint8_t> bytes(10000);
   for (std::size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::uint8_t>(i * 31);
   onWrite.arm(3, 0, 100);
   Transfer write = transferOf(Transfer::Kind::write, fd, bytes, 50);
-  runToEnd(write, hiccups);
+  runToEnd(write, retries);
   CHECK(write.failure == 0 && write.done == bytes.size());
-  CHECK(hiccups.shortTransfers == 3);
+  CHECK(retries.shortTransfers == 3);
 
   std::vector<std::uint8_t> into(bytes.size());
   onRead.arm(5, EINTR);
   Transfer read = transferOf(Transfer::Kind::read, fd, into, 50);
-  runToEnd(read, hiccups);
+  runToEnd(read, retries);
   CHECK(read.failure == 0 && into == bytes);
-  CHECK(hiccups.interruptions == 5);
+  CHECK(retries.interruptions == 5);
 
   onRead.arm(2, 0, 1);
   into.assign(bytes.size() + 10, 0xee);
   read = transferOf(Transfer::Kind::read, fd, into, 50);
-  runToEnd(read, hiccups);
+  runToEnd(read, retries);
   CHECK(read.failure == 0 && read.done == bytes.size() && into.back() == 0xee);
 
   onSync.arm(2, EINTR);
   Transfer sync;
   sync.fd = fd;
-  runToEnd(sync, hiccups);
+  runToEnd(sync, retries);
   CHECK(sync.failure == 0 && onSync.count == 0);
 }
 
 void failuresEndTransfers(int fd) {
-  Hiccups hiccups;
+  Retries retries;
   std::vector<std::uint8_t> bytes(1000);
   onWrite.arm(1, ENOSPC);
   Transfer write = transferOf(Transfer::Kind::write, fd, bytes, 0);
-  runToEnd(write, hiccups);
+  runToEnd(write, retries);
   CHECK(write.failure == ENOSPC);
 
   // A device that takes nothing, and says nothing, must not hold the thread for ever.
   onWrite.arm(1, 0, 0);
   write = transferOf(Transfer::Kind::write, fd, bytes, 0);
-  runToEnd(write, hiccups);
+  runToEnd(write, retries);
   CHECK(write.failure == EIO);
 
   onSync.arm(1, EIO);
   Transfer sync;
   sync.fd = fd;
-  runToEnd(sync, hiccups);
+  runToEnd(sync, retries);
   CHECK(sync.failure == EIO);
 }
 

@@ -65,14 +65,14 @@ void failsByErrno(Ring& ring) {
 }
 
 void wakesByPoll(Ring& ring) {
-  const Descriptor alarm(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  CHECK(ring.preparePoll(alarm.get(), 9));
+  const Descriptor wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  CHECK(ring.preparePoll(wakeup.get(), 9));
   ring.submit(false);
   std::size_t seen = 0;
   ring.forEachCompletion([&](std::uint64_t, long) { seen++; });
   CHECK(seen == 0);
   const std::uint64_t one = 1;
-  CHECK(::write(alarm.get(), &one, sizeof one) == sizeof one);
+  CHECK(::write(wakeup.get(), &one, sizeof one) == sizeof one);
   CHECK(complete(ring, 1).contains(9));
 }
 

@@ -11,8 +11,8 @@ fi
 out="$(mktemp -d)"
 trap 'rm -rf "$out"' EXIT
 warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
-wraps="-Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync,--wrap=fallocate64,--wrap=_ZN6walrus7advanceERNS_8TransferElRNS_7HiccupsE"
-sources="checksum claim directory disk failure file pwrite_way ring ring_way"
+wraps="-Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync,--wrap=fallocate64,--wrap=_ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE"
+sources="checksum directory disk failure file lock_socket pwrite_engine ring uring_engine"
 
 # build NAME FLAGS...: the product's objects, and each test linked to them.
 build() {

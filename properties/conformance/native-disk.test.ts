@@ -37,7 +37,7 @@ for (const engine of ['io_uring', 'pwrite'] as const) {
     const refusal = 'unavailable' in native ? native.unavailable : refused({ engine, direct });
     if (refusal === undefined) {
       diskConformance(name, () => makeWorld({ engine, direct }));
-      diskConformance(`${name} in place`, () => makeWorld({ engine, direct, inPlace: true }));
+      diskConformance(`${name} inline`, () => makeWorld({ engine, direct, inline: true }));
     } else {
       describe(`${name} disk`, () => test(refusal, (context) => context.skip(refusal)));
     }

@@ -14,7 +14,7 @@ const CHECKPOINT_BYTES = 16 * 2 ** 20;
 export function store(engine: 'io_uring' | 'pwrite', direct: boolean): Subject {
   return {
     async open(directory: string, schedule: Schedule): Promise<Log> {
-      const disk = new NativeDisk({ directory, engine, direct, inPlace: true }, (completions) =>
+      const disk = new NativeDisk({ directory, engine, direct, inline: true }, (completions) =>
         it.complete(completions),
       );
       let waiting: { lsn: number; resolve: () => void }[] = [];
@@ -71,7 +71,7 @@ export function store(engine: 'io_uring' | 'pwrite', direct: boolean): Subject {
             );
           }
         },
-        writtenBytes: () => it.stats.writtenBytes + disk.stats().laidBytes,
+        writtenBytes: () => it.stats.writtenBytes + disk.stats().zeroFilledBytes,
         async close() {
           await new Promise<void>((resolve, reject) =>
             it.close((error) => (error ? reject(error) : resolve())),

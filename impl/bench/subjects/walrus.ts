@@ -40,7 +40,7 @@ export function walrus(disk: 'io_uring' | 'pwrite' | 'portable'): Subject {
         },
         writtenBytes() {
           const { store, native } = log.stats();
-          return store.writtenBytes + (native?.laidBytes ?? 0);
+          return store.writtenBytes + (native?.zeroFilledBytes ?? 0);
         },
         close: () => log.close(),
       };

@@ -1,4 +1,4 @@
-// What is known of the blocks of a file that was made here and is written from its begin to its end. Reserved blocks are
+// What is known of the blocks of a file that was made here and is written from its begin to its end. Preallocated blocks are
 // marked unwritten, and a sync has to change that mark on the disk for each first write to some; so a little of what lies
 // ahead of small synced writes is written with zeros beforehand, which changes the marks of many at once.
 #pragma once
@@ -10,12 +10,12 @@
 
 namespace walrus {
 
-class Ground {
+class ZeroFill {
  public:
-  // So much is laid at once: it delays a write that meets it, one in a hundred of the smallest.
+  // So much is filled at once: it delays a write that meets it, one in a hundred of the smallest.
   static constexpr std::uint64_t stepBytes = 512 << 10;
 
-  struct Stretch {
+  struct Range {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
 
@@ -24,27 +24,27 @@ class Ground {
     }
   };
 
-  void made() { isMade_ = true; }
-  void reserved(std::uint64_t sizeBytes) { reservedTo_ = std::max(reservedTo_, sizeBytes); }
+  void created() { isCreated_ = true; }
+  void preallocated(std::uint64_t sizeBytes) { preallocatedTo_ = std::max(preallocatedTo_, sizeBytes); }
 
   void writing(std::uint64_t offset, std::uint64_t length) {
     writtenTo_ = std::max(writtenTo_, offset + length);
     isSmall_ = length <= smallBytes;
   }
 
-  // After a sync: whether there is something to lay.
+  // After a sync: whether something is to be filled.
   bool isDue() const {
     const std::uint64_t from = begin();
     const bool isNear = from < writtenTo_ + marginBytes;
-    return isMade_ && isSmall_ && isNear && from + directAlignment <= reservedTo_;
+    return isCreated_ && isSmall_ && isNear && from + directAlignment <= preallocatedTo_;
   }
 
-  // What to lay now, if it is due; it counts as laid. Bytes there are zeros and nobody writes them.
-  Stretch next() {
+  // What to fill now, if it is due; it counts as filled. Bytes there are zeros and nobody writes them.
+  Range next() {
     if (!isDue()) return {};
     const std::uint64_t from = begin();
-    const std::uint64_t length = std::min(stepBytes, reservedTo_ - from) / directAlignment * directAlignment;
-    laidTo_ = from + length;
+    const std::uint64_t length = std::min(stepBytes, preallocatedTo_ - from) / directAlignment * directAlignment;
+    zeroFilledTo_ = from + length;
     return {from, length};
   }
 
@@ -53,17 +53,17 @@ class Ground {
   static constexpr std::uint64_t smallBytes = 16 << 10;
   static constexpr std::uint64_t marginBytes = 64 << 10;
 
-  std::uint64_t begin() const { return std::max(laidTo_, alignedUp(writtenTo_)); }
+  std::uint64_t begin() const { return std::max(zeroFilledTo_, alignedUp(writtenTo_)); }
 
   static std::uint64_t alignedUp(std::uint64_t offset) {
     return (offset + directAlignment - 1) / directAlignment * directAlignment;
   }
 
-  bool isMade_ = false;
+  bool isCreated_ = false;
   bool isSmall_ = false;
-  std::uint64_t reservedTo_ = 0;
+  std::uint64_t preallocatedTo_ = 0;
   std::uint64_t writtenTo_ = 0;
-  std::uint64_t laidTo_ = 0;
+  std::uint64_t zeroFilledTo_ = 0;
 };
 
 }  // namespace walrus

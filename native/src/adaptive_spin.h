@@ -1,5 +1,5 @@
-// How long a thread looks out for work before it sleeps. To be woken takes as long as a fast disk takes to write, so a
-// thread that is called on again at once looks out for a moment; one that is not, sleeps.
+// How long a thread spins, looking out for work, before it parks. To be woken takes as long as a fast disk takes to write, so a
+// thread that is called on again at once spins for a moment; one that is not, parks.
 #pragma once
 
 #include <atomic>
@@ -7,10 +7,10 @@
 
 namespace walrus {
 
-class Patience {
+class AdaptiveSpin {
  public:
-  // Returns when the flag is up, or patience is at its end, or watching has not been worth it lately.
-  void watch(const std::atomic<bool>& flag) {
+  // Returns when the flag is up, or the time is up, or spinning has not been worth it lately.
+  void spin(const std::atomic<bool>& flag) {
     if (!worthwhile_) return;
     const Clock::time_point end = Clock::now() + longest;
     while (!flag.load(std::memory_order_acquire)) {
@@ -20,9 +20,9 @@ class Patience {
     }
   }
 
-  // Runs what sleeps. If that was short, watching would have been better.
+  // Runs what sleeps. If that was short, spinning would have been better.
   template <typename Sleep>
-  void sleep(Sleep asleep) {
+  void park(Sleep asleep) {
     const Clock::time_point start = Clock::now();
     asleep();
     worthwhile_ = Clock::now() - start < longest;

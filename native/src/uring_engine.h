@@ -1,28 +1,28 @@
-// The way of io_uring: many transfers in the kernel at once, handed over and taken back in groups.
+// The engine of io_uring: many transfers in the kernel at once, handed over and taken back in groups.
 #pragma once
 
 #include <deque>
 #include <memory>
 
 #include "ring.h"
-#include "way.h"
+#include "io_engine.h"
 
 namespace walrus {
 
-class RingWay final : public Way {
+class UringEngine final : public IoEngine {
  public:
   // None, and an errno, if the kernel or a sandbox refuses.
-  static std::unique_ptr<RingWay> open(int& failure);
+  static std::unique_ptr<UringEngine> open(int& failure);
 
   void start(Transfer& transfer) override;
   void reap(std::vector<Transfer*>& finished, bool wait) override;
   void wake() override;
   void fileOpened(int fd) override;
   void fileClosing(int fd) override;
-  std::size_t lend(std::uint8_t* data, std::size_t length) override;
+  std::size_t registerBuffer(std::uint8_t* data, std::size_t length) override;
 
  private:
-  RingWay(std::unique_ptr<Ring> ring, Descriptor alarm);
+  UringEngine(std::unique_ptr<Ring> ring, Descriptor wakeup);
   bool runsAlone() const;
   void handOver();
   void takeBack(std::vector<Transfer*>& finished);
@@ -31,8 +31,8 @@ class RingWay final : public Way {
   std::deque<Transfer*> started_;  // not in the kernel yet, or with a rest to go there again
   std::size_t inKernel_ = 0;
   // wake() writes to it, and the ring always watches it.
-  Descriptor alarm_;
-  bool isAlarmSet_ = false;
+  Descriptor wakeup_;
+  bool isWakeupArmed_ = false;
   bool woken_ = false;
 };
 

@@ -1,4 +1,4 @@
-// A way to the disk: moves bytes between memory and open files. There are two, pwrite_way and ring_way; the disk
+// An I/O engine: moves bytes between memory and open files. There are two, pwrite_engine and uring_engine; the disk
 // above them does not know which one it has.
 #pragma once
 
@@ -9,14 +9,14 @@
 namespace walrus {
 
 // All calls but `wake` belong to one thread.
-class Way {
+class IoEngine {
  public:
-  Way() = default;
-  Way(const Way&) = delete;
-  Way& operator=(const Way&) = delete;
-  virtual ~Way() = default;
+  IoEngine() = default;
+  IoEngine(const IoEngine&) = delete;
+  IoEngine& operator=(const IoEngine&) = delete;
+  virtual ~IoEngine() = default;
 
-  // Begins a transfer, which stays where it is, as does its memory, until `reap` hands it back. A way
+  // Begins a transfer, which stays where it is, as does its memory, until `reap` hands it back. An engine
   // may as well run it to its end here.
   virtual void start(Transfer& transfer) = 0;
 
@@ -31,11 +31,11 @@ class Way {
   virtual void fileOpened(int) {}
   virtual void fileClosing(int) {}
 
-  // Memory that transfers will often use, and that stays until this way is gone. Returns how much of it is now known
+  // Memory that transfers will often use, and that stays until this engine is gone. Returns how much of it is now known
   // to the kernel.
-  virtual std::size_t lend(std::uint8_t*, std::size_t) { return 0; }
+  virtual std::size_t registerBuffer(std::uint8_t*, std::size_t) { return 0; }
 
-  Hiccups hiccups;
+  Retries retries;
 };
 
 }  // namespace walrus

@@ -9,31 +9,31 @@
 
 namespace walrus {
 
-class Pace {
+class RecentLatency {
  public:
   using Clock = std::chrono::steady_clock;
 
   // Larger ones are worth a thread, however fast the disk is.
-  static constexpr std::size_t briefBytes = 64 << 10;
+  static constexpr std::size_t inlineBytesMax = 64 << 10;
 
-  bool isBrief(Transfer::Kind kind, bool isDirect) const {
-    if (kind == Transfer::Kind::sync) return briefSync_;
-    return isDirect ? briefDirect_ : briefCached_;
+  bool isFast(Transfer::Kind kind, bool isDirect) const {
+    if (kind == Transfer::Kind::sync) return fastSync_;
+    return isDirect ? fastDirect_ : fastCached_;
   }
 
-  void took(const Transfer& transfer, Clock::duration duration) {
+  void record(const Transfer& transfer, Clock::duration duration) {
     const bool brief = duration < longest;
-    if (transfer.kind == Transfer::Kind::sync) briefSync_ = brief;
-    else if (transfer.kind == Transfer::Kind::write) (transfer.isDirect ? briefDirect_ : briefCached_) = brief;
+    if (transfer.kind == Transfer::Kind::sync) fastSync_ = brief;
+    else if (transfer.kind == Transfer::Kind::write) (transfer.isDirect ? fastDirect_ : fastCached_) = brief;
   }
 
  private:
   static constexpr std::chrono::microseconds longest{300};
 
-  // To copy into the page cache is brief until shown otherwise.
-  bool briefCached_ = true;
-  bool briefDirect_ = false;
-  bool briefSync_ = false;
+  // To copy into the page cache is fast until shown otherwise.
+  bool fastCached_ = true;
+  bool fastDirect_ = false;
+  bool fastSync_ = false;
 };
 
 }  // namespace walrus

@@ -1,4 +1,4 @@
-#include "pwrite_way.h"
+#include "pwrite_engine.h"
 
 namespace walrus {
 
@@ -10,9 +10,9 @@ constexpr std::size_t groupBytes = 64 << 10;
 
 }  // namespace
 
-void PwriteWay::start(Transfer& transfer) { started_.push_back(&transfer); }
+void PwriteEngine::start(Transfer& transfer) { started_.push_back(&transfer); }
 
-void PwriteWay::reap(std::vector<Transfer*>& finished, bool wait) {
+void PwriteEngine::reap(std::vector<Transfer*>& finished, bool wait) {
   if (wait && started_.empty()) {
     std::unique_lock lock(mutex_);
     condition_.wait(lock, [this] { return woken_; });
@@ -21,7 +21,7 @@ void PwriteWay::reap(std::vector<Transfer*>& finished, bool wait) {
   std::size_t bytes = 0;
   while (!started_.empty() && bytes < groupBytes) {
     Transfer& transfer = *started_.front();
-    runToEnd(transfer, hiccups);
+    runToEnd(transfer, retries);
     started_.pop_front();
     finished.push_back(&transfer);
     if (transfer.kind == Transfer::Kind::sync) return;
@@ -29,7 +29,7 @@ void PwriteWay::reap(std::vector<Transfer*>& finished, bool wait) {
   }
 }
 
-void PwriteWay::wake() {
+void PwriteEngine::wake() {
   {
     const std::lock_guard lock(mutex_);
     woken_ = true;

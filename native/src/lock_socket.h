@@ -9,12 +9,12 @@
 
 namespace walrus {
 
-class Claim {
+class LockSocket {
  public:
-  Claim() = default;
-  Claim(const Claim&) = delete;
-  Claim& operator=(const Claim&) = delete;
-  ~Claim() { giveUp(); }
+  LockSocket() = default;
+  LockSocket(const LockSocket&) = delete;
+  LockSocket& operator=(const LockSocket&) = delete;
+  ~LockSocket() { giveUp(); }
 
   // Claims the directory, which must stay open as long as the claim. EWOULDBLOCK: another lives. Else an errno.
   int take(int directory);

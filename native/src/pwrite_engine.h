@@ -1,15 +1,15 @@
-// The way of plain system calls: transfers run one after the other on the calling thread.
+// The engine of plain system calls: transfers run one after the other on the calling thread.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 
-#include "way.h"
+#include "io_engine.h"
 
 namespace walrus {
 
-class PwriteWay final : public Way {
+class PwriteEngine final : public IoEngine {
  public:
   void start(Transfer& transfer) override;
   // Runs a group of transfers, so that what is done can be told before the next group is begun.

@@ -1,4 +1,4 @@
-#include "ring_way.h"
+#include "uring_engine.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,35 +10,35 @@ namespace walrus {
 namespace {
 
 constexpr unsigned entries = 64;
-// One entry is the alarm's.
+// One entry is the poll's of the wakeup.
 constexpr std::size_t inKernelMax = entries - 1;
 constexpr std::size_t smallBytes = 32 << 10;
-constexpr std::size_t lendingMin = 256 << 10;
-constexpr std::uint64_t alarmTag = 0;  // no transfer has this address
+constexpr std::size_t registerBytesMin = 256 << 10;
+constexpr std::uint64_t wakeupTag = 0;  // no transfer has this address
 
 }  // namespace
 
-std::unique_ptr<RingWay> RingWay::open(int& failure) {
-  Descriptor alarm(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!alarm) {
+std::unique_ptr<UringEngine> UringEngine::open(int& failure) {
+  Descriptor wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wakeup) {
     failure = errno;
     return nullptr;
   }
   std::unique_ptr<Ring> ring = Ring::open(entries, failure);
   if (ring == nullptr) return nullptr;
-  return std::unique_ptr<RingWay>(new RingWay(std::move(ring), std::move(alarm)));
+  return std::unique_ptr<UringEngine>(new UringEngine(std::move(ring), std::move(wakeup)));
 }
 
-RingWay::RingWay(std::unique_ptr<Ring> ring, Descriptor alarm)
-    : ring_(std::move(ring)), alarm_(std::move(alarm)) {}
+UringEngine::UringEngine(std::unique_ptr<Ring> ring, Descriptor wakeup)
+    : ring_(std::move(ring)), wakeup_(std::move(wakeup)) {}
 
-void RingWay::start(Transfer& transfer) { started_.push_back(&transfer); }
+void UringEngine::start(Transfer& transfer) { started_.push_back(&transfer); }
 
-void RingWay::reap(std::vector<Transfer*>& finished, bool wait) {
+void UringEngine::reap(std::vector<Transfer*>& finished, bool wait) {
   if (runsAlone()) {
     Transfer& transfer = *started_.front();
     started_.pop_front();
-    runToEnd(transfer, hiccups);
+    runToEnd(transfer, retries);
     finished.push_back(&transfer);
     return;
   }
@@ -50,19 +50,19 @@ void RingWay::reap(std::vector<Transfer*>& finished, bool wait) {
   woken_ = false;
 }
 
-void RingWay::wake() {
+void UringEngine::wake() {
   const std::uint64_t one = 1;
-  // Fails only if the count is about to overflow, and then the alarm has long been set.
-  [[maybe_unused]] const ssize_t written = ::write(alarm_.get(), &one, sizeof one);
+  // Fails only if the count is about to overflow, and then the wakeup is long due.
+  [[maybe_unused]] const ssize_t written = ::write(wakeup_.get(), &one, sizeof one);
 }
 
-void RingWay::fileOpened(int fd) { ring_->registerFile(fd); }
+void UringEngine::fileOpened(int fd) { ring_->registerFile(fd); }
 
-void RingWay::fileClosing(int fd) { ring_->forgetFile(fd); }
+void UringEngine::fileClosing(int fd) { ring_->forgetFile(fd); }
 
 // As much of it as the limit of locked memory lets through; transfers from the rest go on as they would.
-std::size_t RingWay::lend(std::uint8_t* data, std::size_t length) {
-  for (std::size_t part = length; part >= lendingMin; part /= 2) {
+std::size_t UringEngine::registerBuffer(std::uint8_t* data, std::size_t length) {
+  for (std::size_t part = length; part >= registerBytesMin; part /= 2) {
     if (ring_->registerMemory(data, part)) return part;
   }
   return 0;
@@ -71,14 +71,14 @@ std::size_t RingWay::lend(std::uint8_t* data, std::size_t length) {
 // The way through the ring and back takes longer than a plain call: a sync goes to a thread of the kernel's, a write comes
 // back by an interruption. Where nothing can overlap that is all that counts, so a small transfer or
 // a sync that is the only one runs here. A large one leaves room for others to come meanwhile.
-bool RingWay::runsAlone() const {
+bool UringEngine::runsAlone() const {
   if (inKernel_ != 0 || started_.size() != 1) return false;
   const Transfer& transfer = *started_.front();
   return transfer.kind == Transfer::Kind::sync || transfer.length <= smallBytes;
 }
 
-void RingWay::handOver() {
-  if (!isAlarmSet_) isAlarmSet_ = ring_->preparePoll(alarm_.get(), alarmTag);
+void UringEngine::handOver() {
+  if (!isWakeupArmed_) isWakeupArmed_ = ring_->preparePoll(wakeup_.get(), wakeupTag);
   while (!started_.empty() && inKernel_ < inKernelMax) {
     Transfer& transfer = *started_.front();
     const std::uint64_t tag = reinterpret_cast<std::uintptr_t>(&transfer);
@@ -97,18 +97,18 @@ void RingWay::handOver() {
   }
 }
 
-void RingWay::takeBack(std::vector<Transfer*>& finished) {
+void UringEngine::takeBack(std::vector<Transfer*>& finished) {
   ring_->forEachCompletion([&](std::uint64_t tag, long result) {
-    if (tag == alarmTag) {
+    if (tag == wakeupTag) {
       std::uint64_t count = 0;
-      [[maybe_unused]] const ssize_t taken = ::read(alarm_.get(), &count, sizeof count);
-      isAlarmSet_ = false;
+      [[maybe_unused]] const ssize_t taken = ::read(wakeup_.get(), &count, sizeof count);
+      isWakeupArmed_ = false;
       woken_ = true;
       return;
     }
     Transfer& transfer = *reinterpret_cast<Transfer*>(static_cast<std::uintptr_t>(tag));
     inKernel_--;
-    advance(transfer, result, hiccups);
+    advance(transfer, result, retries);
     if (transfer.finished) finished.push_back(&transfer);
     else started_.push_front(&transfer);
   });

@@ -1,4 +1,4 @@
-#include "claim.h"
+#include "lock_socket.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -73,7 +73,7 @@ int findOther(int directory, const std::string& own, bool& found) {
 
 }  // namespace
 
-int Claim::take(int directory) {
+int LockSocket::take(int directory) {
   for (int attempts = 1;; attempts++) {
     const int failure = attempt(directory);
     if (failure == 0) return 0;
@@ -86,7 +86,7 @@ int Claim::take(int directory) {
   }
 }
 
-int Claim::attempt(int directory) {
+int LockSocket::attempt(int directory) {
   directory_ = directory;
   name_ = newName();
   socket_ = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -99,7 +99,7 @@ int Claim::attempt(int directory) {
   return failure == 0 && found ? EWOULDBLOCK : failure;
 }
 
-void Claim::giveUp() {
+void LockSocket::giveUp() {
   if (!socket_) return;
   ::unlinkat(directory_, name_.c_str(), 0);
   socket_ = Descriptor();
