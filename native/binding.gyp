@@ -18,8 +18,7 @@
         "src/ring.cc",
         "src/uring_engine.cc"
       ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"],
+      "defines": ["NAPI_VERSION=8", "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fvisibility=hidden"],
       "cflags_cc": ["-std=c++20"],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],

@@ -121,11 +121,14 @@ const ERRORS: readonly (DiskError | undefined)[] = [
   'NotFound',
   'NoSpace',
   'Io',
+  'Exhausted',
 ];
 const ENGINES = { auto: 0, io_uring: 1, pwrite: 2 } as const;
 
 /** Numbers of one completion in the array that the addon fills: slot, error, file, length. */
 const COMPLETION_FIELDS = 4;
+/** In place of a slot: another engine is used from now on. */
+const ENGINE_CHANGED = 2 ** 32 - 1;
 /** Completions in one call; more come in further calls. */
 const COMPLETIONS_MAX = 256;
 
@@ -303,6 +306,10 @@ export class NativeDisk implements Disk {
     for (let i = 0; i < count; i++) {
       const at = i * COMPLETION_FIELDS;
       const slot = this.#records[at]!;
+      if (slot === ENGINE_CHANGED) {
+        warn(`${extras![extrasTaken++]}; plain calls are used from now on`);
+        continue;
+      }
       const error = ERRORS[this.#records[at + 1]!];
       const id = this.#ids[slot]!;
       const op = this.#ops[slot]!;
@@ -322,8 +329,12 @@ export class NativeDisk implements Disk {
         completions.push({ id });
       }
     }
-    this.#onCompletions(completions);
+    if (completions.length > 0) this.#onCompletions(completions);
   }
+}
+
+function warn(message: string): void {
+  if (process.env.WALRUS_QUIET === undefined) process.emitWarning(message, 'WalrusWarning');
 }
 
 function isSet(variable: string | undefined): boolean {

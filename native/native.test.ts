@@ -361,16 +361,26 @@ test('a short write goes on, and what then stops it is told', async () => {
 });
 
 describe('where io_uring is refused', () => {
-  test.each([constants.errno.EPERM, constants.errno.ENOSYS])(
-    'errno %i: auto takes pwrite, io_uring says why',
-    async (errno) => {
-      const launcher = [compile('refuse-io-uring'), String(errno)];
-      const auto = await tell('choice', { directory }, { launcher });
-      expect(auto.says.engine).toBe('pwrite');
-      const forced = await tell('choice', { directory, engine: 'io_uring' }, { launcher });
-      expect(forced.says.refused).toMatch(/io_uring is refused: E(PERM|NOSYS)/);
-    },
-  );
+  const { EPERM, ENOSYS } = constants.errno;
+  test.each([
+    ['setup', EPERM],
+    ['setup', ENOSYS],
+    ['enter', EPERM],
+    ['enter', ENOSYS],
+  ])('%s, errno %i: auto takes pwrite, io_uring says why', async (call, errno) => {
+    const launcher = [compile('refuse-io-uring'), call, String(errno)];
+    const auto = await tell('choice', { directory }, { launcher });
+    expect(auto.says.engine).toBe('pwrite');
+    const forced = await tell('choice', { directory, engine: 'io_uring' }, { launcher });
+    expect(forced.says.refused).toMatch(/io_uring is refused: E(PERM|NOSYS)/);
+  });
+
+  test('what it would register only spares time', async (context) => {
+    if (ringRefused !== undefined) context.skip(ringRefused);
+    const launcher = [compile('refuse-io-uring'), 'register', String(EPERM)];
+    const { says } = await tell('choice', { directory, engine: 'io_uring' }, { launcher });
+    expect(says).toMatchObject({ engine: 'io_uring', registeredBytes: 0, failures: 0 });
+  });
 
   test('WALRUS_DISABLE_IO_URING is such a refusal', async () => {
     const env = { WALRUS_DISABLE_IO_URING: '1' };
@@ -378,6 +388,34 @@ describe('where io_uring is refused', () => {
     expect(auto.says.engine).toBe('pwrite');
     const forced = await tell('choice', { directory, engine: 'io_uring' }, { env });
     expect(forced.says.refused).toBe('io_uring: WALRUS_DISABLE_IO_URING is set');
+  });
+});
+
+test('a worker may be terminated at any moment, and takes nobody with it', async () => {
+  for (const engine of ENGINES) {
+    const { child, says } = await tell('terminate', { directory, engine });
+    expect(says).toEqual({ terminated: 60 });
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  }
+});
+
+test('an errno means the same on native and portable disks', async () => {
+  const preload = compile('failing-calls', '-shared', '-fPIC', '-ldl');
+  const { says } = await tell(
+    'errnos',
+    { directory, engine: 'pwrite' },
+    { env: { LD_PRELOAD: preload } },
+  );
+  expect(Object.keys(says).length).toBeGreaterThan(50);
+  for (const [name, meanings] of Object.entries(says)) {
+    const [native, portable] = meanings as [string, string];
+    expect(native, name).toBe(portable);
+  }
+  expect(says).toMatchObject({
+    ENOSPC: ['NoSpace', 'NoSpace'],
+    EDQUOT: ['NoSpace', 'NoSpace'],
+    ENOMEM: ['Exhausted', 'Exhausted'],
+    EIO: ['Io', 'Io'],
   });
 });
 

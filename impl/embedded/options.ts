@@ -69,6 +69,8 @@ export interface WalrusOptions {
   readonly readOnly?: boolean;
   /** Size of one log file, 64 MiB by default, 64 KiB at least. Space is used again a file at a time. */
   readonly fileBytes?: number;
+  /** How long to wait for another process that has the log and is leaving: 0 by default, then it is `Locked` at once. */
+  readonly waitMs?: number;
 }
 
 export interface Settings {
@@ -80,6 +82,7 @@ export interface Settings {
   readonly reclaimsConsumed: boolean;
   readonly readOnly: boolean;
   readonly fileBytes: number;
+  readonly waitMs: number;
   readonly quiet: boolean;
 }
 
@@ -96,7 +99,7 @@ function check(options: WalrusOptions, environment: Environment): Settings {
   const { dir, namespace, disk = 'auto', reclaim = false, readOnly = false } = options;
   const { consistency = ReadConsistency.StrictlyAtOnce } = options;
   const { fsync = FsyncSchedule.Milliseconds(200) } = options;
-  const { fileBytes = FILE_BYTES_DEFAULT } = options;
+  const { fileBytes = FILE_BYTES_DEFAULT, waitMs = 0 } = options;
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.includes(name)) invalid(`the options are ${OPTION_NAMES.join(', ')}`, name);
   }
@@ -125,6 +128,7 @@ function check(options: WalrusOptions, environment: Environment): Settings {
     reclaimsConsumed: reclaim,
     readOnly,
     fileBytes,
+    waitMs: wholeNumber('waitMs', waitMs),
     quiet: environment.WALRUS_QUIET !== undefined,
   };
 }
@@ -138,6 +142,7 @@ const OPTION_NAMES = [
   'reclaim',
   'readOnly',
   'fileBytes',
+  'waitMs',
 ];
 const FILE_BYTES_DEFAULT = 64 * 2 ** 20;
 const FILE_BYTES_MIN = 64 * 2 ** 10;

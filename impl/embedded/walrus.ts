@@ -9,7 +9,7 @@ import { WalrusError } from '../core/errors.ts';
 import type { Store, StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletions } from '../ports/disk.ts';
 import { type DiskChoice, type OpenedDisk, openDisk, openReadOnly } from '../runtime/open-disk.ts';
-import { turn } from '../runtime/timers.ts';
+import { delay, turn } from '../runtime/timers.ts';
 import {
   batchBytes,
   checkGroupName,
@@ -61,6 +61,8 @@ export type { Entry } from './topic-reader.ts';
 const MEASURE: Limits = { entries: Number.POSITIVE_INFINITY, bytes: 2 ** 20 };
 /** What `read` and `tail` read at once. */
 const PAGE: Limits = { entries: 2048, bytes: 2 ** 20 };
+/** How often an opening that waits looks whether the directory is free. */
+const LOCK_POLL_MS = 20;
 
 export interface WalrusStats {
   readonly directory: string;
@@ -115,12 +117,26 @@ export class Walrus {
   }
 
   /**
-   * Opens the log of a directory, made if need be, for this process alone. `Locked` while another has it, `Corrupt` if
+   * Opens the log of a directory, made if need be, for this process alone. `Locked` if another still has it after `waitMs`, `Corrupt` if
    * bytes that were durable do not verify, `UnsupportedVersion` if a newer version wrote them, `InvalidArgument`
    * if an option makes no sense or the wanted way to the disk cannot be had.
    */
   static async open(options: WalrusOptions = {}): Promise<Walrus> {
     const settings = settle(options, process.env);
+    const deadlineMs = performance.now() + settings.waitMs;
+    for (;;) {
+      try {
+        return await Walrus.#openOnce(settings);
+      } catch (error) {
+        const isLocked = error instanceof WalrusError && error.code === 'Locked';
+        const leftMs = deadlineMs - performance.now();
+        if (!isLocked || leftMs <= 0) throw error;
+        await delay(Math.min(LOCK_POLL_MS, leftMs));
+      }
+    }
+  }
+
+  static async #openOnce(settings: Settings): Promise<Walrus> {
     let link: StoreLink | undefined;
     const deliver: DiskCompletions = (completions) => link?.complete(completions);
     const { directory, fsync, readOnly } = settings;

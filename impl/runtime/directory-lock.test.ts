@@ -36,7 +36,7 @@ test('another process is refused while the holder lives, and let in once it was 
   const holder = await contender();
   expect(holder.says).toBe('holding');
   await expect(DirectoryLock.acquire(directory)).rejects.toThrow(
-    new RegExp(`in use by process ${holder.child.pid}`),
+    new RegExp(`locked by process ${holder.child.pid} on host`),
   );
   expect((await contender()).says).toBe('DirectoryLockedError');
 

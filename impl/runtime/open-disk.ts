@@ -24,7 +24,7 @@ export type DiskUse = Required<Pick<NativeOptions, 'inline' | 'syncsEach'>>;
 export interface OpenedDisk {
   readonly disk: Disk;
   readonly way: Exclude<DiskChoice, 'auto'>;
-  /** Why this way, in words for people. */
+  /** Why this way, in words for people. Both may change: the kernel may permit io_uring and refuse it later. */
   readonly reason: string;
   readonly checksum: Checksum;
   /** Memory that the disk can write from without copying. */
@@ -55,6 +55,7 @@ export function openDisk(
   try {
     return nativeDisk(path, choice, deliver, use);
   } catch (error) {
+    if (choice === 'auto') return portable(path, (error as Error).message, deliver);
     throw new WalrusError('InvalidArgument', `no ${choice} here: ${(error as Error).message}`);
   }
 }
@@ -91,11 +92,14 @@ function nativeDisk(
   use: DiskUse,
 ): OpenedDisk {
   const disk = new NativeDisk({ directory: path, engine, ...use }, deliver);
-  const { engine: way, engineReason } = disk.stats();
   return {
     disk,
-    way,
-    reason: engineReason,
+    get way() {
+      return disk.stats().engine;
+    },
+    get reason() {
+      return disk.stats().engineReason;
+    },
     checksum: disk.checksum,
     arena: (sizeBytes) => disk.alignedArena(sizeBytes),
     nativeStats: () => disk.stats(),

@@ -5,8 +5,18 @@
  * completed by the end of a turn of the event loop is delivered in one call. The bytes go through the page
  * cache, and each request costs a hop to the pool and back.
  */
-import { close, constants, fdatasync, fstat, ftruncate, open, read, write } from 'node:fs';
+import {
+  close,
+  fdatasync,
+  constants as flagsOf,
+  fstat,
+  ftruncate,
+  open,
+  read,
+  write,
+} from 'node:fs';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { assert, unreachable } from '../core/assert.ts';
 import { Queue } from '../core/queue.ts';
@@ -19,7 +29,7 @@ import type {
   DiskRequest,
   FileHandle,
 } from '../ports/disk.ts';
-import { createDirectory, syncDirectory } from './directory.ts';
+import { createDirectory } from './directory.ts';
 import { DirectoryLock, DirectoryLockedError } from './directory-lock.ts';
 import { setImmediate, turn } from './timers.ts';
 
@@ -76,19 +86,39 @@ export class PortableDisk implements Disk {
         this.#settle(request.id, this.#takeDirectory());
         break;
       case 'list':
-        this.#settle(request.id, this.#list(), (files) => ({ files }));
+        this.#settle(
+          request.id,
+          this.#inDirectory(() => this.#list()),
+          (files) => ({ files }),
+        );
         break;
-      case 'open':
-        this.#open(request);
+      case 'open': {
+        const path = this.#path(request.name);
+        this.#settle(
+          request.id,
+          this.#inDirectory(() => this.#open(path, request.create)),
+          (it) => it,
+        );
         break;
-      case 'rename':
-        this.#settle(request.id, rename(this.#path(request.from), this.#path(request.to)));
+      }
+      case 'rename': {
+        const [from, to] = [this.#path(request.from), this.#path(request.to)];
+        this.#settle(
+          request.id,
+          this.#inDirectory(() => rename(from, to)),
+        );
         break;
-      case 'unlink':
-        this.#settle(request.id, unlink(this.#path(request.name)));
+      }
+      case 'unlink': {
+        const path = this.#path(request.name);
+        this.#settle(
+          request.id,
+          this.#inDirectory(() => unlink(path)),
+        );
         break;
+      }
       case 'syncDirectory':
-        this.#settle(request.id, syncDirectory(this.#directory));
+        this.#settle(request.id, this.#lock!.sync().catch(refuseForGood));
         break;
       default:
         this.#submitToFile(request);
@@ -126,28 +156,33 @@ export class PortableDisk implements Disk {
     return files.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  #open(request: Request<'open'>): void {
-    const flags = constants.O_RDWR | (request.create ? constants.O_CREAT | constants.O_EXCL : 0);
-    open(this.#path(request.name), flags, 0o644, (error, fd) => {
-      if (error) {
-        this.#complete(request.id, error);
-        return;
-      }
-      fstat(fd, (statError, stats) => {
-        if (statError) {
-          close(fd, () => this.#complete(request.id, statError));
-          return;
-        }
-        const file = this.#nextHandle++;
-        this.#files.set(file, {
-          fd,
-          waiting: undefined,
-          writes: new Set(),
-          lastWrite: 0,
-          syncs: new Queue(),
-          syncFailed: false,
+  /**
+   * Whatever goes by a name goes by the path of the directory. If somebody removed that directory and made it anew, another log may
+   * be in it.
+   */
+  async #inDirectory<Value>(work: () => Promise<Value>): Promise<Value> {
+    if (await this.#lock!.isIntact()) return work();
+    throw new Error(`${this.#directory} was removed or emptied while it was open`);
+  }
+
+  #open(path: string, create: boolean): Promise<DiskResult> {
+    const flags = flagsOf.O_RDWR | (create ? flagsOf.O_CREAT | flagsOf.O_EXCL : 0);
+    return new Promise((resolve, reject) => {
+      open(path, flags, 0o644, (error, fd) => {
+        if (error) return reject(error);
+        fstat(fd, (statError, stats) => {
+          if (statError) return close(fd, () => reject(statError));
+          const file = this.#nextHandle++;
+          this.#files.set(file, {
+            fd,
+            waiting: undefined,
+            writes: new Set(),
+            lastWrite: 0,
+            syncs: new Queue(),
+            syncFailed: false,
+          });
+          resolve({ file, lengthBytes: stats.size });
         });
-        this.#complete(request.id, null, { file, lengthBytes: stats.size });
       });
     });
   }
@@ -225,7 +260,7 @@ export class PortableDisk implements Disk {
     }
     fdatasync(file.fd, (error) => {
       if (error) file.syncFailed = true;
-      this.#complete(request.id, error);
+      this.#complete(request.id, error && forGood(error));
     });
   }
 
@@ -308,19 +343,36 @@ function writeAll(
   });
 }
 
+/** A sync that failed is never tried again, whatever for: to the store it is Io. */
+function forGood(error: SystemError): Error {
+  return new Error(error.message, { cause: error });
+}
+
+function refuseForGood(error: SystemError): never {
+  throw forGood(error);
+}
+
+/** As native/src/failure.cc has it. Node.js does not know every error of the system by name, so the number counts, too. */
+const ERROR_NAMES: Readonly<Record<string, DiskError>> = {
+  EEXIST: 'Exists',
+  ENOENT: 'NotFound',
+  ENOSPC: 'NoSpace',
+  EDQUOT: 'NoSpace',
+  // A limit on the size of files, which like a full disk harms nothing and may be raised.
+  EFBIG: 'NoSpace',
+  EMFILE: 'Exhausted',
+  ENFILE: 'Exhausted',
+  ENOMEM: 'Exhausted',
+  ENOBUFS: 'Exhausted',
+  EAGAIN: 'Exhausted',
+  EBUSY: 'Exhausted',
+};
+
 function errorName(error: SystemError): DiskError {
   if (error instanceof DirectoryLockedError) return 'Locked';
-  switch (error.code) {
-    case 'EEXIST':
-      return 'Exists';
-    case 'ENOENT':
-      return 'NotFound';
-    case 'ENOSPC':
-    case 'EDQUOT':
-    // A limit on the size of files, which like a full disk harms nothing and may be raised.
-    case 'EFBIG':
-      return 'NoSpace';
-    default:
-      return 'Io';
+  const numbers: Readonly<Record<string, number>> = constants.errno;
+  for (const [name, meaning] of Object.entries(ERROR_NAMES)) {
+    if (error.code === name || error.errno === -numbers[name]!) return meaning;
   }
+  return 'Io';
 }

@@ -52,26 +52,36 @@ int createDirectories(const std::string& path) {
 
 }  // namespace
 
-int Directory::lock() {
-  if (isLocked()) return EWOULDBLOCK;
+int Directory::lock(std::string& holder) {
+  if (isLocked()) {
+    holder = "this process";
+    return EWOULDBLOCK;
+  }
   if (const int failure = createDirectories(path_); failure != 0) return failure;
   Descriptor directory;
   if (const int failure = openDirectory(path_, directory); failure != 0) return failure;
-  // Keeps out other native disks. It belongs to this open directory: it goes with the process, however that ends, and
-  // keeps out a second disk of the same process too.
-  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) return errno;
-  // Keeps out portable ones, which cannot lock.
-  auto claim = std::make_unique<LockSocket>();
-  if (const int failure = claim->take(directory.get()); failure != 0) return failure;
-  lockSocket_ = std::move(claim);
+  // Keeps out other native disks, and belongs to this open directory: it goes with the process, however that ends, keeps
+  // out a second disk of the same process too, and needs no name that somebody could remove. Some file systems cannot.
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    holder = LockSocket::findHolder(directory.get());
+    return EWOULDBLOCK;
+  }
+  // Keeps out portable ones, which cannot lock so, and tells who it is.
+  auto socket = std::make_unique<LockSocket>();
+  if (const int failure = socket->take(directory.get(), holder); failure != 0) return failure;
+  lockSocket_ = std::move(socket);
   directory_ = std::move(directory);
   return 0;
 }
 
+// A child that is being started has a copy of the descriptor for a moment, and with it the lock, if it is not given back first.
 void Directory::unlock() {
   lockSocket_.reset();
+  if (directory_) ::flock(directory_.get(), LOCK_UN);
   directory_ = Descriptor();
 }
+
+bool Directory::isIntact() const { return lockSocket_->isIntact(); }
 
 int Directory::list(std::vector<FileEntry>& entries) const {
   // A descriptor of its own, since a directory is read from a position.

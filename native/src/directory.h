@@ -21,10 +21,13 @@ class Directory {
  public:
   explicit Directory(std::string path) : path_(std::move(path)) {}
 
-  // Creates the directory if need be and takes its lock. EWOULDBLOCK: another has it.
-  int lock();
+  // Creates the directory if need be and takes its lock. EWOULDBLOCK: another has it, and `holder` says who.
+  int lock(std::string& holder);
+  const std::string& path() const { return path_; }
   bool isLocked() const { return static_cast<bool>(directory_); }
   void unlock();
+  // Whether it is still what was locked. If it was removed or emptied, another may be at work under its path.
+  bool isIntact() const;
 
   int list(std::vector<FileEntry>& entries) const;
   // Opens for reading and writing; `flags` may add O_CREAT | O_EXCL or O_DIRECT.

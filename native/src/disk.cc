@@ -71,9 +71,19 @@ std::string operationOf(const Request& request, const std::string& fileName) {
   return "?";
 }
 
+// Whether it changes what lies in the directory, or believes it.
+bool usesNames(Op op) {
+  return op == Op::list || op == Op::open || op == Op::rename || op == Op::unlink;
+}
+
 Transfer::Kind kindOf(Op op) {
   if (op == Op::write) return Transfer::Kind::write;
   return op == Op::read ? Transfer::Kind::read : Transfer::Kind::sync;
+}
+
+// A sync that failed is never tried again, whatever for.
+DiskError errorOf(Op op, int failure) {
+  return op == Op::sync || op == Op::syncDirectory ? DiskError::io : diskErrorOf(failure);
 }
 
 void chooseDirect(const Options& options, Choice& choice) {
@@ -127,6 +137,7 @@ std::unique_ptr<IoEngine> chooseEngine(const Options& options, Choice& choice) {
 Disk::Disk(Options options)
     : onCompletions_(std::move(options.onCompletions)), directory_(options.directory) {
   chooseDirect(options, choice_);
+  if (choice_.direct) zeros_ = std::make_unique<AlignedBuffer>(ZeroFill::stepBytes);
   // A ring belongs to the thread that opened it, so the way is opened over there, and waited for here.
   std::promise<void> opened;
   thread_ = std::thread([this, &options, &opened] {
@@ -225,6 +236,11 @@ void Disk::stop() {
   engine_ = nullptr;
 }
 
+Choice Disk::choice() const {
+  const std::lock_guard lock(mutex_);
+  return choice_;
+}
+
 void Disk::run() {
   std::vector<Request> requests;
   std::vector<Transfer*> finished;
@@ -263,6 +279,7 @@ void Disk::run() {
     if (ending != Ending::no && inFlight_ == 0) break;
     if (wait && inFlight_ == 0) spinner.park([&] { engine_->reap(finished, wait); });
     else engine_->reap(finished, wait);
+    noticeEngine();
     for (Transfer* transfer : finished) {
       std::unique_ptr<Flight> flight(static_cast<Flight*>(transfer));
       OpenFile& file = *flight->file;
@@ -286,8 +303,9 @@ void Disk::run() {
 
 void Disk::begin(Request request) {
   if (request.op != Op::lock && !directory_.isLocked()) return fail(request, "", ENOLCK);
+  if (usesNames(request.op) && !directory_.isIntact()) return fail(request, "", ESTALE);
   switch (request.op) {
-    case Op::lock: return conclude(request, directory_.lock());
+    case Op::lock: return lock(request);
     case Op::list: {
       Completion completion;
       completion.slot = request.slot;
@@ -311,6 +329,18 @@ void Disk::begin(Request request) {
     case Op::sync:
     case Op::close: return beginOnFile(std::move(request));
   }
+}
+
+void Disk::lock(const Request& request) {
+  std::string holder;
+  const int failure = directory_.lock(holder);
+  if (failure != EWOULDBLOCK) return conclude(request, failure);
+  raise(counters_.failures);
+  Completion completion;
+  completion.slot = request.slot;
+  completion.error = DiskError::locked;
+  completion.detail = directory_.path() + " is locked by " + holder;
+  complete(std::move(completion));
 }
 
 void Disk::openFile(const Request& request) {
@@ -442,7 +472,6 @@ void Disk::zeroFillAhead(OpenFile& file) {
   if (!file.direct || file.bufferedWrites > 0 || file.zeroFilling.length > 0) return;
   const ZeroFill::Range range = file.zeroFill.next();
   if (range.length == 0) return;
-  if (zeros_ == nullptr) zeros_ = std::make_unique<AlignedBuffer>(ZeroFill::stepBytes);
   std::unique_ptr<Flight> flight = std::make_unique<Flight>();
   flight->isDirect = true;
   flight->isZeroFill = true;
@@ -511,9 +540,23 @@ void Disk::fail(const Request& request, const std::string& fileName, int failure
   raise(counters_.failures);
   Completion completion;
   completion.slot = request.slot;
-  completion.error = diskErrorOf(failure);
+  completion.error = errorOf(request.op, failure);
   completion.detail = describeFailure(operationOf(request, fileName), failure);
   complete(std::move(completion));
+}
+
+// The kernel may permit a ring and refuse it later. Told once.
+void Disk::noticeEngine() {
+  if (engine_->failure() == 0 || choice_.engine == Engine::pwrite) return;
+  Completion notice;
+  notice.slot = engineChangedSlot;
+  notice.detail = describeFailure("io_uring is refused in mid-course", engine_->failure());
+  {
+    const std::lock_guard lock(mutex_);
+    choice_.engine = Engine::pwrite;
+    choice_.engineReason = notice.detail;
+  }
+  complete(std::move(notice));
 }
 
 void Disk::complete(Completion completion) { ready_.push_back(std::move(completion)); }

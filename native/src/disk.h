@@ -47,6 +47,9 @@ struct Completion {
   std::vector<FileEntry> files;    // of list, in no order
 };
 
+// The slot of a completion that answers no request: from now on another engine is used, `detail` says why.
+constexpr std::uint32_t engineChangedSlot = UINT32_MAX;
+
 enum class Engine { automatic, ioUring, pwrite };
 enum class Direct { automatic, yes, no };
 
@@ -121,7 +124,8 @@ class Disk {
   // once drained, only what is const may be called.
   void stop();
 
-  const Choice& choice() const { return choice_; }
+  // Of the engine: the one that is used now.
+  Choice choice() const;
   const Counters& counters() const { return counters_; }
 
  private:
@@ -131,6 +135,7 @@ class Disk {
 
   void run();
   void begin(Request request);
+  void lock(const Request& request);
   void openFile(const Request& request);
   void forget(const OpenFile& file);
   void beginOnFile(Request request);
@@ -149,11 +154,11 @@ class Disk {
   void conclude(const Request& request, int failure, const std::string& fileName = "");
   void fail(const Request& request, const std::string& fileName, int failure);
   void complete(Completion completion);
+  void noticeEngine();
   void publish();
 
   const std::function<void()> onCompletions_;
   Directory directory_;
-  Choice choice_;
   Counters counters_;
   std::unique_ptr<IoEngine> engine_;
 
@@ -162,11 +167,12 @@ class Disk {
   std::size_t inFlight_ = 0;
   RecentLatency latency_;
   std::vector<Completion> ready_;
-  std::unique_ptr<AlignedBuffer> zeros_;  // once something was zero-filled
+  std::unique_ptr<AlignedBuffer> zeros_;  // to fill with, if the disk is direct
   std::vector<std::pair<std::uint8_t*, std::size_t>> arenas_;
 
   // Shared, under the mutex.
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  Choice choice_;  // the disk's thread alone changes it
   std::vector<Request> inbox_;
   std::vector<Completion> outbox_;
   std::vector<std::pair<std::uint8_t*, std::size_t>> newArenas_;

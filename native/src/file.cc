@@ -57,7 +57,7 @@ bool isDirectAligned(const std::uint8_t* data, std::size_t length, std::uint64_t
 }
 
 void advance(Transfer& transfer, long result, Retries& retries) {
-  if (result == -EINTR || result == -EAGAIN) {
+  if (result == -EINTR) {
     retries.interruptions++;
   } else if (result < 0) {
     transfer.failure = static_cast<int>(-result);

@@ -27,6 +27,9 @@ class IoEngine {
   // Ends a waiting `reap`, or the next one. May be called by any thread.
   virtual void wake() = 0;
 
+  // The errno for which it has come down to plain calls, 0 if it has not.
+  virtual int failure() const { return 0; }
+
   // A descriptor that transfers will use; one that no transfer uses any more. Favours, see Ring.
   virtual void fileOpened(int) {}
   virtual void fileClosing(int) {}

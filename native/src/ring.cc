@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 namespace walrus {
@@ -22,10 +21,10 @@ constexpr std::size_t entryBytesMax = std::size_t{1} << 30;
 constexpr unsigned fileTableSize = 256;
 constexpr unsigned memoryTableSize = 8;
 
-// From the newest flags to none: work is done when this thread asks for it, which spares interruptions; kernels
-// before 6.1 and 5.19 refuse that with EINVAL.
-constexpr unsigned setups[] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-                               IORING_SETUP_COOP_TASKRUN, 0};
+// From the newest flags to none: completions are posted when this thread is in the kernel anyway, which spares interruptions;
+// kernels before 6.0 and 5.19 refuse that with EINVAL. Not IORING_SETUP_DEFER_TASKRUN: completions would then be posted within
+// io_uring_enter alone, and not at all once that is refused.
+constexpr unsigned setups[] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN, IORING_SETUP_COOP_TASKRUN, 0};
 
 }  // namespace
 
@@ -60,7 +59,9 @@ std::unique_ptr<Ring> Ring::open(unsigned entries, int& failure) {
     }
   }
   io_uring_register_buffers_sparse(&kernel.ring, memoryTableSize);  // if not, registerMemory fails as well
-  return ring;
+  // A sandbox may permit the setup and refuse what follows.
+  failure = ring->submit(false);
+  return failure == 0 ? std::move(ring) : nullptr;
 }
 
 Ring::~Ring() {
@@ -153,12 +154,12 @@ bool Ring::finish(io_uring_sqe* entry, int fd, std::uint64_t tag) {
   return true;
 }
 
-void Ring::submit(bool wait) {
+int Ring::submit(bool wait) {
   const int result = wait ? io_uring_submit_and_wait(&kernel_->ring, 1)
                           : io_uring_submit_and_get_events(&kernel_->ring);
   // Interrupted, or short of memory or of room for completions: what was not taken stays prepared for the next call.
-  if (result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY) return;
-  throw std::system_error(-result, std::system_category(), "io_uring_enter");
+  if (result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY) return 0;
+  return -result;
 }
 
 void Ring::collect() {
@@ -170,6 +171,20 @@ void Ring::collect() {
     count++;
   }
   io_uring_cq_advance(&kernel_->ring, count);
+}
+
+void Ring::collectUntaken() {
+#ifdef WALRUS_LIBURING
+  const io_uring_sq& queue = kernel_->ring.sq;
+  for (unsigned at = *queue.khead; at != queue.sqe_tail; at++) {
+    results_.push_back({queue.sqes[at & queue.ring_mask].user_data, 0});
+  }
+#else
+  const io_uring& ring = kernel_->ring;
+  for (unsigned at = *ring.submitHead; at != ring.prepared; at++) {
+    results_.push_back({ring.entries[at & ring.submitMask].user_data, 0});
+  }
+#endif
 }
 
 }  // namespace walrus

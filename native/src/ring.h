@@ -32,13 +32,17 @@ class Ring {
   // Completes once the descriptor can be read.
   bool preparePoll(int fd, std::uint64_t tag);
 
-  // Hands over what was prepared; with `wait` returns only once there is a completion, or a signal came.
-  // Throws std::system_error if the kernel refuses the ring itself, after which nothing is known of any transfer.
-  void submit(bool wait);
+  // Hands over what was prepared; with `wait` returns only once there is a completion, or a signal came. Returns an errno if the
+  // kernel refuses the ring itself, 0 if not.
+  int submit(bool wait);
 
   // Calls take(tag, result), result being bytes or a negative errno, for each completion that is there.
   template <typename Take>
   void forEachCompletion(Take take);
+
+  // Once the ring is refused: calls take(tag) for each entry that was prepared and that the kernel has not taken. It never will.
+  template <typename Take>
+  void forEachUntaken(Take take);
 
   std::size_t registeredFiles() const { return registeredFiles_; }
   std::size_t registeredBytes() const { return registeredBytes_; }
@@ -58,6 +62,7 @@ class Ring {
   bool finish(io_uring_sqe* entry, int fd, std::uint64_t tag);
   int memoryOf(const std::uint8_t* data, std::size_t length) const;
   void collect();
+  void collectUntaken();
 
   std::unique_ptr<Kernel> kernel_;
   std::vector<int> fileSlots_;  // by descriptor: its place in the kernel's table, or -1
@@ -72,6 +77,13 @@ template <typename Take>
 void Ring::forEachCompletion(Take take) {
   collect();
   for (const Result& result : results_) take(result.tag, result.value);
+  results_.clear();
+}
+
+template <typename Take>
+void Ring::forEachUntaken(Take take) {
+  collectUntaken();
+  for (const Result& result : results_) take(result.tag);
   results_.clear();
 }
 

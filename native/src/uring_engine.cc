@@ -1,5 +1,6 @@
 #include "uring_engine.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -35,19 +36,27 @@ UringEngine::UringEngine(std::unique_ptr<Ring> ring, Descriptor wakeup)
 void UringEngine::start(Transfer& transfer) { started_.push_back(&transfer); }
 
 void UringEngine::reap(std::vector<Transfer*>& finished, bool wait) {
-  if (runsAlone()) {
-    Transfer& transfer = *started_.front();
-    started_.pop_front();
-    runToEnd(transfer, retries);
-    finished.push_back(&transfer);
-    return;
-  }
+  if (runsAlone()) return runNext(finished);
   do {
-    handOver();
-    ring_->submit(wait);
+    if (failure_ == 0) {
+      handOver();
+      failure_ = ring_->submit(wait);
+      if (failure_ != 0) takeBackUntaken();
+    } else if (!started_.empty()) {
+      runNext(finished);
+    } else if (wait) {
+      waitWithoutRing();
+    }
     takeBack(finished);
   } while (wait && finished.empty() && !woken_);
   woken_ = false;
+}
+
+void UringEngine::runNext(std::vector<Transfer*>& finished) {
+  Transfer& transfer = *started_.front();
+  started_.pop_front();
+  runToEnd(transfer, retries);
+  finished.push_back(&transfer);
 }
 
 void UringEngine::wake() {
@@ -97,15 +106,32 @@ void UringEngine::handOver() {
   }
 }
 
+// What the kernel has taken before it refused the ring comes back yet.
+void UringEngine::takeBackUntaken() {
+  ring_->forEachUntaken([&](std::uint64_t tag) {
+    if (tag == wakeupTag) return;
+    inKernel_--;
+    started_.push_back(reinterpret_cast<Transfer*>(static_cast<std::uintptr_t>(tag)));
+  });
+}
+
+// Completions are posted whenever this thread leaves the kernel, so while any is to come it goes there again and again.
+void UringEngine::waitWithoutRing() {
+  constexpr int pauseMs = 1;
+  pollfd wakeup{wakeup_.get(), POLLIN, 0};
+  if (::poll(&wakeup, 1, inKernel_ > 0 ? pauseMs : -1) == 1) clearWakeup();
+}
+
+void UringEngine::clearWakeup() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t taken = ::read(wakeup_.get(), &count, sizeof count);
+  isWakeupArmed_ = false;
+  woken_ = true;
+}
+
 void UringEngine::takeBack(std::vector<Transfer*>& finished) {
   ring_->forEachCompletion([&](std::uint64_t tag, long result) {
-    if (tag == wakeupTag) {
-      std::uint64_t count = 0;
-      [[maybe_unused]] const ssize_t taken = ::read(wakeup_.get(), &count, sizeof count);
-      isWakeupArmed_ = false;
-      woken_ = true;
-      return;
-    }
+    if (tag == wakeupTag) return clearWakeup();
     Transfer& transfer = *reinterpret_cast<Transfer*>(static_cast<std::uintptr_t>(tag));
     inKernel_--;
     advance(transfer, result, retries);

@@ -1,5 +1,5 @@
-// Loaded before the C library (LD_PRELOAD): fails every fdatasync with the errno in FAIL_SYNC, and every pwrite beyond
-// FULL_AT bytes with ENOSPC, after a short write up to there.
+// Loaded before the C library (LD_PRELOAD): fails every fdatasync with the errno in FAIL_SYNC, every pwrite with that in FAIL_WRITE, and
+// every pwrite beyond FULL_AT bytes with ENOSPC, after a short write up to there.
 #include <dlfcn.h>
 #include <sys/types.h>
 
@@ -26,6 +26,10 @@ extern "C" int fdatasync(int fd) {
 
 extern "C" ssize_t pwrite64(int fd, const void* data, std::size_t length, off64_t offset) {
   using Pwrite = ssize_t (*)(int, const void*, std::size_t, off64_t);
+  if (variable("FAIL_WRITE") != 0) {
+    errno = static_cast<int>(variable("FAIL_WRITE"));
+    return -1;
+  }
   const off64_t end = variable("FULL_AT");
   if (end != 0 && offset >= end) {
     errno = ENOSPC;

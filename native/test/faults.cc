@@ -1,6 +1,9 @@
 #include "faults.h"
 
+#include <sys/socket.h>
+
 #include "../src/file.h"
+#include "../src/ring.h"
 
 Fault onWrite;
 Fault onRead;
@@ -9,6 +12,8 @@ Fault onAllocate;
 Fault onRingWrite;
 Fault onRingRead;
 Fault onRingSync;
+Fault onRingEnter;
+Fault onBind;
 
 namespace {
 
@@ -30,6 +35,23 @@ void __wrap__ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE(walrus::Transfer& tr
     else result = static_cast<long>(fault.bytesMax);
   }
   __real__ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE(transfer, result, retries);
+}
+
+// int walrus::Ring::submit(bool)
+int __real__ZN6walrus4Ring6submitEb(walrus::Ring* ring, bool wait);
+
+int __wrap__ZN6walrus4Ring6submitEb(walrus::Ring* ring, bool wait) {
+  return onRingEnter.strikes() ? onRingEnter.errnoValue : __real__ZN6walrus4Ring6submitEb(ring, wait);
+}
+
+int __real_bind(int fd, const sockaddr* address, socklen_t length);
+
+int __wrap_bind(int fd, const sockaddr* address, socklen_t length) {
+  if (address->sa_data[0] != 0 && onBind.strikes()) {
+    errno = onBind.errnoValue;
+    return -1;
+  }
+  return __real_bind(fd, address, length);
 }
 
 ssize_t __real_pwrite64(int fd, const void* data, std::size_t length, off64_t offset);

@@ -7,18 +7,24 @@
 #include <cstddef>
 #include <sys/types.h>
 
-// What the next calls of one kind do: `errnoValue` fails them, `bytesMax` cuts them short, `count` of them.
+// What the next calls of one kind do, once `spared` have passed: `errnoValue` fails them, `bytesMax` cuts them short, `count` of them.
 struct Fault {
   std::atomic<int> count = 0;
+  std::atomic<int> spared = 0;
   int errnoValue = 0;
   std::size_t bytesMax = 0;
 
-  void arm(int calls, int errnoOfThem, std::size_t bytes = 0) {
+  void arm(int calls, int errnoOfThem, std::size_t bytes = 0, int sparedBefore = 0) {
+    spared = sparedBefore;
     errnoValue = errnoOfThem;
     bytesMax = bytes;
     count = calls;
   }
-  bool strikes() { return count > 0 && count-- > 0; }
+  bool strikes() {
+    if (count <= 0) return false;
+    if (spared > 0 && spared-- > 0) return false;
+    return count-- > 0;
+  }
 };
 
 extern Fault onWrite;
@@ -29,3 +35,7 @@ extern Fault onAllocate;
 extern Fault onRingWrite;
 extern Fault onRingRead;
 extern Fault onRingSync;
+// When work is handed to the ring: the kernel refuses it.
+extern Fault onRingEnter;
+// Of sockets in a directory.
+extern Fault onBind;

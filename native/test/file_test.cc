@@ -1,14 +1,20 @@
 #include "../src/file.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <vector>
 
 #include "../src/directory.h"
 #include "../src/failure.h"
+#include "../src/lock_socket.h"
 #include "check.h"
 #include "faults.h"
 
@@ -101,11 +107,12 @@ void alignmentIsOfAllThree() {
 }
 
 void namesStayInTheDirectory(const std::string& path) {
+  std::string holder;
   Directory directory(path + "/new/deep");
-  CHECK(directory.lock() == 0);
-  CHECK(directory.lock() == EWOULDBLOCK);
+  CHECK(directory.lock(holder) == 0);
+  CHECK(directory.lock(holder) == EWOULDBLOCK);
   Directory other(path + "/new/deep");
-  CHECK(other.lock() == EWOULDBLOCK);
+  CHECK(other.lock(holder) == EWOULDBLOCK);
   Descriptor file;
   for (const char* name : {"", ".", "..", "/", "../x", "a/b", "/etc/passwd"}) {
     CHECK(directory.openFile(name, O_CREAT, file) == EINVAL);
@@ -126,7 +133,73 @@ void namesStayInTheDirectory(const std::string& path) {
   CHECK(directory.list(entries) == 0);
   CHECK(entries.size() == 1 && entries[0].name == "a");
   directory.unlock();
-  CHECK(other.lock() == 0);
+  CHECK(other.lock(holder) == 0);
+}
+
+// A child that is being started has copies of all descriptors until it has started, and its parent may lock again before.
+void unlocksWhateverAChildHolds(const std::string& path) {
+  for (const int errnoOfSockets : {0, EPERM, EIO}) {
+    onBind.arm(errnoOfSockets == 0 ? 0 : 2, errnoOfSockets);
+    std::string holder;
+    Directory directory(path + "/forked");
+    CHECK(directory.lock(holder) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    directory.unlock();
+    Directory next(path + "/forked");
+    // Without a file the name of a socket is the child's until then.
+    if (errnoOfSockets == 0) CHECK(next.lock(holder) == 0);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    if (errnoOfSockets != 0) CHECK(next.lock(holder) == 0);
+  }
+  onBind.arm(0, 0);
+}
+
+// What the dead leave behind, whoever they were, keeps nobody out; who lives keeps all out, by a socket of any kind.
+void locksOutTheLivingOnly(const std::string& path) {
+  const std::string deep = path + "/dead";
+  std::string holder;
+  CHECK(Directory(deep).lock(holder) == 0);
+  const std::string dead = deep + "/lock-1-elsewhere-0123456789abcdef.sock";
+  {
+    const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::snprintf(address.sun_path, sizeof address.sun_path, "%s", dead.c_str());
+    CHECK(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    CHECK(::listen(socket.get(), 1) == 0);
+    Directory directory(deep);
+    CHECK(directory.lock(holder) == EWOULDBLOCK);
+    CHECK(holder == "process 1 on host elsewhere");
+  }
+  CHECK(::access(dead.c_str(), F_OK) == 0);
+  Directory directory(deep);
+  CHECK(directory.lock(holder) == 0);
+  CHECK(::access(dead.c_str(), F_OK) != 0);
+  CHECK(directory.isIntact());
+  directory.unlock();
+
+  onBind.arm(1, EOPNOTSUPP);
+  CHECK(directory.lock(holder) == 0 && directory.isIntact());
+  onBind.arm(10, EOPNOTSUPP);
+  const Descriptor again(::open(deep.c_str(), O_RDONLY | O_DIRECTORY));
+  CHECK(LockSocket().take(again.get(), holder) == EWOULDBLOCK);
+  onBind.arm(0, 0);
+}
+
+void noticesThatItsDirectoryIsGone(const std::string& path) {
+  std::string holder;
+  const std::string gone = path + "/gone";
+  Directory directory(gone);
+  CHECK(directory.lock(holder) == 0 && directory.isIntact());
+  CHECK(std::filesystem::remove_all(gone) > 0);
+  CHECK(!directory.isIntact());
+  Directory next(gone);
+  CHECK(next.lock(holder) == 0 && next.isIntact() && !directory.isIntact());
 }
 
 void failuresHaveNames() {
@@ -150,6 +223,9 @@ int main() {
   allocationReserves(file.get());
   alignmentIsOfAllThree();
   namesStayInTheDirectory(scratch.path());
+  unlocksWhateverAChildHolds(scratch.path());
+  locksOutTheLivingOnly(scratch.path());
+  noticesThatItsDirectoryIsGone(scratch.path());
   failuresHaveNames();
   return report("file");
 }

@@ -1,5 +1,5 @@
-// Runs a command that the kernel refuses io_uring, as the default sandbox of containers does:
-//   refuse-io-uring ERRNO COMMAND...
+// Runs a command that the kernel refuses io_uring, as the default sandbox of containers does, or one of its calls:
+//   refuse-io-uring setup|enter|register ERRNO COMMAND...
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -10,13 +10,23 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
+
+namespace {
+
+unsigned numberOf(std::string_view call) {
+  if (call == "enter") return __NR_io_uring_enter;
+  return call == "register" ? __NR_io_uring_register : __NR_io_uring_setup;
+}
+
+}  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 3) return 2;
-  const unsigned refusal = SECCOMP_RET_ERRNO | static_cast<unsigned>(std::atoi(arguments[1]));
+  if (count < 4) return 2;
+  const unsigned refusal = SECCOMP_RET_ERRNO | static_cast<unsigned>(std::atoi(arguments[2]));
   sock_filter rules[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, numberOf(arguments[1]), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, refusal),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
@@ -25,7 +35,7 @@ int main(int count, char** arguments) {
     std::perror("seccomp");
     return 2;
   }
-  ::execvp(arguments[2], arguments + 2);
-  std::perror(arguments[2]);
+  ::execvp(arguments[3], arguments + 3);
+  std::perror(arguments[3]);
   return 2;
 }

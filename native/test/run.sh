@@ -11,7 +11,7 @@ fi
 out="$(mktemp -d)"
 trap 'rm -rf "$out"' EXIT
 warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
-wraps="-Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync,--wrap=fallocate64,--wrap=_ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE"
+wraps="-Wl,--wrap=pwrite64,--wrap=pread64,--wrap=fdatasync,--wrap=fallocate64,--wrap=bind,--wrap=_ZN6walrus4Ring6submitEb,--wrap=_ZN6walrus7advanceERNS_8TransferElRNS_7RetriesE"
 sources="checksum directory disk failure file lock_socket pwrite_engine ring uring_engine"
 
 # build NAME FLAGS...: the product's objects, and each test linked to them.
