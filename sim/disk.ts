@@ -31,6 +31,7 @@ export type DiskFault =
   | 'readError'
   | 'syncError'
   | 'noSpace'
+  | 'shortage'
   | 'lyingSync'
   | 'misdirectedWrite'
   | 'bitRot'
@@ -53,6 +54,8 @@ export interface DiskFaults {
   lyingSync: number;
   /** A write that lands elsewhere in its file, and says it succeeded. */
   misdirectedWrite: number;
+  /** Something that passes (descriptors, memory) is short: nothing is done. Never of a sync or a close. */
+  shortage: number;
   /** All files together may not be larger. */
   capacityBytes: number;
   /** Every request takes so many times as long. */
@@ -219,12 +222,24 @@ class SimProcess implements Disk {
   }
 }
 
+/** Requests that take memory or a descriptor of the system's. */
+const CAN_LACK: ReadonlySet<DiskRequest['op']> = new Set([
+  'list',
+  'open',
+  'allocate',
+  'write',
+  'read',
+  'rename',
+  'unlink',
+]);
+
 const NO_FAULTS: DiskFaults = {
   writeError: 0,
   readError: 0,
   syncError: 0,
   lyingSync: 0,
   misdirectedWrite: 0,
+  shortage: 0,
   capacityBytes: Infinity,
   slowness: 1,
   hung: false,
@@ -235,6 +250,7 @@ const NO_COUNTS: Record<DiskFault, number> = {
   readError: 0,
   syncError: 0,
   noSpace: 0,
+  shortage: 0,
   lyingSync: 0,
   misdirectedWrite: 0,
   bitRot: 0,
@@ -484,6 +500,9 @@ export class SimDisk {
   private perform(process: SimProcess, item: InFlight): DiskCompletion {
     const { request } = item;
     const { id } = request;
+    if (CAN_LACK.has(request.op) && this.happens('shortage')) {
+      return failed(id, 'Exhausted', 'injected shortage');
+    }
     switch (request.op) {
       case 'lock':
         if (this.holder !== undefined && this.holder !== process) {
@@ -609,7 +628,7 @@ export class SimDisk {
 
   /** Draws only for faults that are switched on, so that a run without them needs no randomness for them. */
   private happens(
-    fault: 'writeError' | 'readError' | 'syncError' | 'lyingSync' | 'misdirectedWrite',
+    fault: 'writeError' | 'readError' | 'syncError' | 'lyingSync' | 'misdirectedWrite' | 'shortage',
   ): boolean {
     const chance = this.faults[fault];
     if (chance === 0 || this.random.below(1_000_000) >= chance * 1_000_000) return false;

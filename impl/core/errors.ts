@@ -27,11 +27,13 @@ export const ERRORS = {
   Unavailable: { retriable: true, committed: 'no' },
   /** No answer in time; the work may have been done or may yet be. */
   Timeout: { retriable: true, committed: 'unknown' },
-  /** The node lost its right to answer after the record was handed on. */
+  /** The node lost its right to answer after the record was handed on, or the disk refuses what it had promised room for. */
   OutcomeUnknown: { retriable: true, committed: 'unknown' },
   /** A data directory under this id exists, and this is not it. */
   WrongIncarnation: { retriable: false, committed: 'no' },
   NoSpace: { retriable: true, committed: 'no' },
+  /** The system is short of descriptors or memory, or the device is busy. The log goes on when that has passed. */
+  Exhausted: { retriable: true, committed: 'no' },
   /** A write or sync failed; the store accepts nothing more until it is opened again. */
   StorageFailed: { retriable: false, committed: 'unknown' },
   /** Bytes that were durable do not verify. The message names file and place. */

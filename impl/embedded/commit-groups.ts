@@ -75,10 +75,15 @@ export class CommitGroup {
     // To resolve a promise with a rejected one rejects it, so that no reject function need be kept for each.
     const failed = Promise.reject(error);
     failed.catch(() => {});
-    for (const resolve of this.#resolves) resolve(failed);
-    for (const callback of this.#callbacks) callback(error);
+    for (const resolve of this.#resolves.splice(0)) resolve(failed);
+    for (const callback of this.#callbacks.splice(0)) callback(error);
   }
 }
+
+/** How often a disk is asked again that has no room for what was staged, and how many times until those who wait are told. */
+const RETRY_MS = 5;
+const RETRIES_UNTOLD = 200;
+const RETRY_LATER_MS = 100;
 
 /** A change that needs room: what it stages belongs together. */
 export interface Change {
@@ -113,6 +118,9 @@ export class CommitGroups {
   #refused: Change | undefined;
   #admitting = false;
   #timer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #retries = 0;
+  #draining = false;
   /** Why nothing can be staged. */
   #failure: WalrusError | undefined;
   /** Groups acknowledged so far. */
@@ -146,7 +154,7 @@ export class CommitGroups {
     );
   }
 
-  /** Runs the change as soon as it can be staged, in order of arrival, or refuses it. `NoSpace` if the disk is full. */
+  /** Runs the change as soon as it can be staged, in order of arrival, or refuses it. `NoSpace` or `Exhausted` if the disk refuses it. */
   admit(change: Change): void {
     if (this.#failure !== undefined) {
       change.refuse(this.#failure);
@@ -187,6 +195,7 @@ export class CommitGroups {
 
   /** Resolves when all that was asked for before is acknowledged, refused or failed. Nothing may be asked for meanwhile. */
   async drain(): Promise<void> {
+    this.#draining = true;
     await new Promise<void>((resolve) => {
       this.admit({ bytes: 0, run: resolve, refuse: () => resolve() });
     });
@@ -196,6 +205,7 @@ export class CommitGroups {
     }
     // It stays, so that none is armed any more.
     clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
   }
 
   /** Answers all whose place the store has reached. */
@@ -204,18 +214,50 @@ export class CommitGroups {
     const reached = this.#fsync.mode === 'SyncEach' ? durableLsn : writtenLsn;
     while (this.#pending.length > 0 && this.#pending.first!.lsn <= reached) {
       this.acknowledged++;
+      this.#retries = 0;
       this.#pending.shift()!.acknowledge();
     }
     while (this.#flushes.length > 0 && this.#flushes.first!.lsn <= durableLsn) {
       this.#flushes.shift()!.resolve();
     }
+    if (this.#store.isStalled) this.#stall();
     this.#admit();
+  }
+
+  /**
+   * The disk has refused what was staged, though it had promised the room. It is asked again until it takes it; but those who wait are
+   * told after a while that the outcome is unknown, for it may yet come to be, or end with the log.
+   */
+  #stall(): void {
+    if (this.#draining || this.#retries >= RETRIES_UNTOLD) {
+      const { message } = this.#store.refusal();
+      const error = new WalrusError('OutcomeUnknown', `${message}; what was staged waits for it`);
+      for (const group of this.#pending.takeAll()) {
+        group.fail(error);
+        // It is shown to readers when it is written.
+        this.#pending.push(group);
+      }
+      for (const flush of this.#flushes.takeAll()) flush.reject(error);
+    }
+    if (this.#draining) return;
+    const delayMs = this.#retries < RETRIES_UNTOLD ? RETRY_MS : RETRY_LATER_MS;
+    // It keeps the process alive: somebody may be waiting.
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.#retries++;
+      try {
+        this.#store.retry();
+      } catch (bug) {
+        this.#onBug(bug);
+      }
+    }, delayMs);
   }
 
   /** Nothing will be acknowledged any more. */
   fail(error: WalrusError): void {
     this.#failure = error;
     clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
     if (this.#open) this.#pending.push(this.#open);
     this.#open = undefined;
     for (const group of this.#pending.takeAll()) group.fail(error);
@@ -232,7 +274,7 @@ export class CommitGroups {
       if (room === 'busy') break;
       this.#waiting.shift();
       if (room === 'yes') this.#run(change);
-      else change.refuse(new WalrusError('NoSpace', 'the disk is full'));
+      else change.refuse(this.#store.refusal());
     }
     if (this.#waiting.length === 0) this.#refused = undefined;
     this.#admitting = false;

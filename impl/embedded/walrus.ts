@@ -222,7 +222,7 @@ export class Walrus {
     const it = this.#topics.get(topic) ?? this.#newTopic(topic);
     if (!this.#commits.hasRoom(bytes)) {
       if (this.#store.room(bytes) === 'full') {
-        throw new WalrusError('NoSpace', 'the disk is full');
+        throw this.#store.refusal();
       }
       this.#refusedBytes = bytes;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
@@ -495,7 +495,8 @@ export class Walrus {
       for (const cursor of this.#cursors.of(topic)) cursor.persistNow();
       if (this.#settings.reclaimsConsumed) topic.reclaimConsumed(true);
     }
-    await this.#commits.flush();
+    // What the disk refuses to write ends with the log; whoever asked for it knows.
+    if (!this.#store.isStalled) await this.#commits.flush();
     await new Promise<void>((resolve, reject) => {
       this.#failClosing = reject;
       this.#store.close((error) => (error ? reject(error) : resolve()));

@@ -8,7 +8,7 @@ export const EXIT = {
   bug: 70,
   /** The disk failed, or its bytes do not verify. */
   storage: 74,
-  /** Another process has the directory or the port: may work later. */
+  /** Another process has the directory or the port, or the system lacks something: may work later. */
   taken: 75,
 } as const;
 
@@ -24,7 +24,7 @@ export function exitCodeOf(reason: Error | undefined): number {
   if (reason === undefined) return EXIT.stopped;
   if (reason instanceof WalrusError) {
     if (STORAGE.has(reason.code)) return EXIT.storage;
-    if (reason.code === 'Locked') return EXIT.taken;
+    if (reason.code === 'Locked' || reason.code === 'Exhausted') return EXIT.taken;
     if (reason.code === 'InvalidArgument') return EXIT.usage;
     return EXIT.bug;
   }

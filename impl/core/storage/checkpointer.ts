@@ -5,7 +5,7 @@
 import type { DiskCompletion, FileHandle } from '../../ports/disk.ts';
 import { BLOCK_BYTES, fileName, roundUp } from './format.ts';
 import type { Lsn } from './ids.ts';
-import { describe, type Requests } from './requests.ts';
+import { describe, isRefused, type Requests } from './requests.ts';
 
 /** Recovery removes it, as it does all unfinished checkpoints. */
 const RESERVE = 'reserve.checkpoint.tmp';
@@ -58,7 +58,8 @@ export class Checkpointer {
     const from = hasReserve ? RESERVE : `${name}.tmp`;
     this.hasReserve = false;
     requests.send({ op: 'open', name: from, create: !hasReserve }, (opened) => {
-      if (opened.error === 'NoSpace') {
+      if (isRefused(opened)) {
+        this.hasReserve = hasReserve;
         then(false);
         return;
       }
@@ -67,14 +68,18 @@ export class Checkpointer {
       const sizeBytes = roundUp(bytes.length * SPARE_FACTOR, BLOCK_BYTES);
       requests.send({ op: 'allocate', file, sizeBytes }, (allocated) => {
         // Without the room to grow it may still do.
-        if (allocated.error !== 'NoSpace' && this.hasFailed(name, allocated)) return;
+        if (!isRefused(allocated) && this.hasFailed(name, allocated)) return;
         requests.send({ op: 'write', file, offsetBytes: 0, bytes }, (written) => {
-          if (written.error === 'NoSpace') {
-            this.giveUp(file, from, then);
+          if (isRefused(written)) {
+            requests.send({ op: 'close', file }, () => this.giveUp(from, then));
             return;
           }
           if (this.hasFailed(name, written)) return;
-          this.publish(file, from, number, () => {
+          this.publish(file, from, number, (isDurable) => {
+            if (!isDurable) {
+              this.giveUp(from, then);
+              return;
+            }
             this.previousLsn = this.lsn;
             this.lsn = lsn;
             this.written++;
@@ -85,42 +90,52 @@ export class Checkpointer {
     });
   }
 
-  private publish(file: FileHandle, from: string, number: number, then: () => void): void {
+  private publish(
+    file: FileHandle,
+    from: string,
+    number: number,
+    then: (isDurable: boolean) => void,
+  ): void {
     const name = fileName('checkpoint', number);
     const { requests } = this;
     requests.send({ op: 'sync', file }, (synced) => {
       if (this.hasFailed(name, synced)) return;
       requests.send({ op: 'close', file }, () => {
         requests.send({ op: 'rename', from, to: name }, (renamed) => {
+          if (isRefused(renamed)) {
+            then(false);
+            return;
+          }
           if (this.hasFailed(name, renamed)) return;
           requests.send({ op: 'syncDirectory' }, (directory) => {
             if (this.hasFailed(name, directory)) return;
             this.numbers.push(number);
             this.removeOld();
-            then();
+            then(true);
           });
         });
       });
     });
   }
 
-  private giveUp(file: FileHandle, from: string, then: (isDurable: boolean) => void): void {
-    this.requests.send({ op: 'close', file }, () => {
-      if (from === RESERVE) {
-        this.hasReserve = true;
-        then(false);
-        return;
-      }
-      this.requests.send({ op: 'unlink', name: from }, () => then(false));
-    });
+  private giveUp(from: string, then: (isDurable: boolean) => void): void {
+    if (from === RESERVE) {
+      this.hasReserve = true;
+      then(false);
+      return;
+    }
+    // If it cannot be removed, the next opening will.
+    this.requests.send({ op: 'unlink', name: from }, () => then(false));
   }
 
   private removeOld(): void {
     while (this.numbers.length > 2) {
-      const name = fileName('checkpoint', this.numbers.shift()!);
+      const number = this.numbers.shift()!;
+      const name = fileName('checkpoint', number);
       const request = { op: 'rename', from: name, to: RESERVE } as const;
       this.requests.send(request, (renamed) => {
-        if (!this.hasFailed(name, renamed)) this.hasReserve = true;
+        if (isRefused(renamed)) this.numbers.unshift(number);
+        else if (!this.hasFailed(name, renamed)) this.hasReserve = true;
       });
     }
   }

@@ -11,7 +11,7 @@ import type { Frame } from './frame.ts';
 import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
-import { describe, type Requests } from './requests.ts';
+import { describe, isRefused, type Requests } from './requests.ts';
 
 /** Full frames being written at once: enough to keep a device busy while the next ones are framed. */
 const WRITES_MAX = 4;
@@ -46,6 +46,8 @@ export class FrameWriter {
   writes = 0;
   syncs = 0;
   writtenBytes = 0;
+  /** The disk has refused a write, and has taken none since. */
+  isRefused = false;
   private readonly requests: Requests;
   private readonly files: LogFiles;
   private readonly arena: Arena;
@@ -65,6 +67,7 @@ export class FrameWriter {
   /** Files to which a write was submitted since their last sync was. */
   private dirty: LogFile[] = [];
   private wanted: Lsn;
+  /** What is queued waits until the disk is asked again. */
   private isStalled = false;
   private hasFailed = false;
 
@@ -96,6 +99,13 @@ export class FrameWriter {
     return this.frame === undefined ? this.nextLsn : this.frame.endLsn;
   }
 
+  /** What is queued was refused, or its file was, and nothing is under way that could change it. */
+  get isBlocked(): boolean {
+    const first = this.queue[0];
+    if (first === undefined || this.writesInFlight > 0) return false;
+    return this.isRefused || first.file?.state === 'noSpace';
+  }
+
   get isIdle(): boolean {
     return this.writesInFlight === 0 && this.queue.length === 0 && this.syncsInFlight === 0;
   }
@@ -125,7 +135,8 @@ export class FrameWriter {
     const reserveBytes = this.options.reserveBytes * keptShare;
     const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, reserveBytes);
     this.askAgain();
-    if (this.isStalled) return 'full';
+    // It would wait behind what was refused.
+    if (this.isRefused) return 'full';
     if (place !== 'yes') return place;
     if (frame?.hasRoomFor(bytes)) return 'yes';
     const size = this.frameSize(bytes);
@@ -166,6 +177,18 @@ export class FrameWriter {
   close(): void {
     this.wanted = this.committed;
     if (this.frame !== undefined) this.closeFrame(this.frame);
+    this.askAgain();
+    this.startSync();
+  }
+
+  /** Gives up what the disk has refused so far, to close: it is void, as after a crash. */
+  abandon(): void {
+    this.queue.length = 0;
+    this.writing.length = 0;
+    this.isRefused = false;
+    this.isStalled = false;
+    this.committed = this.written;
+    this.wanted = this.written;
     this.startSync();
   }
 
@@ -176,7 +199,7 @@ export class FrameWriter {
   }
 
   /** If the disk had no room, it may have some now. */
-  private askAgain(): void {
+  askAgain(): void {
     if (this.files.isFull) this.files.retry();
     if (this.isStalled) this.resume();
   }
@@ -250,7 +273,8 @@ export class FrameWriter {
     this.requests.send({ op: 'write', file: file.handle!, offsetBytes, bytes }, (completion) => {
       this.writesInFlight--;
       if (this.hasFailed) return;
-      if (completion.error === 'NoSpace') {
+      if (isRefused(completion)) {
+        this.files.refusal = completion;
         this.putBack(frame);
         return;
       }
@@ -258,6 +282,7 @@ export class FrameWriter {
         this.events.onFailed(describe(`writing ${file.name}`, completion));
         return;
       }
+      this.isRefused = false;
       frame.state = 'written';
       this.files.unpin(file);
       this.advanceWritten();
@@ -286,6 +311,7 @@ export class FrameWriter {
     // No sync so far covers the write that is to come.
     this.synced = Math.min(this.synced, frame.lsn);
     this.syncing = Math.min(this.syncing, frame.lsn);
+    this.isRefused = true;
     this.isStalled = true;
     this.queue.push(frame);
     this.queue.sort((a, b) => a.lsn - b.lsn);

@@ -10,7 +10,7 @@ import { BLOCK_BYTES, encodeFileHeader, FILE_HEAD_BYTES, fileName, roundUp } fro
 import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
 import { OldFiles } from './old-files.ts';
-import { describe, type Requests } from './requests.ts';
+import { describe, isRefused, type Requests } from './requests.ts';
 
 /** Open files kept for reading beyond the ones being written. */
 const IDLE_HANDLES_MAX = 64;
@@ -27,6 +27,8 @@ export class LogFiles {
   /** The last of them, once something was appended: the file that takes what is appended. */
   current: LogFile | undefined = undefined;
   spare: LogFile | undefined = undefined;
+  /** What the disk said when it refused something last. */
+  refusal: DiskCompletion | undefined = undefined;
   /** Files that were made of older ones. */
   renewed = 0;
   readonly identity: number;
@@ -37,9 +39,14 @@ export class LogFiles {
   private nextNumber: number;
   /** Files that the disk has had no room for so far; frames may wait for them. */
   private readonly refused = new Set<LogFile>();
+  /** The last refusal has not been told to anybody who asked for a place. */
+  private isRefusalNew = false;
   /** Open files that take no more frames, the longest unused first. */
   private readonly idle = new Set<LogFile>();
-  private readonly opening = new Map<LogFile, ((handle: FileHandle | undefined) => void)[]>();
+  private readonly opening = new Map<
+    LogFile,
+    ((handle: FileHandle | undefined, why?: DiskCompletion) => void)[]
+  >();
   private readonly old: OldFiles;
 
   constructor(
@@ -92,18 +99,14 @@ export class LogFiles {
     const spareIsRefused = spare !== undefined && this.refused.has(spare);
     if (this.refused.size > (spareIsRefused ? 1 : 0)) {
       // Frames wait for their file already.
-      this.retry();
-      return 'full';
+      return this.askAgain();
     }
     if (current?.state === 'ready') {
       const kept = spare?.state === 'ready' ? 0 : reserveBytes;
       if (lsn + needed + kept <= current.capacityLsn) return 'yes';
     }
     if (spare === undefined) return 'busy';
-    if (spareIsRefused) {
-      this.retry();
-      return 'full';
-    }
+    if (spareIsRefused) return this.askAgain();
     if (spare.state === 'preparing') return 'busy';
     if (FILE_HEAD_BYTES + needed <= spare.sizeBytes) return 'yes';
     // The frame goes first; the record may then need a file of its own size.
@@ -111,6 +114,17 @@ export class LogFiles {
     const wasRefused = FILE_HEAD_BYTES + bytes >= spare.refusedBytes;
     this.grow(spare, bytes);
     return wasRefused ? 'full' : 'busy';
+  }
+
+  /**
+   * Tries again. Room rarely comes back at once, but what is exhausted often does: who asks then waits for the outcome, and hears of
+   * each refusal once.
+   */
+  private askAgain(): 'busy' | 'full' {
+    const isTold = this.refusal?.error !== 'Exhausted' || this.isRefusalNew;
+    this.isRefusalNew = false;
+    this.retry();
+    return isTold ? 'full' : 'busy';
   }
 
   /** Tries again to make what was refused room. */
@@ -157,7 +171,7 @@ export class LogFiles {
   }
 
   /** Opens a file for reading, or finds it open. Calls back with `undefined` if it cannot be opened. */
-  open(file: LogFile, then: (handle: FileHandle | undefined) => void): void {
+  open(file: LogFile, then: (handle: FileHandle | undefined, why?: DiskCompletion) => void): void {
     if (this.idle.delete(file)) this.idle.add(file);
     if (file.handle !== undefined) {
       then(file.handle);
@@ -174,7 +188,7 @@ export class LogFiles {
       const all = this.opening.get(file)!;
       this.opening.delete(file);
       if (file.handle !== undefined) this.keepIdle(file);
-      for (const one of all) one(file.handle);
+      for (const one of all) one(file.handle, opened);
     });
   }
 
@@ -186,7 +200,8 @@ export class LogFiles {
     if (file.pins === 0) this.close(file);
     if (this.old.keep(file)) return;
     this.requests.send({ op: 'unlink', name: file.name }, (unlinked) => {
-      if (unlinked.error !== undefined && unlinked.error !== 'NotFound') {
+      // What is refused the next opening does.
+      if (unlinked.error !== undefined && unlinked.error !== 'NotFound' && !isRefused(unlinked)) {
         this.events.onFailed(describe(`removing ${file.name}`, unlinked));
       }
     });
@@ -276,7 +291,12 @@ export class LogFiles {
     this.requests.send({ op: 'syncDirectory' }, (directory) => {
       if (this.hasFailed(file, directory, 'syncing the directory for')) return;
       this.requests.send({ op: 'open', name: old, create: false }, (opened) => {
-        if (this.hasFailed(file, opened, 'opening')) return;
+        if (isRefused(opened)) {
+          this.old.giveBack(old);
+          file.name = fileName('log', file.number);
+          this.renewed--;
+        }
+        if (this.isRefused(file, opened, 'opening')) return;
         file.handle = opened.file!;
         this.allocate(file, file.handle);
       });
@@ -318,7 +338,7 @@ export class LogFiles {
     const name = fileName('log', file.number);
     if (file.name !== name) {
       this.requests.send({ op: 'rename', from: file.name, to: name }, (renamed) => {
-        if (this.hasFailed(file, renamed, 'renaming')) return;
+        if (this.isRefused(file, renamed, 'renaming')) return;
         file.name = name;
         this.publish(file, handle);
       });
@@ -345,8 +365,10 @@ export class LogFiles {
   }
 
   private isRefused(file: LogFile, completion: DiskCompletion, doing: string): boolean {
-    if (completion.error !== 'NoSpace') return this.hasFailed(file, completion, doing);
-    this.old.removeAll();
+    if (!isRefused(completion)) return this.hasFailed(file, completion, doing);
+    this.refusal = completion;
+    this.isRefusalNew = true;
+    if (completion.error === 'NoSpace') this.old.removeAll();
     if (file === this.spare && file.hasHeader) {
       // There was no room to make it larger; as it is, it is good.
       file.refusedBytes = file.sizeBytes;

@@ -5,7 +5,7 @@
  */
 import { keptName } from './format.ts';
 import type { LogFile } from './log-file.ts';
-import { describe, type Requests } from './requests.ts';
+import { describe, isRefused, type Requests } from './requests.ts';
 
 const KEPT_MAX = 2;
 /**
@@ -40,11 +40,17 @@ export class OldFiles {
     const from = file.name;
     const to = keptName(file.number);
     this.requests.send({ op: 'rename', from, to }, (renamed) => {
-      if (renamed.error !== undefined) this.onFailed(describe(`renaming ${from}`, renamed));
+      if (isRefused(renamed)) this.remove(from);
+      else if (renamed.error !== undefined) this.onFailed(describe(`renaming ${from}`, renamed));
       else if (this.hasUse) this.names.push(to);
       else this.remove(to);
     });
     return true;
+  }
+
+  /** Takes one back that could not be used. */
+  giveBack(name: string): void {
+    this.names.push(name);
   }
 
   /** Name of one, which is the caller's from now on. */

@@ -2,7 +2,7 @@
  * Reads records back: from memory as long as their frame is there, else from the disk in large chunks, the next one while
  * the last is being looked at. A frame is verified in full, against the place where it lies, before a record of it is given out.
  */
-import type { Checksum } from '../../ports/disk.ts';
+import type { Checksum, DiskCompletion } from '../../ports/disk.ts';
 import { MalformedError } from '../codec.ts';
 import { WalrusError } from '../errors.ts';
 import type { Arena } from './arena.ts';
@@ -11,7 +11,7 @@ import { claimedFrameBytes, decodeFrame, FRAME_HEADER_BYTES } from './format.ts'
 import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
-import { describe, type Requests } from './requests.ts';
+import { describe, isRefused, type Requests } from './requests.ts';
 import type { StreamIndex } from './stream-index.ts';
 
 export interface ReadLimit {
@@ -191,9 +191,9 @@ export class Reader {
       done(this.corrupt(lsn, 'the frame is longer than its file'), []);
       return;
     }
-    this.load(file, offset, length, (reason, bytes) => {
-      if (reason !== undefined) {
-        done(new WalrusError('StorageFailed', reason), []);
+    this.load(file, offset, length, (error, bytes) => {
+      if (error !== undefined) {
+        done(error, []);
         return;
       }
       const chunk = this.keep(file, offset, bytes);
@@ -217,9 +217,9 @@ export class Reader {
     if (at === 0 || rest < FRAME_HEADER_BYTES || claimed > SEQUENTIAL_READ_BYTES) return;
     const ahead: Ahead = { file: file.number, from: offset, waiting: [] };
     this.ahead = ahead;
-    this.load(file, offset, Math.min(rest, SEQUENTIAL_READ_BYTES), (reason, bytes) => {
+    this.load(file, offset, Math.min(rest, SEQUENTIAL_READ_BYTES), (error, bytes) => {
       this.ahead = undefined;
-      if (reason === undefined) this.unseen = this.keep(file, offset, bytes);
+      if (error === undefined) this.unseen = this.keep(file, offset, bytes);
       for (const goOn of ahead.waiting) goOn();
     });
   }
@@ -229,13 +229,17 @@ export class Reader {
     file: LogFile,
     offset: number,
     length: number,
-    then: (reason: string | undefined, bytes: Uint8Array) => void,
+    then: (error: WalrusError | undefined, bytes: Uint8Array) => void,
   ): void {
+    const fail = (doing: string, completion: DiskCompletion): void => {
+      const code = isRefused(completion) ? 'Exhausted' : 'StorageFailed';
+      then(new WalrusError(code, describe(`${doing} ${file.name}`, completion)), NOTHING);
+    };
     file.pins++;
-    this.files.open(file, (handle) => {
+    this.files.open(file, (handle, opened) => {
       if (handle === undefined) {
         this.files.unpin(file);
-        then(`${file.name} cannot be opened`, NOTHING);
+        fail('opening', opened!);
         return;
       }
       const into = new Uint8Array(length);
@@ -244,7 +248,7 @@ export class Reader {
         this.files.unpin(file);
         if (completion.error === undefined)
           then(undefined, into.subarray(0, completion.lengthBytes));
-        else then(describe(`reading ${file.name} at byte ${offset}`, completion), NOTHING);
+        else fail(`reading at byte ${offset} of`, completion);
       });
     });
   }

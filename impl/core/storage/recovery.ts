@@ -691,7 +691,8 @@ export class Recovery implements BodyVisitor {
       if (completion.error === undefined) {
         then(completion);
       } else {
-        const code = completion.error === 'Locked' ? 'Locked' : 'StorageFailed';
+        const { error } = completion;
+        const code = error === 'Locked' || error === 'Exhausted' ? error : 'StorageFailed';
         this.fail(new WalrusError(code, describe(what, completion)));
       }
     });

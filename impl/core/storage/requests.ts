@@ -46,6 +46,11 @@ export class Requests {
   }
 }
 
+/** Nothing was done, for want of something that may come back: room, descriptors, memory. */
+export function isRefused({ error }: DiskCompletion): boolean {
+  return error === 'NoSpace' || error === 'Exhausted';
+}
+
 /** What went wrong, for people. */
 export function describe(what: string, completion: DiskCompletion): string {
   const { error, detail } = completion;

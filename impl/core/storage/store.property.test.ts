@@ -42,6 +42,7 @@ const work = fc.oneof(
     arbitrary: fc.record({ op: fc.constant('crashWhileOpening' as const), name, place }),
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('full' as const), name, place }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('shortage' as const), name, place }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('ioError' as const), name, place }) },
 );
 type Work = typeof work extends fc.Arbitrary<infer Value> ? Value : never;
@@ -69,6 +70,7 @@ function uniqueRecord(length: number): Uint8Array {
 function reopen(world: StoreWorld): void {
   Object.assign(world.machine.faults, {
     capacityBytes: Infinity,
+    shortage: 0,
     writeError: 0,
     syncError: 0,
     readError: 0,
@@ -160,6 +162,9 @@ function perform(world: StoreWorld, step: Work): void {
     case 'full':
       fillUp(world, step.name);
       break;
+    case 'shortage':
+      runShort(world, step.name, step.place);
+      break;
     case 'ioError':
       if (step.place < 0.5) world.machine.faults.writeError = 1;
       else world.machine.faults.syncError = 1;
@@ -188,6 +193,33 @@ function consume(world: StoreWorld, name: string, records: number): void {
     for (let left = i % 24; left > 0 && world.time.pending > 0; left--) world.step();
   }
   renewed += world.store.stats.renewedFiles - renewedFiles;
+}
+
+/** The system lacks something now and then, or altogether; when that has passed all is as if it had not been. */
+function runShort(world: StoreWorld, name: string, chance: number): void {
+  world.machine.faults.shortage = chance < 0.5 ? chance : 1;
+  for (let i = 0; i < 40; i++) {
+    if (world.store.room(500) === 'yes') world.append(name, 1, uniqueRecord(500));
+    if (i % 3 === 0) consume(world, name, 2);
+    world.commit();
+    for (let left = i % 7; left > 0 && world.time.pending > 0; left--) world.step();
+  }
+  expect(world.failure).toBeUndefined();
+  if (chance > 0.8) {
+    // To close comes to an end; what was refused is void.
+    expect(world.close()).toBeUndefined();
+    world.machine.processCrash();
+    reopen(world);
+    return;
+  }
+  world.machine.faults.shortage = 0;
+  for (let tries = 0; world.store.room(500) !== 'yes'; tries++) {
+    expect(tries).toBeLessThan(1000);
+    world.step();
+  }
+  world.append(name, 1, uniqueRecord(500));
+  world.sync();
+  world.check();
 }
 
 /** Takes what there is room for, sees the rest refused, gives room back. */

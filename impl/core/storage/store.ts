@@ -9,7 +9,8 @@
  * **Room.** Ask `room` before appending what could also be refused. `busy` means that the arena is in use: wait for
  * `onProgress`. `full` means that the disk has no place for it: refuse it with `NoSpace`, read on, and ask again; each
  * asking (and each commit of something) makes the disk try again. What was staged without asking is kept in memory until the
- * disk takes it: only its durability waits. So a record is refused before it is staged, or it will be written.
+ * disk takes it: only its durability waits. So a record is refused before it is staged, or it will be written, unless the store
+ * is closed before. What the system is short of for now (`Exhausted`: descriptors, memory) is treated as a lack of room; `refusal` tells which.
  *
  * **Failure.** A write or sync that fails otherwise is the end: `onFailed`, once; every staging call throws `StorageFailed`
  * from then on, reads go on as far as the disk still reads. Nothing is tried again, nothing more becomes durable.
@@ -40,7 +41,7 @@ import type { LogFile } from './log-file.ts';
 import { LogFiles } from './log-files.ts';
 import { type ReadDone, Reader, type ReadLimit, trimmed } from './reader.ts';
 import { type Recovered, Recovery } from './recovery.ts';
-import { Requests } from './requests.ts';
+import { describe, Requests } from './requests.ts';
 import { StreamIndex } from './stream-index.ts';
 import { putVarint } from './varint.ts';
 
@@ -129,6 +130,7 @@ export class Store {
     | { number: number; lsn: Lsn; bytes: Uint8Array; dead: LogFile[]; then: () => void }
     | undefined = undefined;
   private closing: OpenDone | undefined = undefined;
+  private isAbandoned = false;
 
   constructor(disk: Disk, options: StoreOptions) {
     this.requests = new Requests(disk);
@@ -224,6 +226,23 @@ export class Store {
     // Dead files may be all that keeps the disk full.
     if (room === 'full' && this.canReclaim) this.considerCheckpoint();
     return room;
+  }
+
+  /** The disk has refused to write what was staged. It is kept, and written when `retry` finds that the disk takes it. */
+  get isStalled(): boolean {
+    return this.recovered !== undefined && this.writer.isRefused;
+  }
+
+  /** Asks the disk again for what it has refused. */
+  retry(): void {
+    this.writer.askAgain();
+  }
+
+  /** With what error to refuse what `room` says `full` to. */
+  refusal(): WalrusError {
+    const { refusal } = this.files;
+    if (refusal?.error !== 'Exhausted') return new WalrusError('NoSpace', 'the disk is full');
+    return new WalrusError('Exhausted', describe('the log cannot grow for now', refusal));
   }
 
   /** Whether a record of so many bytes goes where the last one went: into the same frame, and so into the same write. */
@@ -361,7 +380,7 @@ export class Store {
 
   /**
    * Makes everything committed durable, writes a checkpoint so that the next opening reads nothing else, and closes all
-   * files. What was staged and not committed is void. After a failure it only closes.
+   * files. What was staged and not committed is void, and so is what the disk refuses to write. After a failure it only closes.
    */
   close(done: OpenDone): void {
     assert(this.state === 'open' || this.state === 'failed', 'an open store is closed once');
@@ -531,11 +550,17 @@ export class Store {
 
   private goOnClosing(done: OpenDone): void {
     const { writer, checkpointer } = this;
+    if (writer.isBlocked) {
+      this.isAbandoned = true;
+      writer.abandon();
+    }
     if (checkpointer.isRunning || !writer.isIdle || writer.durable < writer.committed) return;
     if (this.files.spare?.state === 'preparing') return;
     this.closing = undefined;
     this.files.removeUnused();
-    if (writer.staged === 0) this.takeCheckpoint(true, () => this.finishClose(done));
+    // A checkpoint would say what was abandoned, too.
+    if (writer.staged === 0 && !this.isAbandoned)
+      this.takeCheckpoint(true, () => this.finishClose(done));
     else this.finishClose(done);
   }
 
