@@ -426,6 +426,19 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
       expect(textOf(await (await world.open()).readNext('t'))).toBe('still mine');
     });
 
+    test('waitMs waits for a holder that is leaving', async () => {
+      const log = await world.open();
+      const dir = join(world.directory, 'data');
+      await expect(world.open({ waitMs: 30 })).rejects.toMatchObject({
+        code: 'Locked',
+        message: expect.stringContaining(`${dir} is locked by this process`),
+      });
+      const next = world.open({ waitMs: 60_000 });
+      await log.append('t', bytes('mine'));
+      await log.close();
+      expect(textOf(await (await next).readNext('t'))).toBe('mine');
+    });
+
     test('stats tell which way to the disk was taken, and why', async () => {
       const log = await world.open();
       const { disk: told, directory } = log.stats();
@@ -520,6 +533,7 @@ describe('options and arguments', () => {
       [{ disk: 'floppy' }, /disk.*floppy/],
       [{ reclaim: 'consumed' }, /reclaim/],
       [{ fileBytes: 1000 }, /fileBytes/],
+      [{ waitMs: -1 }, /waitMs/],
       [{ consistency: 'strict' }, /consistency/],
       [{ consistency: ReadConsistency.AtLeastOnce(-1) }, /persistEvery/],
       [{ fsync: FsyncSchedule.Milliseconds(1.5) }, /intervalMs/],

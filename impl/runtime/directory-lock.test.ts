@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -86,4 +86,53 @@ test('files of other names and kinds are left alone', async () => {
   await writeFile(join(directory, 'data'), '');
   await (await DirectoryLock.acquire(directory)).release();
   expect((await readdir(directory)).sort()).toEqual(['claim-1-notes.txt', 'data']);
+});
+
+test('any user may ask whether the holder lives, so that a dead one is seen to be dead', async () => {
+  const lock = await DirectoryLock.acquire(directory);
+  const [name] = await readdir(directory);
+  expect((await stat(join(directory, name!))).mode & 0o222).toBe(0o222);
+  await lock.release();
+});
+
+test('a directory that was removed, emptied or replaced is not what was locked', async () => {
+  const lock = await DirectoryLock.acquire(directory);
+  expect(await lock.isIntact()).toBe(true);
+  const [name] = await readdir(directory);
+  await rm(join(directory, name!));
+  expect(await lock.isIntact()).toBe(false);
+  await rm(directory, { recursive: true });
+  expect(await lock.isIntact()).toBe(false);
+  await mkdir(directory);
+  expect(await lock.isIntact()).toBe(false);
+  await lock.release();
+});
+
+test('a file system without sockets has one without a file', async (context) => {
+  const image = join(directory, 'image');
+  const mounted = join(directory, 'mounted');
+  const unmount: (() => void)[] = [];
+  try {
+    const run = (command: string, ...args: string[]): string =>
+      execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe' }).trim();
+    try {
+      run('truncate', '-s', '16M', image);
+      run('mkfs.exfat', image);
+      const device = run('losetup', '-f', '--show', image);
+      unmount.push(() => run('losetup', '-d', device));
+      await mkdir(mounted);
+      run('mount.exfat-fuse', device, mounted);
+      unmount.push(() => run('umount', mounted));
+    } catch (error) {
+      context.skip(`an exFAT cannot be mounted here: ${(error as Error).message}`);
+    }
+    const lock = await DirectoryLock.acquire(mounted);
+    await expect(DirectoryLock.acquire(mounted)).rejects.toThrow(DirectoryLockedError);
+    expect(await lock.isIntact()).toBe(true);
+    expect(await readdir(mounted)).toEqual([]);
+    await lock.release();
+    await (await DirectoryLock.acquire(mounted)).release();
+  } finally {
+    for (const undo of unmount.reverse()) undo();
+  }
 });

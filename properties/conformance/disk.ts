@@ -28,6 +28,12 @@ export interface PowerLossWorld extends DiskWorld {
   losePower(): Promise<void> | void;
 }
 
+export interface DirectoryWorld extends DiskWorld {
+  readonly directory: string;
+  /** Another program removes the directory with all that is in it. */
+  removeDirectory(): Promise<void> | void;
+}
+
 type WithoutId<Request> = Request extends DiskRequest ? Omit<Request, 'id'> : never;
 type Wish = WithoutId<DiskRequest>;
 
@@ -460,6 +466,56 @@ export function diskConformance(
           expect((await process.completion(write)).error).toBeUndefined();
         }
       });
+    });
+  });
+}
+
+/** For disks whose directory other programs can reach. */
+export function directoryConformance(
+  name: string,
+  makeWorld: () => Promise<DirectoryWorld> | DirectoryWorld,
+): void {
+  describe(`${name} disk and its directory`, () => {
+    let world: DirectoryWorld;
+
+    beforeEach(async () => {
+      world = await makeWorld();
+    });
+
+    afterEach(() => world.dispose());
+
+    test('a refusal names the directory and who has it', async () => {
+      await new Process(world).must({ op: 'lock' });
+      const { detail } = await new Process(world).run({ op: 'lock' });
+      expect(detail).toContain(`${world.directory} is locked by this process`);
+    });
+
+    test('one that was removed and made anew belongs to who made it', async () => {
+      const first = new Process(world);
+      await first.must({ op: 'lock' });
+      const file = await first.open('a', true);
+      await first.write(file, 0, pattern(100, 1));
+      await world.removeDirectory();
+      const second = new Process(world);
+      await second.must({ op: 'lock' });
+      await second.write(await second.open('b', true), 0, pattern(100, 2));
+
+      const wishes: Wish[] = [
+        { op: 'open', name: 'c', create: true },
+        { op: 'open', name: 'b', create: false },
+        { op: 'rename', from: 'b', to: 'c' },
+        { op: 'unlink', name: 'b' },
+        { op: 'list' },
+      ];
+      for (const wish of wishes) expect((await first.run(wish)).error, wish.op).toBe('Io');
+      // What is open is still its own.
+      await first.write(file, 100, pattern(100, 3));
+      await first.must({ op: 'sync', file });
+      await world.stop(first.disk);
+      expect((await second.must({ op: 'list' })).files).toEqual([{ name: 'b', sizeBytes: 100 }]);
+      expectBytes(await second.read(await second.open('b', false), 0, 100), pattern(100, 2));
+      const third = new Process(world);
+      expect((await third.run({ op: 'lock' })).error).toBe('Locked');
     });
   });
 }

@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, test } from 'vitest';
 import { loadNative, NativeDisk, type NativeOptions } from '../../native/index.ts';
-import { type DiskWorld, diskConformance } from './disk.ts';
+import { type DirectoryWorld, directoryConformance, diskConformance } from './disk.ts';
 
-async function makeWorld(options: Omit<NativeOptions, 'directory'>): Promise<DiskWorld> {
+async function makeWorld(options: Omit<NativeOptions, 'directory'>): Promise<DirectoryWorld> {
   const parent = await mkdtemp(join(tmpdir(), 'walrus-disk-'));
+  const directory = join(parent, 'new', 'directory');
   const disks = new Set<NativeDisk>();
   return {
+    directory,
+    removeDirectory: () => rm(directory, { recursive: true }),
     start(deliver) {
-      const disk = new NativeDisk(
-        { ...options, directory: join(parent, 'new', 'directory') },
-        deliver,
-      );
+      const disk = new NativeDisk({ ...options, directory }, deliver);
       disks.add(disk);
       return disk;
     },
@@ -37,6 +37,7 @@ for (const engine of ['io_uring', 'pwrite'] as const) {
     const refusal = 'unavailable' in native ? native.unavailable : refused({ engine, direct });
     if (refusal === undefined) {
       diskConformance(name, () => makeWorld({ engine, direct }));
+      directoryConformance(name, () => makeWorld({ engine, direct }));
       diskConformance(`${name} inline`, () => makeWorld({ engine, direct, inline: true }));
     } else {
       describe(`${name} disk`, () => test(refusal, (context) => context.skip(refusal)));

@@ -3,14 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { PortableDisk } from '../../impl/runtime/portable-disk.ts';
-import { diskConformance } from './disk.ts';
+import { type DirectoryWorld, directoryConformance, diskConformance } from './disk.ts';
 
-diskConformance('portable', async () => {
+async function makeWorld(): Promise<DirectoryWorld> {
   const parent = await mkdtemp(join(tmpdir(), 'walrus-disk-'));
+  const directory = join(parent, 'new', 'directory');
   const disks = new Set<PortableDisk>();
   return {
+    directory,
+    removeDirectory: () => rm(directory, { recursive: true }),
     start(deliver) {
-      const disk = new PortableDisk(join(parent, 'new', 'directory'), deliver);
+      const disk = new PortableDisk(directory, deliver);
       disks.add(disk);
       return disk;
     },
@@ -24,4 +27,7 @@ diskConformance('portable', async () => {
       await rm(parent, { recursive: true });
     },
   };
-});
+}
+
+diskConformance('portable', makeWorld);
+directoryConformance('portable', makeWorld);
