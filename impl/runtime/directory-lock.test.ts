@@ -82,10 +82,10 @@ test('a path longer than a socket path may be', async () => {
 });
 
 test('files of other names and kinds are left alone', async () => {
-  await writeFile(join(directory, 'claim-1-notes.txt'), '');
+  await writeFile(join(directory, 'lock-1-notes.txt'), '');
   await writeFile(join(directory, 'data'), '');
   await (await DirectoryLock.acquire(directory)).release();
-  expect((await readdir(directory)).sort()).toEqual(['claim-1-notes.txt', 'data']);
+  expect((await readdir(directory)).sort()).toEqual(['lock-1-notes.txt', 'data']);
 });
 
 test('any user may ask whether the holder lives, so that a dead one is seen to be dead', async () => {
