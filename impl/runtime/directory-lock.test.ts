@@ -85,7 +85,7 @@ test('files of other names and kinds are left alone', async () => {
   await writeFile(join(directory, 'lock-1-notes.txt'), '');
   await writeFile(join(directory, 'data'), '');
   await (await DirectoryLock.acquire(directory)).release();
-  expect((await readdir(directory)).sort()).toEqual(['lock-1-notes.txt', 'data']);
+  expect((await readdir(directory)).sort()).toEqual(['data', 'lock-1-notes.txt']);
 });
 
 test('any user may ask whether the holder lives, so that a dead one is seen to be dead', async () => {
