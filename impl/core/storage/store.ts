@@ -553,6 +553,9 @@ export class Store {
     if (writer.isBlocked) {
       this.isAbandoned = true;
       writer.abandon();
+      // One that waits would wait for what was abandoned.
+      if (this.waitingCheckpoint !== undefined) checkpointer.isRunning = false;
+      this.waitingCheckpoint = undefined;
     }
     if (checkpointer.isRunning || !writer.isIdle || writer.durable < writer.committed) return;
     if (this.files.spare?.state === 'preparing') return;
