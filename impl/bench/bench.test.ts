@@ -154,6 +154,31 @@ describe('payloads', () => {
   });
 });
 
+test('the bars of the picture are as long as the figures say', () => {
+  const read = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf8');
+  const { workloads } = JSON.parse(read('results.json')) as Results;
+  const bars = [
+    ...read('results.svg').matchAll(/aria-label="([^"]*)"[^>]* d="M0,[\d.]+h([\d.]+)v/g),
+  ];
+  const titles = [...read('results.svg').matchAll(/role-title[\s\S]*?<text[^>]*>([^<]+)/g)];
+  const rates = titles
+    .flatMap(([, title]) => workloads.filter((workload) => workload.title === title))
+    .flatMap(({ subjects }) => subjects.filter(({ subject }) => !/^(raw|store) /.test(subject)))
+    .flatMap((result) => figuresOf(result)?.entriesPerSecond ?? []);
+  expect(rates.length).toBeGreaterThan(30);
+  expect(bars).toHaveLength(rates.length);
+  // The axis is logarithmic: each factor of ten is as long as any other.
+  const lengths = bars.map(([, , length]) => Number(length));
+  const [longest, shortest] = [Math.max(...lengths), Math.min(...lengths)];
+  const [most, least] = [Math.max(...rates), Math.min(...rates)];
+  const decade = (longest - shortest) / Math.log10(most / least);
+  expect(decade).toBeGreaterThan(20);
+  for (const [i, rate] of rates.entries()) {
+    const length = shortest + decade * Math.log10(rate / least);
+    expect(Math.abs(lengths[i]! - length), bars[i]![1]).toBeLessThan(0.5);
+  }
+});
+
 test('a quick run goes from end to end and writes its results', () => {
   const main = fileURLToPath(new URL('main.ts', import.meta.url));
   const options = ['--quick', '--no-peers', '--only', 'none-100,read-tail', '--dir', directory];

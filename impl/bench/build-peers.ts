@@ -1,5 +1,5 @@
 /** Installs and builds what Walrus is compared with, and says which cannot be had here and why. */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -48,31 +48,51 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-/** Builds what is missing or older than its sources. Gives a line for each that could not be built. */
-export function buildPeers(say: (line: string) => void): string[] {
+/**
+ * Builds what is missing or older than its sources, and lets what the builders say through to stderr: it takes minutes.
+ * Gives a line for each that could not be built.
+ */
+export async function buildPeers(say: (line: string) => void): Promise<string[]> {
   const failures: string[] = [];
   mkdirSync(join(PEERS_DIRECTORY, 'build'), { recursive: true });
-  for (const { peers, command, directory, product, sources } of STEPS) {
-    if (
-      isNewer(
+  const missing = STEPS.filter(
+    ({ directory, product, sources }) =>
+      !isNewer(
         join(directory, product),
         sources.map((source) => join(directory, source)),
-      )
-    )
-      continue;
-    say(`building ${peers} (a few minutes the first time)`);
-    const [program, ...words] = command;
-    const { status, stderr, error } = spawnSync(program, words, {
-      cwd: directory,
-      encoding: 'utf8',
-      env: { ...process.env, npm_config_nodedir: nodePrefix() },
-    });
-    if (status === 0) continue;
-    const lines = (stderr ?? '').trim().split('\n');
-    const line = lines.find((one) => /error/i.test(one)) ?? lines.at(-1);
-    failures.push(`${peers}: ${error?.message ?? line ?? `status ${status}`}`);
+      ),
+  );
+  for (const [index, { peers, command, directory }] of missing.entries()) {
+    say(`building ${index + 1} of ${missing.length}: ${peers} (a few minutes the first time)`);
+    const failure = await build(command, directory);
+    if (failure !== undefined) failures.push(`${peers}: ${failure}`);
   }
   return failures;
+}
+
+/** Why it failed, in one line; undefined if it did not. */
+function build(
+  [program, ...words]: readonly [string, ...string[]],
+  directory: string,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn(program, words, {
+      cwd: directory,
+      env: { ...process.env, npm_config_nodedir: nodePrefix() },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      process.stderr.write(chunk);
+      said += chunk.toString();
+    });
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (status) => {
+      const lines = said.trim().split('\n');
+      const line = lines.find((one) => /error/i.test(one)) ?? lines.at(-1);
+      resolve(status === 0 ? undefined : line || `status ${status}`);
+    });
+  });
 }
 
 function isNewer(product: string, sources: readonly string[]): boolean {

@@ -59,7 +59,8 @@ async function bench(): Promise<number> {
     console.error(`no workload is called ${options.only}; --list tells their names`);
     return 1;
   }
-  const missing = options.peers && !options.quick ? buildPeers((line) => console.error(line)) : [];
+  const missing =
+    options.peers && !options.quick ? await buildPeers((line) => console.error(line)) : [];
   for (const line of missing) console.error(`cannot be built here: ${line}`);
   const scratch = mkdtempSync(join(options.dir, 'walrus-bench-'));
   const stop = () => {

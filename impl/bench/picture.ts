@@ -35,11 +35,17 @@ function specification({ workloads }: Results): object {
       return [{ title, subject: result.subject, kind, rate: Math.round(figures.entriesPerSecond) }];
     }),
   );
+  const rates = values.map(({ rate }) => rate);
+  // A logarithmic axis has no zero that a bar could begin at, so bars begin where the axis does: a power of ten below all.
+  const least = 10 ** (Math.ceil(Math.log10(Math.min(...rates))) - 1);
+  const most = 10 ** Math.ceil(Math.log10(Math.max(...rates)));
+  const decades = Array.from({ length: Math.log10(most / least) + 1 }, (_, i) => least * 10 ** i);
   const y = { field: 'subject', type: 'nominal', sort: null, title: null };
   const x = {
     field: 'rate',
     type: 'quantitative',
-    scale: { type: 'log' },
+    scale: { type: 'log', domain: [least, most] },
+    axis: { format: 's', values: decades },
     title: 'entries per second (logarithmic)',
   };
   return {
@@ -54,6 +60,9 @@ function specification({ workloads }: Results): object {
       header: { labelFontSize: 13, labelAnchor: 'start' },
     },
     columns: 2,
+    // Of equal places, whatever the names take; the room between is for them.
+    bounds: 'flush',
+    spacing: { column: 150, row: 40 },
     resolve: { scale: { y: 'independent' } },
     spec: {
       width: 320,
@@ -63,6 +72,7 @@ function specification({ workloads }: Results): object {
           encoding: {
             y,
             x,
+            x2: { datum: least },
             color: {
               field: 'kind',
               type: 'nominal',
