@@ -8,16 +8,17 @@ SHELL := /bin/bash
 flag = $(if $($(1)),$(2) '$($(1))')
 
 help: ## Print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 node_modules/.package-lock.json: package.json package-lock.json
-	@if command -v node >/dev/null; then npm ci --no-audit --no-fund; else echo 'Node.js 20.19 or newer is needed: https://nodejs.org' >&2; exit 1; fi
+	@if command -v node >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund; else echo 'Node.js 20.19 or newer is needed: https://nodejs.org' >&2; exit 1; fi
 	@touch $@
 
 setup: node_modules/.package-lock.json ## Install what is needed (all other targets do it themselves)
 
 build: setup ## Compile TypeScript into dist/
 	@npx tsc -b
+	@node dist/impl/package/bundle.js
 
 native: setup ## Build the native disk, where there is a compiler
 	@node native/build.mjs
@@ -61,10 +62,28 @@ native-test: native ## C++ tests of ring, files and checksum, under the sanitize
 bench: build native ## Benchmarks of the library, beside raw limits and peers: ONLY=name
 	@node dist/impl/bench/main.js $(call flag,ONLY,--only)
 
+api: build ## Write the pages about the package's exports anew, out of the docstrings
+	@node dist/impl/package/types.js
+	@node dist/impl/package/api.js
+
+packages: build ## Make the tarballs to publish, in dist/packages: ZIG= the compiler for other machines
+	@node dist/impl/package/types.js
+	@node native/prebuild.mjs
+	@node dist/impl/package/pack.js
+
+package-check: build native ## Types, exports and pages of the package, and a small matrix of ways to install it
+	@node dist/impl/package/types.js
+	@node dist/impl/package/api.js --check
+	@node dist/impl/package/check.js
+	@node dist/impl/package/matrix.js --small
+
+install-matrix: packages native ## Every way to install it, with each Node, module system and bundler: ONLY=
+	@node dist/impl/package/matrix.js $(call flag,ONLY,--only)
+
 dev: build native ## A cluster of three nodes in this terminal
 	@node dist/impl/runtime/main.js dev
 
 clean: ## Remove what was built
 	@rm -rf dist native/build spec/.tlc
 
-.PHONY: help setup build native check test sim replay shrink scenario museum tlc tlc-full scenarios trace-check native-test bench dev clean
+.PHONY: help setup build native check test sim replay shrink scenario museum tlc tlc-full scenarios trace-check native-test bench api packages package-check install-matrix dev clean

@@ -3,6 +3,7 @@
  * numbers become requests and completions.
  */
 import { createRequire } from 'node:module';
+import { isAbsolute } from 'node:path';
 import process from 'node:process';
 import * as timers from 'node:timers';
 import type {
@@ -58,10 +59,12 @@ export interface NativeStats {
   readonly interruptions: number;
   /** Of arenas, how much the ring has registered with the kernel; its limit of locked memory bounds it. */
   readonly registeredBytes: number;
+  /** The file that the addon was loaded from. */
+  readonly addon: string;
 }
 
 /** What the addon exports. */
-export interface Native {
+interface Addon {
   readonly Disk: new (
     options: {
       directory: string;
@@ -81,6 +84,11 @@ export interface Native {
   readonly directAlignment: number;
 }
 
+export interface Native extends Addon {
+  /** Where it was found. */
+  readonly path: string;
+}
+
 interface NativeHandle {
   submit(
     op: number,
@@ -92,7 +100,7 @@ interface NativeHandle {
   ): boolean;
   addArena(memory: Uint8Array): void;
   close(): void;
-  stats(): NativeStats;
+  stats(): Omit<NativeStats, 'addon'>;
 }
 
 /** As it was at import: a user's fake timers must not keep completions back. */
@@ -132,28 +140,64 @@ const ENGINE_CHANGED = 2 ** 32 - 1;
 /** Completions in one call; more come in further calls. */
 const COMPLETIONS_MAX = 256;
 
-/** Where the addon lies, seen from the sources and from what `tsc -b` makes of them. */
-const ADDON_PATHS = ['./build/Release/walrus.node', '../../native/build/Release/walrus.node'];
+/** The C libraries that Linux has an addon for; the wrong one's does not load. */
+const LIBCS = ['gnu', 'musl'];
+
+/**
+ * Names of the addon, as `require` takes them: what was built on this machine, by whoever built it or installed from a
+ * checkout; what was built for many and is a package of its own; a file that lies beside a bundle.
+ */
+const ADDON_NAMES: readonly string[] = [
+  'walrus/walrus.node',
+  ...LIBCS.map((libc) => `walrus-${process.platform}-${process.arch}-${libc}`),
+  './walrus.node',
+];
+/** How `require` says that there is nothing of that name. */
+const NOT_THERE = new Set(['MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED']);
 
 let loaded: Native | { readonly unavailable: string } | undefined;
 
-/** Loads the addon once, or says why there is none: it was not built, or not for this system. */
+/** Loads the addon once, or says why there is none: it was not built, not installed, or not for this system. */
 export function loadNative(): Native | { readonly unavailable: string } {
   loaded ??= load();
   return loaded;
 }
 
 function load(): Native | { readonly unavailable: string } {
-  const require = createRequire(import.meta.url);
-  for (const path of ADDON_PATHS) {
-    try {
-      return require(path) as Native;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') continue;
-      return { unavailable: `the native disk does not load: ${(error as Error).message}` };
+  let refusal: string | undefined;
+  for (const place of places()) {
+    const require = createRequire(place);
+    for (const name of ADDON_NAMES) {
+      try {
+        const path = require.resolve(name);
+        return { ...(require(path) as Addon), path };
+      } catch (error) {
+        if (NOT_THERE.has((error as NodeJS.ErrnoException).code ?? '')) continue;
+        refusal ??= (error as Error).message;
+      }
     }
   }
-  return { unavailable: 'the native disk is not built (make native)' };
+  return {
+    unavailable: refusal === undefined ? absence() : `the native disk does not load: ${refusal}`,
+  };
+}
+
+/**
+ * Whence names are looked up: this file, or the bundle that it has become a part of; and the program that runs, because
+ * some bundlers write down where this file was on the machine that they ran on.
+ */
+function places(): (string | URL)[] {
+  // A bundle that is CommonJS has no `import.meta.url`, whatever its type says.
+  const here = import.meta.url ?? __filename;
+  const program = process.argv[1];
+  return program !== undefined && isAbsolute(program) ? [here, program] : [here];
+}
+
+function absence(): string {
+  const { platform, arch } = process;
+  if (platform !== 'linux') return `the native disk is for Linux, and this is ${platform}`;
+  const packages = LIBCS.map((libc) => `walrus-linux-${arch}-${libc}`).join(' or ');
+  return `the native disk was not found: the optional package ${packages} is not installed, nothing was built here (make native), and no walrus.node lies beside the program`;
 }
 
 /**
@@ -278,7 +322,7 @@ export class NativeDisk implements Disk {
   }
 
   stats(): NativeStats {
-    return this.#handle.stats();
+    return { ...this.#handle.stats(), addon: this.#native.path };
   }
 
   /**

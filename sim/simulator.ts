@@ -70,12 +70,14 @@ export interface Run {
   readonly overrides?: Overrides;
 }
 
+/** A property that did not hold: its name, in what words, and the virtual time. */
 export interface Failure {
   readonly property: string;
   readonly message: string;
   readonly atMs: number;
 }
 
+/** What came of a run, and what was seen of it. */
 export interface Outcome {
   readonly seed: string;
   readonly failure: Failure | undefined;

@@ -8,6 +8,9 @@ import { type Address, parseAddress } from './address.ts';
 import { Connection } from './connection.ts';
 import { errorFromText, type Request, writeRequest } from './protocol.ts';
 
+export { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
+
+/** Which nodes, and how long to wait for them. */
 export interface ClientOptions {
   /** `host:port` of one node or more, tried in turn. */
   readonly addresses: readonly string[];
@@ -19,11 +22,13 @@ export interface ClientOptions {
   readonly retryForMs?: number;
 }
 
+/** What `put` may do. */
 export interface PutOptions {
   /** Send again when nobody knows whether it was written: it may then stand in the topic twice. */
   readonly repeatUnknown?: boolean;
 }
 
+/** A record that `fetch` has read. */
 export interface Fetched {
   /** The offset to ask for next. */
   readonly next: number;
@@ -54,6 +59,10 @@ type Sendable = Exclude<Request, { kind: 'malformed' }>;
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
 
+/**
+ * One connection to one node of several at a time, opened by the first call and again after it broke. Calls may overlap; those
+ * of one turn leave in one write. Every failure is a `WalrusError`.
+ */
 export class WalrusClient {
   private readonly addresses: readonly Address[];
   private readonly connectTimeoutMs: number;
@@ -114,6 +123,7 @@ export class WalrusClient {
     return JSON.parse(await this.call({ kind: 'state', topic }, true)) as State;
   }
 
+  /** Raft's state at the node asked. */
   async metrics(): Promise<Metrics> {
     return JSON.parse(await this.call({ kind: 'metrics' }, true)) as Metrics;
   }

@@ -46,8 +46,10 @@ export const ERRORS = {
   Aborted: { retriable: true, committed: 'unknown' },
 } as const;
 
+/** A name of `ERRORS`. */
 export type ErrorCode = keyof typeof ERRORS;
 
+/** What every call fails with: `ERRORS` tells what its `code` means for the caller. */
 export class WalrusError extends Error {
   override readonly name = 'WalrusError';
   readonly code: ErrorCode;

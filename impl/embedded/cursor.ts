@@ -32,6 +32,7 @@ export class Cursor implements AsyncIterable<Entry> {
   readonly #host: CursorHost;
   readonly #reader: TopicReader;
 
+  /** @internal */
   constructor(group: string, shared: GroupCursor, host: CursorHost) {
     this.topic = shared.topic.name;
     this.group = group;

@@ -9,6 +9,7 @@ export type ReadConsistency =
   | { readonly mode: 'StrictlyAtOnce' }
   | { readonly mode: 'AtLeastOnce'; readonly persistEvery: number };
 
+/** Makes them. */
 export const ReadConsistency: {
   /** The cursor is in the log before the entry is given out: none is delivered twice. */
   readonly StrictlyAtOnce: ReadConsistency;
@@ -28,6 +29,7 @@ export type FsyncSchedule =
   | { readonly mode: 'Milliseconds'; readonly intervalMs: number }
   | { readonly mode: 'NoFsync' };
 
+/** Makes them. */
 export const FsyncSchedule: {
   /** Before it is acknowledged. Calls that are made together share one sync. */
   readonly SyncEach: FsyncSchedule;
@@ -41,6 +43,7 @@ export const FsyncSchedule: {
   NoFsync: { mode: 'NoFsync' },
 };
 
+/** What a log is opened with. */
 export interface WalrusOptions {
   /** Root of all data. Else `WALRUS_DATA_DIR`, else `./wal_files`. */
   readonly dir?: string;

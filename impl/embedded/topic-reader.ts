@@ -6,6 +6,7 @@ import type { Limits } from './arguments.ts';
 import { toWalrusError } from './errors.ts';
 import type { Topic } from './topic.ts';
 
+/** A record, as it is read. */
 export interface Entry {
   /** Place in the topic; the first record ever appended has 0, and none is left out. */
   readonly offset: number;

@@ -40,7 +40,10 @@ import { storedTopics, Topic } from './topic.ts';
 import { type Entry, readRecords, reclaimed, TopicReader } from './topic-reader.ts';
 import { UnderWay } from './under-way.ts';
 
-export { type ErrorCode, WalrusError } from '../core/errors.ts';
+export type { NativeStats } from '../../native/index.ts';
+export { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
+export type { Lsn } from '../core/storage/ids.ts';
+export type { StoreStats } from '../core/storage/store.ts';
 export type { DiskChoice } from '../runtime/open-disk.ts';
 export {
   BATCH_BYTES_MAX,
@@ -64,6 +67,7 @@ const PAGE: Limits = { entries: 2048, bytes: 2 ** 20 };
 /** How often an opening that waits looks whether the directory is free. */
 const LOCK_POLL_MS = 20;
 
+/** What `stats` tells: where the log is, how it reaches its disk, and what it has done since it was opened. */
 export interface WalrusStats {
   readonly directory: string;
   readonly disk: {
@@ -77,11 +81,15 @@ export interface WalrusStats {
   readonly commitGroups: number;
   readonly store: StoreStats;
   /** Of the native disk, if it is one. */
-  readonly native: ReturnType<NonNullable<OpenedDisk['nativeStats']>> | undefined;
+  readonly native: NativeStats | undefined;
 }
 
 let warned = false;
 
+/**
+ * A durable log of many topics in one directory. Each topic is a sequence of records with offsets from 0; several calls may
+ * be under way at once, and take effect in the order in which they were made. Every failure is a `WalrusError`.
+ */
 export class Walrus {
   readonly #settings: Settings;
   readonly #disk: OpenedDisk;
@@ -471,6 +479,7 @@ export class Walrus {
     return this.#closing;
   }
 
+  /** `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

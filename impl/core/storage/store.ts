@@ -72,6 +72,7 @@ export type Room = 'yes' | 'busy' | 'full';
 
 export type OpenDone = (error: WalrusError | undefined) => void;
 
+/** What a store has done since it was opened, and what its opening found. */
 export interface StoreStats {
   readonly appendedRecords: number;
   readonly appendedBytes: number;
