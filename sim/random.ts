@@ -2,7 +2,7 @@
  * Randomness of a run. Every concern draws from a stream of its own, keyed by the seed and a name, so that one more
  * draw in one place reshuffles nothing elsewhere. A run can be replayed with single draws overridden by index.
  */
-import seedrandom from 'seedrandom';
+import alea from 'seedrandom/lib/alea.js';
 import type { Random } from '../impl/ports/random.ts';
 
 /** Draws that replace the seed's, by stream name, then by the draw's number in that stream. Values in [0, 1). */
@@ -23,7 +23,7 @@ export class RandomStream implements Random {
     record: number[] | undefined,
   ) {
     this.name = name;
-    this.generator = seedrandom.alea(`${seed}/${name}`);
+    this.generator = alea(`${seed}/${name}`);
     this.overrides = overrides;
     this.record = record;
   }
