@@ -12,6 +12,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -185,6 +186,7 @@ function rowsOf(install: string, project: string, runtimes: readonly Runtime[]):
   const node = runtimes[0]!;
   const rows = runtimes.flatMap((runtime) => [
     row('ESM', runtime, () => use(runtime, written(project, 'main.mjs', IMPORTS + JAVASCRIPT))),
+    row('README sample', runtime, () => readmeSample(runtime, project), /^0 first$/),
     row('CommonJS', runtime, () =>
       use(runtime, written(project, 'main.cjs', REQUIRES + JAVASCRIPT)),
     ),
@@ -230,14 +232,20 @@ function rowsOf(install: string, project: string, runtimes: readonly Runtime[]):
   return install === 'path' ? rows.filter(({ program }) => !program.endsWith('alone')) : rows;
 }
 
+function readmeSample(runtime: Runtime, project: string): string {
+  const shown = /^```ts\n([\s\S]*?)^```/m.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))![1]!;
+  rmSync(join(project, 'data'), { recursive: true, force: true });
+  return use(runtime, written(project, 'readme.mjs', shown), project);
+}
+
 function written(project: string, name: string, text: string): string {
   const path = join(project, name);
   writeFileSync(path, text);
   return path;
 }
 
-function use({ command: [program, ...first] }: Runtime, script: string): string {
-  return execute(program!, [...first, script, directory()], scratch);
+function use({ command: [program, ...first] }: Runtime, script: string, cwd = scratch): string {
+  return execute(program!, [...first, script, directory()], cwd);
 }
 
 function compile(project: string, file: string, resolution: string): void {

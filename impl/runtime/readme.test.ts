@@ -3,7 +3,15 @@
  * name, and addresses of other machines become addresses of this one.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -101,6 +109,15 @@ test('the cluster of the readme talks as the readme says', async () => {
   });
   expect(heard).toContain('world');
   expect(heard).toContain('hello');
+
+  // The page of the client talks to the same cluster, from a project that has the package installed.
+  const page = readFileSync(join(root, 'impl/client/README.md'), 'utf8');
+  const shown = /^```ts\n([\s\S]*?)^```/m.exec(page)![1]!;
+  const sample = shown.replaceAll(/909(\d)/g, (_, digit) => String(client + Number(digit) - 1));
+  mkdirSync(join(scratch, 'node_modules'));
+  symlinkSync(root, join(scratch, 'node_modules', 'walrus'));
+  writeFileSync(join(scratch, 'shown.mjs'), sample.replaceAll("'logs'", "'shown'"));
+  expect(run(`node ${join(scratch, 'shown.mjs')}`).trim()).toBe('hello');
 });
 
 test('the three commands of the readme make a cluster', async () => {
