@@ -2,7 +2,7 @@
  * The native disk as the disk port sees it. What it is made of is C++ (see README.md); here it gets its types, and
  * numbers become requests and completions.
  */
-import { createRequire } from 'node:module';
+import Module from 'node:module';
 import { isAbsolute } from 'node:path';
 import process from 'node:process';
 import * as timers from 'node:timers';
@@ -166,7 +166,8 @@ export function loadNative(): Native | { readonly unavailable: string } {
 function load(): Native | { readonly unavailable: string } {
   let refusal: string | undefined;
   for (const place of places()) {
-    const require = createRequire(place);
+    // By this name, for webpack makes something of its own of the other.
+    const require = Module.createRequire(place);
     for (const name of ADDON_NAMES) {
       try {
         const path = require.resolve(name);

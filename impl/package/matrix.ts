@@ -13,6 +13,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -84,6 +85,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'walrus-matrix-'));
 const NATIVE = /^(io_uring|pwrite): /m;
 const ABSENT = /^portable: the native disk was not found: /m;
 let directories = 0;
+let toolsFetched: string | undefined;
 
 try {
   process.exitCode = main() ? 0 : 1;
@@ -93,10 +95,11 @@ try {
 
 function main(): boolean {
   const here: Runtime = { name: `node ${process.versions.node}`, command: [process.execPath] };
-  const installs = small ? ['tarball'] : ['tarball', 'published', 'path', 'git'];
+  const ways = small ? ['tarball'] : ['tarball', 'published', 'path', 'git'];
+  const named = ways.filter((way) => words.includes(way));
   const runtimes = small ? [here] : [...nodes(), ...others()];
   let isGood = true;
-  for (const install of installs) {
+  for (const install of named.length > 0 ? named : ways) {
     const { project, seconds } = installed(install);
     print([
       install,
@@ -224,8 +227,10 @@ function rowsOf(install: string, project: string, runtimes: readonly Runtime[]):
   for (const [name, make] of bundles) {
     rows.push(
       row(`${name}, node_modules above`, node, () => use(node, make())),
-      row(`${name}, alone`, node, () => use(node, moved(make())), ABSENT),
-      row(`${name}, addon beside it`, node, () => use(node, moved(make(), addonOf(project)))),
+      row(`${name}, alone`, node, () => useAlone(project, node, make()), ABSENT),
+      row(`${name}, addon beside it`, node, () =>
+        useAlone(project, node, make(), addonOf(project)),
+      ),
     );
   }
   // A bundle of a linked checkout finds the checkout.
@@ -283,13 +288,19 @@ function webpack(project: string): string {
   return join(project, 'bundle.cjs');
 }
 
-/** To a place where nothing else is. */
-function moved(bundle: string, addon?: string): string {
+/** In a place where nothing else is, as on a machine that never saw the project. */
+function useAlone(project: string, runtime: Runtime, bundle: string, addon?: string): string {
   const place = directory();
   if (addon !== undefined) copyFileSync(addon, join(place, 'walrus.node'));
   const path = join(place, bundle.slice(bundle.lastIndexOf('/') + 1));
   copyFileSync(bundle, path);
-  return path;
+  const modules = join(project, 'node_modules');
+  renameSync(modules, `${modules}.away`);
+  try {
+    return use(runtime, path);
+  } finally {
+    renameSync(`${modules}.away`, modules);
+  }
 }
 
 function addonOf(project: string): string {
@@ -317,7 +328,6 @@ function others(): Runtime[] {
   ];
 }
 
-let toolsFetched: string | undefined;
 function tools(): string {
   toolsFetched ??= fetched(TOOLS);
   return toolsFetched;

@@ -46,7 +46,7 @@ function packAddon(target: string, { version, license, engines, repository }: Ma
   writeFileSync(join(directory, 'README.md'), `# walrus-${target}\n\n${description}.\n`);
   pack(directory, {
     ...{ name: `walrus-${target}`, version, description, license, repository, engines },
-    ...{ os: [os], cpu: [cpu], libc: [LIBC[libc]], main: ADDON, files: [ADDON] },
+    ...{ type: 'commonjs', os: [os], cpu: [cpu], libc: [LIBC[libc]], main: ADDON, files: [ADDON] },
   });
 }
 
