@@ -18,7 +18,7 @@ const GIVEN: Readonly<Record<string, string>> = {
     import { Raft } from '${BUILT}/core/raft/raft.js';
     declare const options: ConstructorParameters<typeof Raft>[0];
     declare const restored: ConstructorParameters<typeof Raft>[1];
-    declare const from: Parameters<Raft['step']>[0], message: Parameters<Raft['step']>[1];
+    declare const sender: Parameters<Raft['step']>[0], message: Parameters<Raft['step']>[1];
     declare const snapshot: Parameters<Raft['compact']>[0];
     declare const nowMs: number, number: number, data: Uint8Array;`,
 };
