@@ -3,8 +3,11 @@ import { isUint8Array } from 'node:util/types';
 import { WalrusError } from '../core/errors.ts';
 import { isWellFormed } from './namespace.ts';
 
+/** Records in one `appendBatch`, at most. */
 export const BATCH_ENTRIES_MAX = 2000;
+/** Bytes in one `appendBatch`, at most: 10 GiB. */
 export const BATCH_BYTES_MAX: number = 10 * 2 ** 30;
+/** Bytes of one record, at most: 1 GiB. */
 export const RECORD_BYTES_MAX: number = 2 ** 30;
 
 /** What a record or a change takes in the log beside its bytes, at most. */
@@ -14,11 +17,13 @@ const READ_BYTES_DEFAULT = 2 ** 20;
 const NAME_BYTES_MAX = 1024;
 const NOTHING = new Uint8Array(0);
 
+/** Whether reading moves the group's cursor. */
 export interface ReadOptions {
   /** `true`, the default: the group's cursor moves behind what is returned. `false`: it stays. */
   readonly checkpoint?: boolean;
 }
 
+/** How much one read gives. */
 export interface BatchLimits {
   /** Payload bytes, 1 MiB by default. One entry is given even if it is larger alone. */
   readonly maxBytes?: number;
@@ -26,6 +31,7 @@ export interface BatchLimits {
   readonly maxEntries?: number;
 }
 
+/** What `readBatch` gives, and from where. */
 export interface ReadBatchOptions extends ReadOptions, BatchLimits {
   /** Reads from this offset instead, and no cursor moves. */
   readonly from?: number;
@@ -41,11 +47,13 @@ export interface Limits {
 /** A place in a topic: an offset, the earliest entry kept, or behind the last one. */
 export type Position = number | 'earliest' | 'latest';
 
+/** What stops an iteration. */
 export interface TailOptions {
   /** The loop throws `Aborted` when it says stop. */
   readonly signal?: AbortSignal;
 }
 
+/** Where an iteration begins, and what stops it. */
 export interface RangeOptions extends TailOptions {
   /** The first entry wanted. `read` begins at `'earliest'`, `tail` at `'latest'` unless told otherwise. */
   readonly from?: Position;

@@ -4,6 +4,7 @@
  * This file is what a user sees; it checks arguments and puts the pieces together. It does not know how bytes
  * lie on the disk (`impl/core/storage`), nor how they get there (`impl/runtime`, `native`).
  */
+import type { NativeStats } from '../../native/index.ts';
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
 import type { Store, StoreStats } from '../core/storage/store.ts';
