@@ -95,7 +95,7 @@ class Machine {
 }
 
 const RECORDS = 30;
-const OPTIONS = { fsync: FsyncSchedule.NoFsync, fileBytes: 2 ** 16 };
+const OPTIONS = { disk: 'portable', fsync: FsyncSchedule.NoFsync, fileBytes: 2 ** 16 } as const;
 
 type Take = (entry: Entry | undefined) => void;
 type Consume = (log: Walrus, take: Take) => Promise<void>;
