@@ -296,10 +296,11 @@ export const callCases: Cases = (world) => {
       for (const name of names) if (name in module) module[name] = stopped;
     }
     onTestFinished(() => {
+      // First, for it takes away what it does not find as it left it.
+      vi.useRealTimers();
       for (const [i, module] of modules.entries()) {
         for (const name of names) if (name in kept[i]!) module[name] = kept[i]![name];
       }
-      vi.useRealTimers();
     });
     expect(await log.append('t', bytes('x'))).toBe(0);
     expect(textOf(await log.readNext('t'))).toBe('x');
