@@ -8,7 +8,6 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -65,16 +64,12 @@ function build(target) {
     ...['-target', triple, ...flags, '-shared', '-fPIC', '-O2', '-std=c++20', '-s'],
     ...['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fvisibility=hidden', '-fexceptions'],
     ...['-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=walrus', '-DBUILDING_NODE_EXTENSION'],
-    ...['-DNODE_ADDON_API_CPP_EXCEPTIONS', '-DNODE_API_NO_EXTERNAL_BUFFERS_ALLOWED'],
-    ...['-isystem', headers, '-isystem', nodeAddonApi(), `-Wl,--version-script=${exported}`],
+    ...['-DNODE_API_NO_EXTERNAL_BUFFERS_ALLOWED', '-isystem', headers],
+    `-Wl,--version-script=${exported}`,
     ...sources.filter((path) => path.endsWith('.cc')),
     ...['-o', addon],
   ];
   const { status, stderr } = spawnSync(program, words, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${target}: ${stderr}`);
   process.stdout.write(`native disk built for ${target}\n`);
-}
-
-function nodeAddonApi() {
-  return createRequire(import.meta.url)('node-addon-api').include_dir;
 }
