@@ -110,7 +110,11 @@ export class DataPlane {
 
   /** Records below it are here and may be read. */
   readableEnd(topic: string, segment: SegmentId): number {
-    return this.replicas.find(topic, segment)?.highWatermark ?? 0;
+    const replica = this.replicas.find(topic, segment);
+    if (replica === undefined) return 0;
+    const record = this.ports.cluster().segment(topic, segment);
+    // All of a sealed segment may be read, whatever its last writer said.
+    return record?.state === 'sealed' ? Math.min(record.count, replica.end) : replica.highWatermark;
   }
 
   /** The end of an input: whatever was appended goes out to the replicas. */

@@ -8,7 +8,7 @@ import { RETRY_MS, type SegmentPorts } from './ports.ts';
 import { Recovery } from './recovery.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
-import { handleReplicateAck, proposeSeal, repeat, replicateTo } from './replication.ts';
+import { handleReplicateAck, mayWrite, proposeSeal, repeat, replicateTo } from './replication.ts';
 
 export class Failover {
   private readonly ports: SegmentPorts;
@@ -84,8 +84,9 @@ export class Failover {
     if (nowMs < this.wakeAtMs) return;
     this.wakeAtMs = Infinity;
     for (const recovery of this.recoveries.values()) {
-      if (recovery.count !== undefined && recovery.replica.end >= recovery.count) {
-        repeat(this.ports, recovery.writer, recovery.count, nowMs);
+      const { count, replica, writer } = recovery;
+      if (count !== undefined && replica.end >= count && mayWrite(writer)) {
+        repeat(this.ports, writer, count, nowMs);
       }
       this.advance(recovery, nowMs);
       this.wakeAtMs = nowMs + RETRY_MS;

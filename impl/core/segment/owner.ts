@@ -12,6 +12,7 @@ import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 import {
   handleReplicateAck,
+  mayWrite,
   outstanding,
   proposeSeal,
   repeat,
@@ -210,8 +211,4 @@ export class Owner {
   private wakeWithin(ms: number): void {
     this.wakeAtMs = Math.min(this.wakeAtMs, this.ports.nowMs() + ms);
   }
-}
-
-function mayWrite({ ended, replica, epoch }: Writer): boolean {
-  return !ended && replica.promised === epoch;
 }

@@ -21,7 +21,7 @@ export class Replica {
   /** Nothing is taken from lower epochs. Counts from the moment that it is set, not only once it is durable. */
   promised: Epoch;
   durablePromise: Epoch;
-  /** What the writer last said may be read, at most `end`. */
+  /** What the writer last said may be read, at most `end`. Counts while the segment is not sealed. */
   highWatermark = 0;
   /** The writer to answer once the records it sent are durable. */
   owesAck: { readonly to: ReplicaRecord; readonly epoch: Epoch } | undefined;

@@ -140,16 +140,21 @@ export class Replicas {
   sendCopy(to: ReplicaRecord, request: CopyRequest): void {
     const { topic, segment, epoch, from } = request;
     const replica = this.find(topic, segment);
-    if (replica === undefined || from >= replica.end) return;
-    const sealed = this.ports.cluster().segment(topic, segment)?.state === 'sealed';
-    if (epoch === 0 ? !sealed : epoch !== replica.promised) return;
+    if (replica === undefined || from >= replica.end || !this.mayCopy(replica, epoch)) return;
     this.ports.store.read(replica.stream, from, MESSAGE_LIMIT, (error, records) => {
       // A copy that cannot be read is a copy that this node does not have: another one must serve.
       if (error !== undefined || records.length === 0) return;
+      // While they were read a higher epoch may have been promised, or the end cut.
+      if (!this.mayCopy(replica, epoch) || from + records.length > replica.end) return;
       const message: Copy = { kind: 'Copy', topic, segment, epoch, from, records };
       this.ports.send(to, message);
       this.ports.trace?.sendCopy(to, message);
     });
+  }
+
+  private mayCopy({ topic, segment, promised }: Replica, epoch: Epoch): boolean {
+    if (epoch !== 0) return epoch === promised;
+    return this.ports.cluster().segment(topic, segment)?.state === 'sealed';
   }
 
   /**
@@ -174,11 +179,7 @@ export class Replicas {
     if (epoch !== 0 && epoch !== replica.promised) return;
     this.take(replica, replica.promised, message.from, message.records);
     this.ports.trace?.handleCopy(sender, message, replica);
-    if (epoch === 0) {
-      // All of a sealed segment may be read, wherever it is.
-      replica.highWatermark = replica.end;
-      this.copyAgainAtMs = this.ports.nowMs();
-    }
+    if (epoch === 0) this.copyAgainAtMs = this.ports.nowMs();
   }
 
   /**
@@ -197,7 +198,6 @@ export class Replicas {
       replica.durableEnd = Math.min(replica.durableEnd, count);
       this.staged.add(replica);
     }
-    replica.highWatermark = Math.min(count, replica.end);
     if (listed === undefined) return;
     const restored = listed.incarnation === this.ports.self.incarnation;
     if (replica.end < count || !restored) {

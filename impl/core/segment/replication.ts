@@ -63,6 +63,11 @@ export function proposeSeal(ports: SegmentPorts, writer: Writer, count: number):
   ports.propose({ kind: 'SealSegment', topic, segment, epoch, count, nextOwner, nextReplicas });
 }
 
+/** Until the metadata, or a higher epoch that this node promised, takes the right to replicate away. */
+export function mayWrite({ ended, replica, epoch }: Writer): boolean {
+  return !ended && replica.promised === epoch;
+}
+
 function isBehind(follower: Follower, writer: Writer, end: number): boolean {
   return follower.match < end || follower.toldHighWatermark < writer.highWatermark;
 }
@@ -80,7 +85,8 @@ function supply(ports: SegmentPorts, writer: Writer, follower: Follower, end: nu
         ports.failed(error);
         return;
       }
-      if (writer.ended) return;
+      // While they were read this node may have promised a higher epoch, or the end may have come.
+      if (!mayWrite(writer)) return;
       if (follower.next === from) sendReplicate(ports, writer, follower, from, records);
       if (returned) supply(ports, writer, follower, end);
     });
