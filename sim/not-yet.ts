@@ -30,9 +30,4 @@ export const NOT_YET_SURVIVED: ReadonlySet<FaultKind | 'large'> = new Set<FaultK
 ]);
 
 /** Properties of whole runs that are evaluated, and counted when they fail, but fail no run. */
-export const NOT_YET_HELD: ReadonlySet<string> = new Set([
-  // An owner takes a forwarded put whenever it comes, however long ago its client was told `Timeout`.
-  'TimeoutIsFinalProp',
-  // Refused and parked puts of one client overtake each other at a rollover, and forwards on the network.
-  'ConnectionOrderProp',
-]);
+export const NOT_YET_HELD: ReadonlySet<string> = new Set<string>([]);

@@ -276,7 +276,7 @@ export class RaftStage extends Stage<RaftStep> {
   private envelope(from: NodeId, to: NodeId, body: Envelope['body']): Envelope {
     const { incarnation, boot } = this.cluster.machine(from).node!;
     const fromIncarnation = incarnation as Incarnation;
-    return { from, fromIncarnation, fromBoot: boot, to, toIncarnation: 0, body };
+    return { from, fromIncarnation, fromBoot: boot, sentAtMs: 0, to, toIncarnation: 0, body };
   }
 
   private happens(step: RaftStep): void {

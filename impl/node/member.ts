@@ -25,8 +25,9 @@ import type { Identity } from './identity.ts';
 import { Joining } from './joining.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { LinearizableReads } from './linearizable-reads.ts';
-import type { Envelope, Message } from './messages.ts';
+import type { Envelope } from './messages.ts';
 import { MetadataLog } from './metadata-log.ts';
+import { PeerClocks } from './peer-clocks.ts';
 import { Peers } from './peers.ts';
 import { PeriodicWork } from './periodic-work.ts';
 import { Placement } from './placement.ts';
@@ -59,6 +60,7 @@ export class Member {
   readonly trace: Tracer | undefined;
   readonly lease: Lease;
   readonly peers: Peers;
+  readonly peerClocks: PeerClocks;
   readonly sender: Sender;
   readonly metadata: MetadataLog;
   readonly proposals: Proposals;
@@ -90,6 +92,7 @@ export class Member {
     this.trace = this.newTracer();
     this.lease = new Lease(config.leaseMs);
     this.peers = new Peers(config.failoverMs, this.nowMs());
+    this.peerClocks = new PeerClocks();
     this.sender = new Sender(this);
     this.metadata = new MetadataLog(this.trace);
     if (restored.snapshot !== undefined) this.metadata.restore(restored.snapshot);
@@ -202,12 +205,10 @@ export class Member {
   private submit(proposal: Uint8Array): void {
     const { raft } = this;
     if (raft.role === 'leader') raft.propose(proposal);
-    else if (raft.leader !== 0) this.sendTo(raft.leader, { kind: 'Propose', proposal });
-  }
-
-  /** To a node as the metadata knows it. */
-  private sendTo(to: NodeId, body: Message): void {
-    this.sender.send(to, this.cluster.node(to)?.incarnation ?? 0, body);
+    else if (raft.leader !== 0) {
+      const incarnation = this.cluster.node(raft.leader)?.incarnation ?? 0;
+      this.sender.send(raft.leader, incarnation, { kind: 'Propose', proposal });
+    }
   }
 
   nowMs(): number {
@@ -301,10 +302,8 @@ export class Member {
         leader: () => this.raft.leader,
         confirm: (done) => this.linearizableReads.ask(this.raft, done),
         placeTopic: (topic) => this.placement.first(topic),
-        forward: (to, request, call, operation) => {
-          const toBoot = this.cluster.node(to)?.boot ?? (0 as BootId);
-          this.sendTo(to, { kind: 'Forward', request, call, toBoot, operation });
-        },
+        timeAt: (node, boot, timeMs) => this.peerClocks.timeAt(node, boot, timeMs),
+        send: (to, incarnation, message) => this.sender.send(to, incarnation, message),
       },
       this.dataPlane,
       this.proposals,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MalformedError } from '../core/codec.ts';
-import type { Operation, Reply } from '../core/controller/operations.ts';
+import type { Effect, Question, Reply } from '../core/controller/operations.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../core/ids.ts';
 import { decodeEnvelope, encodeEnvelope } from './message-codec.ts';
@@ -16,12 +16,15 @@ const segment = {
   segment: natural as fc.Arbitrary<SegmentId>,
   epoch: natural as fc.Arbitrary<Epoch>,
 };
+const toBoot = natural as fc.Arbitrary<BootId>;
 const kind = <Kind extends string>(value: Kind): fc.Arbitrary<Kind> => fc.constant(value);
 
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  fc.record({ kind: kind('register'), topic: text }),
+const effect: fc.Arbitrary<Effect> = fc.oneof(
   fc.record({ kind: kind('put'), topic: text, record: bytes }),
   fc.record({ kind: kind('get'), topic: text, group: text }),
+);
+const question: fc.Arbitrary<Question> = fc.oneof(
+  fc.record({ kind: kind('lookup'), topic: text }),
   fc.record({ kind: kind('fetch'), topic: text, offset: natural as fc.Arbitrary<Offset> }),
 );
 const reply: fc.Arbitrary<Reply> = fc.oneof(
@@ -62,17 +65,26 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ kind: kind('Copy'), ...segment, from: natural, records }),
   fc.record({
     kind: kind('Forward'),
-    request: natural,
+    toBoot,
+    lane: natural,
+    epoch: segment.epoch,
+    order: natural,
+    unanswered: natural,
     call: natural,
-    toBoot: natural as fc.Arbitrary<BootId>,
-    operation,
+    deadlineMs: natural,
+    operation: effect,
   }),
   fc.record({
     kind: kind('ForwardReply'),
-    request: natural,
-    toBoot: natural as fc.Arbitrary<BootId>,
+    toBoot,
+    lane: natural,
+    next: natural,
+    order: natural,
     reply,
   }),
+  fc.record({ kind: kind('ForwardsTaken'), toBoot, lane: natural, next: natural }),
+  fc.record({ kind: kind('Ask'), request: natural, question }),
+  fc.record({ kind: kind('Answer'), toBoot, request: natural, reply }),
   fc.record({ kind: kind('Propose'), proposal: bytes }),
   fc.record({ kind: kind('Join'), address: text, replace: fc.boolean() }),
   fc.record({
@@ -87,7 +99,8 @@ const message: fc.Arbitrary<Message> = fc.oneof(
 const envelope: fc.Arbitrary<Envelope> = fc.record({
   from: natural as fc.Arbitrary<NodeId>,
   fromIncarnation: natural as fc.Arbitrary<Incarnation>,
-  fromBoot: natural as fc.Arbitrary<BootId>,
+  fromBoot: toBoot,
+  sentAtMs: natural,
   to: natural as fc.Arbitrary<NodeId>,
   toIncarnation: natural as fc.Arbitrary<Incarnation>,
   body: message,

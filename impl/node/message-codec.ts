@@ -1,6 +1,6 @@
 /** The bytes of an envelope between nodes. Everything that one node sends to another goes through here. */
 import { ByteReader, ByteWriter, MalformedError } from '../core/codec.ts';
-import type { Operation, Reply } from '../core/controller/operations.ts';
+import type { Effect, Question, Reply } from '../core/controller/operations.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../core/ids.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../core/raft/message-codec.ts';
@@ -17,12 +17,16 @@ const KINDS = [
   'Copy',
   'Forward',
   'ForwardReply',
+  'ForwardsTaken',
+  'Ask',
+  'Answer',
   'Propose',
   'Join',
   'JoinReply',
   'Ping',
 ] as const;
-const OPERATIONS = ['register', 'put', 'get', 'fetch'] as const satisfies Operation['kind'][];
+const EFFECTS = ['put', 'get'] as const satisfies Effect['kind'][];
+const QUESTIONS = ['fetch', 'lookup'] as const satisfies Question['kind'][];
 const REPLIES = [
   'registered',
   'appended',
@@ -36,7 +40,7 @@ const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
   const out = new ByteWriter();
   out.whole(envelope.from).whole(envelope.fromIncarnation).whole(envelope.fromBoot);
-  out.whole(envelope.to).whole(envelope.toIncarnation);
+  out.whole(envelope.sentAtMs).whole(envelope.to).whole(envelope.toIncarnation);
   encodeMessage(out, envelope.body);
   return out.finish();
 }
@@ -47,11 +51,12 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const from = input.whole() as NodeId;
   const fromIncarnation = input.whole() as Incarnation;
   const fromBoot = input.whole() as BootId;
+  const sentAtMs = input.whole();
   const to = input.whole() as NodeId | 0;
   const toIncarnation = input.whole() as Incarnation | 0;
   const body = decodeMessage(input);
   input.end();
-  return { from, fromIncarnation, fromBoot, to, toIncarnation, body };
+  return { from, fromIncarnation, fromBoot, sentAtMs, to, toIncarnation, body };
 }
 
 function encodeMessage(out: ByteWriter, message: Message): void {
@@ -82,11 +87,23 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       encodeRecords(out, message.records);
       break;
     case 'Forward':
-      out.whole(message.request).whole(message.call).whole(message.toBoot);
-      encodeOperation(out, message.operation);
+      out.whole(message.toBoot).whole(message.lane).whole(message.epoch).whole(message.order);
+      out.whole(message.unanswered).whole(message.call).whole(message.deadlineMs);
+      encodeEffect(out, message.operation);
       break;
     case 'ForwardReply':
-      out.whole(message.request).whole(message.toBoot);
+      out.whole(message.toBoot).whole(message.lane).whole(message.next).whole(message.order);
+      encodeReply(out, message.reply);
+      break;
+    case 'ForwardsTaken':
+      out.whole(message.toBoot).whole(message.lane).whole(message.next);
+      break;
+    case 'Ask':
+      out.whole(message.request);
+      encodeQuestion(out, message.question);
+      break;
+    case 'Answer':
+      out.whole(message.toBoot).whole(message.request);
       encodeReply(out, message.reply);
       break;
     case 'Propose':
@@ -133,17 +150,43 @@ function decodeMessage(input: ByteReader): Message {
       return { kind, ...decodeSegment(input), from: input.whole() };
     case 'Copy':
       return { kind, ...decodeSegment(input), from: input.whole(), records: decodeRecords(input) };
-    case 'Forward': {
-      const request = input.whole();
-      const call = input.whole();
-      const toBoot = input.whole() as BootId;
-      return { kind, request, call, toBoot, operation: decodeOperation(input) };
-    }
-    case 'ForwardReply': {
-      const request = input.whole();
-      const toBoot = input.whole() as BootId;
-      return { kind, request, toBoot, reply: decodeReply(input) };
-    }
+    case 'Forward':
+      return {
+        kind,
+        toBoot: input.whole() as BootId,
+        lane: input.whole(),
+        epoch: input.whole() as Epoch,
+        order: input.whole(),
+        unanswered: input.whole(),
+        call: input.whole(),
+        deadlineMs: input.whole(),
+        operation: decodeEffect(input),
+      };
+    case 'ForwardReply':
+      return {
+        kind,
+        toBoot: input.whole() as BootId,
+        lane: input.whole(),
+        next: input.whole(),
+        order: input.whole(),
+        reply: decodeReply(input),
+      };
+    case 'ForwardsTaken':
+      return {
+        kind,
+        toBoot: input.whole() as BootId,
+        lane: input.whole(),
+        next: input.whole(),
+      };
+    case 'Ask':
+      return { kind, request: input.whole(), question: decodeQuestion(input) };
+    case 'Answer':
+      return {
+        kind,
+        toBoot: input.whole() as BootId,
+        request: input.whole(),
+        reply: decodeReply(input),
+      };
     case 'Propose':
       return { kind, proposal: input.bytes() };
     case 'Join':
@@ -186,26 +229,29 @@ function decodeRecords(input: ByteReader): Uint8Array[] {
   return input.list(() => input.bytes());
 }
 
-function encodeOperation(out: ByteWriter, operation: Operation): void {
-  out.byte(OPERATIONS.indexOf(operation.kind)).text(operation.topic);
+function encodeEffect(out: ByteWriter, operation: Effect): void {
+  out.byte(EFFECTS.indexOf(operation.kind)).text(operation.topic);
   if (operation.kind === 'put') out.bytes(operation.record);
-  if (operation.kind === 'get') out.text(operation.group);
-  if (operation.kind === 'fetch') out.whole(operation.offset);
+  else out.text(operation.group);
 }
 
-function decodeOperation(input: ByteReader): Operation {
-  const kind = known(OPERATIONS[input.byte()]);
+function decodeEffect(input: ByteReader): Effect {
+  const kind = known(EFFECTS[input.byte()]);
   const topic = input.text();
-  switch (kind) {
-    case 'register':
-      return { kind, topic };
-    case 'put':
-      return { kind, topic, record: input.bytes() };
-    case 'get':
-      return { kind, topic, group: input.text() };
-    case 'fetch':
-      return { kind, topic, offset: input.whole() as Offset };
-  }
+  if (kind === 'put') return { kind, topic, record: input.bytes() };
+  return { kind, topic, group: input.text() };
+}
+
+function encodeQuestion(out: ByteWriter, question: Question): void {
+  out.byte(QUESTIONS.indexOf(question.kind)).text(question.topic);
+  if (question.kind === 'fetch') out.whole(question.offset);
+}
+
+function decodeQuestion(input: ByteReader): Question {
+  const kind = known(QUESTIONS[input.byte()]);
+  const topic = input.text();
+  if (kind === 'lookup') return { kind, topic };
+  return { kind, topic, offset: input.whole() as Offset };
 }
 
 function encodeReply(out: ByteWriter, reply: Reply): void {

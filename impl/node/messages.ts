@@ -1,5 +1,5 @@
 /** What nodes say to each other. Values are immutable; the network may lose, repeat and reorder them. */
-import type { Operation, Reply } from '../core/controller/operations.ts';
+import type { ControllerMessage } from '../core/controller/messages.ts';
 import type { BootId, Incarnation, NodeId } from '../core/ids.ts';
 import type { RaftMessage } from '../core/raft/messages.ts';
 import type { DataMessage } from '../core/segment/messages.ts';
@@ -10,6 +10,8 @@ export interface Envelope {
   readonly fromIncarnation: Incarnation;
   /** The sender's process. */
   readonly fromBoot: BootId;
+  /** What the sender's monotonic clock showed, in whole milliseconds. */
+  readonly sentAtMs: number;
   /** 0 where only an address is known. */
   readonly to: NodeId | 0;
   /** 0 where the sender cannot know it. */
@@ -17,7 +19,7 @@ export interface Envelope {
   readonly body: Message;
 }
 
-export type Message = RaftMessage | DataMessage | ForwardMessage | JoinMessage | Ping;
+export type Message = RaftMessage | DataMessage | ControllerMessage | Propose | JoinMessage | Ping;
 
 /** Says that its sender lives, where nothing else was sent for a while, and that its disk is full, as long as it is. */
 export interface Ping {
@@ -25,28 +27,11 @@ export interface Ping {
   readonly full: boolean;
 }
 
-export type ForwardMessage =
-  /**
-   * Handed on once, to the node that can do it. `request` is the sender's, and rises. Meant for one life of the
-   * receiver's process, so that a copy of it that the network kept is not taken for a new one after a restart.
-   * `call` is the sender's number of what its client asked: the same if that is handed on again, having had no effect.
-   */
-  | {
-      readonly kind: 'Forward';
-      readonly request: number;
-      readonly call: number;
-      readonly toBoot: BootId;
-      readonly operation: Operation;
-    }
-  /** Meant for the life of the asking process: a later one numbers its requests anew. */
-  | {
-      readonly kind: 'ForwardReply';
-      readonly request: number;
-      readonly toBoot: BootId;
-      readonly reply: Reply;
-    }
-  /** A metadata command on its way to the Raft leader. What became of it comes back through the log. */
-  | { readonly kind: 'Propose'; readonly proposal: Uint8Array };
+/** A metadata command on its way to the Raft leader. What became of it comes back through the log. */
+export interface Propose {
+  readonly kind: 'Propose';
+  readonly proposal: Uint8Array;
+}
 
 export type JoinMessage =
   /** A node without a place in the cluster asks for one, again and again. */

@@ -1,5 +1,4 @@
 /** What a node does without being asked, at each turn of one period. */
-import type { Controller } from '../core/controller/controller.ts';
 import type { NodeId } from '../core/ids.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
@@ -20,7 +19,6 @@ export interface PeriodicWorkPorts {
   readonly store: Store;
   readonly raft: Raft;
   readonly dataPlane: DataPlane;
-  readonly controller: Controller;
   readonly peers: Peers;
   readonly sender: Sender;
   readonly joining: Joining;
@@ -51,12 +49,11 @@ export class PeriodicWork {
   tick(nowMs: number): void {
     if (nowMs < this.dueAtMs) return;
     this.dueAtMs = nowMs + PERIOD_MS;
-    const { lifecycle, store, controller, joining, registration, handover } = this.ports;
+    const { lifecycle, store, joining, registration, handover } = this.ports;
     const isFull = store.stats.isFull;
     this.ping(isFull, nowMs);
     if (joining.due()) joining.ask();
     if (!handover.isUnderWay) registration.register();
-    controller.retrySilentReads();
     // A full disk is asked again by commits, and by this where nothing is committed.
     if (isFull) store.room(0);
     this.rollOverFull(nowMs);

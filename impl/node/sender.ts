@@ -53,6 +53,7 @@ export class Sender {
   private wrap(to: NodeId | 0, toIncarnation: Incarnation | 0, body: Message): Envelope {
     const { identity, boot: fromBoot } = this.ports;
     const { node: from, incarnation: fromIncarnation } = identity;
-    return { from, fromIncarnation, fromBoot, to, toIncarnation, body };
+    const sentAtMs = Math.floor(this.ports.nowMs());
+    return { from, fromIncarnation, fromBoot, sentAtMs, to, toIncarnation, body };
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Brings each client operation to the node that can do it, and its answer back. An operation is handed on at most
- * once at a time, and tried again only if it is known to have had no effect. Every operation is
- * answered exactly once, at the latest when its time is up.
+ * Brings each client operation to the node that can do it, and its answer back. Every operation is answered exactly once, at
+ * the latest when its time is up. What has an effect goes through `lines.ts` and, at the node that does it, `intake.ts`: it is
+ * done at most once. What is a mere question is asked until it is answered.
  *
  * It does not decide who owns what (metadata) nor move records (segment).
  */
-import { ERRORS, type ErrorCode, WalrusError } from '../errors.ts';
-import type { BootId, Epoch, NodeId, Offset } from '../ids.ts';
+import { type ErrorCode, WalrusError } from '../errors.ts';
+import type { BootId, Incarnation, NodeId, Offset } from '../ids.ts';
 import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import type { Proposals } from '../metadata/proposals.ts';
@@ -14,8 +14,23 @@ import type { DataPlane } from '../segment/data-plane.ts';
 import { MESSAGE_LIMIT } from '../segment/ports.ts';
 import type { Writer } from '../segment/writer.ts';
 import type { Tracer } from '../tracer.ts';
+import { DelayQueue } from './delay-queue.ts';
 import { Deliveries } from './deliveries.ts';
-import { errorReply, type Operation, type Reply } from './operations.ts';
+import { Intake, type Sender } from './intake.ts';
+import type { Call } from './line.ts';
+import { Lines } from './lines.ts';
+import type { ControllerMessage } from './messages.ts';
+import {
+  type Effect,
+  type ErrorReply,
+  errorReply,
+  type Fetch,
+  isRefusal,
+  type Operation,
+  type Question,
+  type Reply,
+} from './operations.ts';
+import { Questions } from './questions.ts';
 
 export interface ControllerPorts {
   readonly node: NodeId;
@@ -32,60 +47,70 @@ export interface ControllerPorts {
   confirm(done: (confirmed: boolean) => void): void;
   /** Who is to own and to hold a new topic. */
   placeTopic(topic: string): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
-  /** Each time that an operation is handed on has its own `request`; `call` is the operation's, whichever time it is. */
-  forward(to: NodeId, request: number, call: number, operation: Operation): void;
+  /**
+   * A time on the clock of that process that comes no later than `timeMs` does on this node's; undefined as long as it was
+   * not heard.
+   */
+  timeAt(node: NodeId, boot: BootId, timeMs: number): number | undefined;
+  /** May be lost. `incarnation` is that of the disk it is meant for, 0 if that is not known. */
+  send(to: NodeId, incarnation: Incarnation | 0, message: ControllerMessage): void;
 }
 
 type Answer = (reply: Reply) => void;
 
-/** Pause before an operation that had no effect is tried again, if nothing changes before. */
-const RETRY_MS = 50;
-/** How long an answer may still come from a node after it lost the segment. */
-const GRACE_MS = 300;
+/** Pause before a question that got no answer that helps is asked again. */
+const ASK_AGAIN_MS = 50;
 /** Operations that may be under way at one node. */
 const PENDING_MAX = 65_536;
-
-/** An operation of a client of this node, until it is answered. */
-interface Pending {
-  readonly operation: Operation;
-  readonly call: number;
-  readonly answer: Answer;
-  /** Answered with `Timeout` then, or with what was last heard. */
-  deadlineMs: number;
-  last: Reply;
-  /** The node that it was handed to, and the grant that made that the right one; no grant if the topic was unknown here. */
-  forwardedTo: NodeId | undefined;
-  forwardedUnder: Epoch | undefined;
-  /** Nothing more that is heard of it goes to the client. */
-  answered: boolean;
-}
 
 export class Controller {
   private readonly ports: ControllerPorts;
   private readonly dataPlane: DataPlane;
   private readonly proposals: Proposals;
   private readonly deliveries: Deliveries;
-  /** Everything that is not answered yet. */
-  private readonly underWay = new Set<Pending>();
-  /** Handed to another node, by request id. */
-  private readonly forwarded = new Map<number, Pending>();
-  /** Without effect so far; waiting for the topic to change or for a while. In order of arrival. */
-  private readonly parked = new Map<string, Pending[]>();
+  private readonly lines: Lines;
+  private readonly intake: Intake;
+  private readonly questions = new Questions();
+  /** Everything that is not answered yet; answered with `Timeout`, or what was last heard, when it is due. */
+  private readonly underWay: DelayQueue<Call>;
+  /** Was asked in vain so far. */
+  private readonly askAgain = new DelayQueue<Call<Fetch>>(ASK_AGAIN_MS);
   private nextCall = 1;
-  private nextRequest = 1;
-  private retryAtMs = Infinity;
-  private expireAtMs = Infinity;
+  private nextPeer = 0;
 
   constructor(ports: ControllerPorts, dataPlane: DataPlane, proposals: Proposals) {
     this.ports = ports;
     this.dataPlane = dataPlane;
     this.proposals = proposals;
+    this.underWay = new DelayQueue(ports.operationTimeoutMs);
+    const cluster = (): ClusterState => ports.cluster();
+    const nowMs = (): number => ports.nowMs();
     this.deliveries = new Deliveries({
       trace: ports.trace,
-      cluster: () => ports.cluster(),
+      cluster,
       read: (topic, offset, records, done) => this.readForDelivery(topic, offset, records, done),
       pursue: (command, done) =>
-        proposals.pursue(command, ports.nowMs() + ports.operationTimeoutMs, done),
+        proposals.pursue(command, nowMs() + ports.operationTimeoutMs, done),
+    });
+    this.lines = new Lines({
+      node: ports.node,
+      boot: ports.boot,
+      cluster,
+      nowMs,
+      live: (node) => ports.live(node),
+      timeAt: (node, boot, timeMs) => ports.timeAt(node, boot, timeMs),
+      send: (to, message) => ports.send(to, cluster().node(to)?.incarnation ?? 0, message),
+      execute: (operation, origin, answer) => this.execute(operation, origin, answer),
+      lookUp: (topic, answer) => this.lookUp(topic, answer),
+      refusal: (code, topic) => this.refusal(code, topic),
+      finish: (call, reply) => this.finish(call, reply),
+    });
+    this.intake = new Intake({
+      operationTimeoutMs: ports.operationTimeoutMs,
+      cluster,
+      nowMs,
+      send: ({ node, incarnation }, message) => ports.send(node, incarnation, message),
+      execute: (operation, origin, answer) => this.execute(operation, origin, answer),
     });
   }
 
@@ -95,174 +120,183 @@ export class Controller {
       answer(errorReply('Overloaded', `${PENDING_MAX} operations are under way`));
       return;
     }
-    const deadlineMs = this.ports.nowMs() + this.ports.operationTimeoutMs;
-    const last = errorReply('Timeout', 'no answer in time');
-    const pending: Pending = {
-      operation,
-      call: this.nextCall++,
-      answer,
-      deadlineMs,
-      last,
-      forwardedTo: undefined,
-      forwardedUnder: undefined,
-      answered: false,
-    };
-    this.underWay.add(pending);
-    this.expireAtMs = Math.min(this.expireAtMs, deadlineMs);
-    if (this.parked.has(operation.topic)) this.park(pending);
-    else this.attempt(pending);
-  }
-
-  /** Does what another node's client asks, which is `origin`'s call, if it can be done here and nowhere else. */
-  serve(operation: Operation, origin: Origin, answer: Answer): void {
-    if (operation.kind === 'register') {
-      answer(errorReply('InvalidArgument', 'a registration goes through the log'));
-      return;
+    switch (operation.kind) {
+      case 'register': {
+        const call = this.begin(operation, answer);
+        this.register(operation.topic, (reply) => this.finish(call, reply));
+        break;
+      }
+      case 'fetch':
+        this.attempt(this.begin(operation, answer));
+        break;
+      case 'put':
+      case 'get':
+        this.lines.add(this.begin<Effect>(operation, answer));
+        break;
     }
-    const segment = this.segmentFor(operation);
-    if (segment === undefined) this.confirmUnknown(operation, answer);
-    else this.execute(operation, origin, segment, answer);
   }
 
-  /** The answer of the node that an operation was handed to. */
-  handleForwardReply(request: number, reply: Reply): void {
-    const pending = this.forwarded.get(request);
-    if (pending === undefined) return;
-    this.forwarded.delete(request);
-    pending.forwardedUnder = undefined;
-    this.settle(pending, reply);
+  /** What another node's controller says. */
+  handle(sender: Sender, message: ControllerMessage): void {
+    if ('toBoot' in message && message.toBoot !== this.ports.boot) return;
+    switch (message.kind) {
+      case 'Forward':
+        return this.intake.handleForward(sender, message);
+      case 'ForwardReply':
+        return this.lines.handleForwardReply(sender.node, message);
+      case 'ForwardsTaken':
+        return this.lines.handleForwardsTaken(sender.node, message);
+      case 'Ask': {
+        const { request, question } = message;
+        return this.answerQuestion(question, (reply) => {
+          const kind = 'Answer';
+          const answer = { kind, toBoot: sender.boot, request, reply } as const;
+          this.ports.send(sender.node, sender.incarnation, answer);
+        });
+      }
+      case 'Answer':
+        return this.questions.handleAnswer(message.request, message.reply);
+    }
   }
 
   /** The metadata of a topic has changed: what waits for that is tried again. */
   topicChanged(topic: string): void {
-    const { epoch } = this.ports.cluster().currentSegment(topic)!;
-    const graceEndMs = this.ports.nowMs() + GRACE_MS;
-    for (const pending of this.forwarded.values()) {
-      const { operation, forwardedUnder } = pending;
-      if (operation.topic !== topic || forwardedUnder === undefined) continue;
-      if (forwardedUnder === epoch) continue;
-      pending.deadlineMs = Math.min(pending.deadlineMs, graceEndMs);
-      this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
-    }
-    this.retry(topic);
-  }
-
-  /** What was only asked of a node that fell silent is asked of another. Anything else may have been done. */
-  retrySilentReads(): void {
-    for (const [request, pending] of [...this.forwarded]) {
-      const { operation, forwardedTo, forwardedUnder } = pending;
-      const isRead = operation.kind === 'fetch' || forwardedUnder === undefined;
-      if (!isRead || this.ports.live(forwardedTo!)) continue;
-      this.forwarded.delete(request);
-      this.settle(pending, this.refusal('Unavailable', operation.topic));
-    }
+    this.intake.topicChanged(topic);
+    this.lines.topicChanged(topic);
   }
 
   tick(nowMs: number): void {
-    if (nowMs >= this.retryAtMs) {
-      this.retryAtMs = Infinity;
-      for (const topic of [...this.parked.keys()]) this.retry(topic);
-    }
-    if (nowMs >= this.expireAtMs) this.expire(nowMs);
+    for (const call of this.underWay.take(nowMs)) this.expire(call);
+    this.intake.tick(nowMs);
+    this.lines.tick(nowMs);
+    this.questions.tick(nowMs);
+    for (const call of this.askAgain.take(nowMs)) this.attempt(call);
   }
 
   deadlineMs(): number {
-    return Math.min(this.retryAtMs, this.expireAtMs);
+    return Math.min(
+      this.underWay.deadlineMs(),
+      this.intake.deadlineMs(),
+      this.lines.deadlineMs(),
+      this.questions.deadlineMs(),
+      this.askAgain.deadlineMs(),
+    );
   }
 
-  private attempt(pending: Pending): void {
-    const { operation } = pending;
-    const settle = (reply: Reply): void => this.settle(pending, reply);
-    if (operation.kind === 'register') {
-      this.register(operation.topic, settle);
-      return;
+  private begin<Asked extends Operation>(operation: Asked, answer: Answer): Call<Asked> {
+    const nowMs = this.ports.nowMs();
+    const call: Call<Asked> = {
+      operation,
+      number: this.nextCall++,
+      deadlineMs: nowMs + this.ports.operationTimeoutMs,
+      answer,
+      last: undefined,
+      answered: false,
+      lane: undefined,
+    };
+    this.underWay.push(call as Call, nowMs);
+    return call;
+  }
+
+  private finish(call: Call, reply: Reply): void {
+    if (call.answered) return;
+    call.answered = true;
+    this.underWay.delete(call);
+    call.answer(reply);
+  }
+
+  private expire(call: Call): void {
+    const { operation } = call;
+    if (operation.kind === 'put' || operation.kind === 'get') {
+      this.lines.expire(call as Call<Effect>);
+    } else {
+      this.finish(call, call.last ?? errorReply('Timeout', 'RPC error: Request timeout'));
     }
-    const segment = this.segmentFor(operation);
-    if (segment === undefined) {
-      const leader = this.ports.leader();
-      const isOther = leader !== 0 && leader !== this.ports.node;
-      // Until its life is registered nothing can be handed to it.
-      if (isOther && this.ports.cluster().node(leader) !== undefined) {
-        this.forward(pending, leader, undefined);
-      } else {
-        this.confirmUnknown(operation, settle);
+  }
+
+  // ---- questions
+
+  private attempt(call: Call<Fetch>): void {
+    if (call.answered) return;
+    const { operation } = call;
+    const settle = (reply: Reply): void => {
+      if (call.answered) return;
+      if (!isRefusal(reply)) {
+        this.finish(call, reply);
+        return;
       }
+      call.last = reply;
+      this.askAgain.push(call, this.ports.nowMs());
+    };
+    const segment = this.ports.cluster().segmentAt(operation.topic, operation.offset);
+    if (segment === undefined) {
+      this.lookUp(operation.topic, (reply) =>
+        settle(reply.kind === 'registered' ? this.refusal('NotOwner', operation.topic) : reply),
+      );
       return;
     }
-    const target = this.targetOf(operation, segment);
-    if (target === this.ports.node) {
-      const { node, boot } = this.ports;
-      this.execute(operation, { node, boot, sequence: pending.call }, segment, settle);
-      return;
-    }
-    if (operation.kind !== 'fetch' && this.ports.cluster().node(target)?.boot !== segment.boot) {
-      // The grant was made to a life of the owner that is over: another one is on its way.
-      settle(this.refusal('NotOwner', operation.topic));
-      return;
-    }
-    this.forward(pending, target, this.ports.cluster().currentSegment(operation.topic)!.epoch);
+    const target = this.readerOf(operation, segment);
+    if (target === this.ports.node) this.answerQuestion(operation, settle);
+    else this.ask(target, operation, settle);
   }
 
-  private forward(pending: Pending, to: NodeId, under: Epoch | undefined): void {
-    const request = this.nextRequest++;
-    pending.forwardedTo = to;
-    pending.forwardedUnder = under;
-    this.forwarded.set(request, pending);
-    this.ports.forward(to, request, pending.call, pending.operation);
+  private ask(to: NodeId, question: Question, answer: Answer): void {
+    const { ports } = this;
+    const incarnation = ports.cluster().node(to)?.incarnation ?? 0;
+    const send = (message: ControllerMessage): void => ports.send(to, incarnation, message);
+    this.questions.ask(question, ports.nowMs(), send, answer);
   }
 
   /**
    * A topic that is unknown here may have been created elsewhere: only a Raft leader that is current can say that it
    * does not exist.
    */
-  private confirmUnknown(operation: Operation, answer: Answer): void {
-    const { topic } = operation;
+  private lookUp(topic: string, answer: Answer): void {
+    const leader = this.ports.leader();
+    const question = { kind: 'lookup', topic } as const;
+    if (leader === 0 || leader === this.ports.node) this.answerQuestion(question, answer);
+    else this.ask(leader, question, answer);
+  }
+
+  /** Answers at once what can be answered here: nothing is handed on. */
+  private answerQuestion(question: Question, answer: Answer): void {
+    const { topic } = question;
+    if (question.kind === 'fetch') {
+      const segment = this.ports.cluster().segmentAt(topic, question.offset);
+      if (segment === undefined) answer(this.refusal('NotOwner', topic));
+      else this.fetch(question, segment, answer);
+      return;
+    }
     this.ports.confirm((confirmed) => {
       if (!confirmed)
         answer(errorReply('NoLeader', `nobody can say whether there is a topic ${topic}`));
-      else if (this.segmentFor(operation) !== undefined) answer(this.refusal('NotOwner', topic));
+      else if (this.ports.cluster().topic(topic) !== undefined) answer({ kind: 'registered' });
       else answer(errorReply('UnknownTopic', `unknown topic ${topic}`));
     });
   }
 
-  /** The segment that the operation is about; undefined if the topic is unknown here. */
-  private segmentFor(operation: Operation): SegmentRecord | undefined {
-    return operation.kind === 'fetch'
-      ? this.ports.cluster().segmentAt(operation.topic, operation.offset)
-      : this.ports.cluster().currentSegment(operation.topic);
-  }
-
-  /** The node that can do it: the owner, or any replica for a record that may surely be read there. */
-  private targetOf(operation: Operation, segment: SegmentRecord): NodeId {
-    if (operation.kind !== 'fetch') return segment.owner;
-    const index = operation.offset - segment.baseOffset;
-    if (index < this.dataPlane.readableEnd(operation.topic, segment.id)) return this.ports.node;
+  /** The node that can read it: the owner, or any replica if the record may surely be read there. */
+  private readerOf({ topic, offset }: Fetch, segment: SegmentRecord): NodeId {
+    const index = offset - segment.baseOffset;
+    if (index < this.dataPlane.readableEnd(topic, segment.id)) return this.ports.node;
     if (segment.state !== 'sealed') return segment.owner;
     const others = segment.replicas.filter(({ node }) => node !== this.ports.node);
     const live = others.filter(({ node }) => this.ports.live(node));
     const choice = live.length > 0 ? live : others;
-    return choice[this.nextRequest % choice.length]?.node ?? this.ports.node;
+    return choice[this.nextPeer++ % choice.length]?.node ?? this.ports.node;
   }
 
-  private execute(
-    operation: Operation,
-    origin: Origin,
-    segment: SegmentRecord,
-    answer: Answer,
-  ): void {
-    switch (operation.kind) {
-      case 'put':
-        return this.put(operation.topic, operation.record, origin, answer);
-      case 'get': {
-        const refusal = this.notServing(operation.topic, segment);
-        if (refusal !== undefined) return answer(refusal);
-        return this.deliveries.get(operation.topic, operation.group, answer);
-      }
-      case 'fetch':
-        return this.fetch(operation.topic, operation.offset, segment, answer);
-      case 'register':
-        return this.register(operation.topic, answer);
+  // ---- what this node does itself
+
+  private execute(operation: Effect, origin: Origin, answer: Answer): void {
+    if (operation.kind === 'put') {
+      this.put(operation.topic, operation.record, origin, answer);
+      return;
     }
+    const { topic, group } = operation;
+    const refusal = this.notServing(topic, this.ports.cluster().currentSegment(topic)!);
+    if (refusal === undefined) this.deliveries.get(topic, group, answer);
+    else answer(refusal);
   }
 
   private register(topic: string, answer: Answer): void {
@@ -292,7 +326,6 @@ export class Controller {
     const taken = this.dataPlane.owner.appendRecord(topic, record, origin, (outcome) => {
       const name = `t_${topic}_s_${writer!.segment.id}`;
       if (outcome === 'lost') answer(errorReply('Fenced', `lost with its owner: ${name}`));
-      else if (outcome === 'unknown') answer(errorReply('OutcomeUnknown', `handed over: ${name}`));
       else answer(this.acknowledgeRecord(writer!, taken as number));
     });
     if (typeof taken === 'string') answer(this.refusal(taken, topic));
@@ -306,7 +339,7 @@ export class Controller {
     return { kind: 'appended', segment: segment.id, epoch, offset };
   }
 
-  private fetch(topic: string, offset: Offset, segment: SegmentRecord, answer: Answer): void {
+  private fetch({ topic, offset }: Fetch, segment: SegmentRecord, answer: Answer): void {
     const index = offset - segment.baseOffset;
     const readable = this.dataPlane.readableEnd(topic, segment.id);
     if (index >= readable) {
@@ -363,68 +396,13 @@ export class Controller {
     this.request({ kind: 'fetch', topic, offset }, answer);
   }
 
-  private refusal(code: ErrorCode, topic: string): Reply {
+  private refusal(code: ErrorCode, topic: string): ErrorReply {
     const id = this.ports.cluster().currentSegment(topic)?.id ?? 0;
     const why = code === 'NoSpace' ? `node ${this.ports.node} is full` : 'NotLeaderForPartition';
     return errorReply(code, `${why}: t_${topic}_s_${id}`);
   }
-
-  /** Passes an answer on, or keeps the operation if nothing has happened and there is still time. */
-  private settle(pending: Pending, reply: Reply): void {
-    if (pending.answered) return;
-    if (reply.kind === 'error') {
-      const { retriable, committed } = ERRORS[reply.code];
-      if (retriable && committed === 'no' && this.ports.nowMs() < pending.deadlineMs) {
-        pending.last = reply;
-        this.park(pending);
-        return;
-      }
-    }
-    pending.answered = true;
-    this.underWay.delete(pending);
-    pending.answer(reply);
-  }
-
-  private park(pending: Pending): void {
-    const { topic } = pending.operation;
-    const queue = this.parked.get(topic);
-    if (queue === undefined) this.parked.set(topic, [pending]);
-    else queue.push(pending);
-    this.retryAtMs = Math.min(this.retryAtMs, this.ports.nowMs() + RETRY_MS);
-  }
-
-  private retry(topic: string): void {
-    const queue = this.parked.get(topic);
-    if (queue === undefined) return;
-    this.parked.delete(topic);
-    for (const pending of queue) this.attempt(pending);
-  }
-
-  /** Answers what has had its time: with what was last heard if it had no effect so far, else with `Timeout`. */
-  private expire(nowMs: number): void {
-    for (const [topic, queue] of [...this.parked]) {
-      const waiting = queue.filter((pending) => nowMs < pending.deadlineMs);
-      if (waiting.length === queue.length) continue;
-      if (waiting.length === 0) this.parked.delete(topic);
-      else this.parked.set(topic, waiting);
-      for (const pending of queue) {
-        if (nowMs >= pending.deadlineMs) this.settle(pending, pending.last);
-      }
-    }
-    for (const [request, pending] of [...this.forwarded]) {
-      if (nowMs >= pending.deadlineMs) this.forwarded.delete(request);
-    }
-    this.expireAtMs = Infinity;
-    for (const pending of [...this.underWay]) {
-      if (nowMs >= pending.deadlineMs) {
-        this.settle(pending, errorReply('Timeout', 'RPC error: Request timeout'));
-      } else {
-        this.expireAtMs = Math.min(this.expireAtMs, pending.deadlineMs);
-      }
-    }
-  }
 }
 
-function asError(reply: Extract<Reply, { kind: 'error' }>): WalrusError {
+function asError(reply: ErrorReply): WalrusError {
   return new WalrusError(reply.code, reply.message);
 }

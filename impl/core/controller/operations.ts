@@ -1,14 +1,33 @@
 /** What a client may ask of any node, and what it hears. The wire protocol is one dress of these. */
-import type { ErrorCode } from '../errors.ts';
+import { ERRORS, type ErrorCode } from '../errors.ts';
 import type { Epoch, NodeId, Offset, SegmentId } from '../ids.ts';
 
-export type Operation =
-  | { readonly kind: 'register'; readonly topic: string }
+/** Makes a topic. Whoever asks twice hears the same. */
+export interface Register {
+  readonly kind: 'register';
+  readonly topic: string;
+}
+
+/** What may be done once and no more: whoever does not know what became of it does not ask again. */
+export type Effect =
   | { readonly kind: 'put'; readonly topic: string; readonly record: Uint8Array }
   /** Takes the next record of the group's shared cursor, if there is one. */
-  | { readonly kind: 'get'; readonly topic: string; readonly group: string }
-  /** Reads without consuming; `offset` counts through the whole topic. */
-  | { readonly kind: 'fetch'; readonly topic: string; readonly offset: Offset };
+  | { readonly kind: 'get'; readonly topic: string; readonly group: string };
+
+/** Reads without consuming; `offset` counts through the whole topic. */
+export interface Fetch {
+  readonly kind: 'fetch';
+  readonly topic: string;
+  readonly offset: Offset;
+}
+
+export type Operation = Register | Effect | Fetch;
+
+/** What changes nothing, and so may be asked of anybody, as often as one likes. */
+export type Question =
+  | Fetch
+  /** Whether there is such a topic: `registered`, or `UnknownTopic` from a Raft leader that is current. */
+  | { readonly kind: 'lookup'; readonly topic: string };
 
 export type Reply =
   | { readonly kind: 'registered' }
@@ -20,10 +39,23 @@ export type Reply =
     }
   | { readonly kind: 'record'; readonly offset: Offset; readonly record: Uint8Array }
   | { readonly kind: 'empty' }
-  | { readonly kind: 'error'; readonly code: ErrorCode; readonly message: string };
+  | ErrorReply;
 
-export function errorReply(code: ErrorCode, message: string): Reply {
+export interface ErrorReply {
+  readonly kind: 'error';
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export function errorReply(code: ErrorCode, message: string): ErrorReply {
   return { kind: 'error', code, message };
+}
+
+/** Says that nothing was done, and that this may change: the same may be asked again. */
+export function isRefusal(reply: Reply): reply is ErrorReply {
+  if (reply.kind !== 'error') return false;
+  const { retriable, committed } = ERRORS[reply.code];
+  return retriable && committed === 'no';
 }
 
 /** What `STATE` shows: this node's view, which may be behind. */

@@ -25,7 +25,7 @@ export interface Follower {
 }
 
 /** Told once what became of a record: its place is below the high watermark, or it will never be. */
-export type Settle = (outcome: 'committed' | 'lost' | 'unknown') => void;
+export type Settle = (outcome: 'committed' | 'lost') => void;
 
 export class Writer {
   readonly replica: Replica;
@@ -103,13 +103,9 @@ export class Writer {
   /** The segment ended at `count`: what lies below it is safe, what lies beyond will never be read. */
   settleSealed(count: number): void {
     this.settleBelow(count);
-    this.settleAll('lost');
-  }
-
-  settleAll(outcome: 'lost' | 'unknown'): void {
     const rest = this.waiting.splice(this.firstWaiting);
     this.waiting.length = 0;
     this.firstWaiting = 0;
-    for (const each of rest) each.settle(outcome);
+    for (const each of rest) each.settle('lost');
   }
 }

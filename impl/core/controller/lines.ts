@@ -1,0 +1,306 @@
+/**
+ * Brings puts and gets of this node's clients to the owners of their topics, each at most once, those of one topic in the order of
+ * asking. What was refused, and so had no effect, is handed out again; anything else is not.
+ *
+ * A call that was handed out is settled by the answer of the owner's process, as long as that lives: a forward or an answer that
+ * was lost is made up for by asking the same process the same again. If the process is gone its answer is, too: the outcome is
+ * unknown, and that is said at once.
+ */
+import type { ErrorCode } from '../errors.ts';
+import type { BootId, Epoch, NodeId } from '../ids.ts';
+import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { Origin } from '../metadata/commands.ts';
+import { DelayQueue } from './delay-queue.ts';
+import { type Call, Lane, Line } from './line.ts';
+import type { Forward, ForwardReply, ForwardsTaken } from './messages.ts';
+import { type Effect, type ErrorReply, errorReply, isRefusal, type Reply } from './operations.ts';
+
+export interface LinesPorts {
+  readonly node: NodeId;
+  readonly boot: BootId;
+  cluster(): ClusterState;
+  nowMs(): number;
+  live(node: NodeId): boolean;
+  /**
+   * A time on the clock of that process that comes no later than `timeMs` does on this node's; undefined as long as it was
+   * not heard.
+   */
+  timeAt(node: NodeId, boot: BootId, timeMs: number): number | undefined;
+  send(to: NodeId, message: Forward): void;
+  /** Does it here, if this node can. `answer` is called once. */
+  execute(operation: Effect, origin: Origin, answer: (reply: Reply) => void): void;
+  /** Finds out whether there is such a topic. */
+  lookUp(topic: string, answer: (reply: Reply) => void): void;
+  refusal(code: ErrorCode, topic: string): ErrorReply;
+  /** Answers a call that is not in any line any more. */
+  finish(call: Call, reply: Reply): void;
+}
+
+/** Pause before calls that were refused are handed out again, if nothing changes before. */
+const RETRY_MS = 50;
+/** An owner that says nothing for so long is asked again. */
+const REPEAT_MS = 250;
+/** Forwards that are repeated at a time, and their bytes. */
+const REPEAT_MAX = { calls: 256, bytes: 256 * 1024 };
+/** A node that stood still itself takes the others for silent at first; so they are looked at so often. */
+const SILENCES = 2;
+/** Of a topic that is not known here. */
+const NO_GRANT = 0 as Epoch;
+
+export class Lines {
+  private readonly ports: LinesPorts;
+  /** Lines in which somebody waits, by topic. */
+  private readonly lines: Readonly<Record<Effect['kind'], Map<string, Line>>> = {
+    put: new Map(),
+    get: new Map(),
+  };
+  /** Those to other nodes, by number. */
+  private readonly lanes = new Map<number, Lane>();
+  private readonly silent = new DelayQueue<Lane>(REPEAT_MS);
+  private readonly refused = new DelayQueue<Line>(RETRY_MS);
+  private nextLane = 1;
+
+  constructor(ports: LinesPorts) {
+    this.ports = ports;
+  }
+
+  /** Takes a call, which is answered through `finish`, or by whoever asks `expire` for it. */
+  add(call: Call<Effect>): void {
+    const { kind, topic } = call.operation;
+    let line = this.lines[kind].get(topic);
+    if (line === undefined) {
+      line = new Line(kind, topic);
+      this.lines[kind].set(topic, line);
+    }
+    const isFirst = line.peek() === undefined;
+    line.push(call);
+    if (isFirst) this.move(line);
+  }
+
+  /** The metadata of a topic has changed. */
+  topicChanged(topic: string): void {
+    for (const lines of [this.lines.put, this.lines.get]) {
+      const line = lines.get(topic);
+      if (line !== undefined) this.move(line);
+    }
+  }
+
+  /** The time of a call is up: it is answered, and not handed out any more. */
+  expire(call: Call<Effect>): void {
+    const { kind, topic } = call.operation;
+    const { lane } = call;
+    if (lane === undefined) {
+      this.ports.finish(call, this.lines[kind].get(topic)!.refusal);
+    } else {
+      lane.leave(call);
+      this.ports.finish(call, timeout());
+      this.goOn(lane);
+    }
+  }
+
+  handleForwardReply(from: NodeId, { lane: number, next, order, reply }: ForwardReply): void {
+    const lane = this.lanes.get(number);
+    if (lane?.owner !== from) return;
+    lane.taken = Math.max(lane.taken, next);
+    if (order === lane.unanswered) this.silent.push(lane, this.ports.nowMs());
+    this.settle(lane, order, reply);
+  }
+
+  handleForwardsTaken(from: NodeId, { lane: number, next }: ForwardsTaken): void {
+    const lane = this.lanes.get(number);
+    if (lane?.owner === from) lane.taken = Math.max(lane.taken, next);
+  }
+
+  tick(nowMs: number): void {
+    for (const lane of this.silent.take(nowMs)) {
+      this.silent.push(lane, nowMs);
+      if (this.isLost(lane)) this.giveUp(lane);
+      else this.repeat(lane);
+    }
+    for (const line of this.refused.take(nowMs)) this.move(line);
+  }
+
+  deadlineMs(): number {
+    return Math.min(this.silent.deadlineMs(), this.refused.deadlineMs());
+  }
+
+  /** Hands out what can be handed out. */
+  private move(line: Line): void {
+    if (line.isMoving) return;
+    line.isMoving = true;
+    while (line.peek() !== undefined) {
+      const lane = this.laneOf(line);
+      if (lane === undefined) break;
+      this.handOut(lane, line.shift());
+    }
+    line.isMoving = false;
+    if (line.lane !== undefined || line.isLookedUp) return;
+    if (line.peek() === undefined) {
+      this.lines[line.kind].delete(line.topic);
+      this.refused.delete(line);
+    } else if (!this.refused.has(line)) {
+      this.refused.push(line, this.ports.nowMs());
+    }
+  }
+
+  /** The lane that takes the next call; undefined if that has to wait. */
+  private laneOf(line: Line): Lane | undefined {
+    const { lane, topic } = line;
+    const { node, nowMs } = this.ports;
+    const segment = this.ports.cluster().currentSegment(topic);
+    if (lane !== undefined) {
+      return lane.isOpen && lane.epoch === segment?.epoch && !lane.isFull ? lane : undefined;
+    }
+    if (this.refused.has(line) && line.refusedUnder === (segment?.epoch ?? NO_GRANT))
+      return undefined;
+    if (segment === undefined) {
+      this.lookUp(line);
+      return undefined;
+    }
+    const obstacle = this.obstacle(segment);
+    if (obstacle !== undefined) {
+      this.refuse(line, this.ports.refusal(obstacle, topic), segment.epoch);
+      return undefined;
+    }
+    const { owner, boot, epoch } = segment;
+    line.lane = new Lane(this.nextLane++, line, owner, boot, epoch);
+    if (owner !== node) {
+      this.lanes.set(line.lane.number, line.lane);
+      this.silent.push(line.lane, nowMs());
+    }
+    return line.lane;
+  }
+
+  /** Why nothing can be handed to the owner of an open segment. */
+  private obstacle({ state, owner, boot }: SegmentRecord): ErrorCode | undefined {
+    if (state === 'fenced') return 'SegmentSealing';
+    if (owner === this.ports.node) return undefined;
+    // The grant was made to a life of the owner that is over: another one is on its way.
+    if (this.ports.cluster().node(owner)?.boot !== boot) return 'NotOwner';
+    const isHeard = this.ports.timeAt(owner, boot, this.ports.nowMs()) !== undefined;
+    return isHeard ? undefined : 'Unavailable';
+  }
+
+  private refuse(line: Line, reply: ErrorReply, under: Epoch): void {
+    line.refusal = reply;
+    line.refusedUnder = under;
+    this.refused.push(line, this.ports.nowMs());
+  }
+
+  private lookUp(line: Line): void {
+    if (line.isLookedUp) return;
+    line.isLookedUp = true;
+    const { number } = line.last!;
+    this.ports.lookUp(line.topic, (reply) => {
+      line.isLookedUp = false;
+      if (reply.kind === 'error' && !isRefusal(reply)) {
+        // Whoever asked after the question was asked is not answered by it.
+        for (
+          let call = line.peek();
+          call !== undefined && call.number <= number;
+          call = line.peek()
+        ) {
+          this.ports.finish(line.shift(), reply);
+        }
+      } else {
+        const refusal = reply.kind === 'error' ? reply : this.ports.refusal('NotOwner', line.topic);
+        this.refuse(line, refusal, NO_GRANT);
+      }
+      this.move(line);
+    });
+  }
+
+  private handOut(lane: Lane, call: Call<Effect>): void {
+    const order = lane.enter(call);
+    const { node, boot } = this.ports;
+    if (lane.owner === node) {
+      const origin = { node, boot, sequence: call.number };
+      this.ports.execute(call.operation, origin, (reply) => this.settle(lane, order, reply));
+    } else {
+      this.forward(lane, order, call);
+    }
+  }
+
+  private forward(
+    lane: Lane,
+    order: number,
+    { operation, number, deadlineMs }: Call<Effect>,
+  ): void {
+    const { owner, boot: toBoot, epoch, unanswered } = lane;
+    this.ports.send(owner, {
+      kind: 'Forward',
+      toBoot,
+      lane: lane.number,
+      epoch,
+      order,
+      unanswered,
+      call: number,
+      deadlineMs: this.ports.timeAt(owner, toBoot, deadlineMs) ?? 0,
+      operation,
+    });
+  }
+
+  private settle(lane: Lane, order: number, reply: Reply): void {
+    const call = lane.settle(order);
+    if (call === undefined) return;
+    if (!isRefusal(reply)) {
+      this.ports.finish(call, reply);
+    } else {
+      lane.isOpen = false;
+      this.refuse(lane.line, reply, lane.epoch);
+      if (this.ports.nowMs() < call.deadlineMs) lane.refused.push(call);
+      // The owner does not remember for longer what it did, so what it says now may not be so.
+      else this.ports.finish(call, timeout());
+    }
+    this.goOn(lane);
+  }
+
+  /** When nobody waits in the lane any more, another one may take its place. */
+  private goOn(lane: Lane): void {
+    const { line } = lane;
+    if (lane.waiting === 0 && line.lane === lane) {
+      this.lanes.delete(lane.number);
+      this.silent.delete(lane);
+      line.lane = undefined;
+      line.putBack(lane.refused);
+    }
+    this.move(line);
+  }
+
+  /** Asks the owner again what it did not answer: the first, and what it may never have heard of. */
+  private repeat(lane: Lane): void {
+    let { calls, bytes } = REPEAT_MAX;
+    for (let order = lane.unanswered; order < lane.nextOrder && calls > 0 && bytes > 0; ) {
+      const call = lane.unsettled.get(order);
+      if (call !== undefined) {
+        this.forward(lane, order, call);
+        calls--;
+        if (call.operation.kind === 'put') bytes -= call.operation.record.length;
+      }
+      order = Math.max(order + 1, lane.taken);
+    }
+  }
+
+  /** Whether the owner's answers are not to be expected any more. */
+  private isLost(lane: Lane): boolean {
+    const cluster = this.ports.cluster();
+    if (cluster.node(lane.owner)?.boot !== lane.boot) return true;
+    const isOver = cluster.currentSegment(lane.line.topic)?.epoch !== lane.epoch;
+    if (!isOver || this.ports.live(lane.owner)) lane.silences = 0;
+    else lane.silences++;
+    return lane.silences >= SILENCES;
+  }
+
+  /** What was handed to a process that is gone may be done or not, and nobody can say. */
+  private giveUp(lane: Lane): void {
+    const { owner, line } = lane;
+    const said = `node ${owner}, which it was handed to, is gone: ${line.topic}`;
+    const reply = errorReply('OutcomeUnknown', said);
+    lane.isOpen = false;
+    for (const order of [...lane.unsettled.keys()]) this.settle(lane, order, reply);
+  }
+}
+
+function timeout(): ErrorReply {
+  return errorReply('Timeout', 'RPC error: Request timeout');
+}
