@@ -25,6 +25,8 @@ export const ERRORS = {
   Overloaded: { retriable: true, committed: 'no' },
   /** The node asked is leaving, or the data asked for is held by nodes that do not answer. */
   Unavailable: { retriable: true, committed: 'no' },
+  /** Nobody had begun it when its time was up. */
+  Expired: { retriable: true, committed: 'no' },
   /** No answer in time; the work may have been done or may yet be. */
   Timeout: { retriable: true, committed: 'unknown' },
   /** The node lost its right to answer after the record was handed on, or the disk refuses what it had promised room for. */

@@ -146,7 +146,7 @@ export class Intake {
     const { node, boot } = lane.sender;
     const answered = (reply: Reply): void => this.answered(lane, order, reply);
     if (this.ports.nowMs() >= deadlineMs) {
-      answered(errorReply('Unavailable', 'it came when its time was up'));
+      answered(errorReply('Expired', 'it came when its time was up'));
     } else if (this.ports.cluster().currentSegment(lane.topic)?.epoch !== lane.epoch) {
       answered(errorReply('NotOwner', `NotLeaderForPartition: ${lane.topic}`));
     } else {

@@ -103,7 +103,7 @@ export class Line {
   /** One at a time: what was handed out under an older grant is settled before anything is under a newer one. */
   lane: Lane | undefined;
   /** What was last heard; the answer to those that are never handed out. */
-  refusal: ErrorReply = errorReply('Unavailable', 'no node could take it in time');
+  refusal: ErrorReply = errorReply('Expired', 'no node could take it in time');
   /** The grant under which that was said; 0 if there was none. */
   refusedUnder = 0 as Epoch;
   /** It is being found out whether there is such a topic. */

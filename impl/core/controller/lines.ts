@@ -182,7 +182,8 @@ export class Lines {
   }
 
   private refuse(line: Line, reply: ErrorReply, under: Epoch): void {
-    line.refusal = reply;
+    // That it came late says nothing of why nobody took it before.
+    if (reply.code !== 'Expired') line.refusal = reply;
     line.refusedUnder = under;
     this.refused.push(line, this.ports.nowMs());
   }
