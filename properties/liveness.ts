@@ -5,6 +5,7 @@
 import type { NodeId, SegmentId } from '../impl/core/ids.ts';
 import type { Record } from './record.ts';
 import type { NodeView } from './views.ts';
+import { demand } from './violation.ts';
 
 export interface Unmet {
   readonly property: string;
@@ -102,4 +103,20 @@ export function repairProgress(record: Record, nodes: readonly NodeView[]): Unme
     }
   }
   return undefined;
+}
+
+/**
+ * Where the network loses nothing, a command is in the log once: whoever proposes it again while it is under way fills the log that
+ * all wait for. `commands` is how many of the log's changed something, by kind, and under `<kind> refused` how many did not.
+ */
+export function FewInVainProp(commands: ReadonlyMap<string, number>): void {
+  for (const kind of ['FenceSegment', 'SealSegment', 'RestoreReplica']) {
+    const inVain = commands.get(`${kind} refused`) ?? 0;
+    const done = commands.get(kind) ?? 0;
+    demand(
+      inVain <= 100 + done / 10,
+      'FewInVainProp',
+      () => `${inVain} times ${kind} came to nothing, and ${done} times to something`,
+    );
+  }
 }

@@ -97,6 +97,7 @@ const CODE_ONLY: Readonly<Record<string, string>> = {
   NothingSkippedProp: 'over what clients heard, and the cursors',
   ConnectionOrderProp: 'over what clients heard',
   TimeoutIsFinalProp: 'over what clients heard',
+  FewInVainProp: 'over the whole log: what it costs, not what it says',
 };
 
 function actionsOf({ module, next }: Spec): Set<string> {

@@ -29,6 +29,7 @@ import {
   RealTimeOrderProp,
   TopicIsKnownProp,
 } from '../properties/history.ts';
+import { FewInVainProp } from '../properties/liveness.ts';
 import { RaftChecker } from '../properties/raft-invariants.ts';
 import { demand, Violation } from '../properties/violation.ts';
 import { Aftermath, healMachines } from './aftermath.ts';
@@ -244,6 +245,9 @@ export class Simulation {
       TimeoutIsFinalProp: () => TimeoutIsFinalProp(history, contents),
       UnknownHasCauseProp: () => {
         if (isQuiet(this.run.options)) this.calm.UnknownHasCauseProp(history);
+      },
+      FewInVainProp: () => {
+        if (this.run.options.workload.populate) FewInVainProp(this.checker.probes);
       },
       CalmProp: () => {
         if (this.run.options.calm) this.calm.CalmProp(history, this.workload.refused);

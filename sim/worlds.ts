@@ -37,7 +37,7 @@ export function large(options: SimOptions, random: RandomStream): SimOptions {
       clockDrift: 0.0001,
       network: CALM_NETWORK,
       disk: FAST_DISK,
-      slowness: 1,
+      slowness: random.pick([1, 3]),
       config: {
         ...cluster.config,
         replicationFactor: 3,

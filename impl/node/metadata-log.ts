@@ -17,6 +17,8 @@ export class MetadataLog {
   private term = 0 as Term;
   private membership: Membership = [];
   private latest: Snapshot | undefined;
+  /** Bytes of the entries that were applied since. */
+  private sinceBytes = 0;
 
   constructor(trace: Tracer | undefined) {
     this.trace = trace;
@@ -47,6 +49,7 @@ export class MetadataLog {
     const outcome = this.state.applyCommand(index, proposal?.command ?? null);
     this.trace?.applyCommand(index, outcome.applied);
     this.term = entry.term;
+    this.sinceBytes += entry.data.length;
     if (entry.kind === 'membership') this.membership = decodeMembership(entry.data);
     return proposal === null ? undefined : { proposal, outcome };
   }
@@ -58,12 +61,18 @@ export class MetadataLog {
     this.term = snapshot.term;
     this.membership = snapshot.membership;
     this.latest = snapshot;
+    this.sinceBytes = 0;
   }
 
-  /** A snapshot of what is applied, if the log has grown by so many entries since the last one. */
+  /**
+   * A snapshot of what is applied, if the log has grown by so many entries since the last one, and by as many bytes as that
+   * one has: so what snapshots cost stays in proportion to what is logged, however much there is.
+   */
   snapshotEvery(entries: number): Snapshot | undefined {
     const index = this.state.appliedIndex;
     if (index - (this.latest?.index ?? 0) < entries) return undefined;
+    if (this.sinceBytes < (this.latest?.data.length ?? 0)) return undefined;
+    this.sinceBytes = 0;
     const { term, membership } = this;
     this.latest = { index, term, membership, data: this.state.snapshot() };
     return this.latest;

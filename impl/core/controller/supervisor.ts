@@ -2,9 +2,12 @@
  * What the Raft leader does for the others: takes segments from nodes that fell silent or died and came back, and
  * gives them to somebody who can end them. It may be wrong about who is silent; a segment is then sealed early, and
  * nothing worse happens.
+ *
+ * A node may own thousands of segments, and all nodes may have come back at once. So it looks at owners, not at topics, and
+ * begins no more recoveries than it sees end: what they cost leaves room for heartbeats.
  */
 import type { NodeId } from '../ids.ts';
-import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { ClusterState, Holder, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 
 export interface SupervisorPorts {
@@ -17,18 +20,24 @@ export interface SupervisorPorts {
 
 /** How long a recoverer that lives may take before another one is tried, in milliseconds. */
 const RECOVERY_PATIENCE_MS = 5_000;
+/** Recoveries that are under way at a time, but for those that have lost the patience. */
+const RECOVERIES_MAX = 512;
+/** Pause before a fence that the log has not brought back is proposed again, in milliseconds. */
+const PROPOSE_AGAIN_MS = 500;
 
+/** A segment that is fenced, or that this leader has proposed to fence. */
 interface Case {
+  /** The grant that is watched, and since when. */
   readonly epoch: number;
   readonly sinceMs: number;
+  readonly attempts: number;
   proposeAgainAtMs: number;
-  attempts: number;
 }
 
 export class Supervisor {
   private readonly ports: SupervisorPorts;
   private readonly checkMs: number;
-  /** By topic: the grant that is watched, and since when. */
+  /** By topic. */
   private readonly cases = new Map<string, Case>();
   private wakeAtMs = Infinity;
 
@@ -49,8 +58,18 @@ export class Supervisor {
     if (nowMs < this.wakeAtMs) return;
     this.wakeAtMs = nowMs + this.checkMs;
     const cluster = this.ports.cluster();
-    for (const topic of cluster.topicNames()) {
-      this.check(topic, cluster.currentSegment(topic)!, nowMs);
+    for (const topic of cluster.fenced) this.caseOf(topic, cluster.currentSegment(topic)!, nowMs);
+    for (const topic of this.cases.keys()) this.follow(topic, nowMs);
+    let room = RECOVERIES_MAX;
+    for (const { sinceMs } of this.cases.values()) {
+      if (nowMs - sinceMs <= RECOVERY_PATIENCE_MS) room--;
+    }
+    for (const holder of cluster.holders()) {
+      if (!this.isGone(holder)) continue;
+      for (const topic of holder.topics) {
+        if (room <= 0) return;
+        if (!this.cases.has(topic) && this.fence(topic, nowMs)) room--;
+      }
     }
   }
 
@@ -58,36 +77,57 @@ export class Supervisor {
     return this.wakeAtMs;
   }
 
-  private check(topic: string, segment: SegmentRecord, nowMs: number): void {
-    let watched = this.cases.get(topic);
-    if (watched?.epoch !== segment.epoch) {
-      const attempts = (watched?.attempts ?? 0) + 1;
-      watched = { epoch: segment.epoch, sinceMs: nowMs, proposeAgainAtMs: 0, attempts };
-      this.cases.set(topic, watched);
+  /** Goes on with a case: it is closed, or left to its recoverer, or given to another one. */
+  private follow(topic: string, nowMs: number): void {
+    const segment = this.ports.cluster().currentSegment(topic);
+    const isGone = segment !== undefined && this.isGone({ ...segment, node: segment.owner });
+    if (segment?.state !== 'fenced' && !isGone) {
+      this.cases.delete(topic);
+      return;
     }
-    const holderGone =
-      this.ports.cluster().node(segment.owner)?.boot !== segment.boot ||
-      !this.ports.live(segment.owner);
-    const stuck = segment.state === 'fenced' && nowMs - watched.sinceMs > RECOVERY_PATIENCE_MS;
-    if (!(holderGone || stuck) || nowMs < watched.proposeAgainAtMs) return;
-    const recoverer = this.chooseRecoverer(segment, watched.attempts);
-    if (recoverer === undefined) return;
-    watched.proposeAgainAtMs = nowMs + 3 * this.checkMs;
-    this.ports.propose({
-      kind: 'FenceSegment',
-      topic,
-      segment: segment.id,
-      expectedEpoch: segment.epoch,
-      recoverer,
-    });
+    const { sinceMs } = this.caseOf(topic, segment!, nowMs);
+    if (isGone || nowMs - sinceMs > RECOVERY_PATIENCE_MS) this.fence(topic, nowMs);
   }
 
-  /** A live replica whose disk is the one that the segment was granted to; another one at each attempt. */
-  private chooseRecoverer(segment: SegmentRecord, attempt: number): NodeId | undefined {
-    const able = segment.replicas.filter(
+  /** Gives the current segment of the topic to a recoverer, if there is one. */
+  private fence(topic: string, nowMs: number): boolean {
+    const segment = this.ports.cluster().currentSegment(topic)!;
+    const { id, epoch: expectedEpoch } = segment;
+    const recoverer = this.chooseRecoverer(segment, this.cases.get(topic)?.attempts ?? 0);
+    if (recoverer === undefined) return false;
+    const watched = this.caseOf(topic, segment, nowMs);
+    if (nowMs < watched.proposeAgainAtMs) return true;
+    watched.proposeAgainAtMs = nowMs + PROPOSE_AGAIN_MS;
+    this.ports.propose({ kind: 'FenceSegment', topic, segment: id, expectedEpoch, recoverer });
+    return true;
+  }
+
+  private caseOf(topic: string, { epoch }: SegmentRecord, nowMs: number): Case {
+    const known = this.cases.get(topic);
+    if (known?.epoch === epoch) return known;
+    const attempts = (known?.attempts ?? 0) + 1;
+    const opened: Case = { epoch, sinceMs: nowMs, attempts, proposeAgainAtMs: 0 };
+    this.cases.set(topic, opened);
+    return opened;
+  }
+
+  private isGone({ node, boot }: Pick<Holder, 'node' | 'boot'>): boolean {
+    return this.ports.cluster().node(node)?.boot !== boot || !this.ports.live(node);
+  }
+
+  /**
+   * A live replica whose disk is the one that the segment was granted to; another one at each attempt, and others for
+   * other segments. None where they are no majority: nothing could be recovered from them.
+   */
+  private chooseRecoverer(
+    { replicas, epoch }: SegmentRecord,
+    attempts: number,
+  ): NodeId | undefined {
+    const able = replicas.filter(
       ({ node, incarnation }) =>
         this.ports.live(node) && this.ports.cluster().node(node)?.incarnation === incarnation,
     );
-    return able[attempt % able.length]?.node;
+    if (able.length * 2 <= replicas.length) return undefined;
+    return able[(epoch + attempts) % able.length]!.node;
   }
 }

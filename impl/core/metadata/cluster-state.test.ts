@@ -219,3 +219,19 @@ test('a proposal survives its bytes', () => {
     }),
   );
 });
+
+test('it is known what each life holds, and what waits to be recovered', () => {
+  const state = after(...three, create('t', 1), create('u', 1), fence('u', 1, 5, 2));
+  const held = () =>
+    Object.fromEntries([...state.holders()].map(({ boot, topics }) => [boot, [...topics]]));
+  expect(held()).toEqual({ 10: ['t'], 20: ['u'] });
+  expect([...state.fenced]).toEqual(['u']);
+  apply(state, register(1, 11));
+  expect(held()).toEqual({ 10: ['t'], 20: ['u'] });
+  apply(state, seal('u', 1, 6, 3));
+  apply(state, seal('t', 1, 4, 3));
+  expect(held()).toEqual({ 20: ['u', 't'] });
+  expect([...state.fenced]).toEqual([]);
+  const restored = ClusterState.restore(state.snapshot());
+  expect([...restored.holders()].map(({ node, topics }) => [node, topics.size])).toEqual([[2, 2]]);
+});

@@ -50,6 +50,14 @@ export interface TopicRecord {
   readonly cursors: ReadonlyMap<string, Offset>;
 }
 
+/** One life of a process, and what is granted to it now. */
+export interface Holder {
+  readonly node: NodeId;
+  readonly boot: BootId;
+  /** The topics whose current segment it owns, or is to recover. */
+  readonly topics: ReadonlySet<string>;
+}
+
 export type Outcome =
   | { readonly applied: true }
   | {
@@ -66,6 +74,8 @@ const refused = (reason: 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale'): O
 export class ClusterState {
   private readonly nodeRecords = new Map<NodeId, NodeRecord>();
   private readonly topicRecords = new Map<string, TopicRecord>();
+  private readonly heldBy = new Map<BootId, Holder & { readonly topics: Set<string> }>();
+  private readonly fencedTopics = new Set<string>();
   private sortedNames: readonly string[] | undefined;
   private lastApplied = 0 as LogIndex;
 
@@ -102,6 +112,16 @@ export class ClusterState {
   topicNames(): readonly string[] {
     this.sortedNames ??= [...this.topicRecords.keys()].sort();
     return this.sortedNames;
+  }
+
+  /** Every life to which something is granted now, whether it lasts or is over. */
+  holders(): Iterable<Holder> {
+    return this.heldBy.values();
+  }
+
+  /** The topics whose current segment waits to be recovered. */
+  get fenced(): ReadonlySet<string> {
+    return this.fencedTopics;
   }
 
   /** The segment that takes records, or waits to be recovered. */
@@ -153,11 +173,7 @@ export class ClusterState {
         const grant = this.grant(index, command.owner, command.replicas);
         if (grant === undefined) return refused('UnknownNode');
         const first = opened(1 as SegmentId, grant, 0 as Offset);
-        this.topicRecords.set(command.topic, {
-          name: command.topic,
-          segments: [first],
-          cursors: new Map(),
-        });
+        this.setTopic({ name: command.topic, segments: [first], cursors: new Map() });
         this.sortedNames = undefined;
         return APPLIED;
       }
@@ -176,7 +192,7 @@ export class ClusterState {
           grant,
           (current.baseOffset + command.count) as Offset,
         );
-        this.replaceSegments(topic, [...topic.segments.slice(0, -1), sealed, next]);
+        this.setTopic({ ...topic, segments: [...topic.segments.slice(0, -1), sealed, next] });
         return APPLIED;
       }
       case 'FenceSegment': {
@@ -195,7 +211,7 @@ export class ClusterState {
           owner: recoverer.id,
           boot: recoverer.boot,
         };
-        this.replaceSegments(topic, [...topic.segments.slice(0, -1), fenced]);
+        this.setTopic({ ...topic, segments: [...topic.segments.slice(0, -1), fenced] });
         return APPLIED;
       }
       case 'AdvanceCursor': {
@@ -203,7 +219,7 @@ export class ClusterState {
         if (topic === undefined) return refused('UnknownTopic');
         if (this.cursor(command.topic, command.group) !== command.expected) return refused('Stale');
         const cursors = new Map(topic.cursors).set(command.group, command.next);
-        this.topicRecords.set(command.topic, { ...topic, cursors });
+        this.setTopic({ ...topic, cursors });
         return APPLIED;
       }
       case 'RestoreReplica': {
@@ -222,10 +238,8 @@ export class ClusterState {
             each === replica ? { node: each.node, incarnation: command.incarnation } : each,
           ),
         };
-        this.replaceSegments(
-          topic,
-          topic.segments.map((each) => (each === segment ? restored : each)),
-        );
+        const segments = topic.segments.map((each) => (each === segment ? restored : each));
+        this.setTopic({ ...topic, segments });
         return APPLIED;
       }
       default:
@@ -274,7 +288,7 @@ export class ClusterState {
       const name = input.text();
       const segments = input.list(() => readSegment(input));
       const cursors = new Map(input.list(() => [input.text(), input.whole() as Offset] as const));
-      state.topicRecords.set(name, { name, segments, cursors });
+      state.setTopic({ name, segments, cursors });
     });
     input.end();
     return state;
@@ -296,8 +310,26 @@ export class ClusterState {
     };
   }
 
-  private replaceSegments(topic: TopicRecord, segments: readonly SegmentRecord[]): void {
-    this.topicRecords.set(topic.name, { ...topic, segments });
+  /** The topic is this from now on. */
+  private setTopic(topic: TopicRecord): void {
+    const { name } = topic;
+    const before = this.topicRecords.get(name)?.segments.at(-1);
+    const current = topic.segments.at(-1)!;
+    this.topicRecords.set(name, topic);
+    if (before === current) return;
+    if (before !== undefined) this.release(name, before);
+    const { owner: node, boot } = current;
+    const holder = this.heldBy.get(boot) ?? { node, boot, topics: new Set() };
+    this.heldBy.set(boot, holder);
+    holder.topics.add(name);
+    if (current.state === 'fenced') this.fencedTopics.add(name);
+  }
+
+  private release(topic: string, { boot }: SegmentRecord): void {
+    const { topics } = this.heldBy.get(boot)!;
+    topics.delete(topic);
+    if (topics.size === 0) this.heldBy.delete(boot);
+    this.fencedTopics.delete(topic);
   }
 }
 

@@ -10,6 +10,9 @@ import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 import { handleReplicateAck, mayWrite, proposeSeal, repeat, replicateTo } from './replication.ts';
 
+/** Longest pause before promises are asked for again, in milliseconds. */
+const ASK_PAUSE_MAX_MS = 2_000;
+
 export class Failover {
   private readonly ports: SegmentPorts;
   private readonly replicas: Replicas;
@@ -104,8 +107,10 @@ export class Failover {
     if (replica.durablePromise === epoch && !recovery.promises.has(this.ports.self.node)) {
       this.promised(recovery, this.ports.self, replica.durableEnd);
     }
-    if (nowMs >= recovery.askAgainAtMs) this.requestPromises(recovery, nowMs);
     if (replica.end < (recovery.count ?? 0)) this.forgetReplacedDisks(recovery);
+    if (recovery.count === undefined && nowMs >= recovery.askAgainAtMs) {
+      this.requestPromises(recovery, nowMs);
+    }
     if (recovery.count === undefined || !recovery.promises.has(this.ports.self.node)) return;
     if (replica.end < recovery.count) {
       if (nowMs >= recovery.copyAgainAtMs) this.requestCopy(recovery, nowMs);
@@ -132,7 +137,8 @@ export class Failover {
   }
 
   private requestPromises(recovery: Recovery, nowMs: number): void {
-    recovery.askAgainAtMs = nowMs + RETRY_MS;
+    recovery.askAgainAtMs = nowMs + recovery.askPauseMs;
+    recovery.askPauseMs = Math.min(2 * recovery.askPauseMs, ASK_PAUSE_MAX_MS);
     for (const { record } of recovery.writer.followers) {
       if (!recovery.promises.has(record.node)) this.sendPromiseRequest(recovery, record);
     }

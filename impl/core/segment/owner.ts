@@ -22,6 +22,8 @@ import { type Settle, Writer } from './writer.ts';
 
 /** Appends that may wait for their majority, a topic. */
 const WAITING_MAX = 65_536;
+/** Segments that are rolled over at a time because it is their turn: their topics take no records meanwhile. */
+const ROLLOVERS_MAX = 256;
 
 export class Owner {
   private readonly ports: SegmentPorts;
@@ -30,6 +32,10 @@ export class Owner {
   private readonly writers = new Map<string, Writer>();
   /** Took records since the last `replicate`. */
   private readonly fresh = new Set<Writer>();
+  /** Have something to repeat, or to seal. A node may own thousands of others. */
+  private readonly busy = new Set<Writer>();
+  /** Are to be rolled over once others are. */
+  private readonly due = new Set<Writer>();
   private wakeAtMs = Infinity;
 
   constructor(ports: SegmentPorts, replicas: Replicas) {
@@ -103,7 +109,7 @@ export class Owner {
   replicate(): void {
     for (const writer of this.fresh) {
       if (mayWrite(writer)) replicateTo(this.ports, writer, writer.replica.end);
-      this.wakeWithin(RETRY_MS);
+      this.lookAfter(writer);
     }
     this.fresh.clear();
   }
@@ -133,24 +139,26 @@ export class Owner {
     if (writer?.replica === replica && !writer.ended) this.advanceHighWatermark(writer);
   }
 
-  /** Begins to roll over what is full or has fewer copies than it might have; with `all`, everything. */
+  /** Rolls over what is full or has fewer copies than it might have; with `all`, everything. */
   rollOver(all: boolean): void {
+    const wanted = this.ports.place(this.ports.self.node).replicas.length;
     for (const writer of this.writers.values()) {
       const full = writer.replica.end >= this.ports.maxSegmentEntries;
-      if (all || full || this.lacksReplicas(writer)) this.stopAppending(writer);
+      if (all || full || this.lacksReplicas(writer, wanted)) this.due.add(writer);
     }
+    this.stopDue();
   }
 
   tick(nowMs: number): void {
     if (nowMs < this.wakeAtMs) return;
-    this.wakeAtMs = Infinity;
-    for (const writer of this.writers.values()) {
-      if (writer.ended) continue;
+    for (const writer of this.busy) {
       const { end } = writer.replica;
       if (mayWrite(writer)) repeat(this.ports, writer, end, nowMs);
       this.sealOnceSafe(writer);
-      if (writer.stopped || outstanding(writer, end)) this.wakeWithin(RETRY_MS);
+      if (writer.ended || !(writer.stopped || outstanding(writer, end))) this.busy.delete(writer);
     }
+    this.stopDue();
+    this.wakeAtMs = this.busy.size > 0 ? nowMs + RETRY_MS : Infinity;
   }
 
   deadlineMs(): number {
@@ -163,11 +171,21 @@ export class Owner {
     if (this.ports.hasRoom(next.owner)) this.stopAppending(writer);
   }
 
+  private stopDue(): void {
+    let room = ROLLOVERS_MAX;
+    for (const { stopped } of this.busy) if (stopped) room--;
+    for (const writer of this.due) {
+      if (room-- <= 0) break;
+      this.due.delete(writer);
+      if (!writer.ended) this.stopAppending(writer);
+    }
+  }
+
   /** The cluster has grown since the grant, or a replica's disk was replaced by an empty one. */
-  private lacksReplicas({ segment: { replicas } }: Writer): boolean {
+  private lacksReplicas({ segment: { replicas } }: Writer, wanted: number): boolean {
     const cluster = this.ports.cluster();
     return (
-      this.ports.place(this.ports.self.node).replicas.length > replicas.length ||
+      wanted > replicas.length ||
       replicas.some(({ node, incarnation }) => cluster.node(node)?.incarnation !== incarnation)
     );
   }
@@ -181,7 +199,7 @@ export class Owner {
     writer.stopped = true;
     this.ports.trace?.stopAppending(writer);
     this.sealOnceSafe(writer);
-    this.wakeWithin(RETRY_MS);
+    this.lookAfter(writer);
   }
 
   /** Proposes to end a segment that is stopped, once all of it is safe. */
@@ -205,10 +223,12 @@ export class Owner {
     this.ports.trace?.advanceHighWatermark(writer);
     writer.settleBelow(end);
     this.sealOnceSafe(writer);
-    this.wakeWithin(RETRY_MS);
+    this.lookAfter(writer);
   }
 
-  private wakeWithin(ms: number): void {
-    this.wakeAtMs = Math.min(this.wakeAtMs, this.ports.nowMs() + ms);
+  /** From now on `tick` looks at it, as long as it has something under way. */
+  private lookAfter(writer: Writer): void {
+    this.busy.add(writer);
+    this.wakeAtMs = Math.min(this.wakeAtMs, this.ports.nowMs() + RETRY_MS);
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Epoch, NodeId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import { RETRY_MS } from './ports.ts';
 import type { Replica } from './replica.ts';
 import { Writer } from './writer.ts';
 
@@ -19,6 +20,8 @@ export class Recovery {
   /** Where the segment will end: fixed when a majority has promised. */
   count: number | undefined;
   askAgainAtMs = 0;
+  /** Doubled each time: those who are asked may be busy with thousands of other segments. */
+  askPauseMs: number = RETRY_MS;
   copyAgainAtMs = 0;
 
   private readonly self: NodeId;

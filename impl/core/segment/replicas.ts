@@ -243,7 +243,10 @@ export class Replicas {
   tick(nowMs: number): void {
     if (nowMs < this.copyAgainAtMs) return;
     this.copyAgainAtMs = this.lagging.size === 0 ? Infinity : nowMs + RETRY_MS;
-    const first = [...this.lagging].slice(0, CATCH_UP_MAX);
+    const first: [Replica, { restoreAtMs: number }][] = [];
+    for (const each of this.lagging) {
+      if (first.push(each) === CATCH_UP_MAX) break;
+    }
     for (const [replica, progress] of first) {
       // Whoever cannot be helped now waits behind all others.
       this.lagging.delete(replica);

@@ -8,6 +8,8 @@ import type { Follower, Writer } from './writer.ts';
 
 /** Messages on their way to one follower at a time. */
 const INFLIGHT_MAX = 8;
+/** Pause before the end of a segment is proposed again: thousands may be on their way through the log, in milliseconds. */
+const PROPOSE_AGAIN_MS = 500;
 
 /** Sends what each follower lacks of the records below `end`. */
 export function replicateTo(ports: SegmentPorts, writer: Writer, end: number): void {
@@ -55,8 +57,11 @@ export function handleReplicateAck(
   ports.trace?.handleReplicateAck(follower.record, message);
 }
 
-/** Proposes that the writer's segment ends at `count`, and who is to have the next one. */
+/** Proposes that the writer's segment ends at `count`, and who is to have the next one, unless it just did. */
 export function proposeSeal(ports: SegmentPorts, writer: Writer, count: number): void {
+  const nowMs = ports.nowMs();
+  if (nowMs < writer.proposeAgainAtMs) return;
+  writer.proposeAgainAtMs = nowMs + PROPOSE_AGAIN_MS;
   const { topic, segment } = writer.replica;
   const { epoch } = writer;
   const { owner: nextOwner, replicas: nextReplicas } = ports.place(ports.self.node);

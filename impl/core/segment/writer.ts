@@ -38,6 +38,8 @@ export class Writer {
   stopped = false;
   /** The metadata gave the segment to somebody else: nothing is sent or counted under this epoch any more. */
   ended = false;
+  /** When the end of the segment is proposed again, if the log has not brought it back before. */
+  proposeAgainAtMs = 0;
   private readonly waiting: { readonly index: number; readonly settle: Settle }[] = [];
   private firstWaiting = 0;
 
