@@ -143,8 +143,8 @@ export function CursorBoundsInv(
 }
 
 /**
- * Topics, segments and cursors refer to each other: segments are numbered without a gap and each begins where the one
- * before it ended, all but the last are sealed, and owners and replicas are registered nodes.
+ * Topics, segments and cursors refer to each other: numbers of segments rise and each begins where the one before it ended,
+ * all but the last are sealed, none of those is empty, and owners and replicas are registered nodes.
  */
 export function DomainConsistencyInv(state: ClusterStateView, topic: TopicView): void {
   const holds = (condition: boolean, message: () => string): void =>
@@ -155,17 +155,18 @@ export function DomainConsistencyInv(state: ClusterStateView, topic: TopicView):
   for (let i = first; i < topic.segments.length; i++) {
     const segment = topic.segments[i]!;
     const last = i === topic.segments.length - 1;
-    holds(segment.id === i + 1, () => `segment ${i + 1} is numbered ${segment.id}`);
     holds(
       (segment.state !== 'sealed') === last,
       () => `segment ${segment.id} of ${topic.segments.length} is ${segment.state}`,
     );
+    holds(last || segment.count > 0, () => `segment ${segment.id} is sealed and empty`);
     holds(state.nodes.has(segment.owner), () => `owner ${segment.owner} is not registered`);
     for (const { node } of segment.replicas) {
       holds(state.nodes.has(node), () => `replica ${node} is not registered`);
     }
     const before = topic.segments[i - 1];
     if (before !== undefined) {
+      holds(segment.id > before.id, () => `segment ${segment.id} comes after ${before.id}`);
       holds(
         segment.baseOffset === before.baseOffset + before.count,
         () => `segment ${segment.id} begins at ${segment.baseOffset}`,

@@ -88,7 +88,7 @@ export function repairProgress(record: Record, nodes: readonly NodeView[]): Unme
   const alive = new Map(nodes.map((node) => [node.id, node]));
   for (const [topic, { segments }] of record.metadata.topics) {
     for (const [at, { state, count, replicas }] of segments.entries()) {
-      if (state !== 'sealed') continue;
+      if (state !== 'sealed' || count === 0) continue;
       const id = at + 1;
       for (const { node, incarnation } of replicas) {
         const holder = alive.get(node);

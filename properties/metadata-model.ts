@@ -29,6 +29,13 @@ export interface ModelTopic {
   readonly cursors: Map<string, Offset>;
 }
 
+/** Segments of a topic that nodes keep, with their numbers: of those that ended without a record they keep nothing. */
+export function keptSegments({ segments }: ModelTopic): (ModelSegment & { id: number })[] {
+  return segments
+    .map((segment, i) => ({ ...segment, id: i + 1 }))
+    .filter(({ state, count }) => state !== 'sealed' || count > 0);
+}
+
 export class MetadataModel {
   index: LogIndex = 0 as LogIndex;
   readonly nodes: Map<NodeId, { boot: BootId; incarnation: Incarnation }> = new Map();

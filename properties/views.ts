@@ -73,7 +73,7 @@ export interface RegisteredNodeView {
 
 export interface TopicView {
   readonly name: string;
-  /** Segment `id` is at `id - 1`; only the last is not sealed. */
+  /** By rising id; only the last is not sealed. One that ended without a record is not among them. */
   readonly segments: readonly SegmentView[];
   readonly cursors: ReadonlyMap<string, Offset>;
 }

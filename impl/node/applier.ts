@@ -50,8 +50,12 @@ export class Applier {
   private applied({ command }: Proposal): void {
     const { raft, dataPlane, controller } = this.ports;
     switch (command.kind) {
-      case 'CreateTopic':
       case 'SealSegment':
+        if (command.count === 0) dataPlane.segmentGone(command.topic, command.segment);
+        dataPlane.topicChanged(command.topic);
+        controller.topicChanged(command.topic);
+        break;
+      case 'CreateTopic':
       case 'FenceSegment':
         dataPlane.topicChanged(command.topic);
         controller.topicChanged(command.topic);

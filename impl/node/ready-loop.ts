@@ -92,9 +92,11 @@ export class ReadyLoop {
   /** Replaces a long log by the state that it led to; one such replacement is under way at a time. */
   private compact(): Snapshot | undefined {
     if (this.pendingCommits.some(({ compaction }) => compaction !== undefined)) return undefined;
-    const { config, metadata, raftStorage } = this.ports;
+    const { config, metadata, raftStorage, dataPlane } = this.ports;
     const snapshot = metadata.snapshotEvery(config.snapshotEveryEntries);
-    if (snapshot !== undefined) raftStorage.compact(snapshot);
+    if (snapshot === undefined) return undefined;
+    raftStorage.compact(snapshot);
+    dataPlane.metadataKept();
     return snapshot;
   }
 

@@ -521,7 +521,15 @@ function Restart(model: LogModel, event: Named<'Restart'>): Refusal {
   const node = model.node(event.node);
   // Who is killed from outside says nothing: that it ended shows when the next life begins.
   if (node.up) Crash(model, { name: 'Crash', node: event.node });
-  const kept = new Map(event.ends.map((change) => [keyOf(change), change]));
+  const kept = new Map<string, { readonly end: number; readonly promised: number }>(
+    event.ends.map((change) => [keyOf(change), change]),
+  );
+  // Of a segment that ended without a record the disk forgets the promise, once no restart can take it back to before the end.
+  for (const [key, { durablePromise: promised }] of node.copies) {
+    const known = model.metadata.grant(key, event.applied);
+    const isGone = known?.state === 'sealed' && known.count === 0;
+    if (isGone && !kept.has(key)) kept.set(key, { end: 0, promised });
+  }
   for (const [key, copy] of node.copies) {
     const { end = 0, promised = 0 } = kept.get(key) ?? {};
     if (end < model.durableEnd(node, key) || end > copy.end) return `${key}: what is durable stays`;

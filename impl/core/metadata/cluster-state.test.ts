@@ -235,3 +235,36 @@ test('it is known what each life holds, and what waits to be recovered', () => {
   const restored = ClusterState.restore(state.snapshot());
   expect([...restored.holders()].map(({ node, topics }) => [node, topics.size])).toEqual([[2, 2]]);
 });
+
+test('a segment that ends without a record leaves nothing behind but its number', () => {
+  const state = after(...three, create('t', 1), seal('t', 1, 4, 0), seal('t', 2, 5, 7));
+  expect(
+    state.topic('t')!.segments.map(({ id, baseOffset, count }) => [id, baseOffset, count]),
+  ).toEqual([
+    [2, 0, 7],
+    [3, 7, 0],
+  ]);
+  expect(state.segment('t', 1 as SegmentId)).toBeUndefined();
+  expect(state.segment('t', 2 as SegmentId)?.count).toBe(7);
+  expect(state.segmentAt('t', 0 as Offset)?.id).toBe(2);
+  expect(state.segmentAt('t', 7 as Offset)?.id).toBe(3);
+  const gone = [1, 2, 3, 4].map((id) => state.isGone('t', id as SegmentId));
+  expect(gone).toEqual([true, false, false, false]);
+  expect(state.isGone('u', 1 as SegmentId)).toBe(false);
+});
+
+test('an idle topic is no larger after a thousand restarts of its owner', () => {
+  const state = after(...three, create('t', 1));
+  for (let i = 0; i < 128; i++) apply(state, null);
+  const sizeBytes = state.snapshot().length;
+  for (let life = 1; life <= 1000; life++) {
+    const { id, epoch, owner } = state.currentSegment('t')!;
+    apply(state, register(owner, 10 * owner + (life % 5)));
+    apply(state, fence('t', id, epoch, owner));
+    apply(state, seal('t', id, state.appliedIndex, 0));
+  }
+  expect(state.topic('t')!.segments).toHaveLength(1);
+  expect(state.currentSegment('t')).toMatchObject({ id: 1001, state: 'open', baseOffset: 0 });
+  // Its numbers have become longer.
+  expect(state.snapshot().length).toBeLessThan(sizeBytes + 8);
+});

@@ -45,7 +45,10 @@ export interface SegmentRecord {
 
 export interface TopicRecord {
   readonly name: string;
-  /** Segment `i + 1` at `i`; all but the last are sealed. */
+  /**
+   * By rising id; all but the last are sealed. Ids are given once, and an id that is missing between others is a segment that
+   * ended without a record: nothing is kept of it.
+   */
   readonly segments: readonly SegmentRecord[];
   readonly cursors: ReadonlyMap<string, Offset>;
 }
@@ -130,22 +133,19 @@ export class ClusterState {
   }
 
   segment(topic: string, id: SegmentId): SegmentRecord | undefined {
-    return this.topicRecords.get(topic)?.segments[id - 1];
+    const segment = lastOf(this.topicRecords.get(topic)?.segments, (each) => each.id <= id);
+    return segment?.id === id ? segment : undefined;
   }
 
   /** The segment that holds, or will hold, the record at `offset`. */
   segmentAt(topic: string, offset: Offset): SegmentRecord | undefined {
-    const segments = this.topicRecords.get(topic)?.segments;
-    if (segments === undefined) return undefined;
-    let low = 0;
-    let high = segments.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (segments[middle]!.baseOffset <= offset) low = middle;
-      else high = middle - 1;
-    }
-    // Empty segments share a base offset; the last of them is the one that can hold the record.
-    return segments[low];
+    return lastOf(this.topicRecords.get(topic)?.segments, (each) => each.baseOffset <= offset);
+  }
+
+  /** Whether the segment has ended without a record: it is the past of a topic that is known, and not kept. */
+  isGone(topic: string, id: SegmentId): boolean {
+    const current = this.currentSegment(topic);
+    return current !== undefined && id < current.id && this.segment(topic, id) === undefined;
   }
 
   /** The next offset that the group has not been given; 0 if it never read. */
@@ -186,13 +186,14 @@ export class ClusterState {
         }
         const grant = this.grant(index, command.nextOwner, command.nextReplicas);
         if (grant === undefined) return refused('UnknownNode');
-        const sealed: SegmentRecord = { ...current, state: 'sealed', count: command.count };
+        const sealed: SegmentRecord[] =
+          command.count === 0 ? [] : [{ ...current, state: 'sealed', count: command.count }];
         const next = opened(
           (current.id + 1) as SegmentId,
           grant,
           (current.baseOffset + command.count) as Offset,
         );
-        this.setTopic({ ...topic, segments: [...topic.segments.slice(0, -1), sealed, next] });
+        this.setTopic({ ...topic, segments: [...topic.segments.slice(0, -1), ...sealed, next] });
         return APPLIED;
       }
       case 'FenceSegment': {
@@ -225,7 +226,7 @@ export class ClusterState {
       case 'RestoreReplica': {
         const topic = this.topicRecords.get(command.topic);
         if (topic === undefined) return refused('UnknownTopic');
-        const segment = topic.segments[command.segment - 1];
+        const segment = this.segment(command.topic, command.segment);
         const replica = segment?.replicas.find((each) => each.node === command.node);
         if (segment?.state !== 'sealed' || replica === undefined) return refused('Stale');
         // A late one names a disk that has been replaced since.
@@ -337,6 +338,21 @@ type Grant = Pick<SegmentRecord, 'epoch' | 'owner' | 'boot' | 'replicas'>;
 
 function opened(id: SegmentId, grant: Grant, baseOffset: Offset): SegmentRecord {
   return { id, state: 'open', ...grant, baseOffset, count: 0 };
+}
+
+/** The last segment for which `test` is true, as it is for all before that one; undefined if for none. */
+function lastOf(
+  segments: readonly SegmentRecord[] = [],
+  test: (segment: SegmentRecord) => boolean,
+): SegmentRecord | undefined {
+  let end = segments.length;
+  let begin = 0;
+  while (begin < end) {
+    const middle = (begin + end) >> 1;
+    if (test(segments[middle]!)) begin = middle + 1;
+    else end = middle;
+  }
+  return segments[begin - 1];
 }
 
 function sortedBy<Item>(items: readonly Item[], key: (item: Item) => number): Item[] {

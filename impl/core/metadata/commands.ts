@@ -22,7 +22,7 @@ export type Command =
       readonly owner: NodeId;
       readonly replicas: readonly NodeId[];
     }
-  /** Ends the segment at `count` records and opens the next under `nextOwner`. Expects `epoch`. */
+  /** Ends the segment at `count` records and opens the next under `nextOwner`. Expects `epoch`. Of one without records nothing is kept. */
   | {
       readonly kind: 'SealSegment';
       readonly topic: string;

@@ -59,9 +59,20 @@ export class DataPlane {
     this.beginGranted(topic, segments.at(-1)!);
   }
 
-  /** All of the metadata has changed: at the start, or because a snapshot of it arrived. */
+  /** The segment ended without a record. */
+  segmentGone(topic: string, id: SegmentId): void {
+    this.replicas.empty(topic, id);
+  }
+
+  /** The metadata as it is now is in the store's next commit: nobody can be told again what came before it. */
+  metadataKept(): void {
+    this.replicas.forgetGone();
+  }
+
+  /** All of the metadata has changed, and it is in the store: at the start, or because a snapshot of it arrived. */
   everythingChanged(): void {
     const cluster = this.ports.cluster();
+    this.replicas.forgetGone();
     for (const topic of cluster.topicNames()) {
       for (const segment of cluster.topic(topic)!.segments) {
         if (segment.state === 'sealed') this.replicas.seal(topic, segment);
@@ -143,9 +154,12 @@ export class DataPlane {
     }
     const writer = this.owner.writer(topic);
     if (writer === undefined || writer.epoch === current.epoch) return;
-    const now = this.ports.cluster().segment(topic, writer.replica.segment)!;
-    if (now.state === 'sealed') this.owner.sealed(topic, writer, now.count);
-    else this.owner.fenced(writer);
+    const now = this.ports.cluster().segment(topic, writer.replica.segment);
+    if (now === undefined || now.state === 'sealed') {
+      this.owner.sealed(topic, writer, now?.count ?? 0);
+    } else {
+      this.owner.fenced(writer);
+    }
   }
 
   private beginGranted(topic: string, current: SegmentRecord): void {

@@ -95,6 +95,7 @@ export class Replicas {
    */
   handleReplicate(sender: ReplicaRecord, message: Replicate): void {
     const { topic, segment, epoch } = message;
+    if (this.ports.cluster().isGone(topic, segment)) return;
     const replica = this.open(topic, segment);
     if (epoch < replica.promised) {
       this.refuse(sender, message, replica.promised);
@@ -122,6 +123,7 @@ export class Replicas {
    */
   handlePromiseRequest(sender: ReplicaRecord, message: PromiseRequest): void {
     const { topic, segment, epoch } = message;
+    if (this.ports.cluster().isGone(topic, segment)) return;
     const replica = this.open(topic, segment);
     if (epoch < replica.promised) {
       this.refuse(sender, message, replica.promised);
@@ -192,12 +194,7 @@ export class Replicas {
     const replica =
       listed === undefined ? this.find(topic, segment.id) : this.open(topic, segment.id);
     if (replica === undefined) return;
-    if (replica.end > count) {
-      this.ports.store.truncate(replica.stream, count);
-      replica.end = count;
-      replica.durableEnd = Math.min(replica.durableEnd, count);
-      this.staged.add(replica);
-    }
+    this.cut(replica, count);
     if (listed === undefined) return;
     const restored = listed.incarnation === this.ports.self.incarnation;
     if (replica.end < count || !restored) {
@@ -206,6 +203,35 @@ export class Replicas {
     } else {
       this.lagging.delete(replica);
     }
+  }
+
+  /**
+   * The segment ended without a record. The promise stays: a restart may take this node back to where it does not know of the
+   * end, and then nothing else keeps an owner from before it from being believed.
+   */
+  empty(topic: string, segment: SegmentId): void {
+    const replica = this.find(topic, segment);
+    if (replica !== undefined) this.cut(replica, 0);
+  }
+
+  /** Forgets copies of segments that ended without a record, and promises. No restart takes this node back to before their end. */
+  forgetGone(): void {
+    const { store } = this.ports;
+    const cluster = this.ports.cluster();
+    const gone = new Set<Replica>();
+    for (const replica of this.all()) {
+      if (cluster.isGone(replica.topic, replica.segment)) gone.add(replica);
+    }
+    if (gone.size === 0) return;
+    for (const replica of gone) {
+      const { topic, segment, stream } = replica;
+      this.byTopic.get(topic)!.delete(segment);
+      this.staged.delete(replica);
+      store.drop(stream);
+      store.put(promiseKey(topic, segment), undefined);
+    }
+    const others = this.unsynced.filter(({ replica }) => !gone.has(replica));
+    this.unsynced.splice(0, this.unsynced.length, ...others);
   }
 
   /** Everything staged so far becomes durable when the store's durable end reaches `lsn`. */
@@ -285,6 +311,14 @@ export class Replicas {
     for (let i = replica.end - from; i < records.length && from + i < limit; i++) {
       this.append(replica, epoch, records[i]!);
     }
+  }
+
+  private cut(replica: Replica, count: number): void {
+    if (replica.end <= count) return;
+    this.ports.store.truncate(replica.stream, count);
+    replica.end = count;
+    replica.durableEnd = Math.min(replica.durableEnd, count);
+    this.staged.add(replica);
   }
 
   /** Sends the answers that this replica owes, if what they say is durable. */
