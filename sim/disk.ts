@@ -271,6 +271,8 @@ export class SimDisk {
   readonly counts: Record<DiskFault, number> = { ...NO_COUNTS };
   /** Requests begun, over all processes. */
   requests = 0;
+  /** Bytes that reads have filled, over all processes. */
+  readBytes = 0;
   private readonly options: SimDiskOptions;
   private readonly random: Random;
   private readonly latency: DiskLatency;
@@ -550,6 +552,7 @@ export class SimDisk {
           }
         }
         inode.read(from, to, request.into);
+        this.readBytes += to - from;
         return { id, lengthBytes: to - from };
       }
       case 'seekData': {

@@ -59,18 +59,17 @@ export class Arena {
     else this.outsideBytes -= frame.bytes.length;
   }
 
-  /** The frame that begins at `lsn`, if it is still in memory. */
+  /** The frame that holds the place `lsn`, if it is still in memory. */
   at(lsn: Lsn): Frame | undefined {
     let low = this.first;
     let high = this.frames.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >>> 1;
-      const frame = this.frames[middle]!;
-      if (frame.lsn === lsn) return frame;
-      if (frame.lsn < lsn) low = middle + 1;
+    if (high < low || lsn < this.frames[low]!.lsn) return undefined;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.frames[middle]!.lsn <= lsn) low = middle;
       else high = middle - 1;
     }
-    return undefined;
+    return this.frames[low];
   }
 
   /** Gives up written frames outside the ring. */

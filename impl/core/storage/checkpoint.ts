@@ -5,13 +5,20 @@
  *     lsn, lsn of the checkpoint before (0: none), 1 if the store was closed here (nothing follows in that file),
  *     next stream id
  *     files that hold frames before the lsn: number, begin
- *     frames that end in a transaction that was never finished: lsn, how many of the frame's bytes count
- *     streams by id: id, name, start, end, extents: first index and lsn, each as the difference from the one before
+ *     frames of version 1 that end in a transaction that was never finished: lsn, how many of the frame's bytes count
+ *     streams by id: id, name, start, end, extents: first index and lsn, each as the difference from the one before, and
+ *         bytes (not in version 1)
  *     keys in order: key, value
  */
 import type { Checksum } from '../../ports/disk.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
-import { decodeFileHeader, encodeFileHeader, HEADER_BYTES, roundUp } from './format.ts';
+import {
+  decodeFileHeader,
+  encodeFileHeader,
+  type FileHeader,
+  HEADER_BYTES,
+  roundUp,
+} from './format.ts';
 import type { Lsn } from './ids.ts';
 import { StreamIndex } from './stream-index.ts';
 
@@ -74,14 +81,14 @@ export function decodeCheckpoint(
   if (header.number !== number || end > bytes.length) return 'invalid';
   if (checksum(bytes, HEADER_BYTES, end, 0) !== header.bodyChecksum) return 'invalid';
   try {
-    return decodeBody(bytes.subarray(HEADER_BYTES, end), header.identity, number);
+    return decodeBody(bytes.subarray(HEADER_BYTES, end), header);
   } catch (error) {
     if (error instanceof MalformedError) return 'invalid';
     throw error;
   }
 }
 
-function decodeBody(body: Uint8Array, identity: number, number: number): Checkpoint {
+function decodeBody(body: Uint8Array, { identity, number, version }: FileHeader): Checkpoint {
   const reader = new ByteReader(body);
   const checkpoint: Checkpoint = {
     identity,
@@ -92,7 +99,7 @@ function decodeBody(body: Uint8Array, identity: number, number: number): Checkpo
     nextStream: reader.whole(),
     files: reader.list(() => ({ number: reader.whole(), begin: reader.whole() })),
     unfinished: new Map(reader.list(() => [reader.whole(), reader.whole()] as const)),
-    streams: reader.list(() => decodeStream(reader)),
+    streams: reader.list(() => decodeStream(reader, version)),
     pairs: new Map(reader.list(() => [reader.text(), reader.bytes().slice()] as const)),
   };
   reader.end();
@@ -105,13 +112,16 @@ function encodeStream(writer: ByteWriter, stream: StreamIndex): void {
   let first = 0;
   let lsn = 0;
   for (let i = 0; i < stream.extents; i++) {
-    writer.whole(stream.firstOf(i) - first).whole(stream.lsnOf(i) - lsn);
+    writer
+      .whole(stream.firstOf(i) - first)
+      .whole(stream.lsnOf(i) - lsn)
+      .whole(stream.bytesOf(i));
     first = stream.firstOf(i);
     lsn = stream.lsnOf(i);
   }
 }
 
-function decodeStream(reader: ByteReader): StreamIndex {
+function decodeStream(reader: ByteReader, version: number): StreamIndex {
   const stream = new StreamIndex(reader.whole(), reader.text());
   stream.defined = true;
   stream.start = reader.whole();
@@ -121,7 +131,7 @@ function decodeStream(reader: ByteReader): StreamIndex {
   for (let left = reader.whole(); left > 0; left--) {
     first += reader.whole();
     lsn += reader.whole();
-    stream.push(first, lsn);
+    stream.push(first, lsn, version === 1 ? 0 : reader.whole());
   }
   return stream;
 }

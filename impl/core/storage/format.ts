@@ -1,5 +1,5 @@
 /**
- * The bytes on disk, version 1. All numbers are little-endian; `u64` holds whole numbers below 2^53.
+ * The bytes on disk, version 2. All numbers are little-endian; `u64` holds whole numbers below 2^53.
  *
  * A directory is one sequence of bytes, the log, cut into files. A place in it is an *lsn*. It rises for ever: bytes
  * lost or cut are never numbered again within what counts, and nothing is ever written over.
@@ -17,32 +17,46 @@
  * A *frame* is written by one write, at a multiple of 8, and if it is large or to be synced at once, of the alignment
  * that its disk wished for, but for the first one behind small ones:
  *
- *      0  u32 magic            4  u32 CRC-32C of bytes [8, 56 + body)
+ *      0  u32 magic "WFR2"     4  u32 CRC-32C of bytes [8, 56), then of the list of contents
  *      8  u64 identity        16  u64 lsn of this frame
  *     24  u64 durable: everything before this lsn was known to be durable when the frame was closed
- *     32  u32 file number     36  u32 length of the body
- *     40  u32 committed: how much of the body belongs to transactions that end in this frame
- *     44  u32 records         48  u32 length of the frame with header, body and padding
- *     52  u32 flags: 1, it begins inside a transaction that an earlier frame began
- *     56  body, then anything up to the length of the frame (not covered by the checksum)
+ *     32  u32 file number     36  u32 length of the sections
+ *     40  u32 length of the list of contents
+ *     44  u32 how many of the contents belong to transactions that end in this frame, if flag 2 is set
+ *     48  u32 length of the frame with header, sections, contents and padding
+ *     52  u32 flags: 1, it begins inside a transaction that an earlier frame began; 2, it ends inside one
+ *     56  sections, contents, then anything up to the length of the frame (not covered by a checksum)
  *
  * Identity, file number and lsn are all in the checksum and all checked against where the frame was found, so
  * neither stale nor misdirected bytes nor a file from elsewhere parse.
  *
- * A *body* is a row of records; all numbers are LEB128 varints. The first number `h` tells what it is:
+ * A *section* holds what the frame has of one stream, so that it can be read without the rest of the frame: records, each a
+ * varint with its length and its bytes, in chunks of at most 4096 bytes or one record. Behind them, for each chunk:
  *
- *     h even        append h / 2 bytes that follow, to the stream selected last in this frame
- *     h =  1        select: stream, epoch, index of the next record
- *     h =  3        define: stream, length, name (the stream is new and empty, begins at 0)
- *     h =  5        truncate: stream, end
- *     h =  7        trim: stream, start
- *     h =  9        reset: stream, start
- *     h = 11        drop: stream
- *     h = 13        put: length, key, length, value
- *     h = 15        remove: length, key
+ *      0  u32 where it ends, from the begin of the section      4  u32 records up to there
+ *      8  u32 CRC-32C of the chunk
+ *
+ * and at the end of the section:
+ *
+ *      0  u32 index of the first record, modulo 2^32
+ *      4  u32 CRC-32C of identity, lsn of the section and stream, each as u64, then of all from the first chunk's entry up to here
+ *
+ * The *contents* tell what the frame says, in order. All numbers are LEB128 varints; the first tells what follows:
+ *
+ *      1  section: stream, epoch, index of the first record, records, length with the chunks' entries; if flag 2 is set also how
+ *         many of the records belong to transactions that end in this frame. Sections lie one behind the other
+ *      3  define: stream, length, name (the stream is new and empty, begins at 0)
+ *      5  truncate: stream, end
+ *      7  trim: stream, start
+ *      9  reset: stream, start
+ *     11  drop: stream
+ *     13  put: length, key, length, value
+ *     15  remove: length, key
+ *
+ * Of one stream they keep the order in which it happened; different streams do not depend on each other.
  *
  * A *transaction* is what was staged between two commits. It counts if the frames that hold it all do, and none of
- * it if one is missing: the part of a body beyond `committed` waits for the next frame, and is void if that one does not
+ * it if one is missing: what lies behind the last commit in a frame waits for the next frame, and is void if that one does not
  * begin inside a transaction.
  *
  * **Recovery.** Frames are read on from the checkpoint. The first place where the frame expected is not found is a
@@ -58,10 +72,15 @@
  *
  * **`<number, 12 digits>.wal.old`**: a file that nobody needs any more, kept to be made into another one, which takes
  * its blocks: the new header is written and synced under this name, then the file gets the new one.
+ *
+ * **Version 1** is read as well, and never written; a process that knows only version 1 refuses version 2. Its frames have the magic
+ * "WFRL", at 36 the length of a body, at 40 how much of that belongs to transactions that end in the frame, at 44 the number of
+ * records, and one checksum over bytes [8, 56 + body). `body-v1.ts` lays out the body, in which the records of all streams are mixed.
  */
 import type { Checksum } from '../../ports/disk.ts';
 
-export const VERSION = 1;
+export const VERSION = 2;
+const VERSIONS_READ: readonly number[] = [1, 2];
 /** What file systems and disks read and write in one piece. */
 export const BLOCK_BYTES = 4096;
 /** What a log file has before its first frame: a block, so that frames can be aligned to blocks. */
@@ -70,10 +89,13 @@ export const HEADER_BYTES = 64;
 export const FRAME_HEADER_BYTES = 56;
 /** Frames begin and end at multiples of it. */
 export const FRAME_UNIT_BYTES = 8;
-export const FRAME_MAGIC = 0x4c52_4657; // "WFRL" as bytes
-export const CONTINUES = 1;
+export const FRAME_MAGIC = 0x3252_4657; // "WFR2" as bytes
+/** Of version 1; both begin with the same byte. */
+export const FRAME_MAGIC_V1 = 0x4c52_4657; // "WFRL"
+const CONTINUES = 1;
+const IS_CUT = 2;
 
-export const SELECT = 1;
+export const SECTION = 1;
 export const DEFINE = 3;
 export const TRUNCATE = 5;
 export const TRIM = 7;
@@ -120,13 +142,18 @@ export interface FileHeader {
   readonly kind: FileKind;
   readonly identity: number;
   readonly number: number;
+  readonly version: number;
   /** Of a checkpoint; 0 in a log file. */
   readonly bodyBytes: number;
   readonly bodyChecksum: number;
 }
 
 /** Fills `into[0, 64)`. */
-export function encodeFileHeader(into: Uint8Array, header: FileHeader, checksum: Checksum): void {
+export function encodeFileHeader(
+  into: Uint8Array,
+  header: Omit<FileHeader, 'version'>,
+  checksum: Checksum,
+): void {
   const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
   into.fill(0, 0, HEADER_BYTES);
   const magic = header.kind === 'log' ? LOG_MAGIC : CHECKPOINT_MAGIC;
@@ -150,9 +177,11 @@ export function decodeFileHeader(
   const magic = kind === 'log' ? LOG_MAGIC : CHECKPOINT_MAGIC;
   for (let i = 0; i < 8; i++) if (bytes[i] !== magic.charCodeAt(i)) return 'invalid';
   if (view.getUint32(60, true) !== checksum(bytes, 0, 60, 0)) return 'invalid';
-  if (view.getUint32(8, true) !== VERSION) return 'newer';
+  const version = view.getUint32(8, true);
+  if (!VERSIONS_READ.includes(version)) return 'newer';
   return {
     kind,
+    version,
     identity: getU64(view, 16),
     number: getU64(view, 24),
     bodyBytes: view.getUint32(32, true),
@@ -161,23 +190,29 @@ export function decodeFileHeader(
 }
 
 export interface FrameHeader {
+  readonly version: 1 | 2;
   readonly identity: number;
   readonly lsn: number;
   readonly durable: number;
   readonly file: number;
-  readonly bodyBytes: number;
-  readonly committedBytes: number;
-  readonly records: number;
+  /** Of the sections; in version 1 of the body. */
+  readonly sectionBytes: number;
+  /** 0 in version 1. */
+  readonly contentBytes: number;
+  /** How many of the contents, in version 1 how many bytes of the body, belong to transactions that end here. */
+  readonly committed: number;
   readonly frameBytes: number;
   readonly continues: boolean;
+  /** The frame ends inside a transaction. */
+  readonly isCut: boolean;
 }
 
-/** Fills the header at `at`, whose body follows already, and seals both with the checksum. */
+/** Fills the header at `at`, which sections and contents follow already, and seals it and the contents with the checksum. */
 export function encodeFrameHeader(
   bytes: Uint8Array,
   view: DataView,
   at: number,
-  header: FrameHeader,
+  header: Omit<FrameHeader, 'version'>,
   checksum: Checksum,
 ): void {
   view.setUint32(at, FRAME_MAGIC, true);
@@ -185,18 +220,17 @@ export function encodeFrameHeader(
   setU64(view, at + 16, header.lsn);
   setU64(view, at + 24, header.durable);
   view.setUint32(at + 32, header.file, true);
-  view.setUint32(at + 36, header.bodyBytes, true);
-  view.setUint32(at + 40, header.committedBytes, true);
-  view.setUint32(at + 44, header.records, true);
+  view.setUint32(at + 36, header.sectionBytes, true);
+  view.setUint32(at + 40, header.contentBytes, true);
+  view.setUint32(at + 44, header.committed, true);
   view.setUint32(at + 48, header.frameBytes, true);
-  view.setUint32(at + 52, header.continues ? CONTINUES : 0, true);
-  const end = at + FRAME_HEADER_BYTES + header.bodyBytes;
-  view.setUint32(at + 4, checksum(bytes, at + 8, end, 0), true);
+  view.setUint32(at + 52, (header.continues ? CONTINUES : 0) | (header.isCut ? IS_CUT : 0), true);
+  view.setUint32(at + 4, frameChecksum(bytes, view, at, checksum), true);
 }
 
 /**
- * The frame at `at`, if all of it is there and verifies. `more` if it claims to reach beyond the end of `bytes`, which
- * says nothing on whether it is one.
+ * The frame at `at`, if all of it is there and header and contents (in version 1 all of it) verify; its sections are for the
+ * caller to verify. `more` if it claims to reach beyond the end of `bytes`, which says nothing on whether it is one.
  */
 export function decodeFrame(
   bytes: Uint8Array,
@@ -205,26 +239,40 @@ export function decodeFrame(
   checksum: Checksum,
 ): FrameHeader | 'invalid' | 'more' {
   if (at + FRAME_HEADER_BYTES > bytes.length) return 'more';
-  if (view.getUint32(at, true) !== FRAME_MAGIC) return 'invalid';
-  const bodyBytes = view.getUint32(at + 36, true);
-  const committedBytes = view.getUint32(at + 40, true);
+  const magic = view.getUint32(at, true);
+  if (magic !== FRAME_MAGIC && magic !== FRAME_MAGIC_V1) return 'invalid';
+  const version = magic === FRAME_MAGIC ? 2 : 1;
+  const sectionBytes = view.getUint32(at + 36, true);
+  const contentBytes = version === 2 ? view.getUint32(at + 40, true) : 0;
+  const committed = view.getUint32(at + (version === 2 ? 44 : 40), true);
   const frameBytes = view.getUint32(at + 48, true);
-  if (committedBytes > bodyBytes || frameBytes < FRAME_HEADER_BYTES + bodyBytes) return 'invalid';
+  if (frameBytes < FRAME_HEADER_BYTES + sectionBytes + contentBytes) return 'invalid';
   if (frameBytes % FRAME_UNIT_BYTES !== 0) return 'invalid';
+  if (version === 1 && committed > sectionBytes) return 'invalid';
   if (at + frameBytes > bytes.length) return 'more';
-  const sum = checksum(bytes, at + 8, at + FRAME_HEADER_BYTES + bodyBytes, 0);
-  if (view.getUint32(at + 4, true) !== sum) return 'invalid';
+  if (view.getUint32(at + 4, true) !== frameChecksum(bytes, view, at, checksum)) return 'invalid';
+  const flags = view.getUint32(at + 52, true);
   return {
+    version,
     identity: getU64(view, at + 8),
     lsn: getU64(view, at + 16),
     durable: getU64(view, at + 24),
     file: view.getUint32(at + 32, true),
-    bodyBytes,
-    committedBytes,
-    records: view.getUint32(at + 44, true),
+    sectionBytes,
+    contentBytes,
+    committed,
     frameBytes,
-    continues: (view.getUint32(at + 52, true) & CONTINUES) !== 0,
+    continues: (flags & CONTINUES) !== 0,
+    isCut: version === 2 ? (flags & IS_CUT) !== 0 : committed < sectionBytes,
   };
+}
+
+function frameChecksum(bytes: Uint8Array, view: DataView, at: number, checksum: Checksum): number {
+  const body = at + FRAME_HEADER_BYTES;
+  const sectionsEnd = body + view.getUint32(at + 36, true);
+  if (view.getUint32(at, true) === FRAME_MAGIC_V1) return checksum(bytes, at + 8, sectionsEnd, 0);
+  const header = checksum(bytes, at + 8, body, 0);
+  return checksum(bytes, sectionsEnd, sectionsEnd + view.getUint32(at + 40, true), header);
 }
 
 /** How long the frame at `at` says it is; nothing of it is verified. */
@@ -236,7 +284,7 @@ export function roundUp(value: number, to: number): number {
   return Math.ceil(value / to) * to;
 }
 
-function setU64(view: DataView, at: number, value: number): void {
+export function setU64(view: DataView, at: number, value: number): void {
   view.setUint32(at, value % 2 ** 32, true);
   view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }

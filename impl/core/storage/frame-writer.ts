@@ -69,6 +69,7 @@ export class FrameWriter {
   private wanted: Lsn;
   /** What is queued waits until the disk is asked again. */
   private isStalled = false;
+  private scratchBytes = new Uint8Array(0);
   private hasFailed = false;
 
   constructor(
@@ -125,12 +126,12 @@ export class FrameWriter {
   hasFrameFor(bytes: number): boolean {
     const { frame } = this;
     if (!frame?.hasRoomFor(bytes)) return false;
-    return frame.at + bytes <= frame.from + this.options.batchBytes || !this.canWrite;
+    return frame.usedBytes + bytes <= this.options.batchBytes || !this.canWrite;
   }
 
   hasRoom(bytes: number, keptShare: number): 'yes' | 'busy' | 'full' {
     const { frame } = this;
-    const unplacedBytes = frame === undefined ? 0 : frame.at - frame.from;
+    const unplacedBytes = frame === undefined ? 0 : frame.usedBytes;
     const needed = bytes + FRAME_HEADER_BYTES + this.alignmentBytes;
     const reserveBytes = this.options.reserveBytes * keptShare;
     const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, reserveBytes);
@@ -148,14 +149,14 @@ export class FrameWriter {
   commit(): Lsn {
     const { frame } = this;
     if (frame !== undefined && this.staged > 0) {
-      frame.committedAt = frame.at;
+      frame.commit();
       this.committed = frame.endLsn;
       this.staged = 0;
       // Not at each call: whoever commits after every completion would ask in a circle.
       this.askAgain();
     }
     if (frame !== undefined) {
-      const isWorthIt = this.canWrite && frame.at - frame.from >= this.options.batchBytes / 2;
+      const isWorthIt = this.canWrite && frame.usedBytes >= this.options.batchBytes / 2;
       const { isBusy } = this;
       if (isWorthIt || !isBusy || this.wanted > frame.lsn) this.flush();
       if (!isBusy) this.startSync();
@@ -235,18 +236,28 @@ export class FrameWriter {
       this.arena.discard(frame);
       return;
     }
-    const usedBytes = frame.at - frame.from;
+    const { identity, checksum } = this.options;
+    frame.layOut(identity, checksum, (bytes) => this.scratch(bytes));
+    const { usedBytes } = frame;
     const alignmentBytes = this.isDense(usedBytes) ? FRAME_UNIT_BYTES : this.alignmentBytes;
     const file = this.files.place(frame.lsn, usedBytes, alignmentBytes);
     frame.pad(file, alignmentBytes);
     this.arena.close(frame, alignmentBytes);
     file.pins++;
     file.extents += frame.extents;
-    frame.seal(this.options.identity, file, this.durable, this.options.checksum);
+    frame.seal(identity, file, this.durable, checksum);
     this.nextLsn = frame.lsn + frame.length;
     this.queue.push(frame);
     this.events.onClosed(frame.length);
     this.pump();
+  }
+
+  /** Memory for a moment; what a frame of the usual size needs is kept. */
+  private scratch(bytes: number): Uint8Array {
+    if (bytes <= this.scratchBytes.length) return this.scratchBytes;
+    const memory = new Uint8Array(bytes);
+    if (bytes <= FRAME_BATCHES_MAX * this.options.batchBytes) this.scratchBytes = memory;
+    return memory;
   }
 
   private pump(): void {

@@ -1,14 +1,15 @@
 /**
- * Files as version 1 wrote them, checked in: they are read for ever, and the same work still writes the same bytes. If the
- * second test fails the format has changed: that takes a new version and a new golden file beside this one.
- * `RECORD_GOLDEN=1` writes the file where there is none.
+ * Files as each version wrote them, checked in: they are read for ever, and the same work still writes the bytes of the last. If that
+ * test fails the format has changed: that takes a new version and a new golden file beside these.
+ * `RECORD_GOLDEN=1` writes the file of the last version if there is none.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { StoreWorld } from '../../../sim/store-world.ts';
 import { utf8Decode, utf8Encode } from '../utf8.ts';
+import { VERSION } from './format.ts';
 
-const FILE = new URL('./golden/version-1.json', import.meta.url);
+const VERSIONS = Array.from({ length: VERSION }, (_, i) => i + 1);
 
 interface GoldenFile {
   readonly sizeBytes: number;
@@ -81,15 +82,16 @@ function unpack(golden: Record<string, GoldenFile>): Map<string, Uint8Array> {
   );
 }
 
-function golden(): Record<string, GoldenFile> {
-  if (!existsSync(FILE) && process.env.RECORD_GOLDEN === '1') {
-    writeFileSync(FILE, `${JSON.stringify(pack(goldenWork().machine.files()), undefined, 2)}\n`);
+function golden(version: number): Record<string, GoldenFile> {
+  const file = new URL(`./golden/version-${version}.json`, import.meta.url);
+  if (version === VERSION && !existsSync(file) && process.env.RECORD_GOLDEN === '1') {
+    writeFileSync(file, `${JSON.stringify(pack(goldenWork().machine.files()), undefined, 2)}\n`);
   }
-  return JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, GoldenFile>;
+  return JSON.parse(readFileSync(file, 'utf8')) as Record<string, GoldenFile>;
 }
 
-test('files of version 1 are read', () => {
-  const world = new StoreWorld({ ...OPTIONS, files: unpack(golden()) });
+test.each(VERSIONS)('files of version %d are read', (version) => {
+  const world = new StoreWorld({ ...OPTIONS, files: unpack(golden(version)) });
   expect(world.open()).toBeUndefined();
   const { store } = world;
   expect(store.streams()).toEqual(['alpha', 'βeta']);
@@ -107,8 +109,8 @@ test('files of version 1 are read', () => {
   expect(world.readStream(store.stream('βeta')).map(utf8Decode)).toEqual(['after the reset']);
 });
 
-test('files of version 1 are read without their checkpoints', () => {
-  const files = unpack(golden());
+test.each(VERSIONS)('files of version %d are read without their checkpoints', (version) => {
+  const files = unpack(golden(version));
   for (const name of [...files.keys()]) if (name.endsWith('.checkpoint')) files.delete(name);
   const world = new StoreWorld({ ...OPTIONS, files });
   expect(world.open()).toBeUndefined();
@@ -116,6 +118,33 @@ test('files of version 1 are read without their checkpoints', () => {
   expect(world.readStream(world.store.stream('alpha')).length).toBe(14);
 });
 
+test.each(VERSIONS)(
+  'a log of version %d goes on, and all of it is there the next time',
+  (version) => {
+    const world = new StoreWorld({ ...OPTIONS, files: unpack(golden(version)) });
+    expect(world.open()).toBeUndefined();
+    const before = world.readAll();
+    const id = world.store.stream('alpha');
+    for (let i = 0; i < 20; i++) world.store.append(id, 7, new Uint8Array(300).fill(i));
+    world.store.trim(id, 3);
+    world.store.commit();
+    expect(world.close()).toBeUndefined();
+    world.machine.processCrash();
+    expect(world.open()).toBeUndefined();
+    const { start, records } = before.streams.get('alpha')!;
+    const after = world.readAll();
+    expect(after.streams.get('alpha')).toEqual({
+      start: 3,
+      records: [
+        ...records.slice(3 - start),
+        ...Array.from({ length: 20 }, (_, i) => new Uint8Array(300).fill(i)),
+      ],
+    });
+    expect(after.streams.get('βeta')).toEqual(before.streams.get('βeta'));
+  },
+);
+
 test('the same work writes the same bytes', () => {
-  expect(pack(goldenWork().machine.files())).toEqual(golden());
+  const written = JSON.stringify(pack(goldenWork().machine.files()));
+  expect(written === JSON.stringify(golden(VERSION)), 'the format has changed').toBe(true);
 });

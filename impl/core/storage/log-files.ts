@@ -239,11 +239,9 @@ export class LogFiles {
   /** A file that takes no more frames may be closed when many are open. */
   private keepIdle(file: LogFile): void {
     this.idle.add(file);
-    if (this.idle.size <= IDLE_HANDLES_MAX) return;
     for (const oldest of this.idle) {
-      if (oldest.pins > 0 || oldest.isDirty || oldest === file) continue;
-      this.close(oldest);
-      return;
+      if (this.idle.size <= IDLE_HANDLES_MAX) return;
+      if (oldest.pins === 0 && !oldest.isDirty && oldest !== file) this.close(oldest);
     }
   }
 

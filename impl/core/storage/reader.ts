@@ -1,18 +1,23 @@
 /**
- * Reads records back: from memory as long as their frame is there, else from the disk in large chunks, the next one while
- * the last is being looked at. A frame is verified in full, against the place where it lies, before a record of it is given out.
+ * Reads records back: from memory as long as their frame is there, else from the disk, and then no more than what was asked for:
+ * the index tells where a section is and how long, the end of a section where its chunks are. A chunk is verified in full, against the
+ * place where it lies, before a record of it is given out. For a reader who goes on, what comes next is read while the last is looked at.
  */
 import type { Checksum, DiskCompletion } from '../../ports/disk.ts';
-import { MalformedError } from '../codec.ts';
 import { WalrusError } from '../errors.ts';
 import type { Arena } from './arena.ts';
-import { RecordTable } from './body.ts';
-import { claimedFrameBytes, decodeFrame, FRAME_HEADER_BYTES } from './format.ts';
+import { DamagedRecords } from './damaged-records.ts';
+import { BLOCK_BYTES, FRAME_HEADER_BYTES } from './format.ts';
+import type { Frame } from './frame.ts';
 import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
+import { ReaderV1 } from './reader-v1.ts';
 import { describe, isRefused, type Requests } from './requests.ts';
+import { type Piece, placeChecksum, SectionTable, tableBytesMax } from './section.ts';
+import { SectionCache } from './section-cache.ts';
 import type { StreamIndex } from './stream-index.ts';
+import { Cursor } from './varint.ts';
 
 export interface ReadLimit {
   readonly records: number;
@@ -21,48 +26,50 @@ export interface ReadLimit {
 
 export type ReadDone = (error: WalrusError | undefined, records: readonly Uint8Array[]) => void;
 
-/** A first read of a place, and a read that goes on where the last one ended. */
-const RANDOM_READ_BYTES = 128 * 1024;
-const SEQUENTIAL_READ_BYTES = 1024 * 1024;
-const CHUNKS_MAX = 8;
+/** A section no longer than this is read in one piece, whatever is wanted of it. */
+const WHOLE_BYTES_MAX = 8192;
+/** What is asked of the disk for one call, but for a single record that is longer. */
+const FETCH_BYTES_MAX = 2 ** 20;
+/** In so many reads, each of a place of its own. */
+const BATCHES_MAX = 8;
+/** For one who goes on, so much of what was read in a row may be read ahead; so much may be read for nothing between two sections. */
+const SHARE = 1 / 8;
 const NOTHING = new Uint8Array(0);
-const TABLES_MAX = 16;
 
-/** Part of a file, as it was on the disk. */
-interface Chunk {
-  readonly file: number;
-  readonly from: number;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+/** Something to be read of one section: all of it, where its chunks are, or a chunk. */
+interface Unit {
+  readonly stream: number;
+  readonly section: Lsn;
+  readonly sectionBytes: number;
+  /** The chunk and the table that it is in; else it is the end of the section with the table, or all of the section. */
+  readonly chunk: number | undefined;
+  readonly table: SectionTable | undefined;
+  readonly from: Lsn;
+  readonly to: Lsn;
 }
 
-/** A chunk that nobody has asked for yet, on its way here. */
-interface Ahead {
-  readonly file: number;
-  readonly from: number;
-  /** Those who have asked for it since. */
-  readonly waiting: (() => void)[];
-}
-
-interface Table {
-  readonly lsn: Lsn;
-  readonly records: RecordTable;
-  readonly isInMemory: boolean;
+/** Units that are read together. */
+interface Batch {
+  readonly file: LogFile;
+  readonly units: Unit[];
+  /** Of the units alone. */
+  usefulBytes: number;
+  to: Lsn;
 }
 
 export class Reader {
   chunksRead = 0;
+  readBytes = 0;
   private readonly requests: Requests;
   private readonly files: LogFiles;
   private readonly arena: Arena;
   private readonly checksum: Checksum;
-  private readonly unfinished: ReadonlyMap<Lsn, number>;
-  private readonly written: () => Lsn;
-  private readonly chunks: Chunk[] = [];
-  private ahead: Ahead | undefined = undefined;
-  /** The last chunk that was read for somebody who goes on and on, until it is looked at: then the next one is due. */
-  private unseen: Chunk | undefined = undefined;
-  private readonly tables: Table[] = [];
+  private readonly version1: ReaderV1;
+  private readonly cache = new SectionCache();
+  /** What is on its way, by where it begins (of a section of which nothing is known yet, by where that does), and who else has asked for it since. */
+  private readonly loading = new Map<Lsn, (() => void)[]>();
+  /** Chunks, or sections, that did not verify and of which nobody was told yet. */
+  private readonly damaged = new Set<Lsn>();
 
   constructor(
     requests: Requests,
@@ -70,14 +77,12 @@ export class Reader {
     arena: Arena,
     checksum: Checksum,
     unfinished: ReadonlyMap<Lsn, number>,
-    written: () => Lsn,
   ) {
     this.requests = requests;
     this.files = files;
     this.arena = arena;
     this.checksum = checksum;
-    this.unfinished = unfinished;
-    this.written = written;
+    this.version1 = new ReaderV1(files, checksum, unfinished);
   }
 
   /** `from` is in the stream. */
@@ -86,148 +91,279 @@ export class Reader {
     let left = limit.bytes;
     let next = from;
     let extent = stream.find(from);
-    while (next < stream.end && found.length < limit.records) {
-      const lsn = stream.lsnOf(extent);
-      const table = this.table(stream, lsn);
-      if (typeof table === 'string') {
+    while (next < stream.end && found.length < limit.records && left >= 0) {
+      const piece = this.piece(stream, extent, next);
+      if (piece === undefined || piece instanceof WalrusError) {
         if (found.length > 0) break;
-        if (table === 'absent') this.fetch(stream, from, limit, lsn, done);
-        else done(new WalrusError('Corrupt', table), []);
+        if (piece === undefined) this.fetch(stream, from, limit, done);
+        else done(piece, []);
         return;
       }
-      const end = Math.min(stream.endOf(extent), next + limit.records - found.length);
-      const { records } = table;
-      if (next < records.first || end > records.end) {
-        done(this.corrupt(lsn, `records ${next} to ${end - 1} are not in their frame`), []);
-        return;
-      }
+      const wanted = next + limit.records - found.length;
+      const end = Math.min(stream.endOf(extent), piece.first + piece.records, wanted);
+      const cursor = new Cursor(piece.bytes, 0, piece.bytes.length);
+      for (let index = piece.first; index < next; index++) cursor.skip(cursor.varint());
       for (; next < end; next++) {
-        left -= records.lengthOf(next);
-        if (left < 0 && found.length > 0) {
-          done(undefined, found);
-          return;
-        }
-        found.push(table.isInMemory ? records.copy(next) : records.view(next));
+        const length = cursor.varint();
+        left -= length;
+        if (left < 0 && found.length > 0) break;
+        const at = cursor.skip(length);
+        found.push(piece.bytes.subarray(at, at + length));
       }
-      extent++;
+      if (next === stream.endOf(extent)) extent++;
     }
+    this.readAhead(stream, from, next, limit.bytes - Math.max(0, left));
     done(undefined, found);
   }
 
-  /** Where the stream's records are in the frame at `lsn`; `absent` if it has to be read, else what is wrong. */
-  private table(stream: StreamIndex, lsn: Lsn): Table | string {
-    const frame = this.arena.at(lsn);
-    const isInMemory = frame !== undefined;
-    let at = this.tables.findIndex(
-      (one) => one.lsn === lsn && one.records.stream === stream.id && one.isInMemory === isInMemory,
-    );
-    if (at < 0) {
-      let records: RecordTable;
-      if (frame !== undefined) {
-        records = new RecordTable(stream.id, frame.bytes, frame.from + FRAME_HEADER_BYTES);
-      } else {
-        const verified = this.verified(stream, lsn);
-        if (!(verified instanceof RecordTable)) return verified;
-        records = verified;
-      }
-      this.tables.push({ lsn, records, isInMemory });
-      if (this.tables.length > TABLES_MAX) this.tables.shift();
-      at = this.tables.length - 1;
-    }
-    const table = this.tables[at]!;
-    if (frame !== undefined) table.records.walkTo(frame.at);
-    return table;
-  }
-
-  private verified(stream: StreamIndex, lsn: Lsn): RecordTable | string {
-    const file = this.files.at(lsn);
-    const offset = file.offsetOf(lsn);
-    const chunk = this.chunks.find((one) => holds(one, file.number, offset, FRAME_HEADER_BYTES));
-    if (chunk === undefined) return 'absent';
-    if (chunk === this.unseen && this.ahead === undefined) {
-      this.unseen = undefined;
-      this.readAhead(file, chunk);
-    }
-    const at = offset - chunk.from;
-    const frame = decodeFrame(chunk.bytes, chunk.view, at, this.checksum);
-    if (frame === 'more') return 'absent';
-    const { identity } = this.files;
-    const isRight =
-      frame !== 'invalid' &&
-      frame.lsn === lsn &&
-      frame.file === file.number &&
-      frame.identity === identity;
-    if (!isRight)
-      return `${file.name} at byte ${offset}: the frame with lsn ${lsn} does not verify`;
-    const records = new RecordTable(stream.id, chunk.bytes, at + FRAME_HEADER_BYTES);
-    const counts = this.unfinished.get(lsn) ?? FRAME_HEADER_BYTES + frame.bodyBytes;
-    try {
-      records.walkTo(at + counts);
-    } catch (error) {
-      if (error instanceof MalformedError)
-        return `${file.name} at byte ${offset}: ${error.message}`;
-      throw error;
-    }
-    return records;
-  }
-
-  /** Reads the frame at `lsn` and what follows it, then begins again. */
-  private fetch(
+  /** Records of the stream with that of `index`, which is in the extent, among them; undefined if they have to be read. */
+  private piece(
     stream: StreamIndex,
-    from: number,
-    limit: ReadLimit,
-    lsn: Lsn,
-    done: ReadDone,
-  ): void {
-    const file = this.files.at(lsn);
-    const offset = file.offsetOf(lsn);
-    const { ahead } = this;
-    if (ahead?.file === file.number && ahead.from === offset) {
-      ahead.waiting.push(() => this.resume(stream, from, limit, lsn, false, done));
+    extent: number,
+    index: number,
+  ): Piece | WalrusError | undefined {
+    const lsn = stream.lsnOf(extent);
+    const frame = this.arena.at(lsn);
+    if (frame !== undefined) return this.pieceInMemory(frame, stream, extent, index);
+    if (stream.bytesOf(extent) === 0) {
+      const piece = this.version1.piece(stream.id, lsn);
+      if (piece === undefined) return this.takeDamage(stream, extent, lsn);
+      const isIn = index >= piece.first && index < piece.first + piece.records;
+      return isIn ? piece : this.damage(stream, extent, lsn, 0, Infinity);
+    }
+    const cached = this.cache.get(lsn);
+    if (cached === undefined) return this.takeDamage(stream, extent, lsn);
+    const { table, chunks } = cached;
+    const first = table.firstBefore(stream.firstOf(extent));
+    if (index - first >= table.records) return this.damage(stream, extent, lsn, 0, Infinity);
+    const chunk = table.find(index - first);
+    const records = first + table.recordsBefore(chunk);
+    const end = first + table.recordsBefore(chunk + 1);
+    const bytes = chunks.get(chunk);
+    if (bytes !== undefined) return { bytes, first: records, records: end - records };
+    return this.takeDamage(stream, extent, lsn + table.startOf(chunk), records, end);
+  }
+
+  private pieceInMemory(frame: Frame, stream: StreamIndex, extent: number, index: number): Piece {
+    const first = stream.firstOf(extent);
+    if (frame.state === 'open') {
+      return frame.openSection(stream, first)!.copyFrom(index, frame.bytes);
+    }
+    const at = frame.from + stream.lsnOf(extent) - frame.lsn;
+    const sectionBytes = stream.bytesOf(extent);
+    const section = frame.bytes.subarray(at, at + sectionBytes);
+    const table = SectionTable.at(section, sectionBytes, undefined)!;
+    const sectionFirst = table.firstBefore(first);
+    const chunk = table.find(index - sectionFirst);
+    const before = table.recordsBefore(chunk);
+    return {
+      bytes: section.slice(table.startOf(chunk), table.startOf(chunk + 1)),
+      first: sectionFirst + before,
+      records: table.recordsBefore(chunk + 1) - before,
+    };
+  }
+
+  /** Reads what is wanted, then begins again. */
+  private fetch(stream: StreamIndex, from: number, limit: ReadLimit, done: ReadDone): void {
+    const resume = (): void => {
+      // The stream may have been changed meanwhile.
+      if (from < stream.start) done(trimmed(stream, from), []);
+      else if (from >= stream.end) done(undefined, []);
+      else this.read(stream, from, limit, done);
+    };
+    const extent = stream.find(from);
+    const lsn = stream.lsnOf(extent);
+    if (stream.bytesOf(extent) === 0) {
+      this.fetchV1(stream, lsn, resume, done);
       return;
     }
-    const length = this.fetchLength(file, offset);
-    if (length === 0) {
-      done(this.corrupt(lsn, 'the frame is longer than its file'), []);
+    const waiting = this.loading.get(this.placeOf(stream, extent, from));
+    if (waiting !== undefined) {
+      waiting.push(resume);
       return;
     }
-    this.load(file, offset, length, (error, bytes) => {
-      if (error !== undefined) {
-        done(error, []);
-        return;
+    const batches = this.plan(stream, from, limit.records, limit.bytes);
+    let left = batches.length;
+    let failure: WalrusError | undefined;
+    for (const batch of batches) {
+      this.loadBatch(batch, (error) => {
+        // Without the others there is still something to give out.
+        if (batch === batches[0]) failure = error;
+        left--;
+        if (left > 0) return;
+        if (failure === undefined) resume();
+        else done(failure, []);
+      });
+    }
+  }
+
+  /** Begins to read what comes next, for one who goes on. If that fails, whoever needs it will be told. */
+  private readAhead(stream: StreamIndex, from: number, next: number, bytes: number): void {
+    const goesOn = stream.readEnd === from && next > from;
+    stream.readRunBytes = goesOn ? stream.readRunBytes + bytes : 0;
+    stream.readEnd = next;
+    if (!goesOn || next >= stream.end) return;
+    const extent = stream.find(next);
+    if (this.arena.at(stream.lsnOf(extent)) !== undefined || stream.bytesOf(extent) === 0) return;
+    const cached = this.cache.get(stream.lsnOf(extent));
+    if (cached !== undefined) {
+      const first = cached.table.firstBefore(stream.firstOf(extent));
+      if (cached.chunks.has(cached.table.find(next - first))) return;
+    }
+    if (this.loading.has(this.placeOf(stream, extent, next))) return;
+    const ahead = Math.max(bytes, stream.readRunBytes * SHARE);
+    for (const batch of this.plan(stream, next, Infinity, ahead)) this.loadBatch(batch, () => {});
+  }
+
+  /** Under which the record of `index` is loaded. */
+  private placeOf(stream: StreamIndex, extent: number, index: number): Lsn {
+    const lsn = stream.lsnOf(extent);
+    const cached = this.cache.get(lsn);
+    if (cached === undefined) return lsn;
+    const { table } = cached;
+    return lsn + table.startOf(table.find(index - table.firstBefore(stream.firstOf(extent))));
+  }
+
+  /** What has to be read for so much from `from` on, as far as it is known; something if that record is not at hand. */
+  private plan(stream: StreamIndex, from: number, records: number, bytes: number): Batch[] {
+    const units: Unit[] = [];
+    let leftBytes = Math.max(1, Math.min(bytes, FETCH_BYTES_MAX));
+    let leftRecords = records;
+    let next = from;
+    for (let extent = stream.find(from); next < stream.end; extent++) {
+      if (leftBytes <= 0 || leftRecords <= 0) break;
+      const section = stream.lsnOf(extent);
+      const sectionBytes = stream.bytesOf(extent);
+      if (sectionBytes === 0 || this.arena.at(section) !== undefined) break;
+      const end = stream.endOf(extent);
+      const wanted = Math.min(end - next, leftRecords);
+      const cached = this.cache.get(section);
+      const unit = { stream: stream.id, section, sectionBytes, to: section + sectionBytes };
+      if (cached === undefined) {
+        if (this.loading.has(section)) break;
+        const share = wanted / (end - stream.firstOf(extent));
+        const wantedBytes = Math.min(share * sectionBytes, leftBytes);
+        if (sectionBytes > WHOLE_BYTES_MAX && wantedBytes < sectionBytes * (1 - SHARE)) {
+          const place = unit.to - tableBytesMax(sectionBytes);
+          units.push({ ...unit, chunk: undefined, table: undefined, from: place });
+          break;
+        }
+        units.push({ ...unit, chunk: undefined, table: undefined, from: section });
+        leftBytes -= sectionBytes;
+      } else {
+        const { table, chunks } = cached;
+        const first = table.firstBefore(stream.firstOf(extent));
+        let chunk = table.find(next - first);
+        for (; chunk < table.chunks && leftBytes > 0; chunk++) {
+          if (first + table.recordsBefore(chunk) >= next + wanted) break;
+          const place = section + table.startOf(chunk);
+          const to = section + table.startOf(chunk + 1);
+          leftBytes -= to - place;
+          if (chunks.has(chunk) || this.loading.has(place)) continue;
+          units.push({ ...unit, chunk, table, from: place, to });
+        }
       }
-      const chunk = this.keep(file, offset, bytes);
-      if (length >= SEQUENTIAL_READ_BYTES) this.unseen = chunk;
-      this.resume(stream, from, limit, lsn, length > bytes.length, done);
+      leftRecords -= wanted;
+      next = end;
+    }
+    return this.join(units);
+  }
+
+  /** What lies close together is read together: no block for nothing, or few of many. */
+  private join(units: readonly Unit[]): Batch[] {
+    const batches: Batch[] = [];
+    for (const unit of units) {
+      const file = this.files.at(unit.from);
+      const length = unit.to - unit.from;
+      const last = batches.at(-1);
+      if (last?.file === file && unit.from >= last.to) {
+        const blocksEnd = Math.floor(file.offsetOf(unit.from) / BLOCK_BYTES) * BLOCK_BYTES;
+        const hasBlock = blocksEnd - file.offsetOf(last.to) >= BLOCK_BYTES;
+        const useful = last.usefulBytes + length;
+        if (!hasBlock || unit.to - last.units[0]!.from <= useful * (1 + SHARE)) {
+          last.units.push(unit);
+          last.usefulBytes = useful;
+          last.to = unit.to;
+          continue;
+        }
+      }
+      if (batches.length === BATCHES_MAX) break;
+      batches.push({ file, units: [unit], usefulBytes: length, to: unit.to });
+    }
+    return batches;
+  }
+
+  private loadBatch(
+    { file, units, to }: Batch,
+    then: (error: WalrusError | undefined) => void,
+  ): void {
+    const { from } = units[0]!;
+    for (const unit of units) this.loading.set(keyOf(unit), []);
+    this.load(file, from, to - from, (error, bytes) => {
+      this.cache.evict();
+      const waiting = units.flatMap((unit) => {
+        const key = keyOf(unit);
+        const all = this.loading.get(key)!;
+        this.loading.delete(key);
+        if (error === undefined) this.take(unit, bytes.subarray(unit.from - from, unit.to - from));
+        return all;
+      });
+      then(error);
+      for (const goOn of waiting) goOn();
     });
   }
 
-  /** Begins to read what follows the last frame that is whole in the chunk. If that fails, whoever needs it will be told. */
-  private readAhead(file: LogFile, { from, bytes, view }: Chunk): void {
-    let at = 0;
-    let claimed = 0;
-    while (at + FRAME_HEADER_BYTES <= bytes.length) {
-      claimed = claimedFrameBytes(view, at);
-      if (claimed < FRAME_HEADER_BYTES || at + claimed > bytes.length) break;
-      at += claimed;
+  /** Verifies what was read, and keeps it. */
+  private take(unit: Unit, bytes: Uint8Array): void {
+    const { checksum } = this;
+    const isShort = bytes.length < unit.to - unit.from;
+    let { table } = unit;
+    if (table === undefined && !isShort) {
+      const seed = placeChecksum(this.files.identity, unit.section, unit.stream);
+      table = SectionTable.at(bytes, unit.sectionBytes, { checksum, seed });
     }
-    const offset = from + at;
-    const rest = Math.min(file.sizeBytes, file.offsetOf(this.written())) - offset;
-    // Nothing there is verified yet: what claims to be larger may be damaged.
-    if (at === 0 || rest < FRAME_HEADER_BYTES || claimed > SEQUENTIAL_READ_BYTES) return;
-    const ahead: Ahead = { file: file.number, from: offset, waiting: [] };
-    this.ahead = ahead;
-    this.load(file, offset, Math.min(rest, SEQUENTIAL_READ_BYTES), (error, bytes) => {
-      this.ahead = undefined;
-      if (error === undefined) this.unseen = this.keep(file, offset, bytes);
-      for (const goOn of ahead.waiting) goOn();
+    if (table === undefined || isShort) {
+      this.damaged.add(keyOf(unit));
+      return;
+    }
+    const section = this.cache.add(unit.section, table);
+    const isWhole = unit.chunk === undefined && unit.from === unit.section;
+    const base = unit.from - unit.section;
+    const begin = isWhole ? 0 : (unit.chunk ?? table.chunks);
+    const end = isWhole || unit.chunk === undefined ? table.chunks : unit.chunk + 1;
+    for (let chunk = begin; chunk < end; chunk++) {
+      const from = table.startOf(chunk) - base;
+      const to = table.startOf(chunk + 1) - base;
+      if (checksum(bytes, from, to, 0) === table.checksumOf(chunk)) {
+        this.cache.addChunk(section, chunk, bytes.subarray(from, to));
+      } else {
+        this.damaged.add(unit.section + table.startOf(chunk));
+      }
+    }
+  }
+
+  /** A frame of version 1 says itself how long it is. */
+  private fetchV1(stream: StreamIndex, lsn: Lsn, resume: () => void, done: ReadDone): void {
+    const file = this.files.at(lsn);
+    this.load(file, lsn, FRAME_HEADER_BYTES, (error, header) => {
+      if (error !== undefined) return done(error, []);
+      const length = this.version1.frameBytes(file, lsn, header);
+      if (length === undefined) {
+        this.damaged.add(lsn);
+        return resume();
+      }
+      this.load(file, lsn, length, (error, bytes) => {
+        if (error !== undefined) return done(error, []);
+        if (!this.version1.take(file, stream.id, lsn, bytes)) this.damaged.add(lsn);
+        resume();
+      });
     });
   }
 
   /** Reads up to `length` bytes of a file, which is open then; or says why it cannot. */
   private load(
     file: LogFile,
-    offset: number,
+    from: Lsn,
     length: number,
     then: (error: WalrusError | undefined, bytes: Uint8Array) => void,
   ): void {
@@ -242,76 +378,48 @@ export class Reader {
         fail('opening', opened!);
         return;
       }
+      const offsetBytes = file.offsetOf(from);
       const into = new Uint8Array(length);
-      const request = { op: 'read', file: handle, offsetBytes: offset, into } as const;
-      this.requests.send(request, (completion) => {
+      this.requests.send({ op: 'read', file: handle, offsetBytes, into }, (completion) => {
         this.files.unpin(file);
-        if (completion.error === undefined)
-          then(undefined, into.subarray(0, completion.lengthBytes));
-        else fail(`reading at byte ${offset} of`, completion);
+        if (completion.error !== undefined) {
+          fail(`reading at byte ${offsetBytes} of`, completion);
+          return;
+        }
+        this.chunksRead++;
+        this.readBytes += completion.lengthBytes!;
+        then(undefined, into.subarray(0, completion.lengthBytes));
       });
     });
   }
 
-  /** After a fetch: the stream may have been changed meanwhile, and the frame may be longer than what was read. */
-  private resume(
+  /** If what begins at `lsn` did not verify, says so, once: the next one who asks will have it read again. */
+  private takeDamage(
     stream: StreamIndex,
-    from: number,
-    limit: ReadLimit,
+    extent: number,
     lsn: Lsn,
-    isShort: boolean,
-    done: ReadDone,
-  ): void {
-    if (from < stream.start || from >= stream.end || stream.lsnOf(stream.find(from)) !== lsn) {
-      if (from < stream.start) done(trimmed(stream, from), []);
-      else if (from >= stream.end) done(undefined, []);
-      else this.read(stream, from, limit, done);
-      return;
-    }
-    if (isShort && this.arena.at(lsn) === undefined && this.verified(stream, lsn) === 'absent') {
-      done(this.corrupt(lsn, 'the file ends inside the frame'), []);
-      return;
-    }
-    this.read(stream, from, limit, done);
+    from = 0,
+    to = Infinity,
+  ): WalrusError | undefined {
+    return this.damaged.delete(lsn) ? this.damage(stream, extent, lsn, from, to) : undefined;
   }
 
-  /** Much if this goes on where a chunk ends, all of the frame if its length is known; 0 if that cannot be. */
-  private fetchLength(file: LogFile, offset: number): number {
-    // What lies behind the last complete write will still change.
-    const rest = Math.min(file.sizeBytes, file.offsetOf(this.written())) - offset;
-    if (rest < FRAME_HEADER_BYTES) return 0;
-    const head = this.chunks.find((one) => holds(one, file.number, offset, FRAME_HEADER_BYTES));
-    if (head !== undefined && this.frameIsCut(head, offset)) {
-      const claimed = claimedFrameBytes(head.view, offset - head.from);
-      return claimed > rest ? 0 : Math.min(rest, Math.max(claimed, SEQUENTIAL_READ_BYTES));
-    }
-    const goesOn = this.chunks.some(
-      (one) =>
-        one.file === file.number && one.from < offset && offset <= one.from + one.bytes.length,
-    );
-    return Math.min(rest, goesOn ? SEQUENTIAL_READ_BYTES : RANDOM_READ_BYTES);
-  }
-
-  private frameIsCut(chunk: Chunk, offset: number): boolean {
-    return (
-      offset - chunk.from + claimedFrameBytes(chunk.view, offset - chunk.from) > chunk.bytes.length
-    );
-  }
-
-  private keep(file: LogFile, from: number, bytes: Uint8Array): Chunk {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const same = this.chunks.findIndex((one) => one.file === file.number && one.from === from);
-    if (same >= 0) this.chunks.splice(same, 1);
-    const chunk = { file: file.number, from, bytes, view };
-    this.chunks.unshift(chunk);
-    if (this.chunks.length > CHUNKS_MAX) this.chunks.pop();
-    this.chunksRead++;
-    return chunk;
-  }
-
-  private corrupt(lsn: Lsn, reason: string): WalrusError {
+  private damage(
+    stream: StreamIndex,
+    extent: number,
+    lsn: Lsn,
+    from: number,
+    to: number,
+  ): WalrusError {
     const file = this.files.at(lsn);
-    return new WalrusError('Corrupt', `${file.name} at byte ${file.offsetOf(lsn)}: ${reason}`);
+    const first = Math.max(from, stream.start, stream.firstOf(extent));
+    const end = Math.min(to, stream.endOf(extent));
+    return new DamagedRecords(
+      stream.name,
+      first,
+      end,
+      `${file.name} at byte ${file.offsetOf(lsn)}`,
+    );
   }
 }
 
@@ -320,7 +428,6 @@ export function trimmed(stream: StreamIndex, index: number): WalrusError {
   return new WalrusError('InvalidArgument', reason);
 }
 
-function holds(chunk: Chunk, file: number, offset: number, length: number): boolean {
-  if (chunk.file !== file || offset < chunk.from) return false;
-  return offset + length <= chunk.from + chunk.bytes.length;
+function keyOf({ table, section, from }: Unit): Lsn {
+  return table === undefined ? section : from;
 }

@@ -8,8 +8,9 @@ import type { Random } from '../../ports/random.ts';
 import { MalformedError } from '../codec.ts';
 import { WalrusError } from '../errors.ts';
 import { utf8Decode } from '../utf8.ts';
-import { type BodyVisitor, NOTHING_SELECTED, type Selection, visitBody } from './body.ts';
+import { type BodyVisitor, NOTHING_SELECTED, visitBody } from './body-v1.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
+import { type ContentsVisitor, verifySections, visitContents } from './contents.ts';
 import {
   BLOCK_BYTES,
   claimedFrameBytes,
@@ -18,6 +19,7 @@ import {
   FILE_HEAD_BYTES,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
+  FRAME_MAGIC_V1,
   FRAME_UNIT_BYTES,
   type FrameHeader,
   fileName,
@@ -75,13 +77,12 @@ interface Candidate {
   from: number;
 }
 
-/** The part of a frame that waits for the end of its transaction. */
+/** What waits of a frame for the end of a transaction. */
 interface PendingPart {
   readonly lsn: Lsn;
-  readonly bytes: Uint8Array;
-  /** How much of the frame comes before it. */
-  readonly counts: number;
-  readonly selection: Selection;
+  /** In version 1: how many bytes of the frame come before it. */
+  readonly counts: number | undefined;
+  readonly apply: () => void;
 }
 
 interface Hole {
@@ -90,7 +91,7 @@ interface Hole {
   readonly offsetBytes: number;
 }
 
-export class Recovery implements BodyVisitor {
+export class Recovery implements BodyVisitor, ContentsVisitor {
   private readonly requests: Requests;
   private readonly checksum: Checksum;
   private readonly random: Random;
@@ -282,7 +283,7 @@ export class Recovery implements BodyVisitor {
   /** The first frame tells where the file begins; if it is torn, nobody does. */
   private probeFrame(candidate: Candidate, bytes: Uint8Array, next: () => void): void {
     const view = viewOf(bytes);
-    const frame = decodeFrame(bytes, view, FILE_HEAD_BYTES, this.checksum);
+    const frame = this.frameAt(bytes, view, FILE_HEAD_BYTES);
     if (frame === 'more' && bytes.length < candidate.sizeBytes) {
       const claimed = FILE_HEAD_BYTES + claimedFrameBytes(view, FILE_HEAD_BYTES);
       if (claimed <= candidate.sizeBytes) {
@@ -377,7 +378,7 @@ export class Recovery implements BodyVisitor {
     let at = 0;
     while (at + FRAME_HEADER_BYTES <= bytes.length) {
       if (base !== undefined && base + at >= bound) return END_OF_FILE;
-      const frame = decodeFrame(bytes, view, at, this.checksum);
+      const frame = this.frameAt(bytes, view, at);
       if (frame === 'more') {
         const windowBytes = claimedFrameBytes(view, at);
         if (from + at + windowBytes <= sizeBytes) {
@@ -391,7 +392,8 @@ export class Recovery implements BodyVisitor {
       if (typeof frame !== 'string' && !this.isOurs(frame, file)) {
         // What the file held before it was made into this one: nothing has been written over it since.
         this.meetHole(file.name, from + at);
-        at += roundUp(FRAME_HEADER_BYTES + frame.bodyBytes, FRAME_UNIT_BYTES);
+        const usedBytes = FRAME_HEADER_BYTES + frame.sectionBytes + frame.contentBytes;
+        at += roundUp(usedBytes, FRAME_UNIT_BYTES);
       } else if (typeof frame === 'string' || (base !== undefined && frame.lsn !== base + at)) {
         this.meetHole(file.name, from + at);
         at = nextMagic(bytes, view, at + FRAME_UNIT_BYTES);
@@ -453,47 +455,74 @@ export class Recovery implements BodyVisitor {
     this.claimed = Math.max(this.claimed, frame.durable);
     if (!this.files.includes(candidate.file)) this.files.push(candidate.file);
     if (!frame.continues) this.dropPending();
-    const body = at + FRAME_HEADER_BYTES;
-    const committed = body + frame.committedBytes;
-    const end = body + frame.bodyBytes;
-    let selection = NOTHING_SELECTED;
     try {
-      if (committed > body) {
-        for (const part of this.pending) {
-          this.apply(part.bytes, 0, part.bytes.length, part.selection, part.lsn);
-        }
-        this.pending = [];
-        selection = this.apply(bytes, body, committed, selection, frame.lsn);
-      }
+      if (frame.version === 1) this.takeBody(frame, bytes, at);
+      else this.takeContents(frame, bytes, at);
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
       this.corrupt(candidate.file.name, offset, error.message);
       return false;
     }
-    if (end > committed) {
-      const part = bytes.slice(committed, end);
-      this.pending.push({ lsn: frame.lsn, bytes: part, counts: committed - at, selection });
-    }
     this.at = frame.lsn + frame.frameBytes;
     return true;
+  }
+
+  private takeContents(frame: FrameHeader, bytes: Uint8Array, at: number): void {
+    const contents = at + FRAME_HEADER_BYTES + frame.sectionBytes;
+    if (!frame.isCut || frame.committed > 0) {
+      this.applyPending();
+      visitContents(bytes, contents, frame, 'committed', this);
+    }
+    if (!frame.isCut) return;
+    const copy = bytes.slice(contents, contents + frame.contentBytes);
+    this.pending.push({
+      lsn: frame.lsn,
+      counts: undefined,
+      apply: () => visitContents(copy, 0, frame, 'rest', this),
+    });
+  }
+
+  private takeBody(frame: FrameHeader, bytes: Uint8Array, at: number): void {
+    const body = at + FRAME_HEADER_BYTES;
+    const committed = body + frame.committed;
+    let selection = NOTHING_SELECTED;
+    if (committed > body) {
+      this.applyPending();
+      this.frameLsn = frame.lsn;
+      selection = visitBody(bytes, body, committed, selection, this);
+    }
+    if (!frame.isCut) return;
+    const part = bytes.slice(committed, body + frame.sectionBytes);
+    const apply = (): void => {
+      this.frameLsn = frame.lsn;
+      visitBody(part, 0, part.length, selection, this);
+    };
+    this.pending.push({ lsn: frame.lsn, counts: committed - at, apply });
+  }
+
+  private applyPending(): void {
+    for (const part of this.pending) part.apply();
+    this.pending = [];
   }
 
   /** The transaction was never finished; readers of its first frame have to know how much of that counts. */
   private dropPending(): void {
     const first = this.pending[0];
-    if (first !== undefined) this.unfinished.set(first.lsn, first.counts);
+    if (first?.counts !== undefined) this.unfinished.set(first.lsn, first.counts);
     this.pending = [];
   }
 
-  private apply(
-    bytes: Uint8Array,
-    from: number,
-    end: number,
-    selection: Selection,
-    lsn: Lsn,
-  ): Selection {
-    this.frameLsn = lsn;
-    return visitBody(bytes, from, end, selection, this);
+  /** A frame that is whole. */
+  private frameAt(bytes: Uint8Array, view: DataView, at: number): FrameHeader | 'invalid' | 'more' {
+    const frame = decodeFrame(bytes, view, at, this.checksum);
+    if (typeof frame === 'string' || frame.version === 1) return frame;
+    try {
+      return verifySections(bytes, at, frame, this.checksum) ? frame : 'invalid';
+    } catch (error) {
+      // It was written so: whoever takes it will say what is wrong.
+      if (error instanceof MalformedError) return frame;
+      throw error;
+    }
   }
 
   private conclude(): void {
@@ -632,8 +661,15 @@ export class Recovery implements BodyVisitor {
     const stream = this.known(id);
     if (index !== stream.end)
       throw new MalformedError(`record ${index} where ${stream.end} is due`);
-    if (stream.lastLsn !== this.frameLsn) stream.push(index, this.frameLsn);
+    if (stream.lastLsn !== this.frameLsn) stream.push(index, this.frameLsn, 0);
     stream.end++;
+  }
+
+  section(id: number, from: number, records: number, lsn: Lsn, bytes: number): void {
+    const stream = this.known(id);
+    if (from !== stream.end) throw new MalformedError(`record ${from} where ${stream.end} is due`);
+    if (stream.lastLsn !== lsn) stream.push(from, lsn, bytes);
+    stream.end += records;
   }
 
   truncate(id: number, end: number): void {
@@ -716,10 +752,14 @@ function nextMagic(bytes: Uint8Array, view: DataView, from: number): number {
     const found = bytes.indexOf(FRAME_MAGIC & 0xff, at);
     if (found < 0 || found > last) break;
     at = roundUp(found, FRAME_UNIT_BYTES);
-    if (at === found && view.getUint32(at, true) === FRAME_MAGIC) return at;
+    if (at === found && isMagic(view.getUint32(at, true))) return at;
     if (at !== found) at -= FRAME_UNIT_BYTES;
   }
   return Math.max(from, Math.floor(last / FRAME_UNIT_BYTES) * FRAME_UNIT_BYTES + FRAME_UNIT_BYTES);
+}
+
+function isMagic(word: number): boolean {
+  return word === FRAME_MAGIC || word === FRAME_MAGIC_V1;
 }
 
 function drawIdentity(random: Random): number {

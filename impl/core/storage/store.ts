@@ -23,18 +23,8 @@ import { utf8Decode, utf8Encode } from '../utf8.ts';
 import { Arena } from './arena.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
 import { Checkpointer } from './checkpointer.ts';
-import {
-  DEFINE,
-  DROP,
-  PUT,
-  RECORD_BYTES_MAX,
-  REMOVE,
-  RESET,
-  SELECT,
-  TRIM,
-  TRUNCATE,
-} from './format.ts';
-import type { Frame } from './frame.ts';
+import { type Change, contentBytesMax, SECTION_CONTENT_BYTES_MAX } from './contents.ts';
+import { DEFINE, DROP, PUT, RECORD_BYTES_MAX, REMOVE, RESET, TRIM, TRUNCATE } from './format.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Lsn, StreamId } from './ids.ts';
 import type { LogFile } from './log-file.ts';
@@ -42,8 +32,9 @@ import { LogFiles } from './log-files.ts';
 import { type ReadDone, Reader, type ReadLimit, trimmed } from './reader.ts';
 import { type Recovered, Recovery } from './recovery.ts';
 import { describe, Requests } from './requests.ts';
+import { SECTION_EXTRA_BYTES } from './section.ts';
 import { StreamIndex } from './stream-index.ts';
-import { putVarint } from './varint.ts';
+import { VARINT_BYTES_MAX } from './varint.ts';
 
 export interface StoreOptions {
   readonly checksum: Checksum;
@@ -80,7 +71,9 @@ export interface StoreStats {
   readonly writes: number;
   readonly writtenBytes: number;
   readonly syncs: number;
+  /** Reads of log files for `read`, and their bytes. */
   readonly chunksRead: number;
+  readonly readBytes: number;
   /** Files that hold frames; since the opening: files that nobody needs any more, and those of them that others were made of. */
   readonly files: number;
   readonly removedFiles: number;
@@ -97,8 +90,8 @@ export interface StoreStats {
   readonly rejectedCheckpoints: number;
 }
 
-/** Room for the head of any record and a selection before it. */
-const HEAD_BYTES_MAX = 40;
+/** Room for the length of any record and a section that begins with it. */
+const HEAD_BYTES_MAX: number = VARINT_BYTES_MAX + SECTION_EXTRA_BYTES + SECTION_CONTENT_BYTES_MAX;
 
 export class Store {
   private readonly requests: Requests;
@@ -109,9 +102,6 @@ export class Store {
   private readonly byName = new Map<string, StreamIndex>();
   private readonly byId: (StreamIndex | undefined)[] = [];
   private pairs = new Map<string, Uint8Array>();
-  private selected: StreamIndex | undefined = undefined;
-  private selectedEpoch = 0;
-  private selectedFrame: Frame | undefined = undefined;
   private appendedRecords = 0;
   private appendedBytes = 0;
 
@@ -193,6 +183,7 @@ export class Store {
       writtenBytes: writer.writtenBytes,
       syncs: writer.syncs,
       chunksRead: this.reader.chunksRead,
+      readBytes: this.reader.readBytes,
       files: files.files.length,
       removedFiles: this.removedFiles,
       renewedFiles: files.renewed,
@@ -256,14 +247,7 @@ export class Store {
     const stream = this.defined(id);
     const { length } = record;
     assert(length <= RECORD_BYTES_MAX, 'a record fits into a frame');
-    const frame = this.writer.reserve(length + HEAD_BYTES_MAX);
-    if (stream !== this.selected || frame !== this.selectedFrame || epoch !== this.selectedEpoch) {
-      this.select(stream, epoch, frame);
-    }
-    const at = putVarint(frame.bytes, frame.at, length * 2);
-    frame.bytes.set(record, at);
-    frame.at = at + length;
-    frame.records++;
+    this.writer.reserve(length + HEAD_BYTES_MAX).append(stream, epoch, record);
     this.writer.staged++;
     this.appendedRecords++;
     this.appendedBytes += length;
@@ -274,7 +258,7 @@ export class Store {
   truncate(id: StreamId, end: number): void {
     const stream = this.defined(id);
     assert(end >= stream.start && end <= stream.end, 'truncate to a place in the stream');
-    this.stageChange(TRUNCATE, stream, end);
+    this.stage({ kind: TRUNCATE, stream: id, place: end }, stream);
     stream.truncate(end, this.release);
   }
 
@@ -282,14 +266,14 @@ export class Store {
   trim(id: StreamId, start: number): void {
     const stream = this.defined(id);
     assert(start >= stream.start && start <= stream.end, 'trim to a place in the stream');
-    this.stageChange(TRIM, stream, start);
+    this.stage({ kind: TRIM, stream: id, place: start }, stream);
     stream.trim(start, this.release);
   }
 
   /** Empties the stream; the next record gets `start`. */
   reset(id: StreamId, start: number): void {
     const stream = this.defined(id);
-    this.stageChange(RESET, stream, start);
+    this.stage({ kind: RESET, stream: id, place: start }, stream);
     stream.reset(start, this.release);
   }
 
@@ -297,7 +281,7 @@ export class Store {
   drop(id: StreamId): void {
     this.assertOpen();
     const stream = this.known(id);
-    if (stream.defined) this.stageChange(DROP, stream, undefined);
+    if (stream.defined) this.stage({ kind: DROP, stream: id }, stream);
     stream.reset(0, this.release);
     this.byName.delete(stream.name);
     this.byId[id] = undefined;
@@ -307,17 +291,14 @@ export class Store {
   put(key: string, value: Uint8Array | undefined): void {
     this.assertOpen();
     const name = encodeName(key);
-    const length = name.length + (value?.length ?? 0);
-    const frame = this.writer.reserve(length + HEAD_BYTES_MAX);
-    let at = putVarint(frame.bytes, frame.at, value === undefined ? REMOVE : PUT);
-    at = putBytes(frame.bytes, at, name);
     if (value === undefined) {
+      this.stage({ kind: REMOVE, key: name });
       this.pairs.delete(key);
     } else {
-      at = putBytes(frame.bytes, at, value);
-      this.pairs.set(key, value.slice());
+      const copy = value.slice();
+      this.stage({ kind: PUT, key: name, value: copy });
+      this.pairs.set(key, copy);
     }
-    this.staged(frame, at);
   }
 
   /**
@@ -446,14 +427,7 @@ export class Store {
         onFailed,
       },
     );
-    this.reader = new Reader(
-      this.requests,
-      this.files,
-      this.arena,
-      checksum,
-      unfinished,
-      () => this.writer.written,
-    );
+    this.reader = new Reader(this.requests, this.files, this.arena, checksum, unfinished);
     this.checkpointer = new Checkpointer(this.requests, checkpoint, checkpointNumbers, {
       onFailed,
     });
@@ -608,42 +582,12 @@ export class Store {
   }
 
   private define(stream: StreamIndex): void {
-    const name = encodeName(stream.name);
-    const frame = this.writer.reserve(name.length + HEAD_BYTES_MAX);
+    this.stage({ kind: DEFINE, stream: stream.id, name: encodeName(stream.name) });
     stream.defined = true;
-    let at = putVarint(frame.bytes, frame.at, DEFINE);
-    at = putVarint(frame.bytes, at, stream.id);
-    this.staged(frame, putBytes(frame.bytes, at, name));
   }
 
-  private select(stream: StreamIndex, epoch: number, frame: Frame): void {
-    const { bytes } = frame;
-    let at = putVarint(bytes, frame.at, SELECT);
-    at = putVarint(bytes, at, stream.id);
-    at = putVarint(bytes, at, epoch);
-    frame.at = putVarint(bytes, at, stream.end);
-    if (stream.lastLsn !== frame.lsn) {
-      stream.push(stream.end, frame.lsn);
-      frame.extents++;
-    }
-    this.selected = stream;
-    this.selectedEpoch = epoch;
-    this.selectedFrame = frame;
-  }
-
-  private stageChange(kind: number, stream: StreamIndex, value: number | undefined): void {
-    const frame = this.writer.reserve(HEAD_BYTES_MAX);
-    let at = putVarint(frame.bytes, frame.at, kind);
-    at = putVarint(frame.bytes, at, stream.id);
-    if (value !== undefined) at = putVarint(frame.bytes, at, value);
-    this.staged(frame, at);
-    // Indices go on elsewhere: the next record says where.
-    if (this.selected === stream) this.selected = undefined;
-  }
-
-  private staged(frame: Frame, at: number): void {
-    frame.at = at;
-    frame.records++;
+  private stage(change: Change, stream?: StreamIndex): void {
+    this.writer.reserve(contentBytesMax(change)).change(change, stream);
     this.writer.staged++;
   }
 
@@ -658,12 +602,6 @@ export class Store {
     file.extents--;
     if (file.extents === 0) this.canReclaim ||= this.isDead(file);
   };
-}
-
-function putBytes(into: Uint8Array, at: number, bytes: Uint8Array): number {
-  const from = putVarint(into, at, bytes.length);
-  into.set(bytes, from);
-  return from + bytes.length;
 }
 
 /** Names and keys are text; one that is not well formed would not come back as it was. */

@@ -1,5 +1,5 @@
 /**
- * Where the records of one stream are: one extent per frame that holds some, in two typed arrays (16 bytes an
+ * Where the records of one stream are: one extent per section that holds some, in three typed arrays (20 bytes an
  * extent). An extent's records end where the next extent's begin, the last one's at the end of the stream.
  */
 import type { Lsn } from './ids.ts';
@@ -11,8 +11,12 @@ export class StreamIndex {
   defined = false;
   start = 0;
   end = 0;
+  /** Where whoever read last will go on, and how much was read in a row up to there. */
+  readEnd = -1;
+  readRunBytes = 0;
   private firsts: Float64Array = NONE;
   private lsns: Float64Array = NONE;
+  private lengths: Uint32Array = new Uint32Array(0);
   private from = 0;
   private to = 0;
 
@@ -33,12 +37,17 @@ export class StreamIndex {
     return this.lsns[this.from + extent]!;
   }
 
+  /** Length of the section; 0 for one that is not finished, and for a frame of version 1, whose lsn stands for it. */
+  bytesOf(extent: number): number {
+    return this.lengths[this.from + extent]!;
+  }
+
   /** Where the extent's records end. */
   endOf(extent: number): number {
     return extent + 1 < this.extents ? this.firstOf(extent + 1) : this.end;
   }
 
-  /** Frame of the last extent, -1 if there is none. */
+  /** Of the last extent, -1 if there is none. */
   get lastLsn(): Lsn {
     return this.to > this.from ? this.lsns[this.to - 1]! : -1;
   }
@@ -55,12 +64,23 @@ export class StreamIndex {
     return low - this.from;
   }
 
-  /** Records from `first` on are in the frame at `lsn`. */
-  push(first: number, lsn: Lsn): void {
+  /** Records from `first` on are in the section of so many bytes at `lsn`; while that is being filled, in the frame at `lsn`. */
+  push(first: number, lsn: Lsn, bytes: number): void {
     if (this.to === this.firsts.length) this.makeRoom();
     this.firsts[this.to] = first;
     this.lsns[this.to] = lsn;
+    this.lengths[this.to] = bytes;
     this.to++;
+  }
+
+  /** The section in the frame at `frame` that begins with `first` is finished: it is at `lsn`. The last one comes first. */
+  settle(first: number, frame: Lsn, lsn: Lsn, bytes: number): void {
+    for (let i = this.to - 1; i >= this.from && this.lsns[i]! >= frame; i--) {
+      if (this.firsts[i] !== first || this.lsns[i] !== frame) continue;
+      this.lsns[i] = lsn;
+      this.lengths[i] = bytes;
+      return;
+    }
   }
 
   /** Forgets records at and after `end`; tells the frame of each extent that is gone. */
@@ -89,10 +109,13 @@ export class StreamIndex {
     const capacity = enough ? this.firsts.length : Math.max(4, count * 2);
     const firsts = enough ? this.firsts : new Float64Array(capacity);
     const lsns = enough ? this.lsns : new Float64Array(capacity);
+    const lengths = enough ? this.lengths : new Uint32Array(capacity);
     firsts.set(this.firsts.subarray(this.from, this.to));
     lsns.set(this.lsns.subarray(this.from, this.to));
+    lengths.set(this.lengths.subarray(this.from, this.to));
     this.firsts = firsts;
     this.lsns = lsns;
+    this.lengths = lengths;
     this.from = 0;
     this.to = count;
   }
