@@ -118,6 +118,11 @@ export class ByteReader {
     return Array.from({ length }, read);
   }
 
+  /** Bytes that have not been read. */
+  get left(): number {
+    return this.buffer.length - this.at;
+  }
+
   /** Asserts that nothing is left over. */
   end(): void {
     if (this.at !== this.buffer.length) throw new MalformedError('bytes left over');

@@ -3,6 +3,9 @@
  * both directions are total; `isUtf8` tells whether decoding loses anything.
  */
 
+/** So many arguments one call takes. */
+const ASCII_MAX = 1024;
+
 export function utf8Encode(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length * 3);
   let end = 0;
@@ -40,6 +43,13 @@ export function utf8Encode(text: string): Uint8Array {
 export function utf8Decode(bytes: Uint8Array): string {
   let text = '';
   for (let i = 0; i < bytes.length; ) {
+    const ascii = asciiEnd(bytes, i);
+    if (ascii > i) {
+      // In one call: a text put together letter by letter takes long to become one.
+      text += String.fromCharCode(...bytes.subarray(i, ascii));
+      i = ascii;
+      continue;
+    }
     const length = sequenceLength(bytes, i);
     if (length === 0) {
       text += '\ufffd';
@@ -50,6 +60,14 @@ export function utf8Decode(bytes: Uint8Array): string {
     i += length;
   }
   return text;
+}
+
+/** Where the row of ASCII letters that begins at `from` ends, or goes on in another one. */
+function asciiEnd(bytes: Uint8Array, from: number): number {
+  const last = Math.min(bytes.length, from + ASCII_MAX);
+  let end = from;
+  while (end < last && bytes[end]! < 0x80) end++;
+  return end;
 }
 
 export function isUtf8(bytes: Uint8Array): boolean {

@@ -5,6 +5,7 @@
 import { WalrusError } from '../core/errors.ts';
 import { Queue } from '../core/queue.ts';
 import type { Lsn } from '../core/storage/ids.ts';
+import type { Purpose } from '../core/storage/reserve.ts';
 import type { Room, Store } from '../core/storage/store.ts';
 import { afterThis, clearTimeout, setTimeout } from '../runtime/timers.ts';
 import { toWalrusError } from './errors.ts';
@@ -88,8 +89,8 @@ const RETRY_LATER_MS = 100;
 /** A change that needs room: what it stages belongs together. */
 export interface Change {
   readonly bytes: number;
-  /** On a full disk, what gives room back may use the store's reserve: this is the share that it leaves of it, 1 by default. */
-  readonly keptShare?: number;
+  /** For what is staged: what is not records may use the store's reserve on a full disk. */
+  readonly purpose?: Purpose;
   /** Looks at everything that may be wrong before it stages anything. */
   run(): void;
   /** Nothing was staged. */
@@ -146,11 +147,11 @@ export class CommitGroups {
   }
 
   /** Whether `bytes` can be staged at once, and no change waits that came before. Else `admit` it. */
-  hasRoom(bytes: number, keptShare = 1): boolean {
+  hasRoom(bytes: number, purpose: Purpose = 'record'): boolean {
     return (
       this.#failure === undefined &&
       this.#waiting.length === 0 &&
-      this.#store.room(bytes, keptShare) === 'yes'
+      this.#store.room(bytes, purpose) === 'yes'
     );
   }
 
@@ -281,10 +282,11 @@ export class CommitGroups {
   }
 
   #roomFor(change: Change): Room {
-    const { bytes, keptShare = 1 } = change;
+    const { bytes, purpose = 'record' } = change;
     const refused = this.#refused;
-    if (refused && bytes >= refused.bytes && keptShare >= (refused.keptShare ?? 1)) return 'full';
-    const room = this.#store.room(bytes, keptShare);
+    if (refused && bytes >= refused.bytes && purpose === (refused.purpose ?? 'record'))
+      return 'full';
+    const room = this.#store.room(bytes, purpose);
     if (room === 'full') this.#refused = change;
     if (room === 'yes') this.#refused = undefined;
     return room;

@@ -12,8 +12,6 @@ export const DEFAULT_GROUP = '';
 const KEY_PREFIX = 'cursor ';
 /** What moving a cursor takes in the log, at most and but for the names. */
 const MOVE_BYTES = 128;
-/** To consume is the way out of a full disk, so it may use the reserve, but for what the trims need in the end. */
-const KEPT_SHARE = 0.5;
 
 export interface CursorSettings {
   readonly persistEvery: number;
@@ -133,7 +131,7 @@ export class GroupCursor implements Consumer {
       onStaged();
     };
     const bytes = MOVE_BYTES + this.#key.length * 3;
-    this.#commits.admit({ bytes, keptShare: KEPT_SHARE, run, refuse });
+    this.#commits.admit({ bytes, purpose: 'control', run, refuse });
   }
 
   #stage(to: number): void {

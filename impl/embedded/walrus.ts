@@ -7,6 +7,7 @@
 import type { NativeStats } from '../../native/index.ts';
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
+import type { Purpose } from '../core/storage/reserve.ts';
 import type { Store, StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletions } from '../ports/disk.ts';
 import { type DiskChoice, type OpenedDisk, openDisk, openReadOnly } from '../runtime/open-disk.ts';
@@ -334,7 +335,7 @@ export class Walrus {
     const it = this.#topics.get(topic);
     const cursor = it && this.#cursors.find(it, group);
     if (cursor === undefined) return;
-    await this.#stage(FRAME_BYTES, 0, () => {
+    await this.#stage(FRAME_BYTES, 'reclaim', () => {
       if (it!.deleted) return;
       cursor.remove();
       if (this.#settings.reclaimsConsumed) it!.reclaimConsumed(true);
@@ -404,7 +405,7 @@ export class Walrus {
     const it = this.#topics.get(topic);
     if (before > (it?.visibleEnd ?? 0)) invalid('offset must not lie beyond the end', before);
     if (it === undefined || before <= it.start) return;
-    await this.#stage(FRAME_BYTES, 0, () => {
+    await this.#stage(FRAME_BYTES, 'reclaim', () => {
       if (before > it.start) this.#store.trim(it.stream, before);
     });
   }
@@ -415,7 +416,7 @@ export class Walrus {
     checkTopicName(topic);
     const it = this.#topics.get(topic);
     if (it === undefined) return;
-    await this.#stage(FRAME_BYTES, 0, () => {
+    await this.#stage(FRAME_BYTES, 'reclaim', () => {
       if (it.deleted) return;
       this.#cursors.remove(it);
       this.#store.put(markKey(topic), undefined);
@@ -501,7 +502,7 @@ export class Walrus {
     await turn();
     for (const topic of this.#topics.values()) {
       // On a full disk less is saved for the next opening, but nothing that was promised.
-      if (this.#store.room(FRAME_BYTES, 0) === 'full') break;
+      if (this.#store.room(FRAME_BYTES, 'control') === 'full') break;
       for (const cursor of this.#cursors.of(topic)) cursor.persistNow();
       if (this.#settings.reclaimsConsumed) topic.reclaimConsumed(true);
     }
@@ -570,14 +571,14 @@ export class Walrus {
   }
 
   /** Stages a small change as soon as there is room; resolves when it is acknowledged. */
-  #stage(bytes: number, keptShare: number, change: () => void): Promise<void> {
+  #stage(bytes: number, purpose: Purpose, change: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const run = (): void => {
         const group = this.#commits.current(bytes);
         change();
         group.onSettled((error) => (error ? reject(error) : resolve()));
       };
-      this.#commits.admit({ bytes, keptShare, run, refuse: reject });
+      this.#commits.admit({ bytes, purpose, run, refuse: reject });
     });
   }
 
@@ -591,7 +592,7 @@ export class Walrus {
     this.#assertWritable();
     checkTopicName(topic);
     const key = markKey(topic);
-    await this.#stage(FRAME_BYTES + key.length * 3, 1, () => {
+    await this.#stage(FRAME_BYTES + key.length * 3, 'control', () => {
       this.#store.put(key, new ByteWriter().whole(mark()).finish());
     });
   }

@@ -128,7 +128,11 @@ function decodeStream(reader: ByteReader, version: number): StreamIndex {
   stream.end = reader.whole();
   let first = 0;
   let lsn = 0;
-  for (let left = reader.whole(); left > 0; left--) {
+  const extents = reader.whole();
+  // Each takes two bytes at least: what claims more is not one.
+  if (extents * 2 > reader.left) throw new MalformedError('more extents than bytes');
+  stream.makeRoom(extents);
+  for (let left = extents; left > 0; left--) {
     first += reader.whole();
     lsn += reader.whole();
     stream.push(first, lsn, version === 1 ? 0 : reader.whole());

@@ -3,14 +3,24 @@
  * on a disk that is full of dead files a checkpoint is what frees them, and it must not need room itself.
  */
 import type { DiskCompletion, FileHandle } from '../../ports/disk.ts';
-import { BLOCK_BYTES, fileName, roundUp } from './format.ts';
+import { BLOCK_BYTES, CHECKPOINT_RESERVE, fileName, roundUp } from './format.ts';
 import type { Lsn } from './ids.ts';
 import { describe, isRefused, type Requests } from './requests.ts';
 
-/** Recovery removes it, as it does all unfinished checkpoints. */
-const RESERVE = 'reserve.checkpoint.tmp';
+/** Of the reserve, before there is an old checkpoint to make it of. */
+const FIRST_RESERVE_BYTES = 2 * BLOCK_BYTES;
 /** Room for the index to grow until the room is used again. */
 const SPARE_FACTOR = 2;
+
+/** What there is already. */
+export interface KeptCheckpoints {
+  /** Of the newest; 0 if there is none. */
+  readonly number: number;
+  readonly lsn: Lsn;
+  readonly previousLsn: Lsn;
+  readonly numbers: readonly number[];
+  readonly hasReserve: boolean;
+}
 
 export interface CheckpointerEvents {
   onFailed(reason: string): void;
@@ -27,20 +37,40 @@ export class Checkpointer {
   private readonly events: CheckpointerEvents;
   private numbers: number[];
   private lastNumber: number;
-  private hasReserve = false;
+  private hasReserve: boolean;
 
-  constructor(
-    requests: Requests,
-    newest: { number: number; lsn: Lsn; previousLsn: Lsn },
-    numbers: readonly number[],
-    events: CheckpointerEvents,
-  ) {
+  constructor(requests: Requests, kept: KeptCheckpoints, events: CheckpointerEvents) {
     this.requests = requests;
-    this.lsn = newest.lsn;
-    this.previousLsn = newest.previousLsn;
-    this.numbers = [...numbers];
-    this.lastNumber = Math.max(newest.number, numbers.at(-1) ?? 0);
+    this.lsn = kept.lsn;
+    this.previousLsn = kept.previousLsn;
+    this.numbers = [...kept.numbers];
+    this.lastNumber = Math.max(kept.number, kept.numbers.at(-1) ?? 0);
+    this.hasReserve = kept.hasReserve;
     this.events = events;
+  }
+
+  /** Sets room aside for a checkpoint if there is none; without room for that the next one will have to find its own. */
+  begin(then: () => void): void {
+    if (this.hasReserve) {
+      then();
+      return;
+    }
+    const { requests } = this;
+    const name = CHECKPOINT_RESERVE;
+    requests.send({ op: 'open', name, create: true }, (opened) => {
+      if (isRefused(opened)) {
+        then();
+        return;
+      }
+      if (this.hasFailed(name, opened)) return;
+      const file = opened.file!;
+      const sizeBytes = FIRST_RESERVE_BYTES;
+      requests.send({ op: 'allocate', file, sizeBytes }, (allocated) => {
+        if (!isRefused(allocated) && this.hasFailed(name, allocated)) return;
+        this.hasReserve = true;
+        requests.send({ op: 'close', file }, then);
+      });
+    });
   }
 
   /** Number of the checkpoint to be written next; each attempt takes one. */
@@ -53,13 +83,28 @@ export class Checkpointer {
    * already. `then` hears whether it is durable; `false` means that the disk had no room for it.
    */
   write(number: number, lsn: Lsn, bytes: Uint8Array, then: (isDurable: boolean) => void): void {
+    // Before there are two, no old one will take its place as the reserve.
+    const isSpare = this.hasReserve && this.numbers.length >= 2;
+    this.attempt(isSpare, number, lsn, bytes, (isDurable) => {
+      if (isDurable || isSpare || !this.hasReserve) then(isDurable);
+      else this.attempt(true, number, lsn, bytes, then);
+    });
+  }
+
+  private attempt(
+    useReserve: boolean,
+    number: number,
+    lsn: Lsn,
+    bytes: Uint8Array,
+    then: (isDurable: boolean) => void,
+  ): void {
     const name = fileName('checkpoint', number);
-    const { requests, hasReserve } = this;
-    const from = hasReserve ? RESERVE : `${name}.tmp`;
-    this.hasReserve = false;
-    requests.send({ op: 'open', name: from, create: !hasReserve }, (opened) => {
+    const { requests } = this;
+    const from = useReserve ? CHECKPOINT_RESERVE : `${name}.tmp`;
+    if (useReserve) this.hasReserve = false;
+    requests.send({ op: 'open', name: from, create: !useReserve }, (opened) => {
       if (isRefused(opened)) {
-        this.hasReserve = hasReserve;
+        this.hasReserve ||= useReserve;
         then(false);
         return;
       }
@@ -119,7 +164,7 @@ export class Checkpointer {
   }
 
   private giveUp(from: string, then: (isDurable: boolean) => void): void {
-    if (from === RESERVE) {
+    if (from === CHECKPOINT_RESERVE) {
       this.hasReserve = true;
       then(false);
       return;
@@ -129,10 +174,11 @@ export class Checkpointer {
   }
 
   private removeOld(): void {
+    if (this.numbers.length <= 2) this.begin(() => {});
     while (this.numbers.length > 2) {
       const number = this.numbers.shift()!;
       const name = fileName('checkpoint', number);
-      const request = { op: 'rename', from: name, to: RESERVE } as const;
+      const request = { op: 'rename', from: name, to: CHECKPOINT_RESERVE } as const;
       this.requests.send(request, (renamed) => {
         if (isRefused(renamed)) this.numbers.unshift(number);
         else if (!this.hasFailed(name, renamed)) this.hasReserve = true;

@@ -73,6 +73,9 @@
  * **`<number, 12 digits>.wal.old`**: a file that nobody needs any more, kept to be made into another one, which takes
  * its blocks: the new header is written and synced under this name, then the file gets the new one.
  *
+ * **`<number, 12 digits>.reserve`**, **`reserve.checkpoint.tmp`**: room set aside, of which log files and checkpoints are made in the same way
+ * when the disk has no other. What is in them counts for nothing.
+ *
  * **Version 1** is read as well, and never written; a process that knows only version 1 refuses version 2. Its frames have the magic
  * "WFRL", at 36 the length of a body, at 40 how much of that belongs to transactions that end in the frame, at 44 the number of
  * records, and one checksum over bytes [8, 56 + body). `body-v1.ts` lays out the body, in which the records of all streams are mixed.
@@ -126,8 +129,23 @@ export function keptName(number: number): string {
   return `${fileName('log', number)}.old`;
 }
 
+/** Room set aside for a checkpoint. */
+export const CHECKPOINT_RESERVE = 'reserve.checkpoint.tmp';
+
+/** Of a piece of room set aside for log files. */
+export function reserveName(number: number): string {
+  return `${String(number).padStart(12, '0')}.reserve`;
+}
+
+/** Its number; undefined if that is not what the name means. */
+export function parseReserveName(name: string): number | undefined {
+  const match = /^(\d{12})\.reserve$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
 /** Whether it was being made, or kept, by a process that did not come to close the directory: it holds nothing. */
 export function isLeftover(name: string): boolean {
+  if (name === CHECKPOINT_RESERVE) return false;
   return name.endsWith('.checkpoint.tmp') || name.endsWith('.wal.old');
 }
 

@@ -12,6 +12,7 @@ import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
 import { describe, isRefused, type Requests } from './requests.ts';
+import type { Purpose } from './reserve.ts';
 
 /** Full frames being written at once: enough to keep a device busy while the next ones are framed. */
 const WRITES_MAX = 4;
@@ -24,7 +25,6 @@ export interface FrameWriterOptions {
   readonly checksum: Checksum;
   readonly identity: number;
   readonly batchBytes: number;
-  readonly reserveBytes: number;
   readonly syncOnCommit: boolean;
 }
 
@@ -114,7 +114,7 @@ export class FrameWriter {
   /** The open frame, with room for so many bytes more; a full one is closed, inside a transaction if need be. */
   reserve(bytes: number): Frame {
     const { frame } = this;
-    if (frame?.hasRoomFor(bytes)) return frame;
+    if (frame?.hasRoomFor(bytes) && !this.outgrows(frame, bytes)) return frame;
     if (frame !== undefined) this.closeFrame(frame);
     const size = this.frameSize(bytes);
     const opened = this.arena.open(this.nextLsn, size, this.alignmentBytes, this.staged > 0);
@@ -122,19 +122,29 @@ export class FrameWriter {
     return opened;
   }
 
+  /** With so many bytes more it would need another file than what is in it: where there is none for so much, that must not wait too. */
+  private outgrows(frame: Frame, bytes: number): boolean {
+    const { files, alignmentBytes } = this;
+    const { lsn, usedBytes } = frame;
+    return (
+      !frame.isEmpty &&
+      files.fits(lsn, usedBytes, alignmentBytes) &&
+      !files.fits(lsn, usedBytes + bytes, alignmentBytes)
+    );
+  }
+
   /** Whether so many bytes more had better go into the open frame. */
   hasFrameFor(bytes: number): boolean {
     const { frame } = this;
-    if (!frame?.hasRoomFor(bytes)) return false;
+    if (!frame?.hasRoomFor(bytes) || this.outgrows(frame, bytes)) return false;
     return frame.usedBytes + bytes <= this.options.batchBytes || !this.canWrite;
   }
 
-  hasRoom(bytes: number, keptShare: number): 'yes' | 'busy' | 'full' {
+  hasRoom(bytes: number, purpose: Purpose): 'yes' | 'busy' | 'full' {
     const { frame } = this;
     const unplacedBytes = frame === undefined ? 0 : frame.usedBytes;
     const needed = bytes + FRAME_HEADER_BYTES + this.alignmentBytes;
-    const reserveBytes = this.options.reserveBytes * keptShare;
-    const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, reserveBytes);
+    const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, purpose);
     this.askAgain();
     // It would wait behind what was refused.
     if (this.isRefused) return 'full';

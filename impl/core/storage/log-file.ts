@@ -13,6 +13,8 @@ export class LogFile {
   sizeBytes: number;
   /** How much of that the disk has set aside. */
   allocatedBytes = 0;
+  /** How much of that frames have been given. */
+  placedBytes: number = FILE_HEAD_BYTES;
   hasHeader = false;
   /** The disk had no room to make it so long. */
   refusedBytes: number = Infinity;

@@ -2,16 +2,25 @@
  * The files of the log: the ones that hold frames, in order; the last of them takes what is appended. The next one,
  * the spare, is made ahead of its use: created, allocated in full, its header and its name durable, so that going
  * on to it costs nothing. It is made of an old file if one is kept. If the disk has no room for a spare, this is where it
- * shows first.
+ * shows first; a piece of the reserve takes its place then, for what is not records.
+ *
+ * The first file of a life is small, each one after it four times as large, up to the usual size: a small log takes little room, and one at
+ * work soon goes on to another file as seldom as ever. The spare of a small file is made when half of that is used.
  */
-import type { Checksum, DiskCompletion, FileHandle } from '../../ports/disk.ts';
+import type { Checksum, DiskCompletion, DiskFile, FileHandle } from '../../ports/disk.ts';
 import { assert } from '../assert.ts';
 import { BLOCK_BYTES, encodeFileHeader, FILE_HEAD_BYTES, fileName, roundUp } from './format.ts';
 import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
 import { OldFiles } from './old-files.ts';
 import { describe, isRefused, type Requests } from './requests.ts';
+import { type Purpose, Reserve } from './reserve.ts';
 
+/** Of the first file in the life of a process. */
+const FIRST_FILE_BYTES = 64 * 1024;
+const GROWTH = 4;
+/** Of a piece of the reserve, which is as long as a first file if files are large. */
+const PIECE_BYTES_MIN = 2 * BLOCK_BYTES;
 /** Open files kept for reading beyond the ones being written. */
 const IDLE_HANDLES_MAX = 64;
 
@@ -48,6 +57,9 @@ export class LogFiles {
     ((handle: FileHandle | undefined, why?: DiskCompletion) => void)[]
   >();
   private readonly old: OldFiles;
+  private readonly reserve: Reserve;
+  private nextBytes: number;
+  private hasBegun = false;
 
   constructor(
     requests: Requests,
@@ -55,6 +67,7 @@ export class LogFiles {
     fileBytes: number,
     identity: number,
     nextNumber: number,
+    reserve: readonly DiskFile[],
     events: LogFilesEvents,
   ) {
     this.requests = requests;
@@ -63,49 +76,76 @@ export class LogFiles {
     this.identity = identity;
     this.nextNumber = nextNumber;
     this.events = events;
+    this.nextBytes = Math.min(fileBytes, FIRST_FILE_BYTES);
     this.old = new OldFiles(requests, fileBytes, (reason) => events.onFailed(reason));
+    const pieceBytes = Math.min(FIRST_FILE_BYTES, Math.max(PIECE_BYTES_MIN, fileBytes / 8));
+    this.reserve = new Reserve(requests, pieceBytes, reserve, {
+      onRefused: (refusal) => this.note(refusal),
+      onFailed: (reason) => events.onFailed(reason),
+    });
+  }
+
+  /** Makes the first file of this life and what is missing of the reserve, as far as there is room. Then there is `onReady`. */
+  begin(): void {
+    this.prepareSpare();
   }
 
   /** Makes the next file, in the background. */
-  prepareSpare(): void {
-    const file = new LogFile(this.nextNumber++, this.fileBytes);
+  private prepareSpare(): LogFile {
+    const file = new LogFile(this.nextNumber++, this.nextBytes);
+    this.nextBytes = Math.min(this.fileBytes, this.nextBytes * GROWTH);
     this.spare = file;
     this.prepare(file);
+    return file;
+  }
+
+  /** Whether such a frame goes to the file that takes frames now. */
+  fits(lsn: Lsn, bytes: number, alignmentBytes: number): boolean {
+    const { current } = this;
+    if (current === undefined) return false;
+    return roundUp(current.offsetOf(lsn) + bytes, alignmentBytes) <= current.sizeBytes;
   }
 
   /** Where a frame of so many bytes at `lsn` goes, padded to the alignment. */
   place(lsn: Lsn, bytes: number, alignmentBytes: number): LogFile {
-    const { current } = this;
-    const fits =
-      current !== undefined &&
-      roundUp(current.offsetOf(lsn) + bytes, alignmentBytes) <= current.sizeBytes;
-    const file = fits ? current : this.goOn(lsn, roundUp(bytes, alignmentBytes));
+    const fits = this.fits(lsn, bytes, alignmentBytes);
+    const file = fits ? this.current! : this.goOn(lsn, roundUp(bytes, alignmentBytes));
+    file.placedBytes = roundUp(file.offsetOf(lsn) + bytes, alignmentBytes);
     if (alignmentBytes % BLOCK_BYTES !== 0) file.raggedFrames++;
+    if (this.spare === undefined && file.placedBytes * 2 >= file.sizeBytes) this.prepareSpare();
     return file;
   }
 
   /**
-   * Whether a record of `bytes` has a place on the disk, behind the open frame at `lsn` that holds `unplacedBytes`; if not
-   * yet, sees to it. `reserveBytes` of the last file are kept for changes that give room back.
+   * Whether what takes `bytes` has a place on the disk, behind the open frame at `lsn` that holds `unplacedBytes`; if not
+   * yet, sees to it.
    */
   hasPlace(
     lsn: Lsn,
     bytes: number,
     unplacedBytes: number,
-    reserveBytes: number,
+    purpose: Purpose,
   ): 'yes' | 'busy' | 'full' {
-    const { current, spare } = this;
+    const { current, spare, reserve } = this;
     const needed = unplacedBytes + bytes;
     const spareIsRefused = spare !== undefined && this.refused.has(spare);
     if (this.refused.size > (spareIsRefused ? 1 : 0)) {
       // Frames wait for their file already.
       return this.askAgain();
     }
-    if (current?.state === 'ready') {
-      const kept = spare?.state === 'ready' ? 0 : reserveBytes;
-      if (lsn + needed + kept <= current.capacityLsn) return 'yes';
+    if (purpose === 'record' && !reserve.isWhole) {
+      if (reserve.isRefused) return this.askAgain();
+      this.fillReserve();
+      return 'busy';
     }
-    if (spare === undefined) return 'busy';
+    if (current?.state === 'ready' && lsn + needed <= current.capacityLsn) return 'yes';
+    if (spare === undefined) {
+      this.prepareSpare();
+      return 'busy';
+    }
+    if (spare.state === 'noSpace') {
+      if (this.makeOfReserve(spare, purpose, FILE_HEAD_BYTES + needed)) return 'busy';
+    }
     if (spareIsRefused) return this.askAgain();
     if (spare.state === 'preparing') return 'busy';
     if (FILE_HEAD_BYTES + needed <= spare.sizeBytes) return 'yes';
@@ -130,11 +170,17 @@ export class LogFiles {
   /** Tries again to make what was refused room. */
   retry(): void {
     for (const file of this.refused) if (file.state === 'noSpace') this.prepare(file);
+    if (this.reserve.isRefused) this.fillReserve();
   }
 
-  /** Some file lacks its room. */
+  /** Some file, or the reserve, lacks its room. */
   get isFull(): boolean {
-    return this.refused.size > 0;
+    return this.refused.size > 0 || this.reserve.isRefused;
+  }
+
+  /** Not even a small change can be written. */
+  get hasNoPlace(): boolean {
+    return this.refused.size > 0 && this.reserve.isEmpty;
   }
 
   /** The file that holds the frame at `lsn`. */
@@ -154,6 +200,16 @@ export class LogFiles {
   /** Removes the files that hold nothing. Nothing will be appended any more. */
   removeUnused(): void {
     this.old.stop();
+    this.removeSpare();
+  }
+
+  /** Gives back the room of files that are there for speed alone: those made ahead and those kept. */
+  rest(): void {
+    this.old.removeAll();
+    if (this.spare?.state === 'ready') this.removeSpare();
+  }
+
+  private removeSpare(): void {
     const { spare } = this;
     if (spare === undefined) return;
     this.spare = undefined;
@@ -221,8 +277,8 @@ export class LogFiles {
 
   /** The spare takes what is appended from now on. */
   private goOn(lsn: Lsn, frameBytes: number): LogFile {
-    const { current, spare } = this;
-    assert(spare !== undefined, 'there is always a spare being made');
+    const { current } = this;
+    const spare = this.spare ?? this.prepareSpare();
     if (current !== undefined) {
       current.isFilled = true;
       this.old.judge(current);
@@ -231,8 +287,13 @@ export class LogFiles {
     spare.begin = lsn;
     this.files.push(spare);
     this.current = spare;
+    this.spare = undefined;
     this.grow(spare, frameBytes);
-    this.prepareSpare();
+    // What has to be written has to be written somewhere.
+    if (spare.state === 'noSpace') {
+      this.makeOfReserve(spare, 'reclaim', FILE_HEAD_BYTES + frameBytes);
+    }
+    if (spare.sizeBytes >= this.fileBytes) this.prepareSpare();
     return spare;
   }
 
@@ -266,9 +327,34 @@ export class LogFiles {
       this.allocate(file, file.handle);
       return;
     }
-    const old = this.old.take();
-    if (old === undefined) this.create(file);
-    else this.renew(file, old);
+    const old = file.sizeBytes === this.fileBytes ? this.old.take() : undefined;
+    if (old === undefined) {
+      this.create(file);
+    } else {
+      this.renewed++;
+      this.renew(file, old, () => {
+        this.renewed--;
+        this.old.giveBack(old);
+      });
+    }
+  }
+
+  /** Makes a file that was refused room of a piece of the reserve. False if that is too small, or kept for other purposes. */
+  private makeOfReserve(file: LogFile, purpose: Purpose, neededBytes: number): boolean {
+    const { pieceBytes } = this.reserve;
+    // What the system is short of, a piece would lack as well.
+    if (neededBytes > pieceBytes || this.refusal?.error !== 'NoSpace') return false;
+    const piece = this.reserve.take(purpose);
+    if (piece === undefined) return false;
+    this.refused.delete(file);
+    file.sizeBytes = pieceBytes;
+    file.state = 'preparing';
+    this.renew(file, piece, () => this.reserve.giveBack(piece));
+    return true;
+  }
+
+  private fillReserve(): void {
+    this.reserve.fill(() => this.events.onReady());
   }
 
   private create(file: LogFile): void {
@@ -280,25 +366,30 @@ export class LogFiles {
   }
 
   /**
-   * Makes an older file into this one. Under the name that the older one had while it counted it must not be found again once its
+   * Makes an older file, or a piece of the reserve, into this one. Under the name that the older one had while it counted it must not be found again once its
    * header is another: that name has to be gone for good first.
    */
-  private renew(file: LogFile, old: string): void {
-    file.name = old;
-    this.renewed++;
+  private renew(file: LogFile, old: string, giveBack: () => void): void {
     this.requests.send({ op: 'syncDirectory' }, (directory) => {
       if (this.hasFailed(file, directory, 'syncing the directory for')) return;
       this.requests.send({ op: 'open', name: old, create: false }, (opened) => {
-        if (isRefused(opened)) {
-          this.old.giveBack(old);
-          file.name = fileName('log', file.number);
-          this.renewed--;
-        }
+        if (isRefused(opened)) giveBack();
         if (this.isRefused(file, opened, 'opening')) return;
+        this.replace(file, old);
         file.handle = opened.file!;
         this.allocate(file, file.handle);
       });
     });
+  }
+
+  /** What there was of the file gives way to another, which has no header yet. */
+  private replace(file: LogFile, name: string): void {
+    this.close(file);
+    // Whatever has the name that it is to have, the rename replaces.
+    if (file.name !== fileName('log', file.number)) this.old.remove(file.name);
+    file.name = name;
+    file.hasHeader = false;
+    file.allocatedBytes = 0;
   }
 
   private allocate(file: LogFile, handle: FileHandle): void {
@@ -359,13 +450,24 @@ export class LogFiles {
     this.refused.delete(file);
     // Where there was room for one there may be for the other.
     this.retry();
-    this.events.onReady();
+    this.tellReady();
+  }
+
+  /** The first time, only when the reserve is there as well. */
+  private tellReady(): void {
+    if (this.hasBegun) {
+      this.events.onReady();
+      return;
+    }
+    this.reserve.fill(() => {
+      this.hasBegun = true;
+      this.events.onReady();
+    });
   }
 
   private isRefused(file: LogFile, completion: DiskCompletion, doing: string): boolean {
     if (!isRefused(completion)) return this.hasFailed(file, completion, doing);
-    this.refusal = completion;
-    this.isRefusalNew = true;
+    this.note(completion);
     if (completion.error === 'NoSpace') this.old.removeAll();
     if (file === this.spare && file.hasHeader) {
       // There was no room to make it larger; as it is, it is good.
@@ -375,9 +477,15 @@ export class LogFiles {
     } else {
       file.state = 'noSpace';
       this.refused.add(file);
+      if (file !== this.spare) this.makeOfReserve(file, 'reclaim', file.placedBytes);
     }
-    this.events.onReady();
+    this.tellReady();
     return true;
+  }
+
+  private note(refusal: DiskCompletion): void {
+    this.refusal = refusal;
+    this.isRefusalNew = true;
   }
 
   private hasFailed(file: LogFile, completion: DiskCompletion, doing: string): boolean {

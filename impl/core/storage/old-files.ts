@@ -74,7 +74,7 @@ export class OldFiles {
   }
 
   /** If it cannot be removed, the next opening will. */
-  private remove(name: string): void {
+  remove(name: string): void {
     this.requests.send({ op: 'unlink', name }, () => {});
   }
 }

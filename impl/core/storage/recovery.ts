@@ -10,9 +10,11 @@ import { WalrusError } from '../errors.ts';
 import { utf8Decode } from '../utf8.ts';
 import { type BodyVisitor, NOTHING_SELECTED, visitBody } from './body-v1.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
+import type { KeptCheckpoints } from './checkpointer.ts';
 import { type ContentsVisitor, verifySections, visitContents } from './contents.ts';
 import {
   BLOCK_BYTES,
+  CHECKPOINT_RESERVE,
   claimedFrameBytes,
   decodeFileHeader,
   decodeFrame,
@@ -25,6 +27,7 @@ import {
   fileName,
   isLeftover,
   parseFileName,
+  parseReserveName,
   roundUp,
 } from './format.ts';
 import type { Lsn } from './ids.ts';
@@ -43,8 +46,9 @@ export interface Recovered {
   readonly pairs: Map<string, Uint8Array>;
   readonly unfinished: Map<Lsn, number>;
   /** Newest checkpoint; number 0 if there is none. */
-  readonly checkpoint: { readonly number: number; readonly lsn: Lsn; readonly previousLsn: Lsn };
-  readonly checkpointNumbers: number[];
+  readonly checkpoint: KeptCheckpoints;
+  /** Pieces of the reserve. */
+  readonly reserve: readonly DiskFile[];
   /** Bytes of log read, and cut as a torn tail. */
   readonly scannedBytes: number;
   readonly cutBytes: number;
@@ -642,8 +646,10 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
         number: this.base?.number ?? 0,
         lsn: this.base?.lsn ?? 0,
         previousLsn: this.base?.previousLsn ?? 0,
+        numbers: this.checkpointNumbers,
+        hasReserve: this.listed.some(({ name }) => name === CHECKPOINT_RESERVE),
       },
-      checkpointNumbers: this.checkpointNumbers,
+      reserve: this.listed.filter(({ name }) => parseReserveName(name) !== undefined),
       scannedBytes: this.scannedBytes,
       cutBytes: this.cutBytes,
       rejectedCheckpoints: this.rejectedCheckpoints,

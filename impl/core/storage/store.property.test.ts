@@ -43,13 +43,15 @@ const work = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('full' as const), name, place }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('shortage' as const), name, place }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('crashWhenFull' as const), name, place }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('rest' as const), name, place }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('ioError' as const), name, place }) },
 );
 type Work = typeof work extends fc.Arbitrary<infer Value> ? Value : never;
 
 const options: fc.Arbitrary<StoreWorldOptions> = fc.record({
   seed: fc.integer().map(String),
-  fileBytes: fc.constantFrom(6144, 8192, 16_384, 65_536),
+  fileBytes: fc.constantFrom(6144, 8192, 16_384, 65_536, 1 << 20),
   batchBytes: fc.constantFrom(512, 4096),
   checkpointBytes: fc.constantFrom(1000, 8000, 100_000),
   syncOnCommit: fc.boolean(),
@@ -165,6 +167,12 @@ function perform(world: StoreWorld, step: Work): void {
     case 'shortage':
       runShort(world, step.name, step.place);
       break;
+    case 'crashWhenFull':
+      crashWhenFull(world, step.name, index);
+      break;
+    case 'rest':
+      world.store.rest();
+      break;
     case 'ioError':
       if (step.place < 0.5) world.machine.faults.writeError = 1;
       else world.machine.faults.syncError = 1;
@@ -197,7 +205,10 @@ function consume(world: StoreWorld, name: string, records: number): void {
 
 /** The system lacks something now and then, or altogether; when that has passed all is as if it had not been. */
 function runShort(world: StoreWorld, name: string, chance: number): void {
-  world.machine.faults.shortage = chance < 0.5 ? chance : 1;
+  const { faults } = world.machine;
+  faults.shortage = chance < 0.5 ? chance : 1;
+  // Half of the time there is no room either.
+  if (Math.floor(chance * 100) % 2 === 1) faults.capacityBytes = world.machine.usedBytes;
   for (let i = 0; i < 40; i++) {
     if (world.store.room(500) === 'yes') world.append(name, 1, uniqueRecord(500));
     if (i % 3 === 0) consume(world, name, 2);
@@ -212,7 +223,7 @@ function runShort(world: StoreWorld, name: string, chance: number): void {
     reopen(world);
     return;
   }
-  world.machine.faults.shortage = 0;
+  Object.assign(faults, { shortage: 0, capacityBytes: Infinity });
   for (let tries = 0; world.store.room(500) !== 'yes'; tries++) {
     expect(tries).toBeLessThan(1000);
     world.step();
@@ -250,6 +261,27 @@ function fillUp(world: StoreWorld, name: string): void {
   world.append(name, 1, uniqueRecord(500));
   world.sync();
   world.check();
+}
+
+/** On a disk that is full when the log is opened again, what is not records still becomes durable. */
+function crashWhenFull(world: StoreWorld, name: string, start: number): void {
+  world.sync();
+  world.settle();
+  // The reserve may still be missing from the time before.
+  if (world.store.room(0) !== 'yes') return;
+  const { faults } = world.machine;
+  faults.capacityBytes = world.machine.usedBytes;
+  world.machine.processCrash();
+  expect(world.open()).toBeUndefined();
+  faults.capacityBytes = Math.min(faults.capacityBytes, world.machine.usedBytes);
+  world.adopt();
+  if (start <= world.streamOf(name).start + world.streamOf(name).records.length) {
+    if (start >= world.streamOf(name).start) world.trim(name, start);
+  }
+  world.put(`key/${name}`, uniqueRecord(50));
+  world.sync();
+  world.machine.powerLoss();
+  reopen(world);
 }
 
 test('nothing durable is lost, nothing is torn, nothing is invented', () => {

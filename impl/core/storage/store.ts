@@ -32,6 +32,7 @@ import { LogFiles } from './log-files.ts';
 import { type ReadDone, Reader, type ReadLimit, trimmed } from './reader.ts';
 import { type Recovered, Recovery } from './recovery.ts';
 import { describe, Requests } from './requests.ts';
+import type { Purpose } from './reserve.ts';
 import { SECTION_EXTRA_BYTES } from './section.ts';
 import { StreamIndex } from './stream-index.ts';
 import { VARINT_BYTES_MAX } from './varint.ts';
@@ -130,7 +131,8 @@ export class Store {
 
   /**
    * Takes the directory and finds out what it holds. Fails with `Locked`, `Corrupt` (naming file and byte),
-   * `UnsupportedVersion`, or `StorageFailed` if the disk does; then nothing was changed that matters.
+   * `UnsupportedVersion`, `StorageFailed` if the disk does, or `NoSpace` if there is nothing yet and no room to begin; then nothing
+   * was changed that matters.
    */
   open(done: OpenDone): void {
     assert(this.state === 'new', 'a store is opened once');
@@ -209,12 +211,12 @@ export class Store {
 
   /**
    * Whether a record of so many bytes can be appended now, within the arena and with a place on the disk. Commit before
-   * waiting for a `busy` to pass: what is staged leaves the arena only then. Some of the disk is reserved for changes that give
-   * room back: they ask with `keptShare`, the share of the reserve that they leave.
+   * waiting for a `busy` to pass: what is staged leaves the arena only then. Some of the disk is reserved for what is not records:
+   * who asks for it says the purpose.
    */
-  room(bytes: number, keptShare = 1): Room {
+  room(bytes: number, purpose: Purpose = 'record'): Room {
     this.assertOpen();
-    const room = this.writer.hasRoom(bytes + HEAD_BYTES_MAX, keptShare);
+    const room = this.writer.hasRoom(bytes + HEAD_BYTES_MAX, purpose);
     // Dead files may be all that keeps the disk full.
     if (room === 'full' && this.canReclaim) this.considerCheckpoint();
     return room;
@@ -318,6 +320,12 @@ export class Store {
     this.writer.sync();
   }
 
+  /** Gives room back that is held for speed alone: for a log that nobody writes to for a while. */
+  rest(): void {
+    this.assertOpen();
+    this.files.rest();
+  }
+
   /** Index of the first record kept. */
   start(id: StreamId): number {
     return this.known(id).start;
@@ -379,9 +387,10 @@ export class Store {
   private begin(recovered: Recovered, done: OpenDone): void {
     this.recovered = recovered;
     const { checksum, fileBytes, batchBytes, syncOnCommit } = this.options;
-    const { identity, nextFileNumber, unfinished, checkpoint, checkpointNumbers } = recovered;
+    const { identity, nextFileNumber, unfinished, reserve, checkpoint } = recovered;
     const onFailed = (reason: string) => this.fail(reason);
-    this.byId.length = recovered.nextStream;
+    // One by one: an array that is made long at once is a slow one.
+    while (this.byId.length < recovered.nextStream) this.byId.push(undefined);
     for (const stream of recovered.streams.values()) {
       this.byName.set(stream.name, stream);
       this.byId[stream.id] = stream;
@@ -389,35 +398,48 @@ export class Store {
     this.pairs = recovered.pairs;
     this.arena = new Arena(this.options.arena ?? new Uint8Array(8 * batchBytes));
     let waiting: OpenDone | undefined = done;
-    this.files = new LogFiles(this.requests, checksum, fileBytes, identity, nextFileNumber, {
-      onReady: () => {
-        if (this.state === 'failed') return;
-        if (waiting === undefined) {
-          this.writer.resume();
-          this.progress();
-          return;
-        }
-        this.state = 'open';
-        const opened = waiting;
-        waiting = undefined;
-        opened(undefined);
+    this.files = new LogFiles(
+      this.requests,
+      checksum,
+      fileBytes,
+      identity,
+      nextFileNumber,
+      reserve,
+      {
+        onReady: () => {
+          if (this.state === 'failed') return;
+          if (waiting === undefined) {
+            this.writer.resume();
+            this.progress();
+            return;
+          }
+          const opened = waiting;
+          waiting = undefined;
+          if (recovered.lsn === 0 && this.files.hasNoPlace) {
+            this.state = 'closed';
+            opened(this.refusal());
+            return;
+          }
+          this.state = 'open';
+          opened(undefined);
+        },
+        onFailed: (reason) => {
+          if (waiting === undefined) {
+            this.fail(reason);
+            return;
+          }
+          this.state = 'closed';
+          waiting(new WalrusError('StorageFailed', reason));
+        },
       },
-      onFailed: (reason) => {
-        if (waiting === undefined) {
-          this.fail(reason);
-          return;
-        }
-        this.state = 'closed';
-        waiting(new WalrusError('StorageFailed', reason));
-      },
-    });
+    );
     this.files.files = recovered.files;
     this.writer = new FrameWriter(
       this.requests,
       this.files,
       this.arena,
       recovered.lsn,
-      { checksum, identity, batchBytes, reserveBytes: Math.floor(fileBytes / 8), syncOnCommit },
+      { checksum, identity, batchBytes, syncOnCommit },
       {
         onClosed: (bytes) => {
           this.sinceCheckpointBytes += bytes;
@@ -428,12 +450,10 @@ export class Store {
       },
     );
     this.reader = new Reader(this.requests, this.files, this.arena, checksum, unfinished);
-    this.checkpointer = new Checkpointer(this.requests, checkpoint, checkpointNumbers, {
-      onFailed,
-    });
+    this.checkpointer = new Checkpointer(this.requests, checkpoint, { onFailed });
     this.sinceCheckpointBytes = recovered.lsn - checkpoint.lsn;
     this.canReclaim = this.deadFiles().length > 0;
-    this.files.prepareSpare();
+    this.checkpointer.begin(() => this.files.begin());
   }
 
   private progress(): void {

@@ -1,5 +1,5 @@
 /**
- * Where the records of one stream are: one extent per section that holds some, in three typed arrays (20 bytes an
+ * Where the records of one stream are: one extent per section that holds some, in one typed array (24 bytes an
  * extent). An extent's records end where the next extent's begin, the last one's at the end of the stream.
  */
 import type { Lsn } from './ids.ts';
@@ -14,9 +14,8 @@ export class StreamIndex {
   /** Where whoever read last will go on, and how much was read in a row up to there. */
   readEnd = -1;
   readRunBytes = 0;
-  private firsts: Float64Array = NONE;
-  private lsns: Float64Array = NONE;
-  private lengths: Uint32Array = new Uint32Array(0);
+  /** Of each extent: its first record, lsn and bytes of its section. */
+  private places: Float64Array = NONE;
   private from = 0;
   private to = 0;
 
@@ -30,16 +29,16 @@ export class StreamIndex {
   }
 
   firstOf(extent: number): number {
-    return this.firsts[this.from + extent]!;
+    return this.places[3 * (this.from + extent)]!;
   }
 
   lsnOf(extent: number): Lsn {
-    return this.lsns[this.from + extent]!;
+    return this.places[3 * (this.from + extent) + 1]!;
   }
 
   /** Length of the section; 0 for one that is not finished, and for a frame of version 1, whose lsn stands for it. */
   bytesOf(extent: number): number {
-    return this.lengths[this.from + extent]!;
+    return this.places[3 * (this.from + extent) + 2]!;
   }
 
   /** Where the extent's records end. */
@@ -49,75 +48,81 @@ export class StreamIndex {
 
   /** Of the last extent, -1 if there is none. */
   get lastLsn(): Lsn {
-    return this.to > this.from ? this.lsns[this.to - 1]! : -1;
+    return this.to > this.from ? this.lsnOf(this.extents - 1) : -1;
   }
 
   /** The extent that holds the record `index`, which the stream holds. */
   find(index: number): number {
-    let low = this.from;
-    let high = this.to - 1;
+    let low = 0;
+    let high = this.extents - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if (this.firsts[middle]! <= index) low = middle;
+      if (this.firstOf(middle) <= index) low = middle;
       else high = middle - 1;
     }
-    return low - this.from;
+    return low;
   }
 
   /** Records from `first` on are in the section of so many bytes at `lsn`; while that is being filled, in the frame at `lsn`. */
   push(first: number, lsn: Lsn, bytes: number): void {
-    if (this.to === this.firsts.length) this.makeRoom();
-    this.firsts[this.to] = first;
-    this.lsns[this.to] = lsn;
-    this.lengths[this.to] = bytes;
-    this.to++;
+    if (3 * this.to === this.places.length) this.makeRoom(1);
+    this.set(this.to++, first, lsn, bytes);
+  }
+
+  /** Makes room for so many extents at once. */
+  makeRoom(extents: number): void {
+    const kept = this.places.subarray(3 * this.from, 3 * this.to);
+    const needed = kept.length + 3 * extents;
+    // Trimmed extents leave their room at the front; it is taken back before more is asked for.
+    const isEnough = needed <= this.places.length && kept.length * 2 <= this.places.length;
+    const places = isEnough ? this.places : new Float64Array(Math.max(needed, kept.length * 2));
+    places.set(kept);
+    this.places = places;
+    this.to -= this.from;
+    this.from = 0;
+  }
+
+  private set(at: number, first: number, lsn: Lsn, bytes: number): void {
+    this.places[3 * at] = first;
+    this.places[3 * at + 1] = lsn;
+    this.places[3 * at + 2] = bytes;
   }
 
   /** The section in the frame at `frame` that begins with `first` is finished: it is at `lsn`. The last one comes first. */
   settle(first: number, frame: Lsn, lsn: Lsn, bytes: number): void {
-    for (let i = this.to - 1; i >= this.from && this.lsns[i]! >= frame; i--) {
-      if (this.firsts[i] !== first || this.lsns[i] !== frame) continue;
-      this.lsns[i] = lsn;
-      this.lengths[i] = bytes;
-      return;
-    }
+    if (this.extents === 0) return;
+    const extent = this.find(first);
+    if (this.firstOf(extent) !== first || this.lsnOf(extent) !== frame) return;
+    this.set(this.from + extent, first, lsn, bytes);
   }
 
   /** Forgets records at and after `end`; tells the frame of each extent that is gone. */
   truncate(end: number, gone: (lsn: Lsn) => void): void {
-    while (this.to > this.from && this.firsts[this.to - 1]! >= end) gone(this.lsns[--this.to]!);
+    while (this.extents > 0 && this.firstOf(this.extents - 1) >= end) gone(this.pop());
     this.end = end;
   }
 
   /** Forgets records before `start`; tells the frame of each extent that is gone. */
   trim(start: number, gone: (lsn: Lsn) => void): void {
-    while (this.to > this.from && this.endOf(0) <= start) gone(this.lsns[this.from++]!);
+    while (this.extents > 0 && this.endOf(0) <= start) {
+      const lsn = this.lsnOf(0);
+      this.from++;
+      gone(lsn);
+    }
     this.start = start;
   }
 
   /** Forgets all records; the next one gets `start`. */
   reset(start: number, gone: (lsn: Lsn) => void): void {
-    while (this.to > this.from) gone(this.lsns[--this.to]!);
+    while (this.extents > 0) gone(this.pop());
     this.start = start;
     this.end = start;
   }
 
-  private makeRoom(): void {
-    const count = this.to - this.from;
-    // Trimmed extents leave their room at the front; it is taken back before more is asked for.
-    const enough = count > 0 && count * 2 <= this.firsts.length;
-    const capacity = enough ? this.firsts.length : Math.max(4, count * 2);
-    const firsts = enough ? this.firsts : new Float64Array(capacity);
-    const lsns = enough ? this.lsns : new Float64Array(capacity);
-    const lengths = enough ? this.lengths : new Uint32Array(capacity);
-    firsts.set(this.firsts.subarray(this.from, this.to));
-    lsns.set(this.lsns.subarray(this.from, this.to));
-    lengths.set(this.lengths.subarray(this.from, this.to));
-    this.firsts = firsts;
-    this.lsns = lsns;
-    this.lengths = lengths;
-    this.from = 0;
-    this.to = count;
+  private pop(): Lsn {
+    const lsn = this.lastLsn;
+    this.to--;
+    return lsn;
   }
 }
 
