@@ -130,6 +130,16 @@ export class StoreWorld {
     this.setStream(name, { start, records: records.slice(0, end - start) });
   }
 
+  /** Writes records again that are there: what the stream holds stays the same. */
+  repair(name: string, from: number, count: number): void {
+    const { start, records } = this.streamOf(name);
+    this.store.repair(
+      this.store.stream(name),
+      from,
+      records.slice(from - start, from - start + count),
+    );
+  }
+
   trim(name: string, start: number): void {
     this.store.trim(this.store.stream(name), start);
     const before = this.streamOf(name);

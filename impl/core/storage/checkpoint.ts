@@ -6,8 +6,9 @@
  *     next stream id
  *     files that hold frames before the lsn: number, begin
  *     frames of version 1 that end in a transaction that was never finished: lsn, how many of the frame's bytes count
- *     streams by id: id, name, start, end, extents: first index and lsn, each as the difference from the one before, and
- *         bytes (not in version 1)
+ *     streams by id: id, name, start, end, extents: first index and lsn, each as the difference from the one before (that of
+ *         the lsn doubled, or if it is negative, doubled and less one, without its sign), and bytes; in version 1 no bytes, and no
+ *         negative differences, so none doubled
  *     keys in order: key, value
  */
 import type { Checksum } from '../../ports/disk.ts';
@@ -112,10 +113,10 @@ function encodeStream(writer: ByteWriter, stream: StreamIndex): void {
   let first = 0;
   let lsn = 0;
   for (let i = 0; i < stream.extents; i++) {
-    writer
-      .whole(stream.firstOf(i) - first)
-      .whole(stream.lsnOf(i) - lsn)
-      .whole(stream.bytesOf(i));
+    const distance = stream.lsnOf(i) - lsn;
+    // Where records were repaired the next ones may lie before them.
+    writer.whole(stream.firstOf(i) - first).whole(distance < 0 ? -2 * distance - 1 : 2 * distance);
+    writer.whole(stream.bytesOf(i));
     first = stream.firstOf(i);
     lsn = stream.lsnOf(i);
   }
@@ -134,7 +135,9 @@ function decodeStream(reader: ByteReader, version: number): StreamIndex {
   stream.makeRoom(extents);
   for (let left = extents; left > 0; left--) {
     first += reader.whole();
-    lsn += reader.whole();
+    const distance = reader.whole();
+    if (version === 1) lsn += distance;
+    else lsn += distance % 2 === 1 ? -(distance + 1) / 2 : distance / 2;
     stream.push(first, lsn, version === 1 ? 0 : reader.whole());
   }
   return stream;

@@ -8,6 +8,7 @@ import {
   type FrameHeader,
   PUT,
   REMOVE,
+  REPAIR,
   RESET,
   SECTION,
   TRIM,
@@ -52,7 +53,7 @@ export function encodeContents(
   let end = at;
   for (const content of contents) {
     if (content instanceof Section) {
-      end = putVarint(bytes, end, SECTION);
+      end = putVarint(bytes, end, content.repairs ? REPAIR : SECTION);
       end = putVarint(bytes, end, content.stream.id);
       end = putVarint(bytes, end, content.epoch);
       end = putVarint(bytes, end, content.first);
@@ -90,6 +91,8 @@ export interface ChangeVisitor {
 export interface ContentsVisitor extends ChangeVisitor {
   /** Records from `from` on of the stream are in the section at `lsn`, of so many bytes. */
   section(stream: number, from: number, records: number, lsn: Lsn, bytes: number): void;
+  /** The same, of records that take the place of others. */
+  repair(stream: number, from: number, records: number, lsn: Lsn, bytes: number): void;
 }
 
 /**
@@ -114,11 +117,13 @@ export function visitContents(
       count++;
       visitChange(kind, cursor, isCommitted === isRest ? NOBODY : visitor);
     },
-    (stream, first, records, committed, lsn, length) => {
+    (stream, first, records, committed, lsn, length, repairs) => {
       count++;
       const from = isRest ? first + committed : first;
       const those = isRest ? records - committed : committed;
-      if (those > 0) visitor.section(stream, from, those, lsn, length);
+      if (those === 0) return;
+      if (repairs) visitor.repair(stream, from, those, lsn, length);
+      else visitor.section(stream, from, those, lsn, length);
     },
   );
 }
@@ -157,6 +162,7 @@ function walk(
     committed: number,
     lsn: Lsn,
     bytes: number,
+    repairs: boolean,
   ) => void,
 ): void {
   const cursor = new Cursor(bytes, at, at + frame.contentBytes);
@@ -164,7 +170,7 @@ function walk(
   let lsn = frame.lsn + FRAME_HEADER_BYTES;
   while (cursor.at < cursor.end) {
     const kind = cursor.varint();
-    if (kind !== SECTION) {
+    if (kind !== SECTION && kind !== REPAIR) {
       onChange(kind, cursor);
       continue;
     }
@@ -176,7 +182,7 @@ function walk(
     const committed = frame.isCut ? cursor.varint() : records;
     if (length > end - lsn || committed > records)
       throw new MalformedError('section beyond the end');
-    onSection(stream, first, records, committed, lsn, length);
+    onSection(stream, first, records, committed, lsn, length, kind === REPAIR);
     lsn += length;
   }
 }

@@ -272,6 +272,28 @@ test('a damaged record behind the checkpoint is told to who reads it, and to nob
   expect(store.failure).toBeUndefined();
 });
 
+test('damaged records are written again, in their place, and stay', () => {
+  const world = smallLog();
+  const name = '000000000001.wal';
+  const at = Buffer.from(world.machine.files().get(name)!).indexOf('record 5');
+  expect(world.open()).toBeUndefined();
+  expect(world.close()).toBeUndefined();
+  world.machine.processCrash();
+  world.machine.rotBit(name, at, 3);
+  expect(world.open()).toBeUndefined();
+  const told = thrownBy(() => world.readStream(world.store.stream('a'))) as DamagedRecords;
+  world.repair(told.stream, told.from, told.to - told.from);
+  world.check();
+  world.sync();
+  world.check();
+  for (const checkpoint of [false, true]) {
+    if (checkpoint) expect(world.close()).toBeUndefined();
+    world.machine.powerLoss();
+    expect(world.open()).toBeUndefined();
+    world.check();
+  }
+});
+
 function thrownBy(work: () => void): unknown {
   try {
     work();

@@ -52,6 +52,7 @@
  *     11  drop: stream
  *     13  put: length, key, length, value
  *     15  remove: length, key
+ *     17  repair: as 1, but the records take the place of those that the stream has under these indexes
  *
  * Of one stream they keep the order in which it happened; different streams do not depend on each other.
  *
@@ -106,6 +107,7 @@ export const RESET = 9;
 export const DROP = 11;
 export const PUT = 13;
 export const REMOVE = 15;
+export const REPAIR = 17;
 
 const LOG_MAGIC = 'WALRUSLG';
 const CHECKPOINT_MAGIC = 'WALRUSCP';

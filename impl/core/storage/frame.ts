@@ -87,8 +87,29 @@ export class Frame {
   /** Puts the record behind the last one of its stream. */
   append(stream: StreamIndex, epoch: number, record: Uint8Array): void {
     let section = this.last?.stream === stream ? this.last : this.sections.get(stream);
-    if (section === undefined || section.epoch !== epoch) section = this.begin(stream, epoch);
+    if (section === undefined || section.epoch !== epoch) {
+      section = this.begin(new Section(stream, epoch, stream.end, false));
+      this.sections.set(stream, section);
+      stream.push(stream.end, this.lsn, 0);
+      this.extents++;
+    }
     this.last = section;
+    this.put(section, record);
+  }
+
+  /** Puts a record that takes the place of another one. Whether it begins a section. */
+  replace(stream: StreamIndex, index: number, record: Uint8Array): boolean {
+    const last = this.contents.at(-1);
+    const goesOn = last instanceof Section && last.repairs && last.stream === stream;
+    if (goesOn && last.first + last.records === index) {
+      this.put(last, record);
+      return false;
+    }
+    this.put(this.begin(new Section(stream, 0, index, true)), record);
+    return true;
+  }
+
+  private put(section: Section, record: Uint8Array): void {
     if (section.records === section.committed) this.uncommitted.push(section);
     const from = this.at;
     const at = putVarint(this.bytes, from, record.length);
@@ -119,11 +140,7 @@ export class Frame {
     ) as Section | undefined;
   }
 
-  private begin(stream: StreamIndex, epoch: number): Section {
-    const section = new Section(stream, epoch, stream.end);
-    this.sections.set(stream, section);
-    stream.push(stream.end, this.lsn, 0);
-    this.extents++;
+  private begin(section: Section): Section {
     this.contents.push(section);
     this.extraBytes += SECTION_EXTRA_BYTES + SECTION_CONTENT_BYTES_MAX;
     return section;

@@ -678,6 +678,17 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     stream.end += records;
   }
 
+  repair(id: number, from: number, records: number, lsn: Lsn, bytes: number): void {
+    const stream = this.known(id);
+    if (from < stream.start || from + records > stream.end) {
+      throw new MalformedError('repair of records that are not there');
+    }
+    for (let index = from; index < from + records; index++) {
+      const goesOn = index > stream.start && stream.lsnOf(stream.find(index - 1)) === lsn;
+      stream.replace(index, lsn, bytes, !goesOn, ignore, ignore);
+    }
+  }
+
   truncate(id: number, end: number): void {
     this.known(id).truncate(end, ignore);
   }

@@ -20,6 +20,8 @@ export class Section {
   readonly epoch: number;
   /** Index of its first record. */
   readonly first: number;
+  /** Its records take the place of those that the stream has. */
+  readonly repairs: boolean;
   records = 0;
   /** How many of them belong to transactions that have ended. */
   committed = 0;
@@ -31,7 +33,8 @@ export class Section {
   readonly chunks: number[] = [];
   private chunkFrom = 0;
 
-  constructor(stream: StreamIndex, epoch: number, first: number) {
+  constructor(stream: StreamIndex, epoch: number, first: number, repairs: boolean) {
+    this.repairs = repairs;
     this.stream = stream;
     this.epoch = epoch;
     this.first = first;

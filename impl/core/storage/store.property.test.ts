@@ -25,6 +25,7 @@ const work = fc.oneof(
   { weight: 8, arbitrary: fc.record({ op: fc.constant('commit' as const), name, place }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('truncate' as const), name, place }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('trim' as const), name, place }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('repair' as const), name, place }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('reset' as const), name, place }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('drop' as const), name, place }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('put' as const), name, place }) },
@@ -51,7 +52,7 @@ type Work = typeof work extends fc.Arbitrary<infer Value> ? Value : never;
 
 const options: fc.Arbitrary<StoreWorldOptions> = fc.record({
   seed: fc.integer().map(String),
-  fileBytes: fc.constantFrom(6144, 8192, 16_384, 65_536, 1 << 20),
+  fileBytes: fc.constantFrom(6144, 8192, 16_384, 65_536, 1 << 18),
   batchBytes: fc.constantFrom(512, 4096),
   checkpointBytes: fc.constantFrom(1000, 8000, 100_000),
   syncOnCommit: fc.boolean(),
@@ -102,6 +103,11 @@ function perform(world: StoreWorld, step: Work): void {
       break;
     case 'trim':
       world.trim(step.name, index);
+      break;
+    case 'repair':
+      // What is still in the open frame cannot be damaged.
+      world.sync();
+      if (index < end) world.repair(step.name, index, 1 + Math.floor(step.place * (end - index)));
       break;
     case 'reset':
       world.reset(step.name, Math.floor(step.place * 2 * (end + 1)));
@@ -238,7 +244,7 @@ function fillUp(world: StoreWorld, name: string): void {
   world.sync();
   world.machine.faults.capacityBytes = world.machine.usedBytes;
   let refused = false;
-  for (let i = 0; i < 2000 && !refused; i++) {
+  for (let i = 0; i < 5000 && !refused; i++) {
     const room = world.store.room(500);
     if (room === 'yes') world.append(name, 1, uniqueRecord(500));
     if (room === 'full') refused = true;

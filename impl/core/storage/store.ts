@@ -256,6 +256,25 @@ export class Store {
     return stream.end++;
   }
 
+  /**
+   * Stages records that take the place of those from index `from` on, which the stream has: of another copy, say, where these are
+   * damaged. They keep their indexes, and count with the commit that follows.
+   */
+  repair(id: StreamId, from: number, records: readonly Uint8Array[]): void {
+    const stream = this.defined(id);
+    const end = from + records.length;
+    assert(from >= stream.start && end <= stream.end, 'repair what the stream has');
+    if (records.length === 0) return;
+    const open = this.writer.frame?.lsn;
+    assert(stream.lsnOf(stream.find(end - 1)) !== open, 'repair what was written');
+    for (const [i, record] of records.entries()) {
+      const frame = this.writer.reserve(record.length + HEAD_BYTES_MAX);
+      const begins = frame.replace(stream, from + i, record);
+      stream.replace(from + i, frame.lsn, 0, begins, this.release, this.retain);
+      this.writer.staged++;
+    }
+  }
+
   /** Forgets the records at and after `end`, which lies in `[start, end]` of the stream. */
   truncate(id: StreamId, end: number): void {
     const stream = this.defined(id);
@@ -610,6 +629,13 @@ export class Store {
     this.writer.reserve(contentBytesMax(change)).change(change, stream);
     this.writer.staged++;
   }
+
+  /** One extent more points to the frame at `lsn`. */
+  private readonly retain = (lsn: Lsn): void => {
+    const open = this.writer.frame;
+    if (open !== undefined && open.lsn === lsn) open.extents++;
+    else this.files.at(lsn).extents++;
+  };
 
   /** One extent less points to the frame at `lsn`. */
   private readonly release = (lsn: Lsn): void => {

@@ -88,6 +88,37 @@ export class StreamIndex {
     this.places[3 * at + 2] = bytes;
   }
 
+  /**
+   * The record `index` is in the section at `lsn` from now on, and begins it or follows the last one that was put there. Tells of each
+   * extent that is gone, and of each that there is more.
+   */
+  replace(
+    index: number,
+    lsn: Lsn,
+    bytes: number,
+    begins: boolean,
+    gone: (lsn: Lsn) => void,
+    added: (lsn: Lsn) => void,
+  ): void {
+    const extent = this.find(index);
+    const first = this.firstOf(extent);
+    const old = { lsn: this.lsnOf(extent), bytes: this.bytesOf(extent) };
+    const parts: { first: number; lsn: Lsn; bytes: number }[] = [];
+    if (first < index) parts.push({ first, ...old });
+    if (this.endOf(extent) > index + 1) parts.push({ first: index + 1, ...old });
+    if (parts.length === 0) gone(old.lsn);
+    if (parts.length === 2) added(old.lsn);
+    if (begins) {
+      parts.splice(first < index ? 1 : 0, 0, { first: index, lsn, bytes });
+      added(lsn);
+    }
+    if (3 * (this.to + 2) > this.places.length) this.makeRoom(2);
+    const at = this.from + extent;
+    this.places.copyWithin(3 * (at + parts.length), 3 * (at + 1), 3 * this.to);
+    this.to += parts.length - 1;
+    for (const [i, part] of parts.entries()) this.set(at + i, part.first, part.lsn, part.bytes);
+  }
+
   /** The section in the frame at `frame` that begins with `first` is finished: it is at `lsn`. The last one comes first. */
   settle(first: number, frame: Lsn, lsn: Lsn, bytes: number): void {
     if (this.extents === 0) return;
