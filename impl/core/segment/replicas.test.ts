@@ -35,6 +35,7 @@ class Bench {
           segment: (_: string, id: SegmentId) => this.segments[id - 1],
           currentSegment: () => this.segments.at(-1),
           topic: () => ({ segments: this.segments }),
+          isGone: () => false,
         }) as never,
       nowMs: () => 0,
       leaseValid: () => true,
