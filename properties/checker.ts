@@ -28,6 +28,7 @@ import {
   ApplyCommandProp,
   DurableSurvivesProp,
   FencedEpochProp,
+  LastCopyProp,
   MonotonicCursorProp,
   MonotonicHighWatermarkProp,
   MonotonicPromiseProp,
@@ -124,6 +125,10 @@ export class Checker implements TraceSink<DataEvent> {
   /** The process of a node ended; its disk keeps what was durable. */
   crashed(node: NodeId): void {
     if (this.follows) this.judge(() => this.refinement.step({ name: 'Crash', node }));
+    this.memoryLost(node);
+  }
+
+  private memoryLost(node: NodeId): void {
     for (const segment of this.record.segments()) {
       const copy = segment.copies.get(node);
       if (copy === undefined) continue;
@@ -132,11 +137,27 @@ export class Checker implements TraceSink<DataEvent> {
     }
   }
 
+  /** The disk of a node, whose process has ended, lost an end of what was durable on it. */
+  tailLost(node: NodeId): void {
+    if (this.follows) this.judge(() => this.refinement.step({ name: 'LoseTail', node }));
+    this.record.lapsed.add(node);
+    this.copiesLost(node);
+  }
+
   /** The disk of a node is gone, with everything on it. */
   diskReplaced(node: NodeId): void {
     if (this.follows) this.judge(() => this.refinement.step({ name: 'ReplaceDisk', node }));
+    this.diskLost(node);
+  }
+
+  private diskLost(node: NodeId): void {
     this.record.incarnations.set(node, 0);
+    this.record.lapsed.delete(node);
     this.damaged.delete(node);
+    this.copiesLost(node);
+  }
+
+  private copiesLost(node: NodeId): void {
     for (const segment of this.record.segments()) {
       if (segment.copies.delete(node)) this.ackedIsDurable(segment);
     }
@@ -201,8 +222,14 @@ export class Checker implements TraceSink<DataEvent> {
         this.probe('snapshot installed');
         this.touchAll(node);
         break;
+      case 'Crash':
+        this.memoryLost(event.node);
+        break;
       case 'Restart':
         this.restart(event, node);
+        break;
+      case 'ReplaceDisk':
+        this.giveUpDisk(event.node);
         break;
       case 'told':
         this.told(event);
@@ -368,6 +395,17 @@ export class Checker implements TraceSink<DataEvent> {
       () =>
         `node ${node.id} holds ${replica.end} records of ${named(command)}, sealed at ${command.count}`,
     );
+  }
+
+  /** A node whose disk had forgotten something empties it. */
+  private giveUpDisk(node: NodeId): void {
+    this.diskLost(node);
+    for (const segment of this.record.segments()) {
+      const replicas = this.record.model(segment)?.replicas ?? [];
+      if (!replicas.some((each) => each.node === node)) continue;
+      this.count('LastCopyProp');
+      LastCopyProp(segment, node, this.record.replicasLeft(segment), replicas.length);
+    }
   }
 
   private restart(event: Named<'Restart'>, node: NodeView): void {

@@ -29,6 +29,8 @@ export class Record {
   readonly metadata: MetadataModel = new MetadataModel();
   /** The disk that each node has now. */
   readonly incarnations: Map<NodeId, Incarnation | 0> = new Map();
+  /** Nodes whose disk lost a part of what it had durably. */
+  readonly lapsed: Set<NodeId> = new Set();
   private readonly topics = new Map<string, SegmentRecord[]>();
 
   segment(topic: string, segment: SegmentId): SegmentRecord {
@@ -74,16 +76,26 @@ export class Record {
     return copy;
   }
 
+  /** How many of its replicas are on their right disks, and those have all that they said they had. */
+  replicasLeft(of: SegmentRecord): number {
+    const replicas = this.model(of)?.replicas ?? [];
+    return replicas.filter((replica) => this.isRight(replica)).length;
+  }
+
+  private isRight({ node, incarnation }: ModelSegment['replicas'][number]): boolean {
+    return this.incarnations.get(node) === incarnation && !this.lapsed.has(node);
+  }
+
   /**
-   * How the replicas on their right disks stand to the records before `end`. Disks that were replaced count as neither:
-   * they can promise nothing.
+   * How the replicas on their right disks stand to the records before `end`. Disks that were replaced, or lost a part,
+   * count as neither: they can promise nothing.
    */
   replicasWith(of: SegmentRecord, end: number): { holding: number; lacking: number } {
     let holding = 0;
     let lacking = 0;
-    for (const { node, incarnation } of this.model(of)?.replicas ?? []) {
-      if (this.incarnations.get(node) !== incarnation) continue;
-      if ((of.copies.get(node)?.durableEnd ?? 0) >= end) holding++;
+    for (const replica of this.model(of)?.replicas ?? []) {
+      if (!this.isRight(replica)) continue;
+      if ((of.copies.get(replica.node)?.durableEnd ?? 0) >= end) holding++;
       else lacking++;
     }
     return { holding, lacking };

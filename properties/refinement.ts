@@ -8,6 +8,7 @@
  *
  * Two models, as there are two specifications: of the data plane, and of Raft.
  */
+import type { NodeId } from '../impl/core/ids.ts';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent, TraceEvent } from '../impl/core/trace.ts';
 import { ACTIONS } from './model/actions.ts';
@@ -23,6 +24,8 @@ export class Refinement {
   steps = 0;
   private readonly model = new LogModel();
   private readonly raft = new RaftModel();
+  /** Nodes that lost a part of what their disks had said. To Raft they are silent, until their disks are replaced. */
+  private readonly lapsed = new Set<NodeId>();
 
   /** Any event of a trace. */
   event(event: TraceEvent): void {
@@ -31,12 +34,14 @@ export class Refinement {
   }
 
   step(event: DataEvent): void {
+    if (event.name === 'LoseTail') this.lapsed.add(event.node);
+    else if (event.name === 'ReplaceDisk') this.lapsed.delete(event.node);
     const action = ACTIONS[event.name] as (model: LogModel, event: DataEvent) => string | undefined;
     this.took(event, action(this.model, event));
   }
 
   raftStep(event: HostedRaftEvent): void {
-    this.took(event, raftStep(this.raft, event));
+    if (!this.lapsed.has(event.node)) this.took(event, raftStep(this.raft, event));
   }
 
   private took(event: TraceEvent, refusal: string | undefined): void {

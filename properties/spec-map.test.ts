@@ -44,6 +44,7 @@ const NOT_OF_THE_NODE: Readonly<Record<string, string>> = {
   RestoreMetadata: 'part of starting from, and installing, a snapshot',
   Crash: 'the end of a process',
   Restart: 'the beginning of a process',
+  LoseTail: 'what happens to a machine',
   ReplaceDisk: 'what happens to a machine',
 };
 
@@ -84,6 +85,7 @@ const CODE_ONLY: Readonly<Record<string, string>> = {
   PersistThenSpeakProp: 'the guards of SendReplicateAck and SendPromise',
   SealedCutProp: 'the definition of End',
   DurableSurvivesProp: 'the guard of Restart',
+  LastCopyProp: 'when a disk is given up is not modelled: there it is lost for good',
   MonotonicCommitProp: 'CommitMonotoneProp',
   OneVoteInTermProp: 'MayVote',
   AckedIsReadableProp: 'AbstractLogProp',

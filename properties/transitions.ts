@@ -86,6 +86,19 @@ export function DurableSurvivesProp(
   );
 }
 
+/**
+ * A disk is given up, though there is something on it, only if one of the others is in every majority of the replicas of
+ * each segment: so that all that was acknowledged is there too.
+ */
+export function LastCopyProp(segment: SegmentRecord, node: NodeId, left: number, of: number): void {
+  demand(
+    left * 2 >= of,
+    'LastCopyProp',
+    () =>
+      `node ${node} gives up its disk; ${left} of ${of} replicas of ${named(segment)} are on others`,
+  );
+}
+
 /** A copy becomes shorter only when its segment is sealed, and then by what lies beyond the sealed count. */
 export function SealedCutProp(
   segment: SegmentRecord,

@@ -22,7 +22,7 @@ export interface NodeView {
   readonly boot: BootId;
   /** This life of the data directory; 0 until the store is open. */
   readonly incarnation: Incarnation | 0;
-  readonly status: 'starting' | 'running' | 'stopped';
+  readonly status: 'starting' | 'running' | 'amnesiac' | 'stopped';
   /** Absent until the store is open. */
   readonly raft: Raft | undefined;
   /** The metadata as applied here. Absent until the store is open. */

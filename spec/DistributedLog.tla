@@ -24,7 +24,9 @@
 
    The network loses, repeats and reorders: a message once sent stays in `messages` and may be taken any number of
    times, or never. So does a proposal on its way to the metadata log. A crash loses what was written and not
-   synced, or a part of it. A disk may be lost whole.
+   synced, or a part of it. A disk may be lost whole. Or it loses an end of what it had durably, and has spoken of:
+   it is the same disk, and does not know it. But those it spoke to do. They believe nothing that it says from then on,
+   and it comes back as an empty one.
 
    Each action has the name of its event in impl/core/trace.ts, and the same arguments. Read `Next` first. *)
 EXTENDS Integers, Sequences, FiniteSets
@@ -54,6 +56,7 @@ VARIABLES
   lease,           \* lease[n]: the node believes that it may write
   (* What is on the disk of a node *)
   incarnation,     \* incarnation[n]: the number of the life of its disk
+  lapsed,          \* lapsed[n]: it may have less than it said it had
   records,         \* records[n][s]: what it has written of segment s. See `End`
   durable,         \* durable[n][s]: so many of them survive a crash
   promised,        \* promised[n][s]: it takes nothing from lower epochs
@@ -77,7 +80,8 @@ VARIABLES
 metadata  == <<log, meta>>
 knowledge == <<applied, view>>
 lives     == <<up, boot, lease>>
-disk      == <<incarnation, records, durable, promised, durablePromise>>
+identity  == <<incarnation, lapsed>>
+disk      == <<identity, records, durable, promised, durablePromise>>
 writing   == <<watermark, stopped, reported, promises>>
 network   == <<messages, proposals>>
 history   == <<assigned, writers, appended, acked>>
@@ -200,6 +204,10 @@ Extended(n, s, from, new) ==
      THEN SubSeq(records[n][s], 1, end) \o SubSeq(new, end - from + 1, most - from)
      ELSE records[n][s]
 
+\* Does n believe what a message says? Every message tells how far the disk of its sender reaches, so who ever heard of a disk
+\* knows when it has less than it had.
+Believes(n, x) == ~x.lapsed
+
 \* How many records of the segment its writer n knows m to hold durably. Itself it counts like any other.
 OwnEnd(n, s) == DurableEnd(n, s)
 EndOf(n, s, m) ==
@@ -243,6 +251,7 @@ Init ==
   /\ boot = [n \in Nodes |-> 1]
   /\ lease = [n \in Nodes |-> FALSE]
   /\ incarnation = [n \in Nodes |-> 1]
+  /\ lapsed = [n \in Nodes |-> FALSE]
   /\ records = [n \in Nodes |-> PerSegment(<<>>)]
   /\ durable = [n \in Nodes |-> PerSegment(0)]
   /\ promised = [n \in Nodes |-> PerSegment(0)]
@@ -283,12 +292,12 @@ MayPropose(n, c) ==
          /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
          /\ durable[n][s] >= Grant(n, s).count
 
-\* Node n sends a proposal on its way to the Raft leader.
+\* Node n sends a proposal on its way to the Raft leader, who does not listen to every disk.
 ProposeCommand(n, p) ==
   /\ up[n]
   /\ p.origin.node = n /\ p.origin.boot = boot[n]
   /\ MayPropose(n, p.command)
-  /\ Proposes(p)
+  /\ IF lapsed[n] THEN UNCHANGED proposals ELSE Proposes(p)
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, messages, history, reading>>
 
 \* Raft commits a proposal, late, twice or in another order; or an entry of its own.
@@ -331,7 +340,7 @@ ApplyCommand(n) ==
                    THEN [pending EXCEPT ![n] = @ \cup {[topic |-> c.topic, group |-> c.group, offset |-> o] :
                                                        o \in c.expected .. c.next - 1}]
                    ELSE pending
-  /\ UNCHANGED <<metadata, lives, incarnation, records, durable, durablePromise, watermark, history, delivered>>
+  /\ UNCHANGED <<metadata, lives, identity, records, durable, durablePromise, watermark, history, delivered>>
 
 \* Node n, far behind, takes the metadata as of `index` from a snapshot.
 RestoreMetadata(n, index) ==
@@ -343,7 +352,7 @@ RestoreMetadata(n, index) ==
      /\ reported' = Renewed(n, new, reported, NoReports)
      /\ promises' = Renewed(n, new, promises, NoReports)
      /\ promised' = OwnPromises(n, new)
-  /\ UNCHANGED <<metadata, lives, incarnation, records, durable, durablePromise, watermark, history, reading>>
+  /\ UNCHANGED <<metadata, lives, identity, records, durable, durablePromise, watermark, history, reading>>
 
 --------------------------------------------------------------------------------
 (* Leases *)
@@ -381,7 +390,7 @@ AppendRecord(n, s, r) ==
   /\ Appends(r)
   /\ writers' = [writers EXCEPT ![s] = @ \cup {<<Grant(n, s).epoch, n, boot[n]>>}]
   /\ assigned' = [assigned EXCEPT ![s] = IF Len(@) = Len(records[n][s]) THEN Append(@, r) ELSE @]
-  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, promised, durablePromise, writing, acked, reading>>
+  /\ UNCHANGED <<metadata, knowledge, lives, identity, durable, promised, durablePromise, writing, acked, reading>>
 
 \* A sync makes durable what was written before it began: one log on disk holds all segments and all promises.
 SyncChoices(n) ==
@@ -396,7 +405,7 @@ SyncCompleted(n, upTo) ==
   /\ up[n]
   /\ durable' = [durable EXCEPT ![n] = Ends(upTo)]
   /\ durablePromise' = [durablePromise EXCEPT ![n] = Promises(upTo)]
-  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, promised, writing, history, reading>>
+  /\ UNCHANGED <<metadata, knowledge, lives, identity, records, promised, writing, history, reading>>
 
 \* Whose turn it is to bring records to the replicas: the owner's, or a recoverer's to whom a majority has promised.
 Replicates(n, s) ==
@@ -409,8 +418,8 @@ Replicates(n, s) ==
 ToldWatermark(n, s) == IF Owns(n, s) THEN watermark[n][s] ELSE 0
 
 ReplicateMessage(n, s, to, from, count) ==
-  [type |-> "Replicate", segment |-> s, epoch |-> Grant(n, s).epoch, sender |-> n, to |-> to, from |-> from,
-   records |-> SubSeq(records[n][s], from + 1, from + count), highWatermark |-> ToldWatermark(n, s)]
+  [type |-> "Replicate", segment |-> s, epoch |-> Grant(n, s).epoch, sender |-> n, lapsed |-> lapsed[n], to |-> to,
+   from |-> from, records |-> SubSeq(records[n][s], from + 1, from + count), highWatermark |-> ToldWatermark(n, s)]
 
 SendReplicate(n, s, to, from, count) ==
   /\ Replicates(n, s) /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
@@ -425,7 +434,7 @@ Raised(promise, epoch) == Max(promise, epoch)
 \* It takes what joins on to its own end, skips what it has, and takes nothing beyond the end of a sealed segment.
 HandleReplicate(m, x) ==
   /\ x \in InFlight /\ x.type = "Replicate" /\ x.to = m
-  /\ up[m]
+  /\ up[m] /\ Believes(m, x)
   /\ Obeys(m, x.segment, x.epoch)
   /\ LET s == x.segment
          extended == Extended(m, s, x.from, x.records)
@@ -434,7 +443,7 @@ HandleReplicate(m, x) ==
      /\ promised' = [promised EXCEPT ![m][s] = Raised(@, x.epoch)]
      /\ records' = [records EXCEPT ![m][s] = extended]
      /\ watermark' = [watermark EXCEPT ![m][s] = Max(@, Min(x.highWatermark, end))]
-  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, durablePromise,
+  /\ UNCHANGED <<metadata, knowledge, lives, identity, durable, durablePromise,
                  stopped, reported, promises, history, reading>>
 
 \* What a replica may say to the writer of an epoch, because it will still be so after a crash.
@@ -444,8 +453,8 @@ DurablyPromised(m, s, epoch) == promised[m][s] = epoch /\ durablePromise[m][s] =
 AckedEnd(m, s) == DurableEnd(m, s)
 
 ReplicateAckMessage(m, s, epoch, to) ==
-  [type |-> "ReplicateAck", segment |-> s, epoch |-> epoch, sender |-> m, incarnation |-> incarnation[m], to |-> to,
-   durableEnd |-> AckedEnd(m, s)]
+  [type |-> "ReplicateAck", segment |-> s, epoch |-> epoch, sender |-> m, incarnation |-> incarnation[m],
+   lapsed |-> lapsed[m], to |-> to, durableEnd |-> AckedEnd(m, s)]
 
 \* It says how much it has durably, and says it to no writer but that of the epoch it promised.
 SendReplicateAck(m, s, epoch, to) ==
@@ -458,7 +467,7 @@ SendReplicateAck(m, s, epoch, to) ==
 HandleReplicateAck(n, x) ==
   /\ x \in InFlight /\ x.type = "ReplicateAck" /\ x.to = n
   /\ Writes(n, x.segment) /\ Grant(n, x.segment).epoch = x.epoch
-  /\ Counts(Grant(n, x.segment), x.sender, x.incarnation)
+  /\ Counts(Grant(n, x.segment), x.sender, x.incarnation) /\ Believes(n, x)
   /\ reported' = [reported EXCEPT ![n][x.segment][x.sender] = Max(@, x.durableEnd)]
   /\ UNCHANGED <<metadata, knowledge, lives, disk, watermark, stopped, promises, history, reading>>
 
@@ -491,7 +500,7 @@ StopAppending(n, s) ==
 (* Failover *)
 
 PromiseRequestMessage(n, s, to) ==
-  [type |-> "PromiseRequest", segment |-> s, epoch |-> Grant(n, s).epoch, sender |-> n, to |-> to]
+  [type |-> "PromiseRequest", segment |-> s, epoch |-> Grant(n, s).epoch, sender |-> n, lapsed |-> lapsed[n], to |-> to]
 
 SendPromiseRequest(n, s, to) ==
   /\ Recovers(n, s) /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
@@ -499,7 +508,8 @@ SendPromiseRequest(n, s, to) ==
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
 Asks(sender, m, s, epoch) ==
-  \/ [type |-> "PromiseRequest", segment |-> s, epoch |-> epoch, sender |-> sender, to |-> m] \in InFlight
+  \/ \E x \in InFlight : /\ x.type = "PromiseRequest" /\ x.segment = s /\ x.epoch = epoch
+                        /\ x.sender = sender /\ x.to = m /\ Believes(m, x)
   \/ sender = m /\ Recovers(m, s) /\ Grant(m, s).epoch = epoch
 
 HandlePromiseRequest(m, s, epoch, sender) ==
@@ -507,11 +517,11 @@ HandlePromiseRequest(m, s, epoch, sender) ==
   /\ Asks(sender, m, s, epoch)
   /\ Obeys(m, s, epoch)
   /\ promised' = [promised EXCEPT ![m][s] = Raised(@, epoch)]
-  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, durable, durablePromise, writing, history, reading>>
+  /\ UNCHANGED <<metadata, knowledge, lives, identity, records, durable, durablePromise, writing, history, reading>>
 
 PromiseMessage(m, s, epoch, to) ==
-  [type |-> "Promise", segment |-> s, epoch |-> epoch, sender |-> m, incarnation |-> incarnation[m], to |-> to,
-   durableEnd |-> DurableEnd(m, s)]
+  [type |-> "Promise", segment |-> s, epoch |-> epoch, sender |-> m, incarnation |-> incarnation[m],
+   lapsed |-> lapsed[m], to |-> to, durableEnd |-> DurableEnd(m, s)]
 
 \* The promise leaves when it is durable, with the end of what was durable then. Nothing of a lower epoch can follow.
 SendPromise(m, s, epoch, to) ==
@@ -530,7 +540,7 @@ HandlePromise(n, s, epoch, sender, durableEnd) ==
      \/ \E x \in InFlight :
           /\ x.type = "Promise" /\ x.to = n /\ x.segment = s /\ x.epoch = epoch
           /\ x.sender = sender /\ x.durableEnd = durableEnd
-          /\ Counts(Grant(n, s), sender, x.incarnation)
+          /\ Counts(Grant(n, s), sender, x.incarnation) /\ Believes(n, x)
   /\ promises' = [promises EXCEPT ![n][s][sender] = Max(@, durableEnd)]
   /\ reported' = [reported EXCEPT ![n][s][sender] = Max(@, durableEnd)]
   /\ UNCHANGED <<metadata, knowledge, lives, disk, watermark, stopped, history, reading>>
@@ -538,7 +548,7 @@ HandlePromise(n, s, epoch, sender, durableEnd) ==
 \* Records are copied by a recoverer from one that promised more, and by a replica of a sealed segment that lacks some.
 CopyRequestMessage(n, s, to) ==
   [type |-> "CopyRequest", segment |-> s, epoch |-> IF Recovers(n, s) THEN Grant(n, s).epoch ELSE 0,
-   sender |-> n, to |-> to, from |-> End(n, s)]
+   sender |-> n, lapsed |-> lapsed[n], to |-> to, from |-> End(n, s)]
 
 SendCopyRequest(n, s, to) ==
   /\ up[n] /\ to # n /\ to \in DOMAIN Grant(n, s).replicas
@@ -548,12 +558,12 @@ SendCopyRequest(n, s, to) ==
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
 CopyMessage(m, x, count) ==
-  [type |-> "Copy", segment |-> x.segment, epoch |-> x.epoch, sender |-> m, to |-> x.sender, from |-> x.from,
-   records |-> SubSeq(records[m][x.segment], x.from + 1, x.from + count)]
+  [type |-> "Copy", segment |-> x.segment, epoch |-> x.epoch, sender |-> m, lapsed |-> lapsed[m], to |-> x.sender,
+   from |-> x.from, records |-> SubSeq(records[m][x.segment], x.from + 1, x.from + count)]
 
 SendCopy(m, x, count) ==
   /\ x \in InFlight /\ x.type = "CopyRequest" /\ x.to = m
-  /\ up[m]
+  /\ up[m] /\ Believes(m, x)
   /\ IF x.epoch = 0 THEN Grant(m, x.segment).state = "sealed" ELSE x.epoch = promised[m][x.segment]
   /\ count > 0 /\ x.from + count <= End(m, x.segment)
   /\ Puts(CopyMessage(m, x, count))
@@ -561,11 +571,11 @@ SendCopy(m, x, count) ==
 
 HandleCopy(n, x) ==
   /\ x \in InFlight /\ x.type = "Copy" /\ x.to = n
-  /\ up[n]
+  /\ up[n] /\ Believes(n, x)
   /\ IF x.epoch = 0 THEN Grant(n, x.segment).state = "sealed"
      ELSE Recovers(n, x.segment) /\ Grant(n, x.segment).epoch = x.epoch /\ promised[n][x.segment] = x.epoch
   /\ records' = [records EXCEPT ![n][x.segment] = Extended(n, x.segment, x.from, x.records)]
-  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, durable, promised, durablePromise, writing, history, reading>>
+  /\ UNCHANGED <<metadata, knowledge, lives, identity, durable, promised, durablePromise, writing, history, reading>>
 
 --------------------------------------------------------------------------------
 (* Reading *)
@@ -602,11 +612,21 @@ Crash(n) ==
   /\ pending' = [pending EXCEPT ![n] = {}]
   /\ UNCHANGED <<metadata, knowledge, boot, disk, history, delivered>>
 
-\* What may be left of a disk: all that was synced (or cut off because of a seal), and any part of what was not.
+\* The disk of a dead node loses an end of what was durable on it. How much shows at the restart.
+LoseTail(n) ==
+  /\ ~up[n]
+  /\ lapsed' = [lapsed EXCEPT ![n] = TRUE]
+  /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, durable, promised, durablePromise,
+                 writing, history, reading>>
+
+\* What may be left of a disk: all that was synced (or cut off because of a seal), if it did not lose that, and any part
+\* of what was not.
+SurvivingEnd(n, s) == IF lapsed[n] THEN 0 ELSE DurableEnd(n, s)
+SurvivingPromise(n, s) == IF lapsed[n] THEN 0 ELSE durablePromise[n][s]
 KeptChoices(n) ==
   {kept \in [Segments -> [end : 0 .. Cardinality(Records), promised : 0 .. Len(log)]] : \A s \in Segments :
-     /\ DurableEnd(n, s) <= kept[s].end /\ kept[s].end <= Len(records[n][s])
-     /\ durablePromise[n][s] <= kept[s].promised /\ kept[s].promised <= promised[n][s]}
+     /\ SurvivingEnd(n, s) <= kept[s].end /\ kept[s].end <= Len(records[n][s])
+     /\ SurvivingPromise(n, s) <= kept[s].promised /\ kept[s].promised <= promised[n][s]}
 
 Beginnings(sequences, ends) == [s \in Segments |-> SubSeq(sequences[s], 1, ends[s])]
 
@@ -622,12 +642,13 @@ Restart(n, kept, index) ==
   /\ durable' = [durable EXCEPT ![n] = Ends(kept)]
   /\ promised' = [promised EXCEPT ![n] = Promises(kept)]
   /\ durablePromise' = [durablePromise EXCEPT ![n] = Promises(kept)]
-  /\ UNCHANGED <<metadata, lease, incarnation, writing, history, reading>>
+  /\ UNCHANGED <<metadata, lease, identity, writing, history, reading>>
 
-\* The disk of a dead node is lost; it comes back under the same number with an empty one.
+\* The disk of a dead node is lost, or given up because it lost a part; it comes back under the same number with an empty one.
 ReplaceDisk(n) ==
   /\ ~up[n]
   /\ incarnation' = [incarnation EXCEPT ![n] = @ + 1]
+  /\ lapsed' = [lapsed EXCEPT ![n] = FALSE]
   /\ records' = [records EXCEPT ![n] = PerSegment(<<>>)]
   /\ durable' = [durable EXCEPT ![n] = PerSegment(0)]
   /\ promised' = [promised EXCEPT ![n] = PerSegment(0)]
@@ -660,7 +681,7 @@ Step ==
        \/ \E upTo \in SyncChoices(n) : SyncCompleted(n, upTo)
        \/ Crash(n)
        \/ \E kept \in KeptChoices(n), index \in 0 .. Len(log) : Restart(n, kept, index)
-       \/ ReplaceDisk(n)
+       \/ LoseTail(n) \/ ReplaceDisk(n)
   \/ \E n \in Nodes, s \in Segments :
        \/ \E r \in Records : AppendRecord(n, s, r)
        \/ AdvanceHighWatermark(n, s)
@@ -694,8 +715,8 @@ Spec == Init /\ [][Next]_vars
 
 Last(t) == Longest({0} \cup {i \in SegmentIds : meta.segments[Segment(t, i)].state # "none"})
 
-\* The disk that the metadata counts on for this replica is gone.
-Lost(s, m) == meta.segments[s].replicas[m] # incarnation[m]
+\* The disk that the metadata counts on for this replica is gone, or has lost a part.
+Lost(s, m) == meta.segments[s].replicas[m] # incarnation[m] \/ lapsed[m]
 
 Holds(m, s, k) == durable[m][s] >= k /\ SubSeq(records[m][s], 1, Min(k, Len(records[m][s]))) = SubSeq(assigned[s], 1, k)
 
@@ -714,7 +735,7 @@ TypeInv ==
   /\ \A n \in Nodes :
        /\ applied[n] \in 0 .. Len(log)
        /\ up[n] \in BOOLEAN /\ lease[n] \in BOOLEAN
-       /\ boot[n] \in Nat \ {0} /\ incarnation[n] \in Nat \ {0}
+       /\ boot[n] \in Nat \ {0} /\ incarnation[n] \in Nat \ {0} /\ lapsed[n] \in BOOLEAN
        /\ \A s \in Watched :
             /\ durable[n][s] \in 0 .. Len(records[n][s])
             /\ promised[n][s] \in 0 .. Len(log) /\ durablePromise[n][s] \in 0 .. promised[n][s]
@@ -804,11 +825,11 @@ SealedForeverProp ==
        /\ meta'.segments[s].count = meta.segments[s].count
        /\ meta'.segments[s].base = meta.segments[s].base]_vars
 
-\* Epochs only rise: in the metadata, and in the durable promises of one disk.
+\* Epochs only rise: in the metadata, and in the durable promises of one disk that keeps what it has.
 EpochsRiseProp ==
   [][/\ \A s \in Segments : meta'.segments[s].epoch >= meta.segments[s].epoch
      /\ \A n \in Nodes, s \in Segments :
-          incarnation'[n] = incarnation[n] => durablePromise'[n][s] >= durablePromise[n][s]]_vars
+          incarnation'[n] = incarnation[n] /\ ~lapsed[n] => durablePromise'[n][s] >= durablePromise[n][s]]_vars
 
 \* A cursor never moves back.
 MonotonicCursorProp ==

@@ -36,6 +36,7 @@ ASSUME Features \subseteq
    "move",     \* cursors move, records are delivered
    "again",    \* who owned or recovered a segment may be made its recoverer; without it, only somebody else
    "lease",    \* leases expire; without it every owner has one
+   "lapse",    \* disks lose an end of what they had durably, each once
    "forget"}   \* after a restart, metadata is as of any time before; snapshots
 
 Has(feature) == feature \in Features
@@ -137,7 +138,7 @@ OriginOf(n, c) ==
 
 Proposable ==
   UNION {{[origin |-> OriginOf(n, c), command |-> c] : c \in {c \in CommandsOf(n) : MayPropose(n, c)}} :
-           n \in {n \in Nodes : up[n]}}
+           n \in {n \in Nodes : up[n] /\ ~lapsed[n]}}
 
 Sending == messages' = messages \cup Outbox' /\ proposals' = proposals \cup Proposable'
 
@@ -218,14 +219,15 @@ MCReadRecord ==
   /\ \E n \in Nodes, t \in Topics, offset \in 0 .. Cardinality(Records) - 1 : ReadRecord(n, t, offset) /\ Sending
 MCCrash == Crashes < MaxCrashes /\ Calm /\ \E n \in Crashers : Crash(n) /\ Sending
 \* All survives, or only what had to; without "forget", the metadata as it was known.
-KeptPromise(n, s) == durablePromise[n][s]
+KeptPromise(n, s) == SurvivingPromise(n, s)
 MCRestart ==
   /\ Calm
   /\ \E n \in Crashers :
        \E kept \in {[s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]],
-                    [s \in Segments |-> [end |-> DurableEnd(n, s), promised |-> KeptPromise(n, s)]]} :
+                    [s \in Segments |-> [end |-> SurvivingEnd(n, s), promised |-> KeptPromise(n, s)]]} :
          \E index \in (IF Has("forget") THEN Min(InitialLength, applied[n]) .. applied[n] ELSE {applied[n]}) :
            Restart(n, kept, index) /\ Sending
+MCLoseTail == Has("lapse") /\ Calm /\ \E n \in Crashers : ~lapsed[n] /\ LoseTail(n) /\ Sending
 MCReplaceDisk == Replacements < MaxReplacements /\ Calm /\ \E n \in Crashers : ReplaceDisk(n) /\ Sending
 
 MCNext ==
@@ -235,7 +237,7 @@ MCNext ==
   \/ MCAdvanceHighWatermark \/ MCStopAppending
   \/ MCHandlePromiseRequest \/ MCHandlePromise \/ MCHandleCopy
   \/ MCDeliverRecord \/ MCAcknowledgeRecord \/ MCReadRecord
-  \/ MCCrash \/ MCRestart \/ MCReplaceDisk
+  \/ MCCrash \/ MCRestart \/ MCLoseTail \/ MCReplaceDisk
 
 MCSpec == Init /\ [][MCNext]_vars
 
@@ -322,6 +324,10 @@ FitsAnyFence(state, c) ==
   ELSE Walrus!Fits(state, c)
 \* in place of Counts: a replica is a node, whichever its disk.
 CountsAnyDisk(g, m, inc) == m \in DOMAIN g.replicas
+\* in place of Believes: what a disk says of itself is believed.
+BelievesAnyone(n, x) == TRUE
+\* in place of Believes: the one who asks never heard of that disk before.
+BelievesUntold(n, x) == ~x.lapsed \/ n \in Recoverers
 \* in place of Asked: whoever sees the cursor move answers.
 AskedBySomebody(n, p) == TRUE
 \* in place of KnownEnd: what the owner has written may be read.
@@ -336,7 +342,7 @@ Repeatable(r) == TRUE
    Needs one worker. *)
 
 Says(i, name, holds) == (TLCGet(i) = 0 /\ holds) => TLCSet(i, 1) /\ PrintT(<<"reached", name>>)
-ASSUME \A i \in 1 .. 14 : TLCSet(i, 0)
+ASSUME \A i \in 1 .. 16 : TLCSet(i, 0)
 
 SealedWith(s, k) == meta.segments[s].state = "sealed" /\ meta.segments[s].count = k
 Reached ==
@@ -360,4 +366,8 @@ Reached ==
                /\ incarnation[n] > 1 /\ meta.segments[s].replicas[n] = incarnation[n] /\ assigned[s] # <<>>)
   /\ Says(13, "delivered", \E t \in Topics, g \in Groups : delivered[t][g] # <<>>)
   /\ Says(14, "writes in the next segment", \E s \in Segments : s[2] > 1 /\ assigned[s] # <<>>)
+  /\ Says(15, "lost what it said it had", \E n \in Nodes, s \in Segments : up[n] /\ lapsed[n] /\ records[n][s] = <<>>
+               /\ \E x \in messages : x.type = "ReplicateAck" /\ x.sender = n /\ x.segment = s /\ x.durableEnd > 0)
+  /\ Says(16, "broke a promise and is not believed", \E n \in Nodes, s \in Segments : up[n] /\ lapsed[n]
+               /\ \E x \in messages : x.type = "Promise" /\ x.sender = n /\ x.segment = s /\ x.epoch > promised[n][s])
 ================================================================================

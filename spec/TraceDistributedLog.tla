@@ -127,8 +127,8 @@ Survivors(changes) ==
 \* Of segments that are not spoken of, and of which nothing was durable, this is 0 <= 0.
 Survived(n, changes, kept) ==
   \A s \in Spoken(changes) \cup Differing(durable[n], PerSegment(0)) \cup Differing(durablePromise[n], PerSegment(0)) :
-    /\ DurableEnd(n, s) <= kept.end[s] /\ kept.end[s] <= Len(records[n][s])
-    /\ durablePromise[n][s] <= kept.promised[s] /\ kept.promised[s] <= promised[n][s]
+    /\ SurvivingEnd(n, s) <= kept.end[s] /\ kept.end[s] <= Len(records[n][s])
+    /\ SurvivingPromise(n, s) <= kept.promised[s] /\ kept.promised[s] <= promised[n][s]
 
 \* What the action makes of it, and what the event says. All comparisons are written so, for Explanation.tla to tell.
 Is(name, expected, actual) == expected = actual
@@ -189,6 +189,7 @@ TraceStep == \E line \in {Line} : \E n \in {line.n}, s \in {Segment(line.s[1], l
     [] line.e = "HandleCopy" -> HasMessage /\ HandleCopy(n, Message) /\ EndIs(n, s, line.end) /\ Quiet
     [] line.e = "RestoreMetadata" -> RestoreMetadata(n, line.index) /\ Quiet
     [] line.e = "Crash" -> Crash(n) /\ Quiet
+    [] line.e = "LoseTail" -> LoseTail(n) /\ Quiet
     [] line.e = "ReplaceDisk" -> ReplaceDisk(n) /\ Quiet
     [] line.e = "Restart" ->
          IF n \notin begun THEN Begins(n, line) /\ UNCHANGED states
@@ -227,7 +228,7 @@ Changes ==
            \cup DifferingInside(reported, reported') \cup DifferingInside(promises, promises')
       readers == Differing(meta.cursors, meta'.cursors) \cup Differing(delivered, delivered')
            \cup UNION {Differing(view[n].cursors, view'[n].cursors) : n \in Differing(applied, applied')}
-  IN [segments |-> IF incarnation' = incarnation
+  IN [segments |-> IF identity' = identity
                    THEN grants \cup acks \cup new \cup tables \cup Differing(writers, writers') ELSE Segments,
       places |-> {PlaceOf(u) : u \in UNION {Beside(s) : s \in grants}},
       topics |-> IF meta'.topics = meta.topics THEN readers \cup {PlaceOf(s)[1] : s \in grants \cup acks} ELSE Topics,

@@ -89,6 +89,17 @@ const restore = {
   Features: '{"roll", "restore"}',
 } as const;
 
+/** The third node forgets what it told the other two. */
+const amnesia = {
+  ...torn,
+  Laggards: '{}',
+  Crashers: '{n3}',
+  MaxCrashes: '1',
+  MaxReplacements: '1',
+  MaxCommits: '2',
+  Features: '{"lapse"}',
+} as const;
+
 /** Two recoverers, of which the first is slow to hear of the second, and an owner that hears only one of them. */
 const race = {
   ...failover,
@@ -172,6 +183,21 @@ export const logModels: readonly Model[] = [
     },
     expect: { states: 6116 },
     reaches: ['acknowledged', 'recovered', 'replaced disk'],
+  },
+  {
+    ...safe,
+    name: 'MCAmnesia',
+    about: 'a replica comes back with less than it said it had, is not believed, and starts anew',
+    kind: 'quick',
+    constants: amnesia,
+    expect: { states: 11055 },
+    reaches: [
+      'acknowledged',
+      'recovered',
+      'lost what it said it had',
+      'broke a promise and is not believed',
+      'replaced disk',
+    ],
   },
   {
     ...safe,
@@ -455,6 +481,17 @@ export const logModels: readonly Model[] = [
     MaxReplacements: '1',
     Counts: '<- CountsAnyDisk',
   }),
+  mustFail('MCAmnesiacCounts', 'a disk that lost what it said it had counts', 'SealedExactInv', {
+    ...amnesia,
+    MaxReplacements: '0',
+    Believes: '<- BelievesAnyone',
+  }),
+  mustFail(
+    'MCNobodyRemembers',
+    'it counts with those who never heard of it, while those who did are cut off',
+    'SealedExactInv',
+    { ...amnesia, MaxReplacements: '0', Believes: '<- BelievesUntold' },
+  ),
   mustFail('MCRecovererAdvances', 'a recoverer moves the high watermark', 'SealedExactInv', {
     ...failover,
     Cut: '{{n1, n3}}',

@@ -36,6 +36,9 @@ const NOWHERE: readonly number[] = [0, 0];
 /** An entry of Raft's own. */
 const NOOP: Line = { origin: { node: 0, boot: 0, sequence: 0 }, command: { kind: 'Noop' } };
 
+/** What happens to a node whose process has ended. */
+const BETWEEN_LIVES: ReadonlySet<string> = new Set(['Restart', 'LoseTail', 'ReplaceDisk']);
+
 class Projection {
   private readonly nodes = new Numbers<number>();
   private readonly topics = new Numbers<string>();
@@ -70,6 +73,7 @@ class Projection {
       // disk of which no process has told.
       if (event.name === 'Crash' && !this.running.has(event.node)) continue;
       if (event.name === 'ReplaceDisk' && !this.disks.delete(event.node)) continue;
+      if (event.name === 'LoseTail' && !this.disks.has(event.node)) continue;
       if (this.endsUnsaid(event)) {
         tell(this.line({ name: 'Crash', node: event.node }), -1);
       }
@@ -92,7 +96,7 @@ class Projection {
 
   /** A process that is killed from outside says nothing: that it ended shows when the next one starts. */
   private endsUnsaid({ name, node }: DataEvent): boolean {
-    return (name === 'Restart' || name === 'ReplaceDisk') && this.running.delete(node);
+    return BETWEEN_LIVES.has(name) && this.running.delete(node);
   }
 
   private line(event: DataEvent): Line {
@@ -220,6 +224,7 @@ class Projection {
       case 'RenewLease':
       case 'ExpireLease':
       case 'Crash':
+      case 'LoseTail':
         return { e, n, s };
     }
   }

@@ -76,7 +76,7 @@ interface Told {
 }
 
 function tellerOf({ spec, source, control }: Case, trace: Trace): Told | undefined {
-  const chosen = trace.events.filter(spec === 'MetadataRaft' ? isRaft : isOfLog);
+  const chosen = spec === 'MetadataRaft' ? raftEvents(trace.events) : trace.events.filter(isOfLog);
   if (chosen.length === 0) return undefined;
   const changed =
     control === undefined
@@ -89,6 +89,19 @@ function tellerOf({ spec, source, control }: Case, trace: Trace): Told | undefin
       ? (tell) => tellRaft(events as readonly HostedRaftEvent[], tell)
       : (tell) => tellLog(events as readonly DataEvent[], tell);
   return { events, tampered, teller };
+}
+
+/** To Raft a disk that lost a part of what it had said is silent: nobody takes what it says, until it begins as another. */
+function raftEvents(events: readonly TraceEvent[]): HostedRaftEvent[] {
+  const lapsed = new Set<number>();
+  const told: HostedRaftEvent[] = [];
+  for (const event of events) {
+    if (isRaft(event)) {
+      if (!lapsed.has(event.node)) told.push(event);
+    } else if (event.name === 'LoseTail') lapsed.add(event.node);
+    else if (event.name === 'ReplaceDisk') lapsed.delete(event.node);
+  }
+  return told;
 }
 
 function isRaft(event: TraceEvent): event is HostedRaftEvent {

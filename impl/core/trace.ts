@@ -114,6 +114,8 @@ export type DataEvent =
       /** Everything that survived, by segment. */
       readonly ends: readonly DurableChange[];
     })
+  /** The disk lost an end of what was durable; how much shows at the restart. */
+  | (At & { readonly name: 'LoseTail' })
   | (At & { readonly name: 'ReplaceDisk' });
 
 /** What of one segment is durable now: records before `end`, and the promise of `promised`. */

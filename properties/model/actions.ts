@@ -42,7 +42,7 @@ function ProposeCommand(model: LogModel, { node, proposal }: Named<'ProposeComma
   if (origin.node !== node || origin.boot !== proposer.boot) return 'a life proposes for itself';
   const reason = mayPropose(model, proposer, proposal);
   if (reason !== undefined) return reason;
-  model.proposals.add(proposalKey(proposal));
+  if (!proposer.lapsed) model.proposals.add(proposalKey(proposal));
   return undefined;
 }
 
@@ -253,17 +253,8 @@ function SendReplicate(model: LogModel, event: Named<'SendReplicate'>): Refusal 
   if (event.from + event.count > model.end(node, key)) return 'it has what it sends';
   if (event.highWatermark !== (owns ? copy.watermark : 0)) return 'the high watermark is its own';
   const { from, count, highWatermark } = event;
-  model.messages.put(
-    'Replicate',
-    event.node,
-    event.to,
-    key,
-    event.epoch,
-    from,
-    count,
-    highWatermark,
-  );
-  model.messages.put('Writer', event.node, event.to, key, event.epoch);
+  model.send('Replicate', event.node, event.to, key, event.epoch, from, count, highWatermark);
+  model.send('Writer', event.node, event.to, key, event.epoch);
   return undefined;
 }
 
@@ -317,7 +308,7 @@ function SendReplicateAck(model: LogModel, event: Named<'SendReplicateAck'>): Re
   if (!model.messages.has('Writer', event.to, event.node, key, event.epoch)) {
     return 'it answers the writer of the epoch';
   }
-  model.messages.put('ReplicateAck', event.node, event.to, key, event.epoch, event.durableEnd);
+  model.send('ReplicateAck', event.node, event.to, key, event.epoch, event.durableEnd);
   return undefined;
 }
 
@@ -381,7 +372,7 @@ function SendPromiseRequest(model: LogModel, event: Named<'SendPromiseRequest'>)
   const grant = model.grant(node, key)!;
   if (grant.epoch !== event.epoch) return 'the epoch is that of the grant';
   if (event.to === event.node || !grant.replicas.has(event.to)) return 'it asks a replica';
-  model.messages.put('PromiseRequest', event.node, event.to, key, event.epoch);
+  model.send('PromiseRequest', event.node, event.to, key, event.epoch);
   return undefined;
 }
 
@@ -407,7 +398,7 @@ function SendPromise(model: LogModel, event: Named<'SendPromise'>): Refusal {
   if (!model.messages.has('PromiseRequest', event.to, event.node, key, event.epoch)) {
     return 'it was asked';
   }
-  model.messages.put('Promise', event.node, event.to, key, event.epoch, event.durableEnd);
+  model.send('Promise', event.node, event.to, key, event.epoch, event.durableEnd);
   return undefined;
 }
 
@@ -440,7 +431,7 @@ function SendCopyRequest(model: LogModel, event: Named<'SendCopyRequest'>): Refu
   const recovering =
     model.recovers(node, key) && (node.copy(key).promises.get(event.to) ?? -1) > end;
   if (!lacks && !recovering) return 'it lacks what the other has';
-  model.messages.put('CopyRequest', event.node, event.to, key, event.epoch, event.from);
+  model.send('CopyRequest', event.node, event.to, key, event.epoch, event.from);
   return undefined;
 }
 
@@ -456,7 +447,7 @@ function SendCopy(model: LogModel, event: Named<'SendCopy'>): Refusal {
     return 'nothing can follow what it sends';
   }
   if (count === 0 || from + count > model.end(node, key)) return 'it has what it sends';
-  model.messages.put('Copy', event.node, to, key, event.epoch, from, count);
+  model.send('Copy', event.node, to, key, event.epoch, from, count);
   return undefined;
 }
 
@@ -532,8 +523,10 @@ function Restart(model: LogModel, event: Named<'Restart'>): Refusal {
   }
   for (const [key, copy] of node.copies) {
     const { end = 0, promised = 0 } = kept.get(key) ?? {};
-    if (end < model.durableEnd(node, key) || end > copy.end) return `${key}: what is durable stays`;
-    if (promised < copy.durablePromise || promised > copy.promised) {
+    const least = node.lapsed ? 0 : model.durableEnd(node, key);
+    if (end < least || end > copy.end) return `${key}: what is durable stays`;
+    const leastPromise = node.lapsed ? 0 : copy.durablePromise;
+    if (promised < leastPromise || promised > copy.promised) {
       return `${key}: promises that are durable stay`;
     }
   }
@@ -554,9 +547,17 @@ function Restart(model: LogModel, event: Named<'Restart'>): Refusal {
   return undefined;
 }
 
+function LoseTail(model: LogModel, { node: id }: Named<'LoseTail'>): Refusal {
+  const node = model.node(id);
+  if (node.up) return 'a disk loses its tail while nobody uses it';
+  node.lapsed = true;
+  return undefined;
+}
+
 function ReplaceDisk(model: LogModel, { node: id }: Named<'ReplaceDisk'>): Refusal {
   const node = model.node(id);
   if (node.up) Crash(model, { name: 'Crash', node: id });
+  node.lapsed = false;
   node.copies.clear();
   node.applied = 0;
   return undefined;
@@ -589,5 +590,6 @@ export const ACTIONS: { readonly [Name in DataEvent['name']]: Action<Name> } = {
   ReadRecord,
   Crash,
   Restart,
+  LoseTail,
   ReplaceDisk,
 };

@@ -28,6 +28,8 @@ export class NodeState {
   up = false;
   boot = 0 as BootId;
   incarnation = 0 as Incarnation;
+  /** Its disk may have less than it said it had. */
+  lapsed = false;
   lease = false;
   applied = 0;
   readonly copies: Map<string, Copy> = new Map();
@@ -50,6 +52,7 @@ export class NodeState {
 
 export class LogModel {
   readonly metadata: Metadata = new Metadata();
+  /** What was said by disks that are believed; of others, nobody takes anything. */
   readonly messages: Messages = new Messages();
   readonly proposals: Set<string> = new Set();
   /** Where the record of each request was put. */
@@ -65,6 +68,11 @@ export class LogModel {
       this.nodes.set(id, node);
     }
     return node;
+  }
+
+  send(...message: Parameters<Messages['put']>): void {
+    const [, from] = message;
+    if (!this.node(from).lapsed) this.messages.put(...message);
   }
 
   assignedTo(key: string): number[] {
