@@ -227,6 +227,13 @@ export class Cluster {
     this.end(machine);
   }
 
+  /** Its process has made an empty disk of the one that it had. */
+  diskEmptied(machine: Machine): void {
+    machine.replaced = true;
+    machine.disk.isRenewed = true;
+    machine.disk.isDamaged = false;
+  }
+
   /** Asks the process to end in good order. */
   stop(machine: Machine): void {
     this.input(machine, (node) => node.stop(), undefined);

@@ -360,6 +360,17 @@ export class SimDisk {
     this.clear();
   }
 
+  /** All files as power loss would leave them, if nothing survived of what was not synced. */
+  stableFiles(): Map<string, Uint8Array> {
+    return new Map(
+      [...this.stableNames].map(([name, { stable, stableBytes }]) => {
+        const bytes = new Uint8Array(stableBytes);
+        bytes.set(stable.subarray(0, stableBytes));
+        return [name, bytes];
+      }),
+    );
+  }
+
   /** All processes die, and the disk holds these files, durably, and no others. */
   restore(files: ReadonlyMap<string, Uint8Array>): void {
     this.clear();

@@ -16,6 +16,7 @@ import type { Node } from '../impl/node/node.ts';
 import { Checker } from '../properties/checker.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { FAST_DISK } from './disk.ts';
+import { introduce, passes } from './introductions.ts';
 import { CALM_NETWORK } from './network.ts';
 import { Randomness } from './random.ts';
 import type { LogScenario, Step } from './scenario-steps.ts';
@@ -260,6 +261,7 @@ export class LogStage extends Stage<Step> {
     machine.disk.faults.hung = false;
     this.cluster.start(machine);
     this.comes('a process', () => machine.node?.status === 'running');
+    introduce(this.cluster, machine);
     this.apply(machine, this.index(this.scenario.epoch));
     machine.disk.faults.hung = hung;
   }
@@ -362,6 +364,7 @@ export class LogStage extends Stage<Step> {
 
   withholds(from: NodeId, to: NodeId, envelope: Envelope): boolean {
     if (!this.isByHand) return false;
+    if (passes(this.cluster, from, to, envelope)) return true;
     if (BY_HAND.has(envelope.body.kind)) {
       this.held.push({ from, to, envelope });
       return true;

@@ -7,20 +7,11 @@ import type { FaultKind } from './faults.ts';
 /** Kinds of faults, and of worlds, that no seed draws. */
 export const NOT_YET_SURVIVED: ReadonlySet<FaultKind | 'large'> = new Set<FaultKind | 'large'>([
   'large',
-  // A process that the cluster refused counts as alive, and as the owner's.
-  'BlankDisk',
-  'OldDisk',
-  'Double',
   'FullEmptyDisk',
   // Nobody finds a node under its new address if it comes back before it is known to the others.
   'Move',
-  // A disk that holds less than it said is believed.
-  'LostFrames',
-  'CutFile',
-  'ZeroedFile',
+  // Where the log had one file only, the disk is an empty one then: it waits for --replace, and a founder founds again.
   'LostFile',
-  'LostVote',
-  'OldDirectory',
   // Damage is not mended from another copy.
   'BitRot',
   'BadSectors',

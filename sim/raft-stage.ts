@@ -17,8 +17,9 @@ import { Checker } from '../properties/checker.ts';
 import { leadershipProgress } from '../properties/liveness.ts';
 import { RaftChecker } from '../properties/raft-invariants.ts';
 import { Violation } from '../properties/violation.ts';
-import { Cluster, type ClusterOptions, type Machine, raftAddress } from './cluster.ts';
+import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { FAST_DISK } from './disk.ts';
+import { introduce, passes } from './introductions.ts';
 import { CALM_NETWORK } from './network.ts';
 import { Randomness } from './random.ts';
 import type { RaftScenario, RaftStep } from './scenario-steps.ts';
@@ -208,6 +209,7 @@ export class RaftStage extends Stage<RaftStep> {
     this.cluster.start(machine);
     this.freeze(machine);
     this.comes('a process', () => machine.node?.status === 'running');
+    introduce(this.cluster, machine);
     machine.disk.faults.hung = true;
   }
 
@@ -264,19 +266,20 @@ export class RaftStage extends Stage<RaftStep> {
     this.cluster.deliver(from, to, envelope);
   }
 
-  /** An operator says that the disk of a voter is gone, and that it is to be forgotten. */
+  /** The leader is to do without a voter: as if that had fallen silent, and an operator had said that its disk is gone. */
   private remove(leader: Machine, voters: readonly number[]): void {
-    const gone = leader.node!.raft!.membership.find(({ id }) => !voters.includes(id))!;
-    const body = { kind: 'Join', address: raftAddress(gone.id), replace: true } as const;
-    const envelope = this.envelope(gone.id, leader.id, body);
-    const fromIncarnation = (envelope.fromIncarnation + 1) as Incarnation;
-    this.cluster.deliver(gone.id, leader.id, { ...envelope, fromIncarnation });
+    const { raft } = leader.node!;
+    const gone = raft!.membership.find(({ id }) => !voters.includes(id))!;
+    raft!.proposeMembership({ kind: 'remove', id: gone.id });
+    leader.node!.tick();
   }
 
   private envelope(from: NodeId, to: NodeId, body: Envelope['body']): Envelope {
     const { incarnation, boot } = this.cluster.machine(from).node!;
     const fromIncarnation = incarnation as Incarnation;
-    return { from, fromIncarnation, fromBoot: boot, sentAtMs: 0, to, toIncarnation: 0, body };
+    const fromBoot = boot;
+    const stamps = { fromBoot, fromLsn: 0, sentAtMs: 0 };
+    return { from, fromIncarnation, ...stamps, to, toIncarnation: 0, body };
   }
 
   private happens(step: RaftStep): void {
@@ -375,6 +378,7 @@ export class RaftStage extends Stage<RaftStep> {
 
   withholds(from: NodeId, to: NodeId, envelope: Envelope): boolean {
     if (!this.isByHand) return false;
+    if (passes(this.cluster, from, to, envelope)) return true;
     const { body } = envelope;
     if (isOfRaft(body)) this.left.push({ from, to, envelope, message: body });
     return true;

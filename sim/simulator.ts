@@ -274,6 +274,12 @@ export class Simulation {
   traced(event: DataEvent): void {
     this.trace.note(event);
     this.checker.emit(event);
+    // A node starts anew although its process lives.
+    if (event.name === 'Crash') this.raftChecker.crashed(event.node);
+    else if (event.name === 'ReplaceDisk') {
+      this.raftChecker.diskReplaced(event.node);
+      this.cluster.diskEmptied(this.cluster.machine(event.node));
+    }
   }
 
   /** Not in the hash: Raft's state is. */
@@ -295,9 +301,17 @@ export class Simulation {
     const body = envelope?.body;
     const records = body !== undefined && 'records' in body ? body : undefined;
     this.checker.afterInput(node, records);
+    this.noFalseAmnesia(node);
     if (node.raft === undefined) return;
     this.raftChecker.afterInput(node.id, node.raft);
     this.trace.mix((node.raft.term << 16) ^ node.raft.commitIndex);
+  }
+
+  /** A disk that has what it said it had is never taken for one that has not. */
+  private noFalseAmnesia({ id, status, exclusion }: Node): void {
+    if (status !== 'amnesiac') return;
+    const forgot = this.checker.record.lapsed.has(id) || this.cluster.machine(id).disk.isDamaged;
+    demand(forgot, 'NoFalseAmnesiaInv', () => `node ${id} is ${exclusion}`);
   }
 
   replied(operation: Operation, reply: Reply): void {
@@ -338,6 +352,14 @@ export class Simulation {
     this.checker.diskReplaced(machine.id);
     this.raftChecker.diskReplaced(machine.id);
     this.trace.note({ name: 'ReplaceDisk', node: machine.id });
+  }
+
+  loseTail(machine: Machine, files: ReadonlyMap<string, Uint8Array>): void {
+    this.crash(machine, true);
+    machine.disk.restore(files);
+    this.checker.tailLost(machine.id);
+    this.raftChecker.diskReplaced(machine.id);
+    this.trace.note({ name: 'LoseTail', node: machine.id });
   }
 
   damaged(machine: Machine): void {

@@ -45,6 +45,8 @@ class Story {
   readonly checker: Checker = new Checker(crc32c);
   readonly cluster: Cluster;
   readonly said: DataEvent[] = [];
+  /** Messages that get lost. */
+  loses: (envelope: Envelope) => boolean = () => false;
 
   constructor(seed: string, options: Partial<ClusterOptions> = {}) {
     this.cluster = new Cluster(
@@ -142,6 +144,12 @@ class Story {
     this.cluster.start(machine);
   }
 
+  /** The disk of a node whose process is dead goes back to what it was when it had these files. */
+  loseTail(machine: Machine, files: ReadonlyMap<string, Uint8Array>): void {
+    machine.disk.restore(files);
+    this.checker.tailLost(machine.id);
+  }
+
   isolate(machine: Machine): void {
     for (const { id } of this.others(machine)) {
       this.cluster.network.cut(machine.id, id);
@@ -154,9 +162,14 @@ class Story {
   traced(event: DataEvent): void {
     this.said.push(event);
     this.checker.emit(event);
+    if (event.name === 'ReplaceDisk') this.cluster.diskEmptied(this.machine(event.node));
   }
 
   sent(): void {}
+
+  withholds(_: number, __: number, envelope: Envelope): boolean {
+    return this.loses(envelope);
+  }
 
   afterInput(node: Node, envelope: Envelope | undefined): void {
     const body = envelope?.body;
@@ -333,6 +346,139 @@ test('a new disk under an old name does not vote its emptiness, and gets its cop
     return first!.replicas.some((each) => each.incarnation === replaced!.node?.incarnation);
   });
   expect(replaced!.node!.replica('t', 1 as SegmentId)).toMatchObject({ end: 5, durableEnd: 5 });
+});
+
+test('a process that the cluster has refused is dead to it, and says why', () => {
+  const story = new Story('stranger');
+  expect(story.put(1, 'm0')?.kind).toBe('appended');
+  const owner = story.owner();
+  const [other] = story.others(owner);
+  story.cluster.replaceDisk(owner);
+  story.checker.diskReplaced(owner.id);
+  owner.replaced = false;
+  story.cluster.start(owner);
+
+  story.until(() => story.put(other!.id, 'm1')?.kind === 'appended');
+  expect(story.owner()).not.toBe(owner);
+  story.until(() => owner.node?.exclusion !== undefined);
+  const why = `node ${owner.id} is a member with another disk; start it with --replace if that is lost`;
+  expect(owner.node!.exclusion).toBe(`refused: ${why}`);
+  expect(story.ask(owner.id, { kind: 'register', topic: 'u' })).toMatchObject({
+    code: 'Unavailable',
+  });
+
+  // The operator has read it.
+  story.replaceDisk(owner);
+  story.until(() => owner.node!.raft?.self?.learner === false);
+  expect(owner.node!.exclusion).toBeUndefined();
+});
+
+test('whoever lives is not replaced', () => {
+  const story = new Story('double');
+  const [first, second] = [story.machine(1), story.machine(2)];
+  const { incarnation, boot } = second.node!;
+  const leader = story.cluster.machines.find(({ node }) => node?.raft?.role === 'leader')!;
+  const body = { kind: 'Join', address: 'elsewhere', replace: true, amnesiac: false } as const;
+  const double = { from: second.id, fromIncarnation: ((incarnation as number) + 1) as never };
+  const to = { to: leader.id, toIncarnation: 0 } as const;
+  if (leader === second) throw new Error('another seed');
+  story.cluster.deliver(first.id, leader.id, {
+    ...double,
+    fromBoot: boot,
+    fromLsn: 0,
+    sentAtMs: 0,
+    ...to,
+    body,
+  });
+  story.pass(3000);
+  expect(leader.node!.raft!.membership.find(({ id }) => id === 2)).toMatchObject({ incarnation });
+});
+
+test('a disk that lost what it had said is found out, takes part in nothing, and is made anew', () => {
+  const story = new Story('amnesia');
+  for (const text of letters(3)) story.put(1, text);
+  const owner = story.owner();
+  const [victim, third] = story.others(owner);
+  const files = victim!.disk.stableFiles();
+  for (const text of letters(7).slice(3)) story.put(1, text);
+  story.pass(1500);
+  const { incarnation } = victim!.node!;
+  story.powerLoss(victim!);
+  story.loseTail(victim!, files);
+  story.cluster.start(victim!);
+
+  story.until(() => victim!.node!.status === 'amnesiac');
+  expect(victim!.node!.exclusion).toMatch(
+    /^amnesiac: the disk has less than it told node \d it had/,
+  );
+  story.until(() => victim!.node!.raft?.self?.learner === false);
+  expect(victim!.node!.incarnation).not.toBe(incarnation);
+  expect(victim!.node!.exclusion).toBeUndefined();
+
+  // It counts again, so the third may go.
+  story.until(() => !JSON.stringify(story.segments()).includes(`${incarnation}`));
+  story.powerLoss(third!);
+  story.until(() => story.put(owner.id, 'm7')?.kind === 'appended');
+  expect(story.readAll(victim!.id)).toEqual(letters(8));
+});
+
+test('that it forgot is told by whoever comes back and remembers, also to a later life of it', () => {
+  const story = new Story('amnesia-later');
+  story.put(1, 'm0');
+  const [victim, second, third] = story.cluster.machines as [Machine, Machine, Machine];
+  const files = victim.disk.stableFiles();
+  for (const text of letters(4).slice(1)) story.put(1, text);
+  story.pass(1500);
+  for (const machine of story.cluster.machines) story.powerLoss(machine);
+  story.loseTail(victim, files);
+  story.cluster.start(victim);
+  story.pass(2000);
+  expect(victim.node!.status).toBe('running');
+  story.powerLoss(victim);
+  story.cluster.start(victim);
+  story.pass(1000);
+  story.cluster.start(third);
+  story.until(() => victim.node!.status === 'amnesiac');
+
+  // Until the second is back there is no leader, who could agree to anything.
+  story.pass(5000);
+  expect(victim.node!.status).toBe('amnesiac');
+  story.powerLoss(victim);
+  story.cluster.start(victim);
+  story.until(() => victim.node!.status === 'amnesiac');
+  story.cluster.start(second);
+  story.until(() => victim.node!.raft?.self?.learner === false);
+  expect(story.readAll(victim.id)).toEqual(letters(4));
+});
+
+test('an amnesiac keeps what it has as long as the others could not do without', () => {
+  const story = new Story('last-copy');
+  for (const text of letters(8)) story.put(1, text);
+  const leader = story.cluster.machines.find(({ node }) => node?.raft?.role === 'leader')!;
+  const [victim, replaced] = story.others(leader);
+  const files = victim!.disk.stableFiles();
+  for (const text of letters(11).slice(8)) story.put(1, text);
+  story.pass(1500);
+
+  // Its copies are not made again yet.
+  story.loses = ({ body }) => body.kind === 'Copy';
+  story.replaceDisk(replaced!);
+  story.until(() => replaced!.node!.raft?.self?.learner === false);
+  story.powerLoss(victim!);
+  story.loseTail(victim!, files);
+  story.cluster.start(victim!);
+  story.until(() => victim!.node?.exclusion?.includes('last copy') === true);
+  expect(victim!.node!.exclusion).toMatch(
+    /it may have the last copy of segments: [23] of topic "t"$/,
+  );
+  const { incarnation } = victim!.node!;
+  story.pass(10_000);
+  expect(victim!.node!.status).toBe('amnesiac');
+
+  story.loses = () => false;
+  story.until(() => victim!.node!.raft?.self?.learner === false);
+  expect(victim!.node!.incarnation).not.toBe(incarnation);
+  expect(story.readAll(victim!.id)).toEqual(letters(11));
 });
 
 test('readers on different nodes share one cursor: each record goes to one of them', () => {

@@ -1,6 +1,4 @@
 /** How a node comes into a cluster: it asks for admission until it finds itself in the Raft log. */
-import type { Incarnation, NodeId } from '../core/ids.ts';
-import type { MembershipChange } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { Network } from '../ports/network.ts';
 import type { NodeConfig } from './config.ts';
@@ -11,6 +9,8 @@ type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
 
 /** Pause between two requests for admission, in milliseconds. */
 const ASK_AGAIN_MS = 500;
+/** The same, for who was refused: an operator has to do something first. */
+const REFUSED_ASK_AGAIN_MS = 5_000;
 /** A member that hears no leader for so long asks whether it still is one, in milliseconds. */
 const FORGOTTEN_MS = 3_000;
 
@@ -19,6 +19,8 @@ export interface JoiningPorts {
   readonly network: Network<Envelope>;
   readonly raft: Raft;
   readonly sender: Sender;
+  /** Addresses to ask, besides those in the configuration. */
+  readonly seeds: readonly string[];
   nowMs(): number;
 }
 
@@ -28,66 +30,57 @@ export class Joining {
   private askAtMs = 0;
   /** Where the last answer said that the leader is. */
   private leaderAddress = '';
+  private refusedBecause: string | undefined;
 
   constructor(ports: JoiningPorts) {
     this.ports = ports;
   }
 
-  /**
-   * True while it is time to ask: in no cluster, or not heard by the one that this node believes to be in. Its
-   * admission may have stood in a log that lost, and then nobody else knows of it.
-   */
+  /** Why the cluster takes nothing of this node; undefined unless its leader said that it does not. */
+  get refusal(): string | undefined {
+    return this.hasPlace() ? undefined : this.refusedBecause;
+  }
+
+  /** True while it is time to ask. */
   due(): boolean {
-    const { config, raft } = this.ports;
-    const nowMs = this.ports.nowMs();
-    if (config.join.length === 0 || nowMs < this.askAtMs) return false;
-    if (raft.self === undefined) return true;
-    return nowMs - raft.leaderContactMs > FORGOTTEN_MS;
+    return this.ports.nowMs() >= this.askAtMs && !this.hasPlace();
   }
 
   /** Asks the leader if one was named, else each known address in turn. */
   ask(): void {
     const { config, sender } = this.ports;
-    const { join, replace, raftAddress } = config;
-    const address = this.leaderAddress || join[this.asked++ % join.length]!;
+    const { replace, raftAddress } = config;
+    const addresses = this.addresses();
+    const address = this.leaderAddress || addresses[this.asked++ % addresses.length];
     this.leaderAddress = '';
-    this.askAtMs = this.ports.nowMs() + ASK_AGAIN_MS;
-    sender.sendToAddress(address, 0, 0, { kind: 'Join', address: raftAddress, replace });
+    const pauseMs = this.refusedBecause === undefined ? ASK_AGAIN_MS : REFUSED_ASK_AGAIN_MS;
+    this.askAtMs = this.ports.nowMs() + pauseMs;
+    if (address === undefined) return;
+    const join = { kind: 'Join', address: raftAddress, replace, amnesiac: false } as const;
+    sender.sendToAddress(address, 0, 0, join);
   }
 
   /** Learns where the members are, since the log will come from one of them and wants an answer. */
-  handleReply({ outcome, leaderAddress, members }: JoinReply): void {
+  handleReply({ outcome, leaderAddress, detail, members }: JoinReply): void {
     if (outcome === 'pending') this.leaderAddress = leaderAddress;
+    else this.refusedBecause = outcome === 'refused' ? detail : undefined;
     for (const { id, address } of members) this.ports.network.locate(id, address);
   }
 
   /**
-   * Answers a node that asks. The leader adds it as a learner; a disk under a number that another disk bears is
-   * refused, unless the operator said that the other one is gone: then that one is removed first.
+   * Whether this node is in a cluster that knows of it. Its admission may have stood in a log that lost, or another disk may
+   * have its number now: then no leader sends it anything.
    */
-  admit(id: NodeId, incarnation: Incarnation, address: string, replace: boolean): JoinReply {
+  private hasPlace(): boolean {
     const { raft } = this.ports;
-    const members = raft.membership.map((each) => ({ id: each.id, address: each.address }));
-    const reply = (
-      outcome: JoinReply['outcome'],
-      leaderAddress: string,
-      detail: string,
-    ): JoinReply => ({ kind: 'JoinReply', outcome, leaderAddress, detail, members });
-    const member = raft.membership.find((each) => each.id === id);
-    if (member?.incarnation === incarnation) return reply('admitted', '', 'a member already');
-    if (member !== undefined && !replace) {
-      const detail = `node ${id} is a member with another disk; start it with --replace if that is lost`;
-      return reply('refused', '', detail);
-    }
-    if (raft.role !== 'leader') {
-      const leader = raft.membership.find((each) => each.id === raft.leader);
-      return reply('pending', leader?.address ?? '', 'not the leader');
-    }
-    const change: MembershipChange =
-      member === undefined
-        ? { kind: 'addLearner', id, incarnation, address }
-        : { kind: 'remove', id };
-    const result = raft.proposeMembership(change);
-    return reply('pending', '', typeof result === 'string' ? result : 'proposed');
+    return raft.self !== undefined && this.ports.nowMs() - raft.leaderContactMs <= FORGOTTEN_MS;
+  }
+
+  /** Those that were given. A disk that founded a cluster has none, and asks the members that it knew. */
+  private addresses(): readonly string[] {
+    const { config, raft, seeds } = this.ports;
+    const given = [...config.join, ...seeds];
+    if (given.length > 0) return given;
+    return raft.membership.filter(({ id }) => id !== config.id).map(({ address }) => address);
   }
 }

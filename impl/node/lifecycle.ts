@@ -1,7 +1,7 @@
-/** Whether a node runs, and why it ended. */
+/** Whether a node takes part, and why it ended. */
 import type { WalrusError } from '../core/errors.ts';
 
-export type Status = 'starting' | 'running' | 'stopped';
+export type Status = 'starting' | 'running' | 'amnesiac' | 'stopped';
 
 export class Lifecycle {
   private current: Status = 'starting';
@@ -22,6 +22,16 @@ export class Lifecycle {
 
   run(): void {
     if (this.current === 'starting') this.current = 'running';
+  }
+
+  /** Its disk has forgotten something; it lives, and takes part in nothing. */
+  lapse(): void {
+    if (this.current !== 'stopped') this.current = 'amnesiac';
+  }
+
+  /** Its disk is another, empty one now. */
+  beginAnew(): void {
+    if (this.current === 'amnesiac') this.current = 'starting';
   }
 
   /** For good: a node that has stopped never runs again. */

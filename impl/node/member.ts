@@ -14,17 +14,22 @@ import type { Member as RaftMember } from '../core/raft/membership.ts';
 import { Raft } from '../core/raft/raft.ts';
 import type { HostedRaftEvent, RaftEvent } from '../core/raft/trace.ts';
 import { DataPlane } from '../core/segment/data-plane.ts';
+import type { Lsn } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
 import { Tracer } from '../core/tracer.ts';
 import type { Network } from '../ports/network.ts';
 import type { TraceSink } from '../ports/trace-sink.ts';
+import { Admission } from './admission.ts';
+import { type Amnesia, readSeeds } from './amnesia.ts';
 import { Applier } from './applier.ts';
 import type { NodeConfig } from './config.ts';
 import { Handover } from './handover.ts';
 import type { Identity } from './identity.ts';
 import { Joining } from './joining.ts';
+import { KnownDisks } from './known-disks.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { LinearizableReads } from './linearizable-reads.ts';
+import type { Life } from './lives.ts';
 import type { Envelope } from './messages.ts';
 import { MetadataLog } from './metadata-log.ts';
 import { PeerClocks } from './peer-clocks.ts';
@@ -47,6 +52,8 @@ export interface MemberOptions {
   readonly store: Store;
   readonly lifecycle: Lifecycle;
   readonly recovered: Recovered;
+  /** This disk has less than it told somebody it had: the member is to end. */
+  readonly lapsed: (amnesia: Amnesia) => void;
 }
 
 /** Its parts are given the member itself; each sees of it, and so of the others, what its ports name. */
@@ -71,17 +78,23 @@ export class Member {
   readonly linearizableReads: LinearizableReads;
   readonly controller: Controller;
   readonly supervisor: Supervisor;
+  readonly lives: readonly Life[];
+  readonly knownDisks: KnownDisks;
+  readonly seeds: readonly string[];
   readonly joining: Joining;
+  readonly admission: Admission;
   readonly registration: Registration;
   readonly handover: Handover;
   readonly receiver: Receiver;
   readonly applier: Applier;
   readonly periodicWork: PeriodicWork;
   readonly readyLoop: ReadyLoop;
+  readonly lapsed: (amnesia: Amnesia) => void;
   private readonly ports: NodePorts;
 
-  constructor({ config, ports, boot, store, lifecycle, recovered }: MemberOptions) {
-    const { identity, raftStorage, restored } = recovered;
+  constructor(options: MemberOptions) {
+    const { config, ports, boot, store, lifecycle, recovered, lapsed } = options;
+    const { identity, lives, raftStorage, restored } = recovered;
     this.config = config;
     this.ports = ports;
     this.identity = identity;
@@ -90,6 +103,10 @@ export class Member {
     this.lifecycle = lifecycle;
     this.network = ports.network;
     this.trace = this.newTracer();
+    this.lives = lives;
+    this.lapsed = lapsed;
+    this.knownDisks = new KnownDisks(store);
+    this.seeds = readSeeds(store);
     this.lease = new Lease(config.leaseMs);
     this.peers = new Peers(config.failoverMs, this.nowMs());
     this.peerClocks = new PeerClocks();
@@ -105,6 +122,7 @@ export class Member {
     this.controller = this.newController();
     this.supervisor = this.newSupervisor();
     this.joining = new Joining(this);
+    this.admission = new Admission(this);
     this.registration = new Registration(this);
     this.handover = new Handover(this);
     this.receiver = new Receiver(this);
@@ -209,6 +227,10 @@ export class Member {
       const incarnation = this.cluster.node(raft.leader)?.incarnation ?? 0;
       this.sender.send(raft.leader, incarnation, { kind: 'Propose', proposal });
     }
+  }
+
+  durableLsn(): Lsn {
+    return this.readyLoop.durableLsn;
   }
 
   nowMs(): number {

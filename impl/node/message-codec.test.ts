@@ -86,20 +86,31 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ kind: kind('Ask'), request: natural, question }),
   fc.record({ kind: kind('Answer'), toBoot, request: natural, reply }),
   fc.record({ kind: kind('Propose'), proposal: bytes }),
-  fc.record({ kind: kind('Join'), address: text, replace: fc.boolean() }),
+  fc.record({
+    kind: kind('Join'),
+    address: text,
+    replace: fc.boolean(),
+    amnesiac: fc.boolean(),
+  }),
   fc.record({
     kind: kind('JoinReply'),
-    outcome: fc.constantFrom('admitted' as const, 'pending' as const, 'refused' as const),
+    outcome: fc.constantFrom(...(['admitted', 'pending', 'refused', 'released'] as const)),
     leaderAddress: text,
     detail: text,
     members: fc.array(fc.record({ id: natural as fc.Arbitrary<NodeId>, address: text })),
   }),
   fc.record({ kind: kind('Ping'), full: fc.boolean() }),
+  fc.record({
+    kind: fc.constantFrom(...(['Remind', 'Recall'] as const)),
+    boot: natural as fc.Arbitrary<BootId>,
+    lsn: natural,
+  }),
 );
 const envelope: fc.Arbitrary<Envelope> = fc.record({
   from: natural as fc.Arbitrary<NodeId>,
   fromIncarnation: natural as fc.Arbitrary<Incarnation>,
   fromBoot: toBoot,
+  fromLsn: natural,
   sentAtMs: natural,
   to: natural as fc.Arbitrary<NodeId>,
   toIncarnation: natural as fc.Arbitrary<Incarnation>,

@@ -24,6 +24,8 @@ const KINDS = [
   'Join',
   'JoinReply',
   'Ping',
+  'Remind',
+  'Recall',
 ] as const;
 const EFFECTS = ['put', 'get'] as const satisfies Effect['kind'][];
 const QUESTIONS = ['fetch', 'lookup'] as const satisfies Question['kind'][];
@@ -34,13 +36,14 @@ const REPLIES = [
   'empty',
   'error',
 ] as const satisfies Reply['kind'][];
-const OUTCOMES = ['admitted', 'pending', 'refused'] as const;
+const OUTCOMES = ['admitted', 'pending', 'refused', 'released'] as const;
 const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
   const out = new ByteWriter();
   out.whole(envelope.from).whole(envelope.fromIncarnation).whole(envelope.fromBoot);
-  out.whole(envelope.sentAtMs).whole(envelope.to).whole(envelope.toIncarnation);
+  out.whole(envelope.fromLsn).whole(envelope.sentAtMs);
+  out.whole(envelope.to).whole(envelope.toIncarnation);
   encodeMessage(out, envelope.body);
   return out.finish();
 }
@@ -51,12 +54,13 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const from = input.whole() as NodeId;
   const fromIncarnation = input.whole() as Incarnation;
   const fromBoot = input.whole() as BootId;
+  const fromLsn = input.whole();
   const sentAtMs = input.whole();
   const to = input.whole() as NodeId | 0;
   const toIncarnation = input.whole() as Incarnation | 0;
   const body = decodeMessage(input);
   input.end();
-  return { from, fromIncarnation, fromBoot, sentAtMs, to, toIncarnation, body };
+  return { from, fromIncarnation, fromBoot, fromLsn, sentAtMs, to, toIncarnation, body };
 }
 
 function encodeMessage(out: ByteWriter, message: Message): void {
@@ -110,7 +114,7 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       out.bytes(message.proposal);
       break;
     case 'Join':
-      out.text(message.address).bool(message.replace);
+      out.text(message.address).bool(message.replace).bool(message.amnesiac);
       break;
     case 'JoinReply':
       out.byte(OUTCOMES.indexOf(message.outcome)).text(message.leaderAddress).text(message.detail);
@@ -118,6 +122,10 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       break;
     case 'Ping':
       out.bool(message.full);
+      break;
+    case 'Remind':
+    case 'Recall':
+      out.whole(message.boot).whole(message.lsn);
       break;
     default:
       encodeRaftMessage(out, message);
@@ -190,7 +198,7 @@ function decodeMessage(input: ByteReader): Message {
     case 'Propose':
       return { kind, proposal: input.bytes() };
     case 'Join':
-      return { kind, address: input.text(), replace: input.bool() };
+      return { kind, address: input.text(), replace: input.bool(), amnesiac: input.bool() };
     case 'JoinReply': {
       const outcome = known(OUTCOMES[input.byte()]);
       const leaderAddress = input.text();
@@ -200,6 +208,9 @@ function decodeMessage(input: ByteReader): Message {
     }
     case 'Ping':
       return { kind, full: input.bool() };
+    case 'Remind':
+    case 'Recall':
+      return { kind, boot: input.whole() as BootId, lsn: input.whole() };
     default:
       throw new MalformedError('no such message');
   }

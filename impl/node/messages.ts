@@ -3,6 +3,8 @@ import type { ControllerMessage } from '../core/controller/messages.ts';
 import type { BootId, Incarnation, NodeId } from '../core/ids.ts';
 import type { RaftMessage } from '../core/raft/messages.ts';
 import type { DataMessage } from '../core/segment/messages.ts';
+import type { Lsn } from '../core/storage/ids.ts';
+import type { Reach } from './lives.ts';
 
 /** Every message travels in one of these; a node drops what is not meant for this life of its disk. */
 export interface Envelope {
@@ -10,6 +12,8 @@ export interface Envelope {
   readonly fromIncarnation: Incarnation;
   /** The sender's process. */
   readonly fromBoot: BootId;
+  /** Everything before it was durable on the sender's disk, and with it all that the message promises. */
+  readonly fromLsn: Lsn;
   /** What the sender's monotonic clock showed, in whole milliseconds. */
   readonly sentAtMs: number;
   /** 0 where only an address is known. */
@@ -19,7 +23,20 @@ export interface Envelope {
   readonly body: Message;
 }
 
-export type Message = RaftMessage | DataMessage | ControllerMessage | Propose | JoinMessage | Ping;
+export type Message =
+  | RaftMessage
+  | DataMessage
+  | ControllerMessage
+  | Propose
+  | JoinMessage
+  | MemoryMessage
+  | Ping;
+
+export type MemoryMessage =
+  /** Life `boot` of the receiver's disk had everything before `lsn`. Until that is recalled, the sender takes nothing of it. */
+  | ({ readonly kind: 'Remind' } & Reach)
+  /** The present life of the sender's disk has that. */
+  | ({ readonly kind: 'Recall' } & Reach);
 
 /** Says that its sender lives, where nothing else was sent for a while, and that its disk is full, as long as it is. */
 export interface Ping {
@@ -40,14 +57,16 @@ export type JoinMessage =
       readonly address: string;
       /** The operator says that an earlier disk of this id is gone for good. */
       readonly replace: boolean;
+      /** This disk has less than it said it had, and wants to begin anew. */
+      readonly amnesiac: boolean;
     }
   /**
    * `leaderAddress` is '' if none is known. `members` is where the log will come from; admission itself shows in
-   * that log.
+   * that log. A disk that is `released` has no place in the cluster any more, and may forget all that it has.
    */
   | {
       readonly kind: 'JoinReply';
-      readonly outcome: 'admitted' | 'pending' | 'refused';
+      readonly outcome: 'admitted' | 'pending' | 'refused' | 'released';
       readonly leaderAddress: string;
       readonly members: readonly { readonly id: NodeId; readonly address: string }[];
       readonly detail: string;

@@ -3,19 +3,25 @@
  * in as calls that run to their end; what it wants done leaves through its ports. It never waits.
  *
  * It starts with a closed store and becomes a `Member` once that is open and read back; before, and after it has
- * stopped, it takes part in nothing.
+ * stopped, it takes part in nothing. If it learns that its disk has forgotten something it becomes an `Amnesiac`, until the
+ * others can do without that disk; then it starts anew, with an empty one.
  */
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import { type BootId, drawId, type Incarnation, type NodeId, type SegmentId } from '../core/ids.ts';
 import type { ClusterState } from '../core/metadata/cluster-state.ts';
+import type { Membership } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { Replica } from '../core/segment/replica.ts';
 import type { Writer } from '../core/segment/writer.ts';
 import { Store, type StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
+import { type Amnesia, readSeeds, writeAmnesia } from './amnesia.ts';
+import { Amnesiac } from './amnesiac.ts';
 import type { NodeConfig } from './config.ts';
+import type { Identity } from './identity.ts';
 import { Lifecycle, type Status } from './lifecycle.ts';
+import type { Reach } from './lives.ts';
 import { Member } from './member.ts';
 import type { Envelope } from './messages.ts';
 import { raftMetrics } from './metrics.ts';
@@ -27,7 +33,8 @@ const ARENA_BATCHES = 16;
 
 export class Node {
   readonly id: NodeId;
-  readonly boot: BootId;
+  /** This life of the process; another one begins when the disk does. */
+  boot: BootId;
   private readonly config: NodeConfig;
   private readonly ports: NodePorts;
   private readonly lifecycle = new Lifecycle();
@@ -35,6 +42,8 @@ export class Node {
   private readonly startup: Startup;
   /** Present from when the node first runs; stays, to be asked, when it has stopped. */
   private member: Member | undefined;
+  /** Present while the status is `amnesiac`. */
+  private amnesiac: Amnesiac | undefined;
 
   constructor(config: NodeConfig, ports: NodePorts) {
     const { lifecycle } = this;
@@ -56,7 +65,9 @@ export class Node {
     this.startup = new Startup(config, {
       random: ports.random,
       store: this.store,
+      nowMs: () => ports.clock.monotonicMs(),
       recovered: (recovered) => this.becomeMember(recovered),
+      amnesiac: (identity, amnesia) => this.becomeAmnesiac(identity, amnesia),
       failed: (error) => lifecycle.fail(error),
     });
   }
@@ -70,19 +81,26 @@ export class Node {
     return this.lifecycle.failure;
   }
 
+  /** Why the cluster takes nothing of this node although it lives: it was refused, or its disk has forgotten something. */
+  get exclusion(): string | undefined {
+    const refusal = this.running?.joining.refusal;
+    return this.amnesiac?.reason ?? (refusal && `refused: ${refusal}`);
+  }
+
   /** Opens the store, then takes part. Called once. */
   start(): void {
-    this.startup.begin();
+    this.startup.begin(this.boot);
   }
 
   /** Hands its segments and its leadership over, then stops; `status` tells when. */
   stop(): void {
-    if (this.status === 'starting') this.lifecycle.stop();
-    else this.running?.stop();
+    if (this.running === undefined) this.lifecycle.stop();
+    else this.running.stop();
   }
 
   receive(envelope: Envelope): void {
     this.running?.receive(envelope);
+    this.amnesiac?.receive(envelope);
   }
 
   complete(completions: readonly DiskCompletion[]): void {
@@ -94,23 +112,27 @@ export class Node {
 
   tick(): void {
     this.running?.tick();
+    this.amnesiac?.tick();
+    if (this.status === 'starting') this.startup.tick();
   }
 
   /** When `tick` wants to be called, on this node's monotonic clock. Changes with every input. */
   deadlineMs(): number {
-    return this.running?.deadlineMs() ?? Infinity;
+    if (this.status === 'starting') return this.startup.deadlineMs();
+    return this.running?.deadlineMs() ?? this.amnesiac?.deadlineMs() ?? Infinity;
   }
 
   /** Does what a client asks. `reply` is called once, now or later, at the latest when the operation's time is up. */
   request(operation: Operation, reply: (reply: Reply) => void): void {
-    const { running, status } = this;
-    if (running !== undefined) {
+    const { running, status, exclusion } = this;
+    if (running !== undefined && exclusion === undefined) {
       running.request(operation, reply);
       return;
     }
     // Another node may do it, so a client is to go on.
-    const code = status === 'stopped' ? 'Unavailable' : 'NoLeader';
-    reply({ kind: 'error', code, message: `node ${this.id} is ${status}` });
+    const code = status === 'starting' ? 'NoLeader' : 'Unavailable';
+    const message = `node ${this.id} is ${exclusion ?? status}`;
+    reply({ kind: 'error', code, message });
   }
 
   // ---- queries
@@ -137,6 +159,11 @@ export class Node {
   /** The metadata as applied here; undefined until the node runs. */
   get clusterState(): ClusterState | undefined {
     return this.member?.cluster;
+  }
+
+  /** How far another node's disk reached, as this one was told. */
+  reachOf(node: NodeId): Reach | undefined {
+    return this.running?.knownDisks.reachOf(node);
   }
 
   replica(topic: string, segment: SegmentId): Replica | undefined {
@@ -185,17 +212,50 @@ export class Node {
     });
   }
 
-  // ---- from starting to running
+  // ---- from one state to the next
 
   private becomeMember(recovered: Recovered): void {
     const { config, ports, boot, store, lifecycle } = this;
     if (lifecycle.status === 'stopped') return;
     lifecycle.run();
-    this.member = new Member({ config, ports, boot, store, lifecycle, recovered });
+    const lapsed = (amnesia: Amnesia): void => this.leave(amnesia);
+    this.member = new Member({ config, ports, boot, store, lifecycle, recovered, lapsed });
     this.member.start();
+  }
+
+  /** What the member knew in memory is void from here on, as after a crash. */
+  private leave(amnesia: Amnesia): void {
+    const { identity, raft } = this.member!;
+    writeAmnesia(this.store, amnesia, addressesOf(raft.membership));
+    this.store.commit();
+    this.becomeAmnesiac(identity, amnesia);
+    this.ports.trace?.emit({ name: 'Crash', node: this.id });
+    this.member!.controller.abandon();
+    this.member = undefined;
+  }
+
+  private becomeAmnesiac(identity: Identity, amnesia: Amnesia): void {
+    const { config, ports, boot, lifecycle } = this;
+    if (lifecycle.status === 'stopped') return;
+    lifecycle.lapse();
+    const seeds = readSeeds(this.store);
+    const released = (): void => this.beginAnew();
+    this.amnesiac = new Amnesiac({ config, identity, boot, ...ports, amnesia, seeds, released });
+  }
+
+  private beginAnew(): void {
+    this.amnesiac = undefined;
+    this.lifecycle.beginAnew();
+    this.boot = drawId(this.ports.random) as BootId;
+    this.startup.beginAnew(this.boot);
+    this.ports.trace?.emit({ name: 'ReplaceDisk', node: this.id });
   }
 
   private get running(): Member | undefined {
     return this.lifecycle.isRunning ? this.member : undefined;
   }
+}
+
+function addressesOf(membership: Membership): string[] {
+  return membership.map(({ address }) => address);
 }

@@ -5,7 +5,7 @@ import type { Member, Membership } from '../core/raft/membership.ts';
 export class Peers {
   private readonly silenceMs: number;
   private readonly heardAt = new Map<NodeId, number>();
-  private readonly heardFrom = new Map<NodeId, Incarnation>();
+  private readonly askedFrom = new Map<NodeId, Incarnation>();
   private readonly fullAt = new Map<NodeId, number>();
   private readonly sentAt = new Map<NodeId, number>();
   private located: Membership | undefined;
@@ -21,9 +21,14 @@ export class Peers {
     this.sinceMs = nowMs;
   }
 
-  heard(from: NodeId, incarnation: Incarnation, nowMs: number): void {
+  /** Of the member of that number; no other disk's life counts. */
+  heard(from: NodeId, nowMs: number): void {
     this.heardAt.set(from, nowMs);
-    this.heardFrom.set(from, incarnation);
+  }
+
+  /** A message of this disk is being handled, and may be answered later. */
+  asked(from: NodeId, incarnation: Incarnation): void {
+    this.askedFrom.set(from, incarnation);
   }
 
   /** What a node says of its own disk. */
@@ -37,9 +42,9 @@ export class Peers {
     return nowMs - (this.fullAt.get(node) ?? -Infinity) >= this.silenceMs;
   }
 
-  /** The disk from which the node was heard last; 0 if it never was. */
+  /** The disk of which a message was handled last under this number; 0 if none was. */
   incarnation(node: NodeId): Incarnation | 0 {
-    return this.heardFrom.get(node) ?? 0;
+    return this.askedFrom.get(node) ?? 0;
   }
 
   sent(to: NodeId, nowMs: number): void {

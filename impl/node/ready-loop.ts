@@ -10,6 +10,7 @@ import type { Lsn } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
 import type { Applier } from './applier.ts';
 import type { NodeConfig } from './config.ts';
+import type { KnownDisks } from './known-disks.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { LinearizableReads } from './linearizable-reads.ts';
 import type { MetadataLog } from './metadata-log.ts';
@@ -27,6 +28,8 @@ export interface ReadyLoopPorts {
   readonly applier: Applier;
   readonly sender: Sender;
   readonly linearizableReads: LinearizableReads;
+  readonly knownDisks: KnownDisks;
+  nowMs(): number;
   /** Raft's state may have moved. */
   followRaft(): void;
 }
@@ -43,9 +46,16 @@ export class ReadyLoop {
   private readonly ports: ReadyLoopPorts;
   /** In the order of their `lsn`. */
   private readonly pendingCommits: PendingCommit[] = [];
+  private promisedLsn: Lsn;
 
   constructor(ports: ReadyLoopPorts) {
     this.ports = ports;
+    this.promisedLsn = ports.store.durableLsn;
+  }
+
+  /** Before it lies everything that a message of this node may promise now. */
+  get durableLsn(): Lsn {
+    return Math.min(this.promisedLsn, this.ports.store.durableLsn);
   }
 
   /** Goes on until there is nothing more to do. A node that has stopped does nothing more. */
@@ -69,11 +79,24 @@ export class ReadyLoop {
     }
     this.ports.followRaft();
     const compaction = this.compact();
-    const lsn = store.commit();
+    const lsn = this.commit();
     dataPlane.committed(lsn);
     if (readies.length === 0 && compaction === undefined) return;
     this.pendingCommits.push({ lsn, readies, messages, compaction });
     if (store.durableLsn >= lsn) this.flush();
+  }
+
+  /**
+   * What is known of other disks goes along. A commit of that alone promises nothing, so nobody is told of it: they would
+   * take note of it, commit that, and so on for ever.
+   */
+  private commit(): Lsn {
+    const { store, knownDisks } = this.ports;
+    const isPromising = store.hasUncommitted;
+    knownDisks.stage(isPromising, this.ports.nowMs());
+    const lsn = store.commit();
+    if (isPromising) this.promisedLsn = lsn;
+    return lsn;
   }
 
   /** Does what has waited for the disk. */

@@ -1,15 +1,29 @@
-/** Takes messages out of their envelopes, and hands each to the part of the node that it is for. */
+/**
+ * Takes messages out of their envelopes, and hands each to the part of the node that it is for.
+ *
+ * A number has one disk at a time, and a disk one life: nothing that another one says has any effect here, and that it speaks
+ * is no sign of life. There are two exceptions. Whoever has no place may ask for one; and a request of Raft's is
+ * answered, for the membership here may be older than the sender's place in it.
+ */
 import type { Controller } from '../core/controller/controller.ts';
+import { memberOf } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
 import type { Network } from '../ports/network.ts';
+import type { Admission } from './admission.ts';
+import type { Amnesia } from './amnesia.ts';
 import type { Identity } from './identity.ts';
 import type { Joining } from './joining.ts';
-import type { Envelope, Message } from './messages.ts';
+import type { KnownDisks } from './known-disks.ts';
+import { hasKept, type Life, type Reach } from './lives.ts';
+import type { Envelope, JoinMessage, MemoryMessage, Message } from './messages.ts';
 import { parseProposal } from './metadata-log.ts';
 import type { PeerClocks } from './peer-clocks.ts';
 import type { Peers } from './peers.ts';
 import type { Sender } from './sender.ts';
+
+/** What only members say to each other. */
+type AmongMembers = Exclude<Message, JoinMessage | MemoryMessage>;
 
 export interface ReceiverPorts {
   readonly identity: Identity;
@@ -21,7 +35,12 @@ export interface ReceiverPorts {
   readonly dataPlane: DataPlane;
   readonly controller: Controller;
   readonly joining: Joining;
+  readonly admission: Admission;
+  readonly lives: readonly Life[];
+  readonly knownDisks: KnownDisks;
   nowMs(): number;
+  /** This disk has less than it told that node it had. */
+  lapsed(amnesia: Amnesia): void;
 }
 
 export class Receiver {
@@ -31,23 +50,46 @@ export class Receiver {
     this.ports = ports;
   }
 
-  /** False if it is not for this node on this disk, as far as the sender knew: then it has no effect at all. */
+  /** False if it had no effect. */
   receive(envelope: Envelope): boolean {
     if (!this.isForMe(envelope)) return false;
-    const { peers, peerClocks, raft, dataPlane, controller, joining } = this.ports;
-    const { from, fromIncarnation, fromBoot, sentAtMs, body } = envelope;
+    const { joining, knownDisks } = this.ports;
+    const { body } = envelope;
+    switch (body.kind) {
+      case 'Join':
+        this.handleJoin(envelope, body);
+        return true;
+      case 'JoinReply':
+        joining.handleReply(body);
+        return true;
+      case 'Remind':
+        this.handleRemind(envelope, body);
+        return true;
+      case 'Recall':
+        knownDisks.recalled(envelope, body);
+        return true;
+      default:
+        return this.receiveFrom(envelope, body);
+    }
+  }
+
+  private receiveFrom(envelope: Envelope, body: AmongMembers): boolean {
+    const { peers, peerClocks, raft, dataPlane, controller } = this.ports;
+    const { from, fromIncarnation, fromBoot, sentAtMs } = envelope;
     const nowMs = this.ports.nowMs();
-    peers.heard(from, fromIncarnation, nowMs);
-    peerClocks.heard(from, fromBoot, sentAtMs, nowMs);
+    if (this.isMember(envelope)) {
+      const forgotten = this.ports.knownDisks.hear(envelope);
+      if (forgotten !== undefined) {
+        this.remind(envelope, forgotten);
+        return true;
+      }
+      peers.heard(from, nowMs);
+      peerClocks.heard(from, fromBoot, sentAtMs, nowMs);
+    } else if (!isRaftRequest(body)) return false;
+    peers.asked(from, fromIncarnation);
     switch (body.kind) {
       case 'Ping':
         peers.reportedFull(from, body.full, nowMs);
-        break;
-      case 'Join':
-        this.handleJoin(envelope, body);
-        break;
-      case 'JoinReply':
-        joining.handleReply(body);
         break;
       case 'Forward':
       case 'ForwardReply':
@@ -82,13 +124,49 @@ export class Receiver {
     return toIncarnation === 0 || toIncarnation === incarnation;
   }
 
-  private handleJoin(
-    { from, fromIncarnation }: Envelope,
-    { address, replace }: Extract<Message, { kind: 'Join' }>,
-  ): void {
-    const { joining, network, sender } = this.ports;
-    const reply = joining.admit(from, fromIncarnation, address, replace);
-    if (reply.outcome === 'admitted') network.locate(from, address);
-    sender.sendToAddress(address, from, fromIncarnation, reply);
+  private isMember({ from, fromIncarnation }: Envelope): boolean {
+    const sender = { id: from, incarnation: fromIncarnation };
+    return memberOf(this.ports.raft.membership, sender) !== undefined;
+  }
+
+  private remind({ from, fromIncarnation }: Envelope, { boot, lsn }: Reach): void {
+    this.ports.sender.send(from, fromIncarnation, { kind: 'Remind', boot, lsn });
+  }
+
+  private handleRemind({ from, fromIncarnation }: Envelope, { boot, lsn }: Reach): void {
+    const { lives, sender } = this.ports;
+    if (hasKept(lives, { boot, lsn })) {
+      sender.send(from, fromIncarnation, { kind: 'Recall', boot, lsn });
+    } else this.ports.lapsed({ boot, lsn, toldBy: from });
+  }
+
+  private handleJoin(envelope: Envelope, join: Extract<Message, { kind: 'Join' }>): void {
+    const { admission, knownDisks, network, sender } = this.ports;
+    const { from, fromIncarnation } = envelope;
+    const { address, amnesiac } = join;
+    if (!amnesiac && this.isMember(envelope)) {
+      const forgotten = knownDisks.hear(envelope);
+      if (forgotten !== undefined) {
+        const { boot, lsn } = forgotten;
+        sender.sendToAddress(address, from, fromIncarnation, { kind: 'Remind', boot, lsn });
+        return;
+      }
+    }
+    admission.admit(from, fromIncarnation, join, (reply) => {
+      if (reply.outcome === 'admitted') network.locate(from, address);
+      sender.sendToAddress(address, from, fromIncarnation, reply);
+    });
+  }
+}
+
+function isRaftRequest({ kind }: AmongMembers): boolean {
+  switch (kind) {
+    case 'RequestVoteRequest':
+    case 'AppendEntriesRequest':
+    case 'InstallSnapshotRequest':
+    case 'TimeoutNow':
+      return true;
+    default:
+      return false;
   }
 }

@@ -2,6 +2,7 @@
 import type { BootId, Incarnation, NodeId } from '../core/ids.ts';
 import type { Membership } from '../core/raft/membership.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
+import type { Lsn } from '../core/storage/ids.ts';
 import type { Network } from '../ports/network.ts';
 import type { Identity } from './identity.ts';
 import type { Envelope, Message } from './messages.ts';
@@ -13,6 +14,8 @@ export interface SenderPorts {
   readonly network: Network<Envelope>;
   readonly peers: Peers;
   nowMs(): number;
+  /** Before it lies everything that this node has promised, and may promise now. */
+  durableLsn(): Lsn;
 }
 
 export class Sender {
@@ -53,7 +56,8 @@ export class Sender {
   private wrap(to: NodeId | 0, toIncarnation: Incarnation | 0, body: Message): Envelope {
     const { identity, boot: fromBoot } = this.ports;
     const { node: from, incarnation: fromIncarnation } = identity;
+    const fromLsn = this.ports.durableLsn();
     const sentAtMs = Math.floor(this.ports.nowMs());
-    return { from, fromIncarnation, fromBoot, sentAtMs, to, toIncarnation, body };
+    return { from, fromIncarnation, fromBoot, fromLsn, sentAtMs, to, toIncarnation, body };
   }
 }

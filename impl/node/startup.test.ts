@@ -3,12 +3,16 @@ import { VirtualTime } from '../../sim/clock.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { Randomness } from '../../sim/random.ts';
 import type { WalrusError } from '../core/errors.ts';
-import { type LogIndex, nodeId, type Term } from '../core/ids.ts';
+import { type BootId, drawId, type LogIndex, nodeId, type Term } from '../core/ids.ts';
 import { crc32c } from '../core/storage/crc32c.ts';
 import { Store } from '../core/storage/store.ts';
+import type { Amnesia } from './amnesia.ts';
+import type { Identity } from './identity.ts';
 import { type Recovered, Startup, type StartupConfig } from './startup.ts';
 
 const CONFIG: StartupConfig = { id: nodeId(1), bootstrap: true, raftAddress: 'one:6001' };
+
+type Outcome = Recovered | Amnesia | WalrusError;
 
 /** A machine with one disk, on which one node after the other starts. */
 class Machine {
@@ -21,9 +25,9 @@ class Machine {
   private starts = 0;
 
   /** What comes of a start; undefined if the power fails after `steps` answers of the disk. */
-  start(config = CONFIG, steps = Infinity): Recovered | WalrusError | undefined {
-    let outcome: Recovered | WalrusError | undefined;
-    const told = (what: Recovered | WalrusError): void => {
+  start(config = CONFIG, steps = Infinity): Outcome | undefined {
+    let outcome: Outcome | undefined;
+    const told = (what: Outcome): void => {
       expect(outcome, 'told once').toBeUndefined();
       outcome = what;
     };
@@ -42,8 +46,12 @@ class Machine {
       onProgress: () => {},
       onFailed: told,
     });
-    const startup = new Startup(config, { random, store, recovered: told, failed: told });
-    startup.begin();
+    const amnesiac = (_: Identity, amnesia: Amnesia): void => told(amnesia);
+    const startup = new Startup(config, {
+      ...{ random, store, recovered: told, amnesiac, failed: told },
+      nowMs: () => this.time.nowMs,
+    });
+    startup.begin(drawId(random) as BootId);
     for (let step = 0; outcome === undefined && step < steps; step++) this.time.step();
     this.disk.powerLoss();
     return outcome;
@@ -88,4 +96,18 @@ test('the directory of another node is refused', () => {
   const refused = machine.start({ ...CONFIG, id: nodeId(2) });
   expect(refused).toMatchObject({ code: 'InvalidArgument' });
   expect((refused as WalrusError).message).toContain("node 1's, not 2's");
+});
+
+test('each start is a life of the disk, and none of them is heard of before it is on the list', () => {
+  const machine = new Machine();
+  const livesOf = (outcome: ReturnType<Machine['start']>) => (outcome as Recovered).lives;
+  const first = livesOf(machine.start());
+  expect(first).toMatchObject([{ openedLsn: 0 }]);
+  machine.start(CONFIG, 8);
+  const later = livesOf(machine.start());
+  expect(later[0]).toEqual(first[0]);
+  expect(later.length).toBeGreaterThan(1);
+  const opened = later.map(({ openedLsn }) => openedLsn);
+  expect(opened).toEqual([...opened].sort((a, b) => a - b));
+  expect(new Set(later.map(({ boot }) => boot)).size).toBe(later.length);
 });

@@ -1,20 +1,23 @@
 /**
- * From a closed store to what a member begins with: who it is, and where its Raft stood. On an empty disk both are
- * decided here, and they are durable before anybody hears of them.
+ * From a closed store to what a member begins with: who it is, which lives its disk had, and where its Raft stood. What is
+ * decided here is durable before anybody hears of it: all of it on an empty disk, else that another life has begun.
  */
 import { WalrusError } from '../core/errors.ts';
-import { drawId, type Incarnation } from '../core/ids.ts';
+import { type BootId, drawId, type Incarnation } from '../core/ids.ts';
 import { ClusterState } from '../core/metadata/cluster-state.ts';
 import { bootstrap, EMPTY, type Restored } from '../core/raft/entry.ts';
 import type { Lsn } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
 import type { Random } from '../ports/random.ts';
+import { type Amnesia, forgetAll, readAmnesia } from './amnesia.ts';
 import type { NodeConfig } from './config.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
+import { beginLife, type Life } from './lives.ts';
 import { RaftStorage } from './raft-storage.ts';
 
 export interface Recovered {
   readonly identity: Identity;
+  readonly lives: readonly Life[];
   readonly raftStorage: RaftStorage;
   readonly restored: Restored;
 }
@@ -24,16 +27,24 @@ export type StartupConfig = Pick<NodeConfig, 'id' | 'bootstrap' | 'raftAddress'>
 export interface StartupPorts {
   readonly random: Random;
   readonly store: Store;
-  /** Called once, unless `failed` is. */
+  nowMs(): number;
+  /** Called unless one of the others is. */
   recovered(recovered: Recovered): void;
+  /** An earlier life has found out that the disk has less than it said. */
+  amnesiac(identity: Identity, amnesia: Amnesia): void;
   /** `InvalidArgument` if the directory is another node's, `Corrupt` if it cannot be read, and whatever `open` says. */
   failed(error: WalrusError): void;
 }
 
+/** A disk that was full is asked again after so long, in milliseconds. */
+const ASK_AGAIN_MS = 250;
+
 export class Startup {
   private readonly config: StartupConfig;
   private readonly ports: StartupPorts;
-  /** Goes on once what was decided on an empty disk is durable. */
+  private boot = 0 as BootId;
+  private askAtMs = 0;
+  /** Goes on once what was decided is durable. */
   private whenDurable: { readonly lsn: Lsn; readonly restore: () => void } | undefined;
 
   constructor(config: StartupConfig, ports: StartupPorts) {
@@ -41,12 +52,32 @@ export class Startup {
     this.ports = ports;
   }
 
-  /** Called once. */
-  begin(): void {
+  /** Opens the store for life `boot`. Called once. */
+  begin(boot: BootId): void {
+    this.boot = boot;
     this.ports.store.open((error) => {
       if (error !== undefined) this.ports.failed(error);
       else this.identify();
     });
+  }
+
+  /** Makes another, empty disk of the one that is open, for life `boot`. After a crash it is the one or the other. */
+  beginAnew(boot: BootId): void {
+    this.boot = boot;
+    forgetAll(this.ports.store);
+    this.initialize(this.drawIdentity(), EMPTY);
+  }
+
+  /** When `tick` wants to be called. */
+  deadlineMs(): number {
+    return this.whenDurable === undefined ? Infinity : this.askAtMs;
+  }
+
+  tick(): void {
+    const nowMs = this.ports.nowMs();
+    if (nowMs < this.deadlineMs()) return;
+    this.askAtMs = nowMs + ASK_AGAIN_MS;
+    this.ports.store.room(0);
   }
 
   /** The disk has completed something. */
@@ -61,22 +92,28 @@ export class Startup {
     const { store } = this.ports;
     const { id } = this.config;
     const identity = readIdentity(store);
-    if (identity === undefined) this.initialize();
-    else if (identity.node === id) this.restore(identity, new RaftStorage(store));
-    else {
+    if (identity === undefined) {
+      const newIdentity = this.drawIdentity();
+      this.initialize(newIdentity, this.config.bootstrap ? this.newCluster(newIdentity) : EMPTY);
+    } else if (identity.node !== id) {
       const message = `the directory is node ${identity.node}'s, not ${id}'s`;
       this.ports.failed(new WalrusError('InvalidArgument', message));
+    } else {
+      const amnesia = readAmnesia(store);
+      if (amnesia === undefined) this.restore(identity, new RaftStorage(store));
+      else this.ports.amnesiac(identity, amnesia);
     }
   }
 
-  private initialize(): void {
-    const { store, random } = this.ports;
-    const raftStorage = new RaftStorage(store);
-    const identity = { node: this.config.id, incarnation: drawId(random) as Incarnation };
-    writeIdentity(store, identity);
-    raftStorage.begin(this.config.bootstrap ? this.newCluster(identity) : EMPTY);
-    const restore = (): void => this.restore(identity, raftStorage);
-    this.whenDurable = { lsn: store.commit(), restore };
+  private drawIdentity(): Identity {
+    return { node: this.config.id, incarnation: drawId(this.ports.random) as Incarnation };
+  }
+
+  private initialize(identity: Identity, raft: Restored): void {
+    const raftStorage = new RaftStorage(this.ports.store);
+    writeIdentity(this.ports.store, identity);
+    raftStorage.begin(raft);
+    this.restore(identity, raftStorage);
   }
 
   private newCluster({ node, incarnation }: Identity): Restored {
@@ -85,9 +122,13 @@ export class Startup {
   }
 
   private restore(identity: Identity, raftStorage: RaftStorage): void {
-    raftStorage.restore((error, restored) => {
-      if (error !== undefined) this.ports.failed(error);
-      else this.ports.recovered({ identity, raftStorage, restored });
-    });
+    const { store } = this.ports;
+    const lives = beginLife(store, { boot: this.boot, openedLsn: store.openedLsn });
+    const restore = (): void =>
+      raftStorage.restore((error, restored) => {
+        if (error !== undefined) this.ports.failed(error);
+        else this.ports.recovered({ identity, lives, raftStorage, restored });
+      });
+    this.whenDurable = { lsn: store.commit(), restore };
   }
 }

@@ -7,6 +7,7 @@ import type { HostedNode } from './hosted-node.ts';
 export class FakeNode implements HostedNode<string> {
   status: 'starting' | 'running' | 'stopped' = 'starting';
   failure: WalrusError | undefined;
+  exclusion: string | undefined;
   diskIsFull = false;
   readonly storage: undefined;
   deadline = Infinity;

@@ -10,18 +10,21 @@ interface Hosted {
   readonly host: Host<string>;
   readonly ends: (Error | undefined)[];
   readonly fulls: boolean[];
+  readonly exclusions: (string | undefined)[];
 }
 
 function hosted(): Hosted {
   const node = new FakeNode();
   const ends: (Error | undefined)[] = [];
   const fulls: boolean[] = [];
+  const exclusions: (string | undefined)[] = [];
   const host = new Host<string>(
     systemClock,
     (reason) => ends.push(reason),
     (full) => fulls.push(full),
+    (reason) => exclusions.push(reason),
   );
-  return { node, host, ends, fulls };
+  return { node, host, ends, fulls, exclusions };
 }
 
 test('a disk that is full, or has room again, is told of once', async () => {
@@ -33,6 +36,17 @@ test('a disk that is full, or has room again, is told of once', async () => {
     await new Promise(setImmediate);
   }
   expect(fulls).toEqual([true, false]);
+});
+
+test('why the cluster takes nothing of the node is told once, and that it does again', async () => {
+  const { node, host, exclusions } = hosted();
+  host.run(node);
+  for (const reason of [undefined, 'refused', 'refused', undefined, undefined]) {
+    node.exclusion = reason;
+    host.receive('something');
+    await new Promise(setImmediate);
+  }
+  expect(exclusions).toEqual(['refused', undefined]);
 });
 
 test('the node is woken at its deadline, once', async () => {

@@ -16,22 +16,26 @@ export class Host<Message> {
   private readonly clock: Clock;
   private readonly onEnd: (reason: Error | undefined) => void;
   private readonly onDiskFull: (full: boolean) => void;
+  private readonly onExclusion: (reason: string | undefined) => void;
   private node: HostedNode<Message> | undefined;
   private dead = false;
   private diskWasFull = false;
+  private wasExcludedFor: string | undefined;
   private arming = false;
   private timer: NodeJS.Timeout | undefined;
   private wakeMs = Infinity;
 
-  /** `onEnd` gets why the node died or failed; undefined if it was stopped. `onDiskFull` is told of each change. */
+  /** `onEnd` gets why the node died or failed; undefined if it was stopped. The others are told of each change. */
   constructor(
     clock: Clock,
     onEnd: (reason: Error | undefined) => void,
     onDiskFull: (full: boolean) => void,
+    onExclusion: (reason: string | undefined) => void,
   ) {
     this.clock = clock;
     this.onEnd = onEnd;
     this.onDiskFull = onDiskFull;
+    this.onExclusion = onExclusion;
   }
 
   run(node: HostedNode<Message>): void {
@@ -66,11 +70,15 @@ export class Host<Message> {
     return this.node?.diskIsFull ?? false;
   }
 
+  get exclusion(): string | undefined {
+    return this.node?.exclusion;
+  }
+
   get storage(): StoreStats | undefined {
     return this.node?.storage;
   }
 
-  get status(): 'starting' | 'running' | 'stopped' {
+  get status(): 'starting' | 'running' | 'amnesiac' | 'stopped' {
     if (this.dead) return 'stopped';
     return this.node?.status ?? 'starting';
   }
@@ -99,9 +107,11 @@ export class Host<Message> {
   private endTurn(node: HostedNode<Message>): void {
     this.arming = false;
     if (this.dead) return;
-    const { diskIsFull } = node;
+    const { diskIsFull, exclusion } = node;
     if (diskIsFull !== this.diskWasFull) this.onDiskFull(diskIsFull);
     this.diskWasFull = diskIsFull;
+    if (exclusion !== this.wasExcludedFor) this.onExclusion(exclusion);
+    this.wasExcludedFor = exclusion;
     if (node.status === 'stopped') this.end(node.failure);
     else this.arm(node.deadlineMs());
   }

@@ -5,9 +5,11 @@ import type { StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 
 export interface HostedNode<Message> {
-  readonly status: 'starting' | 'running' | 'stopped';
+  readonly status: 'starting' | 'running' | 'amnesiac' | 'stopped';
   /** Why it stopped by itself. */
   readonly failure: WalrusError | undefined;
+  /** Why the cluster takes nothing of it although it lives. */
+  readonly exclusion: string | undefined;
   /** The disk has no place for more; what it has can be read. */
   readonly diskIsFull: boolean;
   /** What its store did and how; undefined unless it runs. */

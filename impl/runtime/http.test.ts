@@ -9,6 +9,7 @@ let observed: Observed;
 beforeEach(async () => {
   observed = {
     status: 'running',
+    exclusion: undefined,
     diskIsFull: false,
     storage: { files: 4, writtenBytes: 5000, syncs: 6 },
     metrics: { current_term: 7, current_leader: 2, last_log_index: 40 },
@@ -48,6 +49,8 @@ test('a node is ready when it runs and knows a leader; alive until it has stoppe
   expect(await get('/readyz')).toEqual({ status: 503, body: 'no Raft leader is known\n' });
   observed = { ...observed, status: 'starting' };
   expect(await get('/readyz')).toEqual({ status: 503, body: 'the node is starting\n' });
+  observed = { ...observed, status: 'running', exclusion: 'refused: there is another one' };
+  expect(await get('/readyz')).toEqual({ status: 503, body: 'refused: there is another one\n' });
   expect((await get('/livez')).status).toBe(200);
   observed = { ...observed, status: 'stopped' };
   expect((await get('/livez')).status).toBe(503);

@@ -5,7 +5,9 @@ import type { StoreStats } from '../core/storage/store.ts';
 
 /** What is shown; read anew for each request. */
 export interface Observed {
-  readonly status: 'starting' | 'running' | 'stopped';
+  readonly status: 'starting' | 'running' | 'amnesiac' | 'stopped';
+  /** Why the cluster takes nothing of the node although it lives. */
+  readonly exclusion: string | undefined;
   readonly diskIsFull: boolean;
   readonly storage: Pick<StoreStats, 'files' | 'writtenBytes' | 'syncs'> | undefined;
   /** The `METRICS` answer. */
@@ -53,7 +55,8 @@ export function startHttp(
 }
 
 /** Empty if the node takes part: it runs and knows a leader. */
-function reasonsNotReady({ status, metrics }: Observed): string[] {
+function reasonsNotReady({ status, exclusion, metrics }: Observed): string[] {
+  if (exclusion !== undefined) return [exclusion];
   if (status !== 'running') return [`the node is ${status}`];
   if (metrics.current_leader === null) return ['no Raft leader is known'];
   return [];

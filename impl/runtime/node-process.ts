@@ -44,15 +44,13 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     systemClock,
     (reason) => onEnd(reason),
     (full) => tellRoom(full, config.directory, log),
+    (reason) => tellExclusion(reason, log),
   );
   const network = new TcpNetwork<Envelope>({
     node: config.node.id,
     cluster: config.cluster,
     codec: { encode: encodeEnvelope, decode: decodeEnvelope },
-    onMessage: (_, envelope) => {
-      tellRefusal(envelope, log);
-      host.receive(envelope);
-    },
+    onMessage: (_, envelope) => host.receive(envelope),
     onEvent: ({ what, ...details }) => log.info(details, `link ${what}`),
   });
   const server = new ClientServer(host, {
@@ -81,6 +79,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
       ? undefined
       : await startHttp(config.http, () => ({
           status: host.status,
+          exclusion: host.exclusion,
           diskIsFull: host.diskIsFull,
           storage: host.storage,
           metrics: host.metrics() as Record<string, unknown>,
@@ -127,9 +126,8 @@ function tellRoom(full: boolean, directory: string, log: Logger): void {
   else log.info({ directory }, 'the disk has room again');
 }
 
-/** A cluster that does not let this node in goes on saying so; the operator has to do something. */
-function tellRefusal({ body }: Envelope, log: Logger): void {
-  if (body.kind === 'JoinReply' && body.outcome === 'refused') {
-    log.error({ reason: body.detail }, 'not let into the cluster');
-  }
+/** Mostly an operator has to do something; the node goes on asking. */
+function tellExclusion(reason: string | undefined, log: Logger): void {
+  if (reason !== undefined) log.error({ reason }, 'the cluster takes nothing of this node');
+  else log.info('the cluster takes this node again');
 }

@@ -32,7 +32,9 @@ export function replicasLeft(record: History, machines: readonly Machine[]): boo
     const replicas = record.model(segment)?.replicas ?? [];
     const left = replicas.filter(
       ({ node, incarnation }) =>
-        record.incarnations.get(node) === incarnation && machines.some(({ id }) => id === node),
+        record.incarnations.get(node) === incarnation &&
+        !record.lapsed.has(node) &&
+        machines.some(({ id }) => id === node),
     );
     const end = Math.max(segment.ackedEnd, segment.highWatermark);
     const holding = left.filter(({ node }) => (segment.copies.get(node)?.durableEnd ?? 0) >= end);

@@ -5,7 +5,7 @@
 
 import { FILE_HEAD_BYTES } from '../../impl/core/storage/format.ts';
 import type { Machine } from '../cluster.ts';
-import { whenWholeWithout } from './budget.ts';
+import { survivesLossOf, whenWholeWithout } from './budget.ts';
 import {
   crash,
   type Faults,
@@ -13,6 +13,7 @@ import {
   type Inject,
   later,
   type Measure,
+  rest,
   type Scene,
 } from './scene.ts';
 
@@ -39,6 +40,7 @@ export type DamageFault =
   | 'LostFile'
   | 'LostVote'
   | 'OldDirectory'
+  | 'LoseTail'
   | 'BitRot'
   | 'BadSectors'
   | 'HeadRot'
@@ -93,6 +95,31 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
     scene.time.after(1000 + 20_000 * amount, () => {
       if (machine.disk.isRenewed) return;
       whileAway(scene, machine, forMs, ({ disk }) => disk.restore(old));
+    });
+  },
+  /**
+   * Likewise, of up to twenty seconds ago, and every other one was told of more: so that the models know of it. What they
+   * were told two seconds ago they still know, whatever happens to them.
+   */
+  LoseTail: (scene, machines, { amount }) => {
+    const machine = machines[0];
+    const endLsn = machine?.node?.storage?.writtenLsn;
+    if (machine === undefined || endLsn === undefined) return;
+    const old = machine.disk.stableFiles();
+    const all = scene.cluster.machines;
+    const lives = all.map(({ life }) => life);
+    const isStill = (): boolean =>
+      !scene.healed &&
+      all.every(({ life }, i) => life === lives[i]) &&
+      survivesLossOf(scene, machine);
+    scene.time.after(20_000 * amount, () => {
+      const told = rest(scene, [machine]).map(({ node }) => node?.reachOf(machine.id)?.lsn ?? 0);
+      if (!isStill() || told.some((lsn) => lsn <= endLsn)) return;
+      scene.time.after(2000, () => {
+        if (!isStill()) return;
+        scene.loseTail(machine, old);
+        scene.restart(machine);
+      });
     });
   },
   /** Bits flip in frames of its log files, up to 64; below an amount of 0.5 it starts again afterwards. */

@@ -12,6 +12,8 @@ export interface Scene {
   readonly healed: boolean;
   crash(machine: Machine, power: boolean): void;
   replaceDisk(machine: Machine): void;
+  /** Its process dies, and its disk holds what it did when it had these files: of more, every other one was told. */
+  loseTail(machine: Machine, files: ReadonlyMap<string, Uint8Array>): void;
   /** Its disk holds less from now on, or other bytes, than it said that it holds. */
   damaged(machine: Machine): void;
   /** Starts the machine's process if it has none. */

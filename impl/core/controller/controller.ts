@@ -183,6 +183,11 @@ export class Controller {
     );
   }
 
+  /** The time of everything that is under way is up: this node takes part no more. */
+  abandon(): void {
+    for (const call of this.underWay.take(Infinity)) this.expire(call);
+  }
+
   private begin<Asked extends Operation>(operation: Asked, answer: Answer): Call<Asked> {
     const nowMs = this.ports.nowMs();
     const call: Call<Asked> = {

@@ -119,6 +119,12 @@ export class Raft {
     return this.state.log.membership;
   }
 
+  /** Nothing takes the membership in force back. */
+  get isMembershipCommitted(): boolean {
+    const { log } = this.state;
+    return log.membershipIndex <= log.commitIndex;
+  }
+
   /** This node's place in the membership in force; undefined if it has none, though another disk may bear its number. */
   get self(): Member | undefined {
     return memberOf(this.membership, this.options);

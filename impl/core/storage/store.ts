@@ -80,6 +80,8 @@ export interface StoreStats {
   readonly removedFiles: number;
   readonly renewedFiles: number;
   readonly checkpoints: number;
+  /** Everything before this place has been taken by the disk. */
+  readonly writtenLsn: Lsn;
   readonly checkpointLsn: Lsn;
   /** Bytes of frames that did not fit into the arena. */
   readonly spilledBytes: number;
@@ -164,6 +166,17 @@ export class Store {
     return this.recovered === undefined ? 0 : this.writer.durable;
   }
 
+  /** Where the log ended when the directory was opened: at or behind every `durableLsn` that there ever was. */
+  get openedLsn(): Lsn {
+    assert(this.recovered !== undefined, 'the store was opened');
+    return this.recovered.lsn;
+  }
+
+  /** Something was staged since the last commit. */
+  get hasUncommitted(): boolean {
+    return this.writer.staged > 0;
+  }
+
   /** Drawn when the directory was founded; below 2^53. */
   get identity(): number {
     assert(this.recovered !== undefined, 'the store was opened');
@@ -190,6 +203,7 @@ export class Store {
       removedFiles: this.removedFiles,
       renewedFiles: files.renewed,
       checkpoints: checkpointer.written,
+      writtenLsn: writer.written,
       checkpointLsn: checkpointer.lsn,
       spilledBytes: this.arena.spilledBytes,
       isFull: files.isFull,

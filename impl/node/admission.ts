@@ -1,0 +1,92 @@
+/** The cluster's side of joining: whether a disk that asks gets a place, keeps the one it has, or gives it up. */
+import type { Incarnation, NodeId } from '../core/ids.ts';
+import type { ClusterState } from '../core/metadata/cluster-state.ts';
+import type { MembershipChange } from '../core/raft/membership.ts';
+import type { Raft } from '../core/raft/raft.ts';
+import { atStake } from './at-stake.ts';
+import type { LinearizableReads } from './linearizable-reads.ts';
+import type { JoinMessage } from './messages.ts';
+
+type Join = Extract<JoinMessage, { kind: 'Join' }>;
+type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
+
+export interface AdmissionPorts {
+  readonly raft: Raft;
+  readonly linearizableReads: LinearizableReads;
+  readonly cluster: ClusterState;
+  /** Whether the member of that number was heard lately. */
+  live(node: NodeId): boolean;
+}
+
+export class Admission {
+  private readonly ports: AdmissionPorts;
+
+  constructor(ports: AdmissionPorts) {
+    this.ports = ports;
+  }
+
+  /**
+   * Calls `reply` once or never. Who stands in the membership is told so by any node; all else is the Raft leader's to
+   * say. It adds a disk as a learner. A number that another disk bears is given to this one only if the operator says
+   * that the other is gone, and nothing is heard of it: then that one is removed first.
+   */
+  admit(
+    id: NodeId,
+    incarnation: Incarnation,
+    { address, replace, amnesiac }: Join,
+    reply: (reply: JoinReply) => void,
+  ): void {
+    const { raft } = this.ports;
+    const answer = (outcome: JoinReply['outcome'], detail: string, leaderAddress = ''): void => {
+      const members = raft.membership.map((each) => ({ id: each.id, address: each.address }));
+      reply({ kind: 'JoinReply', outcome, leaderAddress, detail, members });
+    };
+    const propose = (change: MembershipChange): void => {
+      const result = raft.proposeMembership(change);
+      answer('pending', typeof result === 'string' ? result : 'proposed');
+    };
+    const member = raft.membership.find((each) => each.id === id);
+    if (member?.incarnation === incarnation && !amnesiac) {
+      answer('admitted', 'a member already');
+    } else if (raft.role !== 'leader') {
+      const leader = raft.membership.find((each) => each.id === raft.leader);
+      answer('pending', 'not the leader', leader?.address);
+    } else if (member === undefined) {
+      if (!amnesiac) propose({ kind: 'addLearner', id, incarnation, address });
+      else if (raft.isMembershipCommitted) answer('released', 'no member');
+      else answer('pending', 'its removal is not committed');
+    } else {
+      const objection = this.objection(id, member.incarnation, incarnation, replace);
+      if (objection === undefined) propose({ kind: 'remove', id });
+      else {
+        // A leader that was deposed and does not know it may object to what another has long agreed to.
+        this.ports.linearizableReads.ask(raft, (confirmed) => {
+          if (confirmed) answer('refused', objection);
+        });
+      }
+    }
+  }
+
+  /** Why the member must not be removed in favour of the disk that asks, which is its own if that forgot something. */
+  private objection(
+    id: NodeId,
+    member: Incarnation,
+    asking: Incarnation,
+    replace: boolean,
+  ): string | undefined {
+    const isLive = this.ports.live(id);
+    if (member === asking) {
+      if (isLive) return `node ${id} was heard a moment ago from another process`;
+      const { raft } = this.ports;
+      return atStake(id, asking, this.ports.cluster, raft.membership, (node) =>
+        this.ports.live(node),
+      );
+    }
+    if (!replace) {
+      return `node ${id} is a member with another disk; start it with --replace if that is lost`;
+    }
+    return isLive
+      ? `node ${id} lives, with another disk; stop it before it is replaced`
+      : undefined;
+  }
+}
