@@ -35,7 +35,7 @@ export class TestNode {
   cluster: ClusterState = ClusterState.bootstrap();
   readonly taken: Taken[] = [];
   /** Why it takes nothing, if so. */
-  refusal: 'LeaseExpired' | 'SegmentSealing' | undefined;
+  refusal: 'LeaseExpired' | 'Overloaded' | undefined;
   controller: Controller;
   /** Nodes that it takes for dead. */
   readonly dead: Set<number> = new Set();

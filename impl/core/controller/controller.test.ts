@@ -164,7 +164,7 @@ test('a call that is not handed out in its time had no effect; one that was may 
   const waiting = asked.put('b');
   asked.passes(TIMEOUT_MS);
   expect(handed).toMatchObject([{ code: 'Timeout' }]);
-  expect(waiting).toMatchObject([{ code: 'SegmentSealing' }]);
+  expect(waiting).toMatchObject([{ code: 'Expired' }]);
 });
 
 test('a forward that comes when its time is up is not done', () => {
@@ -175,9 +175,33 @@ test('a forward that comes when its time is up is not done', () => {
   owner.passes(TIMEOUT_MS);
   cluster.deliver(late);
   expect(owner.texts).toEqual([]);
-  asked.passes(TIMEOUT_MS);
   cluster.run();
-  expect(heard).toMatchObject([{ code: 'Timeout' }]);
+  expect(heard).toMatchObject([{ code: 'Expired' }]);
+});
+
+test('one that comes too late holds up nobody behind it', () => {
+  const cluster = new TestCluster(1);
+  const [owner, asked] = [cluster.node(1), cluster.node(2)];
+  const first = asked.put('a');
+  asked.nowMs += 100;
+  const second = asked.put('b');
+  owner.nowMs += TIMEOUT_MS;
+  cluster.run();
+  owner.settle('committed');
+  cluster.run();
+  expect([first, second]).toMatchObject([[{ code: 'Expired' }], [{ kind: 'appended' }]]);
+});
+
+test('an owner that has too much to do is given less at a time', () => {
+  const cluster = new TestCluster(1);
+  const [owner, asked] = [cluster.node(1), cluster.node(2)];
+  for (let i = 0; i < 100; i++) asked.put(`${i}`);
+  owner.refusal = 'Overloaded';
+  cluster.run();
+  owner.refusal = undefined;
+  asked.passes(50);
+  cluster.run();
+  expect(owner.texts).toHaveLength(50);
 });
 
 test('a refusal that comes when the time is up does not say that nothing was done', () => {

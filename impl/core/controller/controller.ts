@@ -95,6 +95,7 @@ export class Controller {
     this.lines = new Lines({
       node: ports.node,
       boot: ports.boot,
+      operationTimeoutMs: ports.operationTimeoutMs,
       cluster,
       nowMs,
       live: (node) => ports.live(node),

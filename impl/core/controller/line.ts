@@ -26,7 +26,7 @@ export interface Call<Asked extends Operation = Operation> {
   lane: Lane | undefined;
 }
 
-/** Calls of one lane that may be unsettled at a time: the owner remembers what it answered to so many. */
+/** Calls of one lane that may be unsettled at a time, at most: the owner remembers what it answered to so many. */
 export const LANE_MAX = 1024;
 
 /**
@@ -65,7 +65,7 @@ export class Lane {
   }
 
   get isFull(): boolean {
-    return this.nextOrder - this.unanswered >= LANE_MAX;
+    return this.nextOrder - this.unanswered >= this.line.window;
   }
 
   /** Gives the call the next place. */
@@ -104,6 +104,8 @@ export class Line {
   lane: Lane | undefined;
   /** What was last heard; the answer to those that are never handed out. */
   refusal: ErrorReply = errorReply('Expired', 'no node could take it in time');
+  /** Calls that may be unsettled at a time: half as many after the owner had too much to do, one more after each answer. */
+  window: number = LANE_MAX;
   /** The grant under which that was said; 0 if there was none. */
   refusedUnder = 0 as Epoch;
   /** It is being found out whether there is such a topic. */

@@ -11,13 +11,14 @@ import type { BootId, Epoch, NodeId } from '../ids.ts';
 import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import { DelayQueue } from './delay-queue.ts';
-import { type Call, Lane, Line } from './line.ts';
+import { type Call, LANE_MAX, Lane, Line } from './line.ts';
 import type { Forward, ForwardReply, ForwardsTaken } from './messages.ts';
 import { type Effect, type ErrorReply, errorReply, isRefusal, type Reply } from './operations.ts';
 
 export interface LinesPorts {
   readonly node: NodeId;
   readonly boot: BootId;
+  readonly operationTimeoutMs: number;
   cluster(): ClusterState;
   nowMs(): number;
   live(node: NodeId): boolean;
@@ -36,6 +37,8 @@ export interface LinesPorts {
   finish(call: Call, reply: Reply): void;
 }
 
+/** The part of its time that must be left to a call that is handed out: for the way to the owner, and for the answer. */
+const LEAST_LEFT = 0.1;
 /** Pause before calls that were refused are handed out again, if nothing changes before. */
 const RETRY_MS = 50;
 /** An owner that says nothing for so long is asked again. */
@@ -64,7 +67,7 @@ export class Lines {
     this.ports = ports;
   }
 
-  /** Takes a call, which is answered through `finish`, or by whoever asks `expire` for it. */
+  /** Takes a call. It is answered through `finish`. */
   add(call: Call<Effect>): void {
     const { kind, topic } = call.operation;
     let line = this.lines[kind].get(topic);
@@ -113,6 +116,7 @@ export class Lines {
 
   tick(nowMs: number): void {
     for (const lane of this.silent.take(nowMs)) {
+      if (!this.lanes.has(lane.number)) continue;
       this.silent.push(lane, nowMs);
       if (this.isLost(lane)) this.giveUp(lane);
       else this.repeat(lane);
@@ -128,7 +132,12 @@ export class Lines {
   private move(line: Line): void {
     if (line.isMoving) return;
     line.isMoving = true;
-    while (line.peek() !== undefined) {
+    const latestMs = this.ports.nowMs() + this.ports.operationTimeoutMs * LEAST_LEFT;
+    for (let call = line.peek(); call !== undefined; call = line.peek()) {
+      if (call.deadlineMs <= latestMs) {
+        this.ports.finish(line.shift(), line.refusal);
+        continue;
+      }
       const lane = this.laneOf(line);
       if (lane === undefined) break;
       this.handOut(lane, line.shift());
@@ -182,8 +191,7 @@ export class Lines {
   }
 
   private refuse(line: Line, reply: ErrorReply, under: Epoch): void {
-    // That it came late says nothing of why nobody took it before.
-    if (reply.code !== 'Expired') line.refusal = reply;
+    line.refusal = reply;
     line.refusedUnder = under;
     this.refused.push(line, this.ports.nowMs());
   }
@@ -244,11 +252,19 @@ export class Lines {
   private settle(lane: Lane, order: number, reply: Reply): void {
     const call = lane.settle(order);
     if (call === undefined) return;
-    if (!isRefusal(reply)) {
+    const { line } = lane;
+    if (reply.kind === 'error' && reply.code === 'Expired') {
+      // That says nothing of why nobody took it before.
+      this.ports.finish(call, line.refusal);
+    } else if (!isRefusal(reply)) {
+      line.window = Math.min(LANE_MAX, line.window + 1);
       this.ports.finish(call, reply);
     } else {
+      if (lane.isOpen && reply.code === 'Overloaded') {
+        line.window = Math.max(1, Math.ceil(lane.waiting / 2));
+      }
       lane.isOpen = false;
-      this.refuse(lane.line, reply, lane.epoch);
+      this.refuse(line, reply, lane.epoch);
       if (this.ports.nowMs() < call.deadlineMs) lane.refused.push(call);
       // The owner does not remember for longer what it did, so what it says now may not be so.
       else this.ports.finish(call, timeout());

@@ -51,9 +51,9 @@ export function errorReply(code: ErrorCode, message: string): ErrorReply {
   return { kind: 'error', code, message };
 }
 
-/** Says that nothing was done, and that this may change: the same may be asked again. */
+/** Says that nothing was done, and that the same may be asked again as long as there is time. */
 export function isRefusal(reply: Reply): reply is ErrorReply {
-  if (reply.kind !== 'error') return false;
+  if (reply.kind !== 'error' || reply.code === 'Expired') return false;
   const { retriable, committed } = ERRORS[reply.code];
   return retriable && committed === 'no';
 }
