@@ -212,6 +212,8 @@ export class Controller {
   }
 
   private expire(call: Call): void {
+    // When one is answered, others that are due with it may be, too.
+    if (call.answered) return;
     const { operation } = call;
     if (operation.kind === 'put' || operation.kind === 'get') {
       this.lines.expire(call as Call<Effect>);
