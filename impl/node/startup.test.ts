@@ -18,11 +18,15 @@ type Outcome = Recovered | Amnesia | WalrusError;
 class Machine {
   private readonly time = new VirtualTime();
   private readonly random = new Randomness('startup');
-  private readonly disk = new SimDisk({
+  readonly disk = new SimDisk({
     random: this.random.stream('disk'),
     schedule: (delayMs, task) => this.time.after(delayMs, task),
   });
   private starts = 0;
+
+  after(delayMs: number, task: () => void): void {
+    this.time.after(delayMs, task);
+  }
 
   /** What comes of a start; undefined if the power fails after `steps` answers of the disk. */
   start(config = CONFIG, steps = Infinity): Outcome | undefined {
@@ -52,7 +56,15 @@ class Machine {
       nowMs: () => this.time.nowMs,
     });
     startup.begin(drawId(random) as BootId);
+    let isOver = false;
+    const wake = (): void => {
+      if (isOver) return;
+      if (startup.deadlineMs() < Infinity) startup.tick();
+      this.time.after(50, wake);
+    };
+    wake();
     for (let step = 0; outcome === undefined && step < steps; step++) this.time.step();
+    isOver = true;
     this.disk.powerLoss();
     return outcome;
   }
@@ -88,6 +100,18 @@ test('a node is the same at each start, and what Raft has made durable comes bac
   expect(second.identity).toEqual(first.identity);
   expect(second.restored).toEqual(first.restored);
   expect(second.restored.snapshot).toMatchObject({ index: 1 as LogIndex, term: 1 as Term });
+});
+
+test('a node that starts on a full disk waits for room, and is the one that it then says it is', () => {
+  for (const capacityBytes of [0, 20_000, 100_000, 150_000, 200_000, 300_000]) {
+    const machine = new Machine();
+    machine.disk.faults.capacityBytes = capacityBytes;
+    machine.after(5_000, () => {
+      machine.disk.faults.capacityBytes = Infinity;
+    });
+    const first = identityOf(machine.start());
+    expect(identityOf(machine.start())).toEqual(first);
+  }
 });
 
 test('the directory of another node is refused', () => {

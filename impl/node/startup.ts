@@ -43,9 +43,11 @@ export class Startup {
   private readonly config: StartupConfig;
   private readonly ports: StartupPorts;
   private boot = 0 as BootId;
-  private askAtMs = 0;
   /** Goes on once what was decided is durable. */
   private whenDurable: { readonly lsn: Lsn; readonly restore: () => void } | undefined;
+  /** The disk had no room for the beginnings of a store. */
+  private isRefused = false;
+  private askAtMs = 0;
 
   constructor(config: StartupConfig, ports: StartupPorts) {
     this.config = config;
@@ -55,10 +57,7 @@ export class Startup {
   /** Opens the store for life `boot`. Called once. */
   begin(boot: BootId): void {
     this.boot = boot;
-    this.ports.store.open((error) => {
-      if (error !== undefined) this.ports.failed(error);
-      else this.identify();
-    });
+    this.open();
   }
 
   /** Makes another, empty disk of the one that is open, for life `boot`. After a crash it is the one or the other. */
@@ -70,14 +69,16 @@ export class Startup {
 
   /** When `tick` wants to be called. */
   deadlineMs(): number {
-    return this.whenDurable === undefined ? Infinity : this.askAtMs;
+    return this.isRefused || this.whenDurable !== undefined ? this.askAtMs : Infinity;
   }
 
+  /** Asks the disk again: nobody else does before the node runs. */
   tick(): void {
     const nowMs = this.ports.nowMs();
     if (nowMs < this.deadlineMs()) return;
     this.askAtMs = nowMs + ASK_AGAIN_MS;
-    this.ports.store.room(0);
+    if (this.isRefused) this.open();
+    else this.ports.store.retry();
   }
 
   /** The disk has completed something. */
@@ -86,6 +87,20 @@ export class Startup {
     if (whenDurable === undefined || this.ports.store.durableLsn < whenDurable.lsn) return;
     this.whenDurable = undefined;
     whenDurable.restore();
+  }
+
+  private open(): void {
+    this.isRefused = false;
+    this.ports.store.open((error) => {
+      if (error?.code === 'NoSpace') {
+        this.isRefused = true;
+        this.askAtMs = this.ports.nowMs() + ASK_AGAIN_MS;
+      } else if (error !== undefined) {
+        this.ports.failed(error);
+      } else {
+        this.identify();
+      }
+    });
   }
 
   private identify(): void {

@@ -99,7 +99,9 @@ const HEAD_BYTES_MAX: number = VARINT_BYTES_MAX + SECTION_EXTRA_BYTES + SECTION_
 export class Store {
   private readonly requests: Requests;
   private readonly options: StoreOptions;
-  private state: 'new' | 'open' | 'closing' | 'failed' | 'closed' = 'new';
+  private state: 'new' | 'refused' | 'open' | 'closing' | 'failed' | 'closed' = 'new';
+  /** Hears when the store is open, or why not. */
+  private opening: OpenDone | undefined = undefined;
   private failed: WalrusError | undefined = undefined;
 
   private readonly byName = new Map<string, StreamIndex>();
@@ -134,10 +136,16 @@ export class Store {
   /**
    * Takes the directory and finds out what it holds. Fails with `Locked`, `Corrupt` (naming file and byte),
    * `UnsupportedVersion`, `StorageFailed` if the disk does, or `NoSpace` if there is nothing yet and no room to begin; then nothing
-   * was changed that matters.
+   * was changed that matters. After `NoSpace` it may be called again.
    */
   open(done: OpenDone): void {
+    if (this.state === 'refused') {
+      this.opening = done;
+      this.files.retry();
+      return;
+    }
     assert(this.state === 'new', 'a store is opened once');
+    this.opening = done;
     const { checksum, random } = this.options;
     const memory = this.options.arena ?? new Uint8Array(0);
     const recovery = new Recovery(this.requests, checksum, random, memory, (error, recovered) => {
@@ -146,7 +154,7 @@ export class Store {
         done(error);
         return;
       }
-      this.begin(recovered, done);
+      this.begin(recovered);
     });
     recovery.start();
   }
@@ -417,7 +425,7 @@ export class Store {
     this.progress();
   }
 
-  private begin(recovered: Recovered, done: OpenDone): void {
+  private begin(recovered: Recovered): void {
     this.recovered = recovered;
     const { checksum, fileBytes, batchBytes, syncOnCommit } = this.options;
     const { identity, nextFileNumber, unfinished, reserve, checkpoint } = recovered;
@@ -430,7 +438,6 @@ export class Store {
     }
     this.pairs = recovered.pairs;
     this.arena = new Arena(this.options.arena ?? new Uint8Array(8 * batchBytes));
-    let waiting: OpenDone | undefined = done;
     this.files = new LogFiles(
       this.requests,
       checksum,
@@ -441,15 +448,16 @@ export class Store {
       {
         onReady: () => {
           if (this.state === 'failed') return;
-          if (waiting === undefined) {
+          const { opening: opened } = this;
+          if (opened === undefined) {
+            if (this.state === 'refused') return;
             this.writer.resume();
             this.progress();
             return;
           }
-          const opened = waiting;
-          waiting = undefined;
+          this.opening = undefined;
           if (recovered.lsn === 0 && this.files.hasNoPlace) {
-            this.state = 'closed';
+            this.state = 'refused';
             opened(this.refusal());
             return;
           }
@@ -457,12 +465,12 @@ export class Store {
           opened(undefined);
         },
         onFailed: (reason) => {
-          if (waiting === undefined) {
+          if (this.opening === undefined) {
             this.fail(reason);
             return;
           }
           this.state = 'closed';
-          waiting(new WalrusError('StorageFailed', reason));
+          this.opening(new WalrusError('StorageFailed', reason));
         },
       },
     );
