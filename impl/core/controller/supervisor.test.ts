@@ -127,12 +127,14 @@ test('a leader that was elected meanwhile goes on with what is fenced', () => {
   expect(watch.check(55).map(({ topic }) => topic)).toEqual(['t0']);
 });
 
-test('what no majority can promise anything for is left alone, and is in nobody’s way', () => {
+test('what no majority can promise anything for is in nobody’s way', () => {
   const watch = new Watch(3000);
   watch.register(one, 1, 11);
   watch.dead.add(two);
-  expect(watch.check(10)).toEqual([]);
+  for (const fence of watch.check(2)) watch.apply(fence);
+  expect(watch.cluster.fenced.size).toBe(1000);
+  expect(watch.check(100)).toEqual([]);
   watch.dead.clear();
-  watch.register(two, 22);
-  expect(watch.check()).toHaveLength(512);
+  watch.register(three, 33);
+  expect(watch.check()).toHaveLength(1512);
 });

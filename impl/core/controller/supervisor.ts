@@ -30,7 +30,6 @@ interface Case {
   /** The grant that is watched, and since when. */
   readonly epoch: number;
   readonly sinceMs: number;
-  readonly attempts: number;
   proposeAgainAtMs: number;
 }
 
@@ -39,6 +38,8 @@ export class Supervisor {
   private readonly checkMs: number;
   /** By topic. */
   private readonly cases = new Map<string, Case>();
+  /** Counts fences, so that recoverers take turns. */
+  private turn = 0;
   private wakeAtMs = Infinity;
 
   constructor(ports: SupervisorPorts, checkMs: number) {
@@ -51,6 +52,7 @@ export class Supervisor {
     const watching = this.wakeAtMs < Infinity;
     if (leader === watching) return;
     this.cases.clear();
+    this.turn = 0;
     this.wakeAtMs = leader ? this.ports.nowMs() + this.checkMs : Infinity;
   }
 
@@ -61,8 +63,9 @@ export class Supervisor {
     for (const topic of cluster.fenced) this.caseOf(topic, cluster.currentSegment(topic)!, nowMs);
     for (const topic of this.cases.keys()) this.follow(topic, nowMs);
     let room = RECOVERIES_MAX;
-    for (const { sinceMs } of this.cases.values()) {
-      if (nowMs - sinceMs <= RECOVERY_PATIENCE_MS) room--;
+    for (const [topic, { sinceMs }] of this.cases) {
+      const isYoung = nowMs - sinceMs <= RECOVERY_PATIENCE_MS;
+      if (isYoung && this.isRecoverable(cluster.currentSegment(topic)!)) room--;
     }
     for (const holder of cluster.holders()) {
       if (!this.isGone(holder)) continue;
@@ -86,17 +89,19 @@ export class Supervisor {
       return;
     }
     const { sinceMs } = this.caseOf(topic, segment!, nowMs);
-    if (isGone || nowMs - sinceMs > RECOVERY_PATIENCE_MS) this.fence(topic, nowMs);
+    const isStuck = nowMs - sinceMs > RECOVERY_PATIENCE_MS && this.isRecoverable(segment!);
+    if (isGone || isStuck) this.fence(topic, nowMs);
   }
 
-  /** Gives the current segment of the topic to a recoverer, if there is one. */
+  /** Gives the current segment of the topic to a recoverer, another one each time. False if nobody can be. */
   private fence(topic: string, nowMs: number): boolean {
     const segment = this.ports.cluster().currentSegment(topic)!;
     const { id, epoch: expectedEpoch } = segment;
-    const recoverer = this.chooseRecoverer(segment, this.cases.get(topic)?.attempts ?? 0);
-    if (recoverer === undefined) return false;
+    const able = this.recoverers(segment);
+    if (able.length === 0) return false;
     const watched = this.caseOf(topic, segment, nowMs);
     if (nowMs < watched.proposeAgainAtMs) return true;
+    const recoverer = able[++this.turn % able.length]!;
     watched.proposeAgainAtMs = nowMs + PROPOSE_AGAIN_MS;
     this.ports.propose({ kind: 'FenceSegment', topic, segment: id, expectedEpoch, recoverer });
     return true;
@@ -105,8 +110,7 @@ export class Supervisor {
   private caseOf(topic: string, { epoch }: SegmentRecord, nowMs: number): Case {
     const known = this.cases.get(topic);
     if (known?.epoch === epoch) return known;
-    const attempts = (known?.attempts ?? 0) + 1;
-    const opened: Case = { epoch, sinceMs: nowMs, attempts, proposeAgainAtMs: 0 };
+    const opened: Case = { epoch, sinceMs: nowMs, proposeAgainAtMs: 0 };
     this.cases.set(topic, opened);
     return opened;
   }
@@ -115,19 +119,18 @@ export class Supervisor {
     return this.ports.cluster().node(node)?.boot !== boot || !this.ports.live(node);
   }
 
-  /**
-   * A live replica whose disk is the one that the segment was granted to; another one at each attempt, and others for
-   * other segments. None where they are no majority: nothing could be recovered from them.
-   */
-  private chooseRecoverer(
-    { replicas, epoch }: SegmentRecord,
-    attempts: number,
-  ): NodeId | undefined {
-    const able = replicas.filter(
-      ({ node, incarnation }) =>
-        this.ports.live(node) && this.ports.cluster().node(node)?.incarnation === incarnation,
-    );
-    if (able.length * 2 <= replicas.length) return undefined;
-    return able[(epoch + attempts) % able.length]!.node;
+  /** Whether a majority of the replicas can promise. Else it waits for them, and is in nobody's way. */
+  private isRecoverable(segment: SegmentRecord): boolean {
+    return this.recoverers(segment).length * 2 > segment.replicas.length;
+  }
+
+  /** The live replicas whose disk is the one that the segment was granted to. */
+  private recoverers({ replicas }: SegmentRecord): NodeId[] {
+    const { live, cluster } = this.ports;
+    return replicas
+      .filter(
+        ({ node, incarnation }) => live(node) && cluster().node(node)?.incarnation === incarnation,
+      )
+      .map(({ node }) => node);
   }
 }
