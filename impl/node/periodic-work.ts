@@ -55,7 +55,7 @@ export class PeriodicWork {
     if (joining.due()) joining.ask();
     if (!handover.isUnderWay) registration.register();
     // A full disk is asked again by commits, and by this where nothing is committed.
-    if (isFull) store.room(0);
+    if (isFull) store.retry();
     this.rollOverFull(nowMs);
     this.promoteLearner();
     if (handover.isUnderWay && handover.advance(nowMs)) lifecycle.stop();

@@ -51,9 +51,12 @@ export function errorReply(code: ErrorCode, message: string): ErrorReply {
   return { kind: 'error', code, message };
 }
 
-/** Says that nothing was done, and that the same may be asked again as long as there is time. */
+/**
+ * Says that nothing was done, and that the same may be asked again as long as there is time. An owner says `NoSpace` when
+ * nobody else has room either: that does not pass by itself.
+ */
 export function isRefusal(reply: Reply): reply is ErrorReply {
-  if (reply.kind !== 'error' || reply.code === 'Expired') return false;
+  if (reply.kind !== 'error' || reply.code === 'Expired' || reply.code === 'NoSpace') return false;
   const { retriable, committed } = ERRORS[reply.code];
   return retriable && committed === 'no';
 }

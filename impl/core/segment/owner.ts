@@ -85,16 +85,13 @@ export class Owner {
   ): number | ErrorCode {
     const writer = this.writers.get(topic);
     if (writer === undefined) return 'NotOwner';
-    if (writer.stopped) {
-      return this.ports.hasRoom(this.ports.self.node) ? 'SegmentSealing' : 'NoSpace';
-    }
+    if (writer.stopped) return this.isStuck(writer) ? 'NoSpace' : 'SegmentSealing';
     if (!this.ports.leaseValid()) return 'LeaseExpired';
     const { replica, epoch } = writer;
     if (replica.promised > epoch) return 'Fenced';
     const room = this.ports.store.room(record.length);
-    if (room === 'full') {
-      this.leaveFullDisk(writer);
-      return 'NoSpace';
+    if (room === 'full' || this.lacksRoom(writer)) {
+      return this.leaveFullDisks(writer) ? 'SegmentSealing' : 'NoSpace';
     }
     if (room === 'busy' || writer.waitingCount >= WAITING_MAX) return 'Overloaded';
     const index = this.replicas.append(replica, epoch, record);
@@ -165,10 +162,28 @@ export class Owner {
     return this.wakeAtMs;
   }
 
-  /** Ends the segment if the next one can begin on a disk that has room. What was taken is safe once the others have it. */
-  private leaveFullDisk(writer: Writer): void {
-    const next = this.ports.place(this.ports.self.node);
-    if (this.ports.hasRoom(next.owner)) this.stopAppending(writer);
+  /**
+   * Ends the segment if the next one can begin on disks that have room, an owner's and a majority. What was taken is safe once the
+   * others have it.
+   */
+  private leaveFullDisks(writer: Writer): boolean {
+    const { owner, replicas } = this.ports.place(this.ports.self.node);
+    const withRoom = replicas.filter((node) => this.ports.hasRoom(node)).length;
+    if (!this.ports.hasRoom(owner) || withRoom * 2 <= replicas.length) return false;
+    this.stopAppending(writer);
+    return true;
+  }
+
+  /** Whether so many of the others are full that nothing more can become safe here. */
+  private lacksRoom({ followers }: Writer): boolean {
+    let full = 0;
+    for (const { record } of followers) if (!this.ports.hasRoom(record.node)) full++;
+    return full * 2 > followers.length;
+  }
+
+  /** It is to be sealed, and cannot be before there is room for what was taken. */
+  private isStuck(writer: Writer): boolean {
+    return writer.highWatermark < writer.replica.end && this.lacksRoom(writer);
   }
 
   private stopDue(): void {

@@ -101,6 +101,7 @@ export class Replicas {
       this.refuse(sender, message, replica.promised);
       return;
     }
+    if (this.lacksRoomFor(replica, message)) return;
     this.promise(replica, epoch);
     const gap = message.from > replica.end;
     if (!gap) this.take(replica, epoch, message.from, message.records);
@@ -179,6 +180,7 @@ export class Replicas {
     if (replica === undefined || message.from > replica.end) return;
     if (epoch === 0 && !this.lagging.has(replica)) return;
     if (epoch !== 0 && epoch !== replica.promised) return;
+    if (this.lacksRoomFor(replica, message)) return;
     this.take(replica, replica.promised, message.from, message.records);
     this.ports.trace?.handleCopy(sender, message, replica);
     if (epoch === 0) this.copyAgainAtMs = this.ports.nowMs();
@@ -302,6 +304,14 @@ export class Replicas {
     const others = record.replicas.filter((each) => each.node !== this.ports.self.node);
     if (others.length === 0) return;
     this.sendCopyRequest(others[this.lastPeer++ % others.length]!, replica, 0 as Epoch);
+  }
+
+  /** Whether the message has records that a full disk must not take: the room that is left is for what is not records. */
+  private lacksRoomFor({ end }: Replica, { from, records }: Replicate | Copy): boolean {
+    if (from > end || from + records.length <= end) return false;
+    let largest = 0;
+    for (const { length } of records) largest = Math.max(largest, length);
+    return this.ports.store.room(largest) === 'full';
   }
 
   /** Appends those of `records`, the first of which has index `from`, that are new and inside the segment. */

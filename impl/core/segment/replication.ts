@@ -78,6 +78,8 @@ function isBehind(follower: Follower, writer: Writer, end: number): boolean {
 }
 
 function supply(ports: SegmentPorts, writer: Writer, follower: Follower, end: number): void {
+  // It would take nothing. It says when that is over, or falls silent.
+  if (!ports.hasRoom(follower.record.node)) return;
   const window = follower.probing ? 1 : INFLIGHT_MAX;
   while (!follower.reading && follower.next < end && follower.inflight < window) {
     const from = follower.next;
