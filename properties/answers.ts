@@ -70,6 +70,18 @@ export function NothingSkippedProp(
   }
 }
 
+/** Nobody hears of damage: of whatever is damaged another copy is whole, and the simulator sees to that. */
+export function DamageIsHiddenProp(history: readonly Call[]): void {
+  for (const { id, operation, reply } of history) {
+    const isCorrupt = reply?.kind === 'error' && reply.code === 'Corrupt';
+    demand(
+      !isCorrupt,
+      'DamageIsHiddenProp',
+      () => `call ${id}, a ${operation.kind}, was answered Corrupt, but another copy is whole`,
+    );
+  }
+}
+
 /** What one client asked one after another, without waiting, and was told is done, stands in the order of asking. */
 export function ConnectionOrderProp(history: readonly Call[]): void {
   const last = new Map<string, { readonly id: number; readonly offset: number }>();

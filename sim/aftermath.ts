@@ -4,7 +4,7 @@
  * topic is read from its first record to its last.
  */
 import type { Reply } from '../impl/core/controller/operations.ts';
-import type { Offset } from '../impl/core/ids.ts';
+import type { Offset, SegmentId } from '../impl/core/ids.ts';
 import {
   failoverProgress,
   hopelessTopics,
@@ -27,6 +27,8 @@ const PROGRESS_WITHIN_MS = 120_000;
 const POLL_MS = 100;
 /** Of thousands of topics so many are asked for; all are read. */
 const USED_MAX = 100;
+/** A node that says nothing to who reads its copy by then is asked again. */
+const READ_WITHIN_MS = 1000;
 /** By then everybody knows who is dead, so nothing new is placed on them. */
 const SETTLE_MS = 5000;
 
@@ -46,6 +48,15 @@ export interface World extends Scene {
   readonly randomness: Randomness;
   /** Whether a run fails if this does not hold. */
   minds(property: string): boolean;
+}
+
+/** A record in the copy of one machine. */
+interface CopyPlace {
+  readonly machine: Machine;
+  readonly topic: string;
+  readonly segment: SegmentId;
+  readonly index: number;
+  readonly offset: number;
 }
 
 export class Aftermath {
@@ -181,31 +192,48 @@ export class Aftermath {
     next();
   }
 
-  /** Has every node of the core read its own copies, so that no damage hides behind another copy. */
+  /** Has every node of the core read its own copies, so that no damage hides behind another copy: what is met is mended in time. */
   private readCopies(): void {
-    const places = this.world.minds('RepairProgress') ? [...this.sealedPlaces()] : [];
+    const { minds, time } = this.world;
+    this.deadlineMs = time.nowMs + PROGRESS_WITHIN_MS;
+    const places = minds('RepairProgress') ? [...this.sealedPlaces()] : [];
     const next = (): void => {
       const place = places.pop();
-      if (place === undefined) {
-        this.done = true;
-        return;
-      }
-      const { machine, topic, offset } = place;
-      this.readAt(machine, topic, offset, (reply) => {
-        const record = this.contents.get(topic)?.[offset];
-        if (reply.kind !== 'record' || record === undefined || !isSame(reply.record, record)) {
-          const said = reply.kind === 'error' ? reply.code : reply.kind;
-          const what = `offset ${offset} of ${topic} in the copy of node ${machine.id}: ${said}`;
-          throw new Violation('RepairProgress', what);
-        }
-        this.world.time.after(0, next);
-      });
+      if (place === undefined) this.done = true;
+      else this.readCopy(place, () => time.after(0, next));
     };
     next();
   }
 
+  private readCopy(place: CopyPlace, done: () => void): void {
+    const { machine, topic, segment, index, offset } = place;
+    const { time } = this.world;
+    let isSettled = false;
+    const settle = (said: string | undefined): void => {
+      if (isSettled) return;
+      isSettled = true;
+      if (said === undefined) {
+        done();
+        return;
+      }
+      if (time.nowMs > this.deadlineMs) {
+        const what = `offset ${offset} of ${topic} in the copy of node ${machine.id}: ${said}`;
+        throw new Violation('RepairProgress', what);
+      }
+      time.after(POLL_MS, () => this.readCopy(place, done));
+    };
+    time.after(READ_WITHIN_MS, () => settle('no answer'));
+    const replica = machine.node?.replica(topic, segment);
+    if (replica === undefined) return;
+    machine.node!.readCopy(replica, index, (error, [record]) => {
+      const expected = this.contents.get(topic)?.[offset];
+      const isRight = record !== undefined && expected !== undefined && isSame(record, expected);
+      settle(isRight ? undefined : (error?.message ?? 'another record'));
+    });
+  }
+
   /** Each record of each copy that is listed on a node of the core. */
-  private *sealedPlaces(): Iterable<{ machine: Machine; topic: string; offset: number }> {
+  private *sealedPlaces(): Iterable<CopyPlace> {
     const { record } = this.world.checker;
     for (const segment of record.segments()) {
       const model = record.model(segment);
@@ -214,7 +242,8 @@ export class Aftermath {
         const machine = this.core.find(({ id }) => id === node);
         if (machine === undefined) continue;
         for (let index = 0; index < model.count; index++) {
-          yield { machine, topic: segment.topic, offset: model.baseOffset + index };
+          const { topic, segment: id } = segment;
+          yield { machine, topic, segment: id, index, offset: model.baseOffset + index };
         }
       }
     }

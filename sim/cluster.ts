@@ -25,8 +25,12 @@ import { costMs, touchDisk, touchMessage } from './work.ts';
 /** What every node is told, but for what differs from node to node. */
 export type SharedConfig = Omit<
   NodeConfig,
-  'id' | 'bootstrap' | 'join' | 'replace' | 'raftAddress' | 'clientAddress'
->;
+  'id' | 'bootstrap' | 'join' | 'replace' | 'raftAddress' | 'clientAddress' | keyof typeof NO_SCRUB
+> &
+  Partial<typeof NO_SCRUB>;
+
+/** Unless something else is said. */
+const NO_SCRUB = { scrubEveryMs: 1000, scrubBytesPerSecond: 0 };
 
 export interface ClusterOptions {
   readonly nodes: number;
@@ -437,6 +441,7 @@ export class Cluster {
     const others = this.machines.filter((each) => each.id !== machine.id);
     const bootstrap = machine.id === 1 && !machine.disk.isRenewed && !machine.isDouble;
     return {
+      ...NO_SCRUB,
       ...this.options.config,
       id: machine.id,
       bootstrap,

@@ -7,14 +7,11 @@ import type { FaultKind } from './faults.ts';
 /** Kinds of faults, and of worlds, that no seed draws. */
 export const NOT_YET_SURVIVED: ReadonlySet<FaultKind | 'large'> = new Set<FaultKind | 'large'>([
   'large',
-  'FullEmptyDisk',
   // Nobody finds a node under its new address if it comes back before it is known to the others.
   'Move',
   // Where the log had one file only, the disk is an empty one then: it waits for --replace, and a founder founds again.
   'LostFile',
-  // Damage is not mended from another copy.
-  'BitRot',
-  'BadSectors',
+  // A disk that does not do as it says.
   'HeadRot',
   'MisdirectedWrites',
   'LyingSyncs',

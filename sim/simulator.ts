@@ -14,6 +14,7 @@ import type { Envelope } from '../impl/node/messages.ts';
 import type { Node } from '../impl/node/node.ts';
 import {
   ConnectionOrderProp,
+  DamageIsHiddenProp,
   EmptyIsTrueProp,
   NothingSkippedProp,
   RefusedIsAbsentProp,
@@ -239,6 +240,7 @@ export class Simulation {
       ReadIsTrueProp: () => ReadIsTrueProp(history, contents),
       TopicIsKnownProp: () => TopicIsKnownProp(history),
       RefusedIsAbsentProp: () => RefusedIsAbsentProp(history, contents),
+      DamageIsHiddenProp: () => DamageIsHiddenProp(history),
       EmptyIsTrueProp: () => EmptyIsTrueProp(history),
       NothingSkippedProp: () => NothingSkippedProp(history, this.checker.record.cursors()),
       ConnectionOrderProp: () => ConnectionOrderProp(history),

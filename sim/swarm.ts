@@ -50,6 +50,7 @@ export function drawOptions(
         fileBytes: random.pick([4608, 65_536, 262_144]),
         batchBytes: random.pick([4096, 16_384, 65_536]),
         checkpointBytes: random.pick([8192, 65_536, 262_144]),
+        ...drawScrub(randomness.stream('swarm/scrub')),
       },
     },
     workload: {
@@ -86,6 +87,12 @@ export function drawOptions(
 function drawSlowness(random: RandomStream): Partial<SimOptions['cluster']> {
   const slowness = random.pick([0, 0, 0, 1, 1, 3]);
   return slowness === 0 ? {} : { slowness };
+}
+
+/** Half of all worlds read their records through again and again. */
+function drawScrub(random: RandomStream): Partial<SimOptions['cluster']['config']> {
+  const scrubBytesPerSecond = random.pick([0, 0, 1000, 1_000_000]);
+  return scrubBytesPerSecond === 0 ? {} : { scrubEveryMs: 10_000, scrubBytesPerSecond };
 }
 
 /** A third of all worlds have clients that do not wait for an answer before they ask on. */

@@ -30,6 +30,9 @@ export interface NodeConfig {
   readonly operationTimeoutMs: number;
   /** The metadata log is compacted each time it has grown by so many entries. */
   readonly snapshotEveryEntries: number;
+  /** Every record of this node's copies is read once in so long, if `scrubBytesPerSecond` (0: never) allows it. */
+  readonly scrubEveryMs: number;
+  readonly scrubBytesPerSecond: number;
   /** Sizes of the store; see `StoreOptions`. */
   readonly fileBytes: number;
   readonly batchBytes: number;

@@ -291,13 +291,14 @@ export class Member {
   }
 
   private newDataPlane(): DataPlane {
-    const { config, identity, boot, store, trace, lifecycle } = this;
+    const { config, identity, boot, store, trace, lifecycle, ports } = this;
     return new DataPlane({
       self: identity,
       boot,
       store,
       trace,
       maxSegmentEntries: config.maxSegmentEntries,
+      scrub: { everyMs: config.scrubEveryMs, bytesPerSecond: config.scrubBytesPerSecond },
       cluster: () => this.cluster,
       nowMs: () => this.nowMs(),
       leaseValid: () => this.lease.valid(this.nowMs()),
@@ -305,6 +306,7 @@ export class Member {
       propose: (command) => this.proposals.proposeCommand(command),
       place: (owner) => this.placement.next(owner),
       hasRoom: (node) => this.hasRoom(node),
+      notice: (notice) => ports.notice?.(notice),
       failed: (error) => lifecycle.fail(error),
     });
   }

@@ -26,6 +26,8 @@ const KINDS = [
   'Ping',
   'Remind',
   'Recall',
+  'MendRequest',
+  'Mend',
 ] as const;
 const EFFECTS = ['put', 'get'] as const satisfies Effect['kind'][];
 const QUESTIONS = ['fetch', 'lookup'] as const satisfies Question['kind'][];
@@ -127,6 +129,13 @@ function encodeMessage(out: ByteWriter, message: Message): void {
     case 'Recall':
       out.whole(message.boot).whole(message.lsn);
       break;
+    case 'MendRequest':
+      out.text(message.topic).whole(message.segment).whole(message.from).whole(message.to);
+      break;
+    case 'Mend':
+      out.text(message.topic).whole(message.segment).whole(message.from);
+      encodeRecords(out, message.records);
+      break;
     default:
       encodeRaftMessage(out, message);
   }
@@ -211,6 +220,16 @@ function decodeMessage(input: ByteReader): Message {
     case 'Remind':
     case 'Recall':
       return { kind, boot: input.whole() as BootId, lsn: input.whole() };
+    case 'MendRequest': {
+      const topic = input.text();
+      const segment = input.whole() as SegmentId;
+      return { kind, topic, segment, from: input.whole(), to: input.whole() };
+    }
+    case 'Mend': {
+      const topic = input.text();
+      const segment = input.whole() as SegmentId;
+      return { kind, topic, segment, from: input.whole(), records: decodeRecords(input) };
+    }
     default:
       throw new MalformedError('no such message');
   }

@@ -12,8 +12,10 @@ import { type BootId, drawId, type Incarnation, type NodeId, type SegmentId } fr
 import type { ClusterState } from '../core/metadata/cluster-state.ts';
 import type { Membership } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
+import type { DamageCounts } from '../core/segment/mending.ts';
 import type { Replica } from '../core/segment/replica.ts';
 import type { Writer } from '../core/segment/writer.ts';
+import type { ReadDone } from '../core/storage/reader.ts';
 import { Store, type StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 import { type Amnesia, readSeeds, writeAmnesia } from './amnesia.ts';
@@ -147,6 +149,11 @@ export class Node {
     return this.lifecycle.isRunning ? this.store.stats : undefined;
   }
 
+  /** Records that did not verify, and what became of them; undefined unless the node runs. */
+  get damage(): DamageCounts | undefined {
+    return this.running?.dataPlane.replicas.mending.counts;
+  }
+
   /** Of the disk; 0 until the node runs. */
   get incarnation(): Incarnation | 0 {
     return this.member?.identity.incarnation ?? 0;
@@ -172,6 +179,12 @@ export class Node {
 
   replicas(): Iterable<Replica> {
     return this.member?.dataPlane.replicas.all() ?? [];
+  }
+
+  /** Reads the record at `index` from this node's own copy. */
+  readCopy(replica: Replica, index: number, done: ReadDone): void {
+    const { mending } = this.member!.dataPlane.replicas;
+    mending.read(replica, index, { records: 1, bytes: Infinity }, done);
   }
 
   /** The grant under which this node writes to the segment, as its owner or its recoverer. */

@@ -1,5 +1,6 @@
 /** What one cluster member asks of the world. */
 import type { HostedRaftEvent } from '../core/raft/trace.ts';
+import type { Notice } from '../core/segment/notices.ts';
 import type { DataEvent } from '../core/trace.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Checksum, Disk } from '../ports/disk.ts';
@@ -16,6 +17,8 @@ export interface NodePorts {
   readonly checksum: Checksum;
   /** Memory that the disk can write from without copying. */
   readonly arena?: Uint8Array | undefined;
+  /** Takes what the operator should hear of. */
+  readonly notice?: ((notice: Notice) => void) | undefined;
   readonly trace?: TraceSink<DataEvent> | undefined;
   /** Raft's part of the trace: it has several events to each message, so whoever does not read it may leave it out. */
   readonly raftTrace?: TraceSink<HostedRaftEvent> | undefined;

@@ -110,6 +110,8 @@ export class Receiver {
       case 'Promise':
       case 'CopyRequest':
       case 'Copy':
+      case 'MendRequest':
+      case 'Mend':
         dataPlane.handle({ node: from, incarnation: fromIncarnation }, body);
         break;
       default:

@@ -10,6 +10,7 @@ export class FakeNode implements HostedNode<string> {
   exclusion: string | undefined;
   diskIsFull = false;
   readonly storage: undefined;
+  readonly damage: undefined;
   deadline = Infinity;
   readonly received: string[] = [];
   ticks = 0;

@@ -17,6 +17,8 @@ export const FLAG_DEFAULTS = {
   leaseMs: 600,
   failoverMs: 700,
   operationTimeoutMs: 10_000,
+  scrubEveryMs: 86_400_000,
+  scrubBytesPerSecond: 1_048_576,
   maxConnections: 10_000,
   httpHost: '127.0.0.1',
   logLevel: 'info',

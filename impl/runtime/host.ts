@@ -1,4 +1,5 @@
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
@@ -76,6 +77,10 @@ export class Host<Message> {
 
   get storage(): StoreStats | undefined {
     return this.node?.storage;
+  }
+
+  get damage(): DamageCounts | undefined {
+    return this.node?.damage;
   }
 
   get status(): 'starting' | 'running' | 'amnesiac' | 'stopped' {

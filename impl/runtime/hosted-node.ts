@@ -1,6 +1,7 @@
 /** What the runtime asks of a cluster member; `impl/node/node.ts` is one. */
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
+import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 
@@ -14,6 +15,8 @@ export interface HostedNode<Message> {
   readonly diskIsFull: boolean;
   /** What its store did and how; undefined unless it runs. */
   readonly storage: StoreStats | undefined;
+  /** Records that did not verify, and what became of them; undefined unless it runs. */
+  readonly damage: DamageCounts | undefined;
   start(): void;
   receive(message: Message): void;
   complete(completions: readonly DiskCompletion[]): void;

@@ -12,6 +12,7 @@ beforeEach(async () => {
     exclusion: undefined,
     diskIsFull: false,
     storage: { files: 4, writtenBytes: 5000, syncs: 6 },
+    damage: { found: 5, mended: 3, standing: 2 },
     metrics: { current_term: 7, current_leader: 2, last_log_index: 40 },
     counts: { connections: 3, requests: 100, errors: 1 },
   };

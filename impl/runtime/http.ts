@@ -1,6 +1,7 @@
 /** For operators, over HTTP: `/metrics` for Prometheus, `/livez` and `/readyz` with the reasons. */
 import { createServer, type Server } from 'node:http';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
 
 /** What is shown; read anew for each request. */
@@ -10,6 +11,7 @@ export interface Observed {
   readonly exclusion: string | undefined;
   readonly diskIsFull: boolean;
   readonly storage: Pick<StoreStats, 'files' | 'writtenBytes' | 'syncs'> | undefined;
+  readonly damage: DamageCounts | undefined;
   /** The `METRICS` answer. */
   readonly metrics: Readonly<Record<string, unknown>>;
   readonly counts: Readonly<Record<string, number>>;
@@ -97,6 +99,21 @@ const GAUGES: readonly { name: string; help: string; read(observed: Observed): u
     name: 'walrus_log_syncs',
     help: 'Syncs of the log since the start',
     read: ({ storage }) => storage?.syncs,
+  },
+  {
+    name: 'walrus_damaged_records',
+    help: 'Records that cannot be read here until they are mended from another node',
+    read: ({ damage }) => damage?.standing,
+  },
+  {
+    name: 'walrus_damaged_records_found',
+    help: 'Records found damaged since the start',
+    read: ({ damage }) => damage?.found,
+  },
+  {
+    name: 'walrus_damaged_records_mended',
+    help: 'Records mended since the start',
+    read: ({ damage }) => damage?.mended,
   },
   {
     name: 'walrus_client_connections',

@@ -42,6 +42,16 @@ export function addNodeCommand(program: Command): void {
       String(defaults.operationTimeoutMs),
     )
     .option(
+      '--scrub-every-ms <ms>',
+      'all records kept are read once in so long, to find damage',
+      String(defaults.scrubEveryMs),
+    )
+    .option(
+      '--scrub-bytes-per-second <n>',
+      'but no faster than so; 0 for never',
+      String(defaults.scrubBytesPerSecond),
+    )
+    .option(
       '--max-connections <n>',
       'client connections at one time',
       String(defaults.maxConnections),

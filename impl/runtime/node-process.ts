@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises';
 import type { Logger } from 'pino';
 import { type Address, formatAddress, parseAddress } from '../client/address.ts';
 import { WalrusError } from '../core/errors.ts';
+import type { Notice } from '../core/segment/notices.ts';
 import type { TraceEvent } from '../core/trace.ts';
 import { decodeEnvelope, encodeEnvelope } from '../node/message-codec.ts';
 import type { Envelope } from '../node/messages.ts';
@@ -82,6 +83,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
           exclusion: host.exclusion,
           diskIsFull: host.diskIsFull,
           storage: host.storage,
+          damage: host.damage,
           metrics: host.metrics() as Record<string, unknown>,
           counts: server.counts,
         }));
@@ -93,6 +95,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     disk: trace === undefined ? disk : new TracedDisk(disk, () => trace.flush()),
     checksum,
     arena: arena(config.node.batchBytes * ARENA_BATCHES),
+    notice: (notice) => tellNotice(notice, log),
     trace,
     raftTrace: trace,
   };
@@ -124,6 +127,12 @@ async function checkAdvertised(address: string): Promise<void> {
 function tellRoom(full: boolean, directory: string, log: Logger): void {
   if (full) log.warn({ directory }, 'the disk is full');
   else log.info({ directory }, 'the disk has room again');
+}
+
+/** Damage that is mended is no more than a warning: the disk is not to be trusted much longer. */
+function tellNotice({ kind, ...details }: Notice, log: Logger): void {
+  if (kind === 'DamageFound') log.warn(details, 'records are damaged');
+  else log.info(details, 'damaged records are mended');
 }
 
 /** Mostly an operator has to do something; the node goes on asking. */

@@ -3,7 +3,12 @@
  * then on the models are not asked, for they know no such disk; what is promised to clients stays absolute.
  */
 
-import { FILE_HEAD_BYTES } from '../../impl/core/storage/format.ts';
+import {
+  FILE_HEAD_BYTES,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  FRAME_UNIT_BYTES,
+} from '../../impl/core/storage/format.ts';
 import type { Machine } from '../cluster.ts';
 import { survivesLossOf, whenWholeWithout } from './budget.ts';
 import {
@@ -16,11 +21,6 @@ import {
   rest,
   type Scene,
 } from './scene.ts';
-
-/** "WFRL", which begins a frame. */
-const FRAME_MAGIC = [0x57, 0x46, 0x52, 0x4c];
-/** Of a frame: where its body begins. */
-const BODY_AT = 56;
 
 type Damage = (machine: Machine, newest: string, amount: number) => void;
 
@@ -52,7 +52,7 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
   LostFrames: lostTail(({ disk }, newest, amount) => {
     const frames = framesOf(disk.files().get(newest)!);
     for (const at of frames.slice(-1 - Math.floor(amount * 8)))
-      disk.rotBit(newest, at + BODY_AT, 3);
+      disk.rotBit(newest, at + FRAME_HEADER_BYTES, 3);
   }),
   /** It is cut. */
   CutFile: lostTail(({ disk }, newest, amount) => {
@@ -82,7 +82,7 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
         whileAway(scene, machine, 1, ({ disk }) => {
           const newest = newestLog(machine);
           const at = newest === undefined ? undefined : framesOf(disk.files().get(newest)!).at(-1);
-          if (at !== undefined) disk.rotBit(newest!, at + BODY_AT, 3);
+          if (at !== undefined) disk.rotBit(newest!, at + FRAME_HEADER_BYTES, 3);
         });
       });
     };
@@ -190,8 +190,11 @@ function rot(
       const frames = framesOf(bytes);
       const frame = frames[Math.floor(fraction(amount * 977 + i * 0.382) * frames.length)];
       if (frame === undefined) continue;
-      const bodyBytes = new DataView(bytes.buffer).getUint32(frame + 36, true);
-      spoil(machine!, name, frame + BODY_AT + Math.floor(fraction(i * 0.236) * bodyBytes));
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      // Sections, and what it says of them.
+      const bodyBytes = view.getUint32(frame + 36, true) + view.getUint32(frame + 40, true);
+      const at = frame + FRAME_HEADER_BYTES + Math.floor(fraction(i * 0.236) * bodyBytes);
+      spoil(machine!, name, at);
     }
     if (amount < 0.5) crash(scene, [machine!], { amount, forMs: Math.min(forMs, 5000) }, false);
   });
@@ -210,8 +213,10 @@ function newestLog(machine: Machine): string | undefined {
 /** Where frames begin. */
 function framesOf(bytes: Uint8Array): number[] {
   const frames: number[] = [];
-  for (let at = FILE_HEAD_BYTES; at < bytes.length; at += 8) {
-    if (FRAME_MAGIC.every((byte, i) => bytes[at + i] === byte)) frames.push(at);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const last = bytes.length - FRAME_HEADER_BYTES;
+  for (let at = FILE_HEAD_BYTES; at <= last; at += FRAME_UNIT_BYTES) {
+    if (view.getUint32(at, true) === FRAME_MAGIC) frames.push(at);
   }
   return frames;
 }

@@ -139,7 +139,7 @@ export class TestNode {
         return end++;
       },
     };
-    const dataPlane = { owner, readableEnd: () => 0, read: () => {} };
+    const dataPlane = { owner, readableEnd: () => 0, isDamaged: () => false, read: () => {} };
     return dataPlane as unknown as DataPlane;
   }
 }

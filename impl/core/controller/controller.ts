@@ -283,11 +283,13 @@ export class Controller {
     });
   }
 
-  /** The node that can read it: the owner, or any replica if the record may surely be read there. */
+  /** The node that can read it: the owner, or any replica if the record may surely be read there. One whose copy is damaged cannot. */
   private readerOf({ topic, offset }: Fetch, segment: SegmentRecord): NodeId {
     const index = offset - segment.baseOffset;
-    if (index < this.dataPlane.readableEnd(topic, segment.id)) return this.ports.node;
-    if (segment.state !== 'sealed') return segment.owner;
+    if (!this.dataPlane.isDamaged(topic, segment.id, index)) {
+      if (index < this.dataPlane.readableEnd(topic, segment.id)) return this.ports.node;
+      if (segment.state !== 'sealed') return segment.owner;
+    }
     const others = segment.replicas.filter(({ node }) => node !== this.ports.node);
     const live = others.filter(({ node }) => this.ports.live(node));
     const choice = live.length > 0 ? live : others;
@@ -392,10 +394,21 @@ export class Controller {
     const index = offset - segment.baseOffset;
     const readable = this.dataPlane.readableEnd(topic, segment.id);
     if (index < readable || segment.state !== 'sealed') {
-      this.dataPlane.read(topic, segment, index, { ...MESSAGE_LIMIT, records }, done);
+      this.dataPlane.read(topic, segment, index, { ...MESSAGE_LIMIT, records }, (error, found) => {
+        if (error?.code === 'Unavailable') this.readElsewhere(topic, offset, done);
+        else done(error, found);
+      });
       return;
     }
-    // This node owns the topic's end but holds no copy of this older part: another replica reads it.
+    this.readElsewhere(topic, offset, done);
+  }
+
+  /** This node owns the topic's end but holds no copy of this older part, or a damaged one: another replica reads it. */
+  private readElsewhere(
+    topic: string,
+    offset: Offset,
+    done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
+  ): void {
     const answer = (reply: Reply): void => {
       if (reply.kind === 'record') done(undefined, [reply.record]);
       else if (reply.kind === 'error') done(asError(reply), []);

@@ -11,11 +11,13 @@ import type { DataMessage } from './messages.ts';
 import { Owner } from './owner.ts';
 import type { SegmentPorts } from './ports.ts';
 import { Replicas } from './replicas.ts';
+import { Scrubber } from './scrubber.ts';
 
 export class DataPlane {
   readonly replicas: Replicas;
   readonly owner: Owner;
   readonly failover: Failover;
+  private readonly scrubber: Scrubber;
   private readonly ports: SegmentPorts;
 
   constructor(ports: SegmentPorts) {
@@ -23,6 +25,7 @@ export class DataPlane {
     this.replicas = new Replicas(ports);
     this.owner = new Owner(ports, this.replicas);
     this.failover = new Failover(ports, this.replicas);
+    this.scrubber = new Scrubber(this.replicas, ports.scrub, ports.nowMs());
   }
 
   handle(sender: ReplicaRecord, message: DataMessage): void {
@@ -46,6 +49,13 @@ export class DataPlane {
         if (epoch !== 0 && this.failover.recovery(topic)?.epoch !== epoch) return;
         this.replicas.handleCopy(sender, message);
         return this.failover.copied(topic);
+      }
+      case 'MendRequest':
+      case 'Mend': {
+        const { mending } = this.replicas;
+        const replica = this.replicas.find(message.topic, message.segment);
+        if (message.kind === 'Mend') return mending.handleMend(sender, message, replica);
+        return mending.handleMendRequest(sender, message, replica);
       }
     }
   }
@@ -89,9 +99,11 @@ export class DataPlane {
   /** Everything staged in the store so far is in its commit `lsn`. */
   committed(lsn: Lsn): void {
     this.replicas.committed(lsn);
+    this.replicas.mending.committed(lsn);
   }
 
   durable(lsn: Lsn): void {
+    this.replicas.mending.syncCompleted(lsn);
     for (const replica of this.replicas.syncCompleted(lsn)) {
       this.owner.synced(replica);
       this.failover.synced(replica);
@@ -114,9 +126,15 @@ export class DataPlane {
       done(undefined, []);
       return;
     }
-    const stream = this.replicas.find(topic, segment.id)!.stream;
+    const replica = this.replicas.find(topic, segment.id)!;
     const records = Math.min(limit.records, readable - from);
-    this.ports.store.read(stream, from, { records, bytes: limit.bytes }, done);
+    this.replicas.mending.read(replica, from, { records, bytes: limit.bytes }, done);
+  }
+
+  /** The record cannot be read here until it is mended. */
+  isDamaged(topic: string, segment: SegmentId, index: number): boolean {
+    const replica = this.replicas.find(topic, segment);
+    return replica !== undefined && this.replicas.mending.damageEnd(replica, index) !== undefined;
   }
 
   /** Records below it are here and may be read. */
@@ -137,6 +155,8 @@ export class DataPlane {
     this.owner.tick(nowMs);
     this.failover.tick(nowMs);
     this.replicas.tick(nowMs);
+    this.scrubber.tick(nowMs);
+    this.replicas.mending.tick(nowMs);
   }
 
   deadlineMs(): number {
@@ -144,6 +164,8 @@ export class DataPlane {
       this.owner.deadlineMs(),
       this.failover.deadlineMs(),
       this.replicas.deadlineMs(),
+      this.scrubber.deadlineMs(),
+      this.replicas.mending.deadlineMs(),
     );
   }
 

@@ -89,7 +89,7 @@ export class Failover {
     for (const recovery of this.recoveries.values()) {
       const { count, replica, writer } = recovery;
       if (count !== undefined && replica.end >= count && mayWrite(writer)) {
-        repeat(this.ports, writer, count, nowMs);
+        repeat(this.ports, this.replicas.mending, writer, count, nowMs);
       }
       this.advance(recovery, nowMs);
       this.wakeAtMs = nowMs + RETRY_MS;
@@ -116,7 +116,7 @@ export class Failover {
       if (nowMs >= recovery.copyAgainAtMs) this.requestCopy(recovery, nowMs);
       return;
     }
-    replicateTo(this.ports, writer, recovery.count);
+    replicateTo(this.ports, this.replicas.mending, writer, recovery.count);
     if (writer.majorityEnd() >= recovery.count) proposeSeal(this.ports, writer, recovery.count);
   }
 

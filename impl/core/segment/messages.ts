@@ -54,6 +54,24 @@ export interface Copy extends OfSegment {
   readonly records: readonly Uint8Array[];
 }
 
+/** Asks a replica for records `[from, to)`, which are damaged here. */
+export interface MendRequest {
+  readonly kind: 'MendRequest';
+  readonly topic: string;
+  readonly segment: SegmentId;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The first of them, or none if they are not whole there either. */
+export interface Mend {
+  readonly kind: 'Mend';
+  readonly topic: string;
+  readonly segment: SegmentId;
+  readonly from: number;
+  readonly records: readonly Uint8Array[];
+}
+
 export type DataMessage =
   | Replicate
   | ReplicateAck
@@ -61,4 +79,6 @@ export type DataMessage =
   | PromiseRequest
   | PromiseResponse
   | CopyRequest
-  | Copy;
+  | Copy
+  | MendRequest
+  | Mend;

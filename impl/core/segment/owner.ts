@@ -105,7 +105,9 @@ export class Owner {
   /** Sends what was appended since the last call. Called once at the end of each input. */
   replicate(): void {
     for (const writer of this.fresh) {
-      if (mayWrite(writer)) replicateTo(this.ports, writer, writer.replica.end);
+      if (mayWrite(writer)) {
+        replicateTo(this.ports, this.replicas.mending, writer, writer.replica.end);
+      }
       this.lookAfter(writer);
     }
     this.fresh.clear();
@@ -119,7 +121,8 @@ export class Owner {
     if (follower === undefined) return;
     handleReplicateAck(this.ports, writer, follower, message);
     this.advanceHighWatermark(writer);
-    if (mayWrite(writer)) replicateTo(this.ports, writer, writer.replica.end);
+    if (mayWrite(writer))
+      replicateTo(this.ports, this.replicas.mending, writer, writer.replica.end);
   }
 
   /** A replica has promised a higher epoch: this writer can finish nothing more. */
@@ -150,7 +153,7 @@ export class Owner {
     if (nowMs < this.wakeAtMs) return;
     for (const writer of this.busy) {
       const { end } = writer.replica;
-      if (mayWrite(writer)) repeat(this.ports, writer, end, nowMs);
+      if (mayWrite(writer)) repeat(this.ports, this.replicas.mending, writer, end, nowMs);
       this.sealOnceSafe(writer);
       if (writer.ended || !(writer.stopped || outstanding(writer, end))) this.busy.delete(writer);
     }

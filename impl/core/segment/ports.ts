@@ -6,6 +6,8 @@ import type { Command } from '../metadata/commands.ts';
 import type { Store } from '../storage/store.ts';
 import type { Tracer } from '../tracer.ts';
 import type { DataMessage } from './messages.ts';
+import type { Notice } from './notices.ts';
+import type { ScrubOptions } from './scrubber.ts';
 
 export interface SegmentPorts {
   /** This node's disk, as grants name it. */
@@ -14,6 +16,7 @@ export interface SegmentPorts {
   readonly store: Store;
   readonly trace: Tracer | undefined;
   readonly maxSegmentEntries: number;
+  readonly scrub: ScrubOptions;
   /** The metadata as applied here, so maybe behind. */
   cluster(): ClusterState;
   nowMs(): number;
@@ -25,6 +28,8 @@ export interface SegmentPorts {
   place(owner: NodeId): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
   /** False if the disk of the node is known to be full. */
   hasRoom(node: NodeId): boolean;
+  /** Something that the operator should hear of. */
+  notice(notice: Notice): void;
   /** This node's own records cannot be read back: it must not go on. */
   failed(error: WalrusError): void;
 }

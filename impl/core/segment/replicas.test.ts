@@ -30,6 +30,7 @@ class Bench {
       store: this.store(),
       trace: undefined,
       maxSegmentEntries: 100,
+      scrub: { everyMs: 0, bytesPerSecond: 0 },
       cluster: () =>
         ({
           segment: (_: string, id: SegmentId) => this.segments[id - 1],
@@ -43,6 +44,7 @@ class Bench {
       propose: () => {},
       place: () => ({ owner: OTHER.node, replicas: [1, 2, 3] as NodeId[] }),
       hasRoom: () => true,
+      notice: () => {},
       failed: (error) => {
         throw error;
       },

@@ -6,6 +6,7 @@ import { assert } from '../assert.ts';
 import type { Epoch, SegmentId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Lsn } from '../storage/ids.ts';
+import { Mending } from './mending.ts';
 import type {
   Copy,
   CopyRequest,
@@ -23,6 +24,7 @@ const RESTORE_AGAIN_MS = 1000;
 const CATCH_UP_MAX = 16;
 
 export class Replicas {
+  readonly mending: Mending;
   private readonly ports: SegmentPorts;
   private readonly byTopic = new Map<string, Map<SegmentId, Replica>>();
   /** Changed since the last commit. */
@@ -36,6 +38,7 @@ export class Replicas {
 
   constructor(ports: SegmentPorts) {
     this.ports = ports;
+    this.mending = new Mending(ports);
     for (const name of ports.store.streams()) {
       const parsed = parseStreamName(name);
       if (parsed !== undefined) this.open(parsed.topic, parsed.segment);
@@ -144,7 +147,7 @@ export class Replicas {
     const { topic, segment, epoch, from } = request;
     const replica = this.find(topic, segment);
     if (replica === undefined || from >= replica.end || !this.mayCopy(replica, epoch)) return;
-    this.ports.store.read(replica.stream, from, MESSAGE_LIMIT, (error, records) => {
+    this.mending.read(replica, from, MESSAGE_LIMIT, (error, records) => {
       // A copy that cannot be read is a copy that this node does not have: another one must serve.
       if (error !== undefined || records.length === 0) return;
       // While they were read a higher epoch may have been promised, or the end cut.

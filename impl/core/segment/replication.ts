@@ -2,6 +2,7 @@
  * The active side of replication, the same for an owner and for a recoverer: keeps each follower supplied, several
  * messages ahead of its answers, and starts over from what it surely has when it falls silent.
  */
+import type { Mending } from './mending.ts';
 import type { Replicate, ReplicateAck } from './messages.ts';
 import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
 import type { Follower, Writer } from './writer.ts';
@@ -12,12 +13,23 @@ const INFLIGHT_MAX = 8;
 const PROPOSE_AGAIN_MS = 500;
 
 /** Sends what each follower lacks of the records below `end`. */
-export function replicateTo(ports: SegmentPorts, writer: Writer, end: number): void {
-  for (const follower of writer.followers) supply(ports, writer, follower, end);
+export function replicateTo(
+  ports: SegmentPorts,
+  mending: Mending,
+  writer: Writer,
+  end: number,
+): void {
+  for (const follower of writer.followers) supply(ports, mending, writer, follower, end);
 }
 
 /** Repeats, to followers that have not answered in time, from what they are known to have. */
-export function repeat(ports: SegmentPorts, writer: Writer, end: number, nowMs: number): void {
+export function repeat(
+  ports: SegmentPorts,
+  mending: Mending,
+  writer: Writer,
+  end: number,
+  nowMs: number,
+): void {
   for (const follower of writer.followers) {
     if (follower.reading || nowMs < follower.resendAtMs) continue;
     if (!isBehind(follower, writer, end)) continue;
@@ -25,7 +37,7 @@ export function repeat(ports: SegmentPorts, writer: Writer, end: number, nowMs: 
     follower.inflight = 0;
     follower.next = follower.match;
     follower.probing = waited;
-    if (follower.next < end) supply(ports, writer, follower, end);
+    if (follower.next < end) supply(ports, mending, writer, follower, end);
     else sendReplicate(ports, writer, follower, follower.next, []);
   }
 }
@@ -77,25 +89,34 @@ function isBehind(follower: Follower, writer: Writer, end: number): boolean {
   return follower.match < end || follower.toldHighWatermark < writer.highWatermark;
 }
 
-function supply(ports: SegmentPorts, writer: Writer, follower: Follower, end: number): void {
+function supply(
+  ports: SegmentPorts,
+  mending: Mending,
+  writer: Writer,
+  follower: Follower,
+  end: number,
+): void {
   // It would take nothing. It says when that is over, or falls silent.
   if (!ports.hasRoom(follower.record.node)) return;
   const window = follower.probing ? 1 : INFLIGHT_MAX;
-  while (!follower.reading && follower.next < end && follower.inflight < window) {
+  let stuck = false;
+  while (!stuck && !follower.reading && follower.next < end && follower.inflight < window) {
     const from = follower.next;
     const limit = { ...MESSAGE_LIMIT, records: Math.min(MESSAGE_LIMIT.records, end - from) };
     follower.reading = true;
     let returned = false;
-    ports.store.read(writer.replica.stream, from, limit, (error, records) => {
+    mending.read(writer.replica, from, limit, (error, records) => {
       follower.reading = false;
       if (error !== undefined) {
-        ports.failed(error);
+        stuck = true;
+        // What may be read later, or is being mended, is asked for again by `repeat`.
+        if (!error.retriable) ports.failed(error);
         return;
       }
       // While they were read this node may have promised a higher epoch, or the end may have come.
       if (!mayWrite(writer)) return;
       if (follower.next === from) sendReplicate(ports, writer, follower, from, records);
-      if (returned) supply(ports, writer, follower, end);
+      if (returned) supply(ports, mending, writer, follower, end);
     });
     returned = true;
   }

@@ -1,0 +1,16 @@
+/** What happened to the records of this node and its operator should hear of. */
+import type { NodeId, SegmentId } from '../ids.ts';
+
+interface OfRecords {
+  readonly topic: string;
+  readonly segment: SegmentId;
+  /** The records `[from, to)` of the segment. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export type Notice =
+  /** They do not verify or cannot be read, though they were durable. `reason` names file and byte. */
+  | ({ readonly kind: 'DamageFound'; readonly reason: string } & OfRecords)
+  /** They are durable again, as another node has them. */
+  | ({ readonly kind: 'DamageMended'; readonly source: NodeId } & OfRecords);
