@@ -170,6 +170,10 @@ export class Cluster {
     });
   }
 
+  get replicationFactor(): number {
+    return this.options.config.replicationFactor;
+  }
+
   /** How many of their files the nodes made of older ones. */
   get renewedFiles(): number {
     return this.machines.reduce(

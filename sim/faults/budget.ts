@@ -50,6 +50,8 @@ export function replicasLeft(record: History, machines: readonly Machine[]): boo
 export function isWholeWithout({ checker, cluster }: Scene, machine: Machine): boolean {
   const { record } = checker;
   const others = cluster.machines.filter((each) => each !== machine);
+  // Of two copies both are needed to write: a disk that says it is damaged could not be spared as long as that goes on.
+  if (cluster.replicationFactor < 3) return false;
   if (!areUpToDate({ checker }, others) || others.some(({ disk }) => disk.isDamaged)) return false;
   for (const segment of record.segments()) {
     const model = record.model(segment);

@@ -7,7 +7,13 @@ import type { Store } from '../storage/store.ts';
 import type { Tracer } from '../tracer.ts';
 import type { DataMessage } from './messages.ts';
 import type { Notice } from './notices.ts';
-import type { ScrubOptions } from './scrubber.ts';
+
+export interface ScrubOptions {
+  /** A pass begins no sooner than so long after the last one began. */
+  readonly everyMs: number;
+  /** 0 for never. */
+  readonly bytesPerSecond: number;
+}
 
 export interface SegmentPorts {
   /** This node's disk, as grants name it. */

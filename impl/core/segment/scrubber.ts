@@ -2,19 +2,13 @@
  * Reads every record of every copy once in a while, so that damage is found while other copies are whole. Slowly: it reads a
  * little, then waits until that much is due.
  */
+import type { ScrubOptions } from './ports.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 
 /** Read at a time. */
 const STEP_BYTES = 64 * 1024;
 const STEP_RECORDS = 4096;
-
-export interface ScrubOptions {
-  /** A pass begins no sooner than so long after the last one began. */
-  readonly everyMs: number;
-  /** 0 for never. */
-  readonly bytesPerSecond: number;
-}
 
 export class Scrubber {
   private readonly replicas: Replicas;
