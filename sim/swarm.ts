@@ -8,7 +8,7 @@ import { NOT_YET_SURVIVED } from './not-yet.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
 import type { WorkloadOptions } from './workload.ts';
-import { calm, large } from './worlds.ts';
+import { calm, large, rotting } from './worlds.ts';
 
 export function drawOptions(
   randomness: Randomness,
@@ -19,7 +19,7 @@ export function drawOptions(
   const nodes = random.pick([1, 3, 3, 3, 3, 3, 5]);
   const electionTimeoutMs = random.pick([150, 300, 500, 500]);
   const syncMs = random.pick([0.2, 1, 1, 10]);
-  const options: SimOptions = {
+  const drawn: SimOptions = {
     durationMs,
     encode: random.chance(0.1),
     beyond,
@@ -76,6 +76,8 @@ export function drawOptions(
       },
     },
   };
+  const { BitRot = 0, BadSectors = 0 } = drawn.faults.weights;
+  const options = BitRot + BadSectors > 0 ? rotting(drawn) : drawn;
   const special = randomness.stream('swarm/special');
   const draw = special.unit();
   if (draw < 0.25) return calm(options, special);

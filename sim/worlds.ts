@@ -23,6 +23,22 @@ export function calm(options: SimOptions, random: RandomStream): SimOptions {
   };
 }
 
+/** Records are large, and few of them stay in memory: they are read from the disk, where they rot. */
+export function rotting(options: SimOptions): SimOptions {
+  const { cluster, workload } = options;
+  const config = {
+    ...cluster.config,
+    replicationFactor: 3,
+    batchBytes: 4096,
+    checkpointBytes: 8192,
+  };
+  return {
+    ...options,
+    cluster: { ...cluster, config },
+    workload: { ...workload, recordBytesMax: 4000 },
+  };
+}
+
 /** Thousands of topics, work that takes time, and every kind of restart, of one machine or of all. Shorter than others. */
 export function large(options: SimOptions, random: RandomStream): SimOptions {
   const { cluster, workload, faults } = options;
