@@ -294,6 +294,33 @@ test('damaged records are written again, in their place, and stay', () => {
   }
 });
 
+test.each([500, 3000])(
+  'records of %d bytes on both sides of repaired ones are read in one go',
+  (size) => {
+    const world = new StoreWorld({ ...OPTIONS, seed: 'both sides', batchBytes: 65_536 });
+    expect(world.open()).toBeUndefined();
+    for (let i = 0; i < 9; i++) world.append('a', 1, new Uint8Array(size).fill(i));
+    world.commit();
+    world.sync();
+    world.repair('a', 4, 1);
+    world.commit();
+    world.sync();
+    const all = { records: 9, bytes: 100_000 };
+    for (const isTableKnown of [false, true]) {
+      expect(world.close()).toBeUndefined();
+      world.machine.processCrash();
+      expect(world.open()).toBeUndefined();
+      const id = world.store.stream('a');
+      if (isTableKnown) world.read(id, 0, { records: 1, bytes: 1 });
+      const first: number[] = [];
+      while (first.length < 9) {
+        first.push(...world.read(id, first.length, all).map(([byte]) => byte!));
+      }
+      expect(first).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+  },
+);
+
 function thrownBy(work: () => void): unknown {
   try {
     work();

@@ -227,6 +227,9 @@ export class Reader {
   /** What has to be read for so much from `from` on, as far as it is known; something if that record is not at hand. */
   private plan(stream: StreamIndex, from: number, records: number, bytes: number): Batch[] {
     const units: Unit[] = [];
+    /** Where records were repaired, what is left of a section may lie on both sides of them. */
+    const planned = new Set<Lsn>();
+    const isDue = (place: Lsn): boolean => this.loading.has(place) || planned.has(place);
     let leftBytes = Math.max(1, Math.min(bytes, FETCH_BYTES_MAX));
     let leftRecords = records;
     let next = from;
@@ -240,7 +243,8 @@ export class Reader {
       const cached = this.cache.get(section);
       const unit = { stream: stream.id, section, sectionBytes, to: section + sectionBytes };
       if (cached === undefined) {
-        if (this.loading.has(section)) break;
+        if (isDue(section)) break;
+        planned.add(section);
         const share = wanted / (end - stream.firstOf(extent));
         const wantedBytes = Math.min(share * sectionBytes, leftBytes);
         if (sectionBytes > WHOLE_BYTES_MAX && wantedBytes < sectionBytes * (1 - SHARE)) {
@@ -259,7 +263,8 @@ export class Reader {
           const place = section + table.startOf(chunk);
           const to = section + table.startOf(chunk + 1);
           leftBytes -= to - place;
-          if (chunks.has(chunk) || this.loading.has(place)) continue;
+          if (chunks.has(chunk) || isDue(place)) continue;
+          planned.add(place);
           units.push({ ...unit, chunk, table, from: place, to });
         }
       }
