@@ -4,6 +4,7 @@ import type { ErrorCode } from '../impl/core/errors.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import {
   ConnectionOrderProp,
+  DamageIsHiddenProp,
   EmptyIsTrueProp,
   NothingSkippedProp,
   RefusedIsAbsentProp,
@@ -43,6 +44,12 @@ test('a record whose put was refused for certain must not be there; one of unkno
   RefusedIsAbsentProp([put(7, error('Timeout'), 0, 1)], contents(7));
   const refused = [put(7, error('NotOwner'), 0, 1)];
   expect(() => RefusedIsAbsentProp(refused, contents(7))).toThrow('RefusedIsAbsentProp');
+});
+
+test('nobody is told of damage', () => {
+  DamageIsHiddenProp([get(error('Unavailable'), 0, 1), get(undefined, 0, 1)]);
+  const told = [fetch(3, error('Corrupt'), 0, 1)];
+  expect(() => DamageIsHiddenProp(told)).toThrow('DamageIsHiddenProp');
 });
 
 test('"empty" is a lie while something acknowledged before is left', () => {

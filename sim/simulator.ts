@@ -117,9 +117,12 @@ const CONVALESCENCE_MS = 60_000;
 
 /** A node that gives up says why, and its disk did fail it in that way. */
 function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError): void {
-  const { readError, writeError, syncError } = disk.counts;
+  const { readError, writeError, syncError, noSpace } = disk.counts;
   const failed =
-    disk.isDamaged || (code === 'StorageFailed' && readError + writeError + syncError > 0);
+    disk.isDamaged ||
+    (code === 'StorageFailed' && readError + writeError + syncError > 0) ||
+    // An empty disk without room for the first file.
+    (code === 'NoSpace' && disk.isRenewed && noSpace > 0);
   demand(failed, 'NoFalseAlarmInv', () => `node ${id} ended, its disk being well: ${message}`);
 }
 

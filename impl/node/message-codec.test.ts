@@ -45,6 +45,14 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
 );
 const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({
+    kind: kind('MendRequest'),
+    topic: text,
+    segment: segment.segment,
+    from: natural,
+    to: natural,
+  }),
+  fc.record({ kind: kind('Mend'), topic: text, segment: segment.segment, from: natural, records }),
+  fc.record({
     kind: kind('Replicate'),
     ...segment,
     from: natural,
