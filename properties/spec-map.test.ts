@@ -94,6 +94,7 @@ const CODE_ONLY: Readonly<Record<string, string>> = {
   ConsumedOnceProp: 'DeliveredOnceInv',
   ReadIsTrueProp: 'AbstractLogProp',
   TopicIsKnownProp: 'ReadIndexInv',
+  DamageIsHiddenProp: 'over what clients heard',
   RefusedIsAbsentProp: 'over what clients heard',
   EmptyIsTrueProp: 'over what clients heard',
   NothingSkippedProp: 'over what clients heard, and the cursors',
