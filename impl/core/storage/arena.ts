@@ -47,9 +47,10 @@ export class Arena {
     return frame;
   }
 
-  /** Takes back what the newest frame did not need. The next one begins at the alignment. */
+  /** Takes back what the newest frame did not need. The next one begins at the alignment, if that lies within what this one was given. */
   close(frame: Frame, alignmentBytes: number): void {
-    if (frame.inArena) this.head = roundUp(frame.from + frame.length, alignmentBytes);
+    if (!frame.inArena) return;
+    this.head = Math.min(this.head, roundUp(frame.from + frame.length, alignmentBytes));
   }
 
   /** Gives the frame that was just opened, and holds nothing, back. */
