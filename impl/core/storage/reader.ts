@@ -365,8 +365,8 @@ export class Reader {
     });
   }
 
-  /** Reads up to `length` bytes of a file, which is open then; or says why it cannot. */
-  private load(
+  /** Reads up to `length` bytes of a file, which is open then; or says why it cannot: `Exhausted`, `StorageFailed`. */
+  load(
     file: LogFile,
     from: Lsn,
     length: number,

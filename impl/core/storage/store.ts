@@ -33,6 +33,7 @@ import { type ReadDone, Reader, type ReadLimit, trimmed } from './reader.ts';
 import { type Recovered, Recovery } from './recovery.ts';
 import { describe, Requests } from './requests.ts';
 import type { Purpose } from './reserve.ts';
+import { Scrubber, type ScrubDone } from './scrubber.ts';
 import { SECTION_EXTRA_BYTES } from './section.ts';
 import { StreamIndex } from './stream-index.ts';
 import { VARINT_BYTES_MAX } from './varint.ts';
@@ -116,6 +117,7 @@ export class Store {
   private arena!: Arena;
   private writer!: FrameWriter;
   private reader!: Reader;
+  private scrubber!: Scrubber;
   private checkpointer!: Checkpointer;
 
   private sinceCheckpointBytes = 0;
@@ -410,6 +412,16 @@ export class Store {
   }
 
   /**
+   * Reads back the next part of all that streams have on the disk, until so many bytes (or a section more) were read, and tells what
+   * does not verify. `repair` mends it. One call at a time, for a store that is open; a read of the disk that fails counts as damage.
+   * `Exhausted`, with what was found until then, if the system lacks something.
+   */
+  scrub(bytes: number, done: ScrubDone): void {
+    this.assertOpen();
+    this.scrubber.scrub(bytes, done);
+  }
+
+  /**
    * Makes everything committed durable, writes a checkpoint so that the next opening reads nothing else, and closes all
    * files. What was staged and not committed is void, and so is what the disk refuses to write. After a failure it only closes.
    */
@@ -491,6 +503,14 @@ export class Store {
       },
     );
     this.reader = new Reader(this.requests, this.files, this.arena, checksum, unfinished);
+    this.scrubber = new Scrubber(
+      this.files,
+      this.arena,
+      this.reader,
+      checksum,
+      unfinished,
+      this.byId,
+    );
     this.checkpointer = new Checkpointer(this.requests, checkpoint, { onFailed });
     this.sinceCheckpointBytes = recovered.lsn - checkpoint.lsn;
     this.canReclaim = this.deadFiles().length > 0;
