@@ -43,6 +43,36 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
     });
     afterEach(() => world.dispose());
 
+    describe('room on the disk', () => {
+      const large = { fileBytes: 2 ** 26 };
+      const sizes = (): Map<string, number> => {
+        const dir = join(world.directory, 'data');
+        const names = fs.readdirSync(dir).filter((name) => !name.endsWith('.sock'));
+        return new Map(names.map((name) => [name, fs.statSync(join(dir, name)).size]));
+      };
+      const logFiles = (): number =>
+        [...sizes().keys()].filter((name) => name.endsWith('.wal')).length;
+
+      test('is given back by a log that nothing is written to', async () => {
+        const log = await world.open({ ...large, fsync: FsyncSchedule.SyncEach });
+        await log.append('t', pattern(40_000, 1));
+        while (logFiles() < 2) await turn();
+        while (logFiles() > 1) await turn();
+        for (const i of range(4)) await log.append('t', pattern(40_000, i));
+        expect(logFiles()).toBeGreaterThan(1);
+      });
+
+      test('is little after a few openings that append little', async () => {
+        for (const i of range(5)) {
+          const log = await world.open(large);
+          expect(await log.append('t', bytes('little'))).toBe(i);
+          await log.close();
+        }
+        const used = [...sizes().values()].reduce((sum, size) => sum + size, 0);
+        expect(used).toBeLessThan(2 ** 20);
+      });
+    });
+
     describe('append', () => {
       test('resolves to the offset; calls of one turn share a commit and a sync', async () => {
         const log = await world.open({ fsync: FsyncSchedule.SyncEach });

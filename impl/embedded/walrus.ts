@@ -11,7 +11,7 @@ import type { Purpose } from '../core/storage/reserve.ts';
 import type { Store, StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletions } from '../ports/disk.ts';
 import { type DiskChoice, type OpenedDisk, openDisk, openReadOnly } from '../runtime/open-disk.ts';
-import { delay, turn } from '../runtime/timers.ts';
+import { clearTimeout, delay, setTimeout, turn } from '../runtime/timers.ts';
 import {
   batchBytes,
   checkGroupName,
@@ -68,6 +68,8 @@ const MEASURE: Limits = { entries: Number.POSITIVE_INFINITY, bytes: 2 ** 20 };
 const PAGE: Limits = { entries: 2048, bytes: 2 ** 20 };
 /** How often an opening that waits looks whether the directory is free. */
 const LOCK_POLL_MS = 20;
+/** A log that nothing was written to for so long rests. */
+const REST_AFTER_MS = 1000;
 
 /** What `stats` tells: where the log is, how it reaches its disk, and what it has done since it was opened. */
 export interface WalrusStats {
@@ -104,6 +106,7 @@ export class Walrus {
   #failure: WalrusError | undefined;
   /** Size of what `stage` refused, until someone waits for it. */
   #refusedBytes = 0;
+  #restTimer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
   #failClosing: (error: WalrusError) => void = () => {};
 
@@ -122,7 +125,10 @@ export class Walrus {
     for (const { topic, group } of storedCursors(link.store)) {
       this.#cursors.get(this.#topic(topic), group);
     }
-    link.onProgress = () => this.#commits.progress();
+    link.onProgress = () => {
+      this.#commits.progress();
+      if (this.#closing === undefined && !settings.readOnly) this.#restLater();
+    };
     link.onFailed = (error) => this.#fail(error);
   }
 
@@ -488,6 +494,7 @@ export class Walrus {
 
   async #close(): Promise<void> {
     try {
+      clearTimeout(this.#restTimer);
       await this.#reads.idle();
       await this.#commits.drain();
       for (const topic of this.#topics.values()) topic.wake();
@@ -495,6 +502,18 @@ export class Walrus {
     } finally {
       await this.#disk.close();
     }
+  }
+
+  /** Gives back the room that is there for speed alone when nothing was written for a while. Does not keep the process alive. */
+  #restLater(): void {
+    if (this.#restTimer !== undefined) return;
+    const writtenLsn = this.#store.writtenLsn;
+    this.#restTimer = setTimeout(() => {
+      this.#restTimer = undefined;
+      if (this.#failure !== undefined) return;
+      if (this.#store.writtenLsn === writtenLsn) this.#store.rest();
+      else this.#restLater();
+    }, REST_AFTER_MS).unref();
   }
 
   async #closeStore(): Promise<void> {

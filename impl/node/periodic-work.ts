@@ -12,6 +12,8 @@ import type { Registration } from './registration.ts';
 import type { Sender } from './sender.ts';
 
 const PERIOD_MS = 250;
+/** A log that nothing was written to for so long rests. */
+const REST_AFTER_MS = 5000;
 
 export interface PeriodicWorkPorts {
   readonly config: NodeConfig;
@@ -31,6 +33,9 @@ export class PeriodicWork {
   private readonly ports: PeriodicWorkPorts;
   private dueAtMs: number;
   private rollOverAtMs = 0;
+  /** Where the log ended at the last turn, and when it is to rest if it still ends there; Infinity if it does. */
+  private logEnd = -1;
+  private restAtMs = 0;
 
   constructor(ports: PeriodicWorkPorts) {
     this.ports = ports;
@@ -56,6 +61,7 @@ export class PeriodicWork {
     if (!handover.isUnderWay) registration.register();
     // A full disk is asked again by commits, and by this where nothing is committed.
     if (isFull) store.retry();
+    this.rest(nowMs);
     this.rollOverFull(nowMs);
     this.promoteLearner();
     if (handover.isUnderWay && handover.advance(nowMs)) lifecycle.stop();
@@ -69,6 +75,17 @@ export class PeriodicWork {
       if (full || peers.idleSince(id, nowMs - PERIOD_MS)) {
         sender.send(id, incarnation, { kind: 'Ping', full });
       }
+    }
+  }
+
+  private rest(nowMs: number): void {
+    const { store } = this.ports;
+    if (store.writtenLsn !== this.logEnd) {
+      this.logEnd = store.writtenLsn;
+      this.restAtMs = nowMs + REST_AFTER_MS;
+    } else if (nowMs >= this.restAtMs) {
+      this.restAtMs = Infinity;
+      store.rest();
     }
   }
 
