@@ -180,6 +180,12 @@ export class Aftermath {
           this.world.time.after(0, next);
           return;
         }
+        if (reply.kind === 'error' && reply.code === 'Corrupt') {
+          throw new Violation(
+            'DamageIsHiddenProp',
+            `offset ${records.length} of ${topic}: Corrupt`,
+          );
+        }
         if (this.world.time.nowMs > this.deadlineMs + PROGRESS_WITHIN_MS) {
           throw new Violation(
             'ReadProgress',
