@@ -39,6 +39,7 @@ import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { isWholeWithout } from './faults/budget.ts';
 import { isRefused } from './faults/members.ts';
+import { FILL_ALL_MS } from './faults/room.ts';
 import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
 import { NOT_YET_HELD } from './not-yet.ts';
 import { type Overrides, Randomness } from './random.ts';
@@ -387,7 +388,7 @@ export class Simulation {
   private inject(fault: Fault): void {
     const { kind, target, forMs, amount } = fault;
     if (!inject(this, fault)) return;
-    this.calm.disturbed(this.time.nowMs, forMs);
+    this.calm.disturbed(this.time.nowMs, kind === 'FillAll' ? FILL_ALL_MS + forMs : forMs);
     this.faultCounts.set(kind, (this.faultCounts.get(kind) ?? 0) + 1);
     const detail = `${kind} ${JSON.stringify(target)} for ${forMs} ms, ${amount}`;
     this.say({ name: 'Fault', node: 0, detail });

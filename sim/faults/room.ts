@@ -2,8 +2,12 @@
 import { survivesLossOf } from './budget.ts';
 import { type Faults, fraction, later } from './scene.ts';
 
-/** Disks are full for minutes. */
+/** The last disk is filled by then. */
 const FULL_MS = 30_000;
+/** From the first to the last disk that gets its room back. */
+const FREED_MS = 5000;
+/** What `FillAll` takes beyond the time that was drawn for it. */
+export const FILL_ALL_MS: number = FULL_MS + FREED_MS;
 
 export type RoomFault = 'FillAll' | 'FullEmptyDisk';
 
@@ -15,7 +19,7 @@ export const ROOM_FAULTS: Faults<RoomFault> = {
     machines.forEach((machine, i) => {
       const turn = (i + first) % machines.length;
       const fromMs = (FULL_MS * turn) / machines.length;
-      const toMs = FULL_MS + forMs + 5000 * fraction(amount + turn * 0.618);
+      const toMs = FULL_MS + forMs + FREED_MS * fraction(amount + turn * 0.618);
       scene.time.after(fromMs, () => {
         if (scene.healed) return;
         machine.disk.faults.capacityBytes = machine.disk.usedBytes + Math.floor(amount * 4096);
