@@ -94,6 +94,22 @@ export const damageCases: Cases = (world) => {
     expect(textOf(await log.readNext('t'))).toMatch(markOf(3));
   });
 
+  test('files that are not ours stay where they are, whatever they end in', async () => {
+    const dir = await written(world(), 3);
+    const foreign = [
+      'my-backup.wal.old',
+      'mine.checkpoint.tmp',
+      '1.wal.old',
+      'x000000000001.wal.old',
+    ];
+    const leftovers = ['000000000090.wal.old', '000000000091.checkpoint.tmp'];
+    for (const name of [...foreign, ...leftovers]) await writeFile(join(dir, name), 'precious');
+    await (await world().open()).close();
+    const names = await readdir(dir);
+    expect(names).toEqual(expect.arrayContaining(foreign));
+    for (const name of leftovers) expect(names).not.toContain(name);
+  });
+
   test('walrus_handles_invalid_data_gracefully: a file that does not begin as ours is refused by name', async () => {
     const dir = await written(world(), 10);
     for (const path of await wals(dir)) {

@@ -147,8 +147,7 @@ export function parseReserveName(name: string): number | undefined {
 
 /** Whether it was being made, or kept, by a process that did not come to close the directory: it holds nothing. */
 export function isLeftover(name: string): boolean {
-  if (name === CHECKPOINT_RESERVE) return false;
-  return name.endsWith('.checkpoint.tmp') || name.endsWith('.wal.old');
+  return /^\d{12}\.(checkpoint\.tmp|wal\.old)$/.test(name);
 }
 
 /** What the name means; undefined for a file that is none of ours. */
