@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, unlinkSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,6 +70,15 @@ test('of many that come at once at most one gets it, again and again', async () 
     for (const lock of locks) await lock.release();
   }
   expect(taken).toBeGreaterThan(0);
+});
+
+test('who was taken for dead before it listened does not hold what it cannot be seen in', async () => {
+  const acquiring = DirectoryLock.acquire(directory);
+  const [name] = readdirSync(directory);
+  unlinkSync(join(directory, name!));
+  const lock = await acquiring;
+  await expect(DirectoryLock.acquire(directory)).rejects.toThrow(DirectoryLockedError);
+  await lock.release();
 });
 
 test('a path longer than a socket path may be', async () => {

@@ -105,7 +105,10 @@ export class DirectoryLock {
   }
 }
 
-/** Who has a live socket in the directory, but for our own; removes the dead ones that it meets, if it may. */
+/**
+ * Who has a live socket in the directory, but for our own; removes the dead ones that it meets, if it may. One that met ours after it
+ * was bound and before it listened takes it for dead: it lives as long as it has not removed it, so that is looked at last.
+ */
 async function findHolder(
   directory: string,
   directoryFd: number,
@@ -121,6 +124,7 @@ async function findHolder(
     }
     await unlink(join(directory, name)).catch(() => {});
   }
+  if (own !== undefined && !(await readdir(directory)).includes(own)) return 'another process';
   return undefined;
 }
 
@@ -136,6 +140,10 @@ async function listen(
     const path = socketPath(directory, directoryFd, name);
     return { server: await listenOn({ path, ...rights }), name };
   } catch (error) {
+    // Another took it for dead before it listened, and removed it.
+    if ((error as NodeJS.ErrnoException).syscall === 'uv_pipe_chmod' && isCode(error, 'ENOENT')) {
+      return undefined;
+    }
     if (!NO_SOCKETS.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
     await unlink(join(directory, name)).catch(() => {});
     if (process.platform !== 'linux') {
