@@ -87,15 +87,32 @@ function isName(name: string): boolean {
   );
 }
 
-/** The bytes of a record. */
-export function recordBytes(data: unknown): number {
+/** What the engine itself says of an array, whatever a class, or an array's own property, says in its place. */
+const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const lengthOf = engineSays<number>('length');
+const offsetBytesOf = engineSays<number>('byteOffset');
+const bufferOf = engineSays<ArrayBuffer>('buffer');
+
+function engineSays<Value>(name: string): (array: Uint8Array) => Value {
+  const { get } = Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)!;
+  return (array) => Reflect.apply(get!, array, []) as Value;
+}
+
+/** The record, as an array whose `length` is that of its bytes. */
+export function recordOf(data: unknown): Uint8Array {
   if (!isUint8Array(data)) invalid('a record must be a Uint8Array', data);
-  const { length } = data;
+  const length = lengthOf(data);
   if (length > RECORD_BYTES_MAX) {
     throw new WalrusError('RecordTooLarge', `a record has at most ${RECORD_BYTES_MAX} bytes`);
   }
   if (length === 0) checkAttached(data);
-  return length;
+  return isPlain(data) ? data : new Uint8Array(bufferOf(data), offsetBytesOf(data), length);
+}
+
+function isPlain(data: Uint8Array): boolean {
+  const prototype = Object.getPrototypeOf(data);
+  const isKnown = prototype === Uint8Array.prototype || prototype === Buffer.prototype;
+  return isKnown && !Object.hasOwn(data, 'length');
 }
 
 /** An array whose buffer was transferred, or cut off before it, looks as if it were empty. */
@@ -108,12 +125,9 @@ function checkAttached(data: Uint8Array): void {
 }
 
 /** The bytes that the batch takes in the log. */
-export function batchBytes(records: readonly unknown[]): number {
-  if (records.length > BATCH_ENTRIES_MAX) {
-    throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_ENTRIES_MAX} records`);
-  }
+export function batchBytes(records: readonly Uint8Array[]): number {
   let bytes = 0;
-  for (const record of records) bytes += recordBytes(record);
+  for (const record of records) bytes += recordOf(record).length;
   if (bytes > BATCH_BYTES_MAX) {
     throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_BYTES_MAX} bytes`);
   }
@@ -121,11 +135,18 @@ export function batchBytes(records: readonly unknown[]): number {
 }
 
 /** The records as they are now: an array of the caller's own may be changed while they wait. */
-export function listOf<Item>(records: readonly Item[]): readonly Item[] {
-  return looked('records', () => {
+export function batchOf(records: unknown): readonly Uint8Array[] {
+  const batch: Uint8Array[] = [];
+  looked('records', () => {
     if (!Array.isArray(records)) invalid('records must be an array', records);
-    return records.length > BATCH_ENTRIES_MAX ? records : Array.from(records);
+    for (const record of records) {
+      if (batch.length === BATCH_ENTRIES_MAX) {
+        throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_ENTRIES_MAX} records`);
+      }
+      batch.push(recordOf(record));
+    }
   });
+  return batch;
 }
 
 export function checkpointOf(options: ReadOptions): boolean {
@@ -155,6 +176,12 @@ export function signalOf(options: TailOptions): AbortSignal | undefined {
   );
   if (!isSignal) invalid('signal must be an AbortSignal', signal);
   return signal;
+}
+
+/** Where an iteration begins. */
+export function fromOf(options: RangeOptions, byDefault: Position): Position {
+  const from = option(options, 'from', byDefault);
+  return from === 'earliest' || from === 'latest' ? from : wholeNumber('from', from);
 }
 
 /** One of the options, `otherwise` if it is not given. */

@@ -99,6 +99,8 @@ export class Cursor implements AsyncIterable<Entry> {
             .move(to, false)
             .then(() => {
               this.#reader.position = to;
+              // Whoever waits at the end is elsewhere now.
+              this.#shared.topic.wake();
             })
             .finally(release)
             .then(resolve, reject);

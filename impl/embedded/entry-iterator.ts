@@ -1,7 +1,7 @@
 /** Entries of a topic one after the other: of `read`, `tail` and cursors. */
 import { WalrusError } from '../core/errors.ts';
 import { Queue } from '../core/queue.ts';
-import { aborted, onAbort } from './abort-signal.ts';
+import { assertNotAborted, onAbort } from './abort-signal.ts';
 import type { Holder } from './topic.ts';
 import type { Entry, TopicReader } from './topic-reader.ts';
 
@@ -51,7 +51,13 @@ export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
 
   next(): Promise<Result> {
     if (this.#over) return Promise.resolve(END);
-    if (this.#calls.length === 0 && !this.#options.signal?.aborted) {
+    if (this.#calls.length === 0) {
+      const { signal } = this.#options;
+      try {
+        if (signal) assertNotAborted(signal);
+      } catch (error) {
+        return this.throw(error);
+      }
       const value = this.#reader.takeAhead();
       if (value !== undefined) return Promise.resolve({ done: false, value });
     }
@@ -95,7 +101,7 @@ export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
   #isAtEnd(): boolean {
     const { signal, isClosed, error } = this.#options;
     if (error !== undefined) throw error;
-    if (signal?.aborted) throw aborted(signal);
+    if (signal) assertNotAborted(signal);
     const { topic } = this.#reader;
     if (topic.deleted) {
       throw new WalrusError('UnknownTopic', `topic ${JSON.stringify(topic.name)} was deleted`);
@@ -125,13 +131,13 @@ export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
   #change(): Promise<void> {
     const { signal } = this.#options;
     return new Promise((resolve) => {
+      const waits: { takeBack(): void }[] = [];
       this.#wake = () => {
-        change.takeBack();
-        abort?.takeBack();
+        for (const wait of waits) wait.takeBack();
         resolve();
       };
-      const change = this.#reader.topic.onChange(this.#wake);
-      const abort = signal && onAbort(signal, this.#wake);
+      waits.push(this.#reader.topic.onChange(this.#wake));
+      if (signal) waits.push(onAbort(signal, this.#wake));
     });
   }
 

@@ -86,6 +86,16 @@ export class GroupCursor implements Consumer {
     });
   }
 
+  /** Does the work when the reads asked for before are over, before those asked for later. */
+  inTurn(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.reader.inTurn({
+        run: (release) => void work().finally(release).then(resolve, reject),
+        refuse: reject,
+      });
+    });
+  }
+
   /** Stages the position that `AtLeastOnce` has not yet put in the log. */
   persistNow(): void {
     if (this.isDurable && this.position !== this.persisted) this.#stage(this.position);

@@ -36,8 +36,7 @@ export class Topic implements Publisher {
   #holders: Set<Holder> | undefined;
   #waiters: Set<() => void> | undefined;
   group: CommitGroup | undefined;
-  /** Offset after the last record that is acknowledged: readers see what is before it. */
-  visibleEnd: number;
+  #acknowledgedEnd: number;
   deleted = false;
   /** Payload bytes of the records in `[from, to)`, as far as anyone asked. */
   measured: { readonly from: number; readonly to: number; readonly bytes: number } = UNMEASURED;
@@ -49,11 +48,16 @@ export class Topic implements Publisher {
     this.store = store;
     this.reads = reads;
     this.stream = store.stream(STREAM_PREFIX + name);
-    this.visibleEnd = store.end(this.stream);
+    this.#acknowledgedEnd = store.end(this.stream);
   }
 
   get start(): number {
     return this.deleted ? 0 : this.store.start(this.stream);
+  }
+
+  /** Offset after the last record that is acknowledged, or trimmed before it was: readers see what is before it. */
+  get visibleEnd(): number {
+    return Math.max(this.#acknowledgedEnd, this.start);
   }
 
   get stagedEnd(): number {
@@ -62,7 +66,7 @@ export class Topic implements Publisher {
 
   publish(end: number): void {
     if (this.deleted) return;
-    this.visibleEnd = end;
+    this.#acknowledgedEnd = end;
     this.wake();
   }
 

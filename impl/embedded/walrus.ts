@@ -11,23 +11,25 @@ import type { Purpose } from '../core/storage/reserve.ts';
 import type { Store, StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletions } from '../ports/disk.ts';
 import { type DiskChoice, type OpenedDisk, openDisk, openReadOnly } from '../runtime/open-disk.ts';
-import { clearTimeout, delay, setTimeout, turn } from '../runtime/timers.ts';
+import { clearTimeout, delay, monotonicMs, setTimeout, turn } from '../runtime/timers.ts';
+import { assertNotAborted } from './abort-signal.ts';
 import {
   batchBytes,
+  batchOf,
   checkGroupName,
   checkpointOf,
   checkTopicName,
   FRAME_BYTES,
+  fromOf,
   invalid,
   type Limits,
   limitsOf,
-  listOf,
   option,
   type Position,
   type RangeOptions,
   type ReadBatchOptions,
   type ReadOptions,
-  recordBytes,
+  recordOf,
   signalOf,
   wholeNumber,
 } from './arguments.ts';
@@ -139,13 +141,13 @@ export class Walrus {
    */
   static async open(options: WalrusOptions = {}): Promise<Walrus> {
     const settings = settle(options, process.env);
-    const deadlineMs = performance.now() + settings.waitMs;
+    const deadlineMs = monotonicMs() + settings.waitMs;
     for (;;) {
       try {
         return await Walrus.#openOnce(settings);
       } catch (error) {
         const isLocked = error instanceof WalrusError && error.code === 'Locked';
-        const leftMs = deadlineMs - performance.now();
+        const leftMs = deadlineMs - monotonicMs();
         if (!isLocked || leftMs <= 0) throw error;
         await delay(Math.min(LOCK_POLL_MS, leftMs));
       }
@@ -192,13 +194,14 @@ export class Walrus {
   append(topic: string, data: Uint8Array): Promise<number> {
     try {
       this.#assertWritable();
-      const length = recordBytes(data);
+      const record = recordOf(data);
+      const { length } = record;
       if (!this.#topics.has(topic)) checkTopicName(topic);
       const bytes = length + FRAME_BYTES;
-      if (this.#commits.hasRoom(bytes)) return this.#appendNow(topic, data);
+      if (this.#commits.hasRoom(bytes)) return this.#appendNow(topic, record);
       return this.#whenRoom(bytes, () => {
-        if (recordBytes(data) !== length) throw changed();
-        return this.#appendNow(topic, data);
+        if (recordOf(record).length !== length) throw changed();
+        return this.#appendNow(topic, record);
       });
     } catch (error) {
       return Promise.reject(error);
@@ -213,7 +216,7 @@ export class Walrus {
   appendBatch(topic: string, records: readonly Uint8Array[]): Promise<number> {
     try {
       this.#assertWritable();
-      const batch = listOf(records);
+      const batch = batchOf(records);
       const bytes = batchBytes(batch);
       checkTopicName(topic);
       if (batch.length === 0) return Promise.resolve(this.#topics.get(topic)?.stagedEnd ?? 0);
@@ -233,7 +236,8 @@ export class Walrus {
    */
   stage(topic: string, data: Uint8Array): number {
     this.#assertWritable();
-    const length = recordBytes(data);
+    const record = recordOf(data);
+    const { length } = record;
     const bytes = length + FRAME_BYTES;
     const it = this.#topics.get(topic) ?? this.#newTopic(topic);
     if (!this.#commits.hasRoom(bytes)) {
@@ -243,7 +247,7 @@ export class Walrus {
       this.#refusedBytes = bytes;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
     }
-    return this.#stageRecord(it, data, this.#commits.current(length));
+    return this.#stageRecord(it, record, this.#commits.current(length));
   }
 
   /**
@@ -305,8 +309,8 @@ export class Walrus {
   read(topic: string, options: RangeOptions = {}): AsyncIterableIterator<Entry> {
     this.#assertOpen();
     checkTopicName(topic);
-    const it = this.#topics.get(topic) ?? new Topic(this.#store, this.#reads, topic);
-    return this.#iterator(it, options, 'earliest', it.visibleEnd);
+    const it = this.#topics.get(topic);
+    return it ? this.#iterator(it, options, 'earliest', it.visibleEnd) : noEntries(options);
   }
 
   /**
@@ -341,11 +345,13 @@ export class Walrus {
     const it = this.#topics.get(topic);
     const cursor = it && this.#cursors.find(it, group);
     if (cursor === undefined) return;
-    await this.#stage(FRAME_BYTES, 'reclaim', () => {
-      if (it!.deleted) return;
-      cursor.remove();
-      if (this.#settings.reclaimsConsumed) it!.reclaimConsumed(true);
-    });
+    await cursor.inTurn(() =>
+      this.#stage(FRAME_BYTES, 'reclaim', () => {
+        if (it!.deleted) return;
+        cursor.remove();
+        if (this.#settings.reclaimsConsumed) it!.reclaimConsumed(true);
+      }),
+    );
   }
 
   /** Entries that a group has not consumed, 0 if there is no such topic. */
@@ -403,16 +409,17 @@ export class Walrus {
       .sort();
   }
 
-  /** Forgets the entries before `offset`, for all readers: those whose cursor was before it go on there. */
+  /**
+   * Forgets the entries before `offset`, for all readers: those whose cursor was before it go on there. Entries appended before the
+   * call may be trimmed before they are acknowledged. `InvalidArgument` beyond the end that those calls leave.
+   */
   async trim(topic: string, offset: number): Promise<void> {
     this.#assertWritable();
     checkTopicName(topic);
     const before = wholeNumber('offset', offset);
-    const it = this.#topics.get(topic);
-    if (before > (it?.visibleEnd ?? 0)) invalid('offset must not lie beyond the end', before);
-    if (it === undefined || before <= it.start) return;
-    await this.#stage(FRAME_BYTES, 'reclaim', () => {
-      if (before > it.start) this.#store.trim(it.stream, before);
+    await this.#change(topic, (it) => {
+      if (before > (it?.stagedEnd ?? 0)) invalid('offset must not lie beyond the end', before);
+      if (it !== undefined && before > it.start) this.#store.trim(it.stream, before);
     });
   }
 
@@ -420,10 +427,8 @@ export class Walrus {
   async deleteTopic(topic: string): Promise<void> {
     this.#assertWritable();
     checkTopicName(topic);
-    const it = this.#topics.get(topic);
-    if (it === undefined) return;
-    await this.#stage(FRAME_BYTES, 'reclaim', () => {
-      if (it.deleted) return;
+    await this.#change(topic, (it) => {
+      if (it === undefined) return;
       this.#cursors.remove(it);
       this.#store.put(markKey(topic), undefined);
       this.#store.drop(it.stream);
@@ -601,6 +606,11 @@ export class Walrus {
     });
   }
 
+  /** Changes the topic as the calls made before leave it, of which some may still wait for room. */
+  #change(topic: string, change: (it: Topic | undefined) => void): Promise<void> {
+    return this.#stage(FRAME_BYTES, 'reclaim', () => change(this.#topics.get(topic)));
+  }
+
   #whenRoom(bytes: number, append: () => Promise<number>): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#commits.admit({ bytes, run: () => resolve(append()), refuse: reject });
@@ -645,10 +655,10 @@ export class Walrus {
     to: number,
   ): AsyncIterableIterator<Entry> {
     const signal = signalOf(options);
-    const position = option(options, 'from', byDefault);
+    const position = fromOf(options, byDefault);
     let from = topic.start;
     if (position === 'latest') from = topic.visibleEnd;
-    else if (position !== 'earliest') from = wholeNumber('from', position);
+    else if (position !== 'earliest') from = position;
     const error = from < topic.start ? reclaimed(topic, from) : undefined;
     return new EntryIterator(new TopicReader(topic, from, { ahead: PAGE, to }), {
       follows: to === Number.POSITIVE_INFINITY,
@@ -661,6 +671,16 @@ export class Walrus {
 
 function changed(): WalrusError {
   return new WalrusError('InvalidArgument', 'a record was changed in length while it waited');
+}
+
+/** Of a topic that does not exist. */
+function noEntries(options: RangeOptions): AsyncIterableIterator<Entry> {
+  fromOf(options, 'earliest');
+  const signal = signalOf(options);
+  return (async function* (): AsyncGenerator<Entry, undefined> {
+    if (signal) assertNotAborted(signal);
+    yield* [];
+  })();
 }
 
 /** Of a place that was reclaimed `InvalidArgument`. */

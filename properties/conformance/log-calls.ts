@@ -274,6 +274,60 @@ export const callCases: Cases = (world) => {
     expect(await log.append('t', bytes('y'))).toBe(1);
   });
 
+  test('a signal whose own code throws ends its loop, and not the process', async () => {
+    const log = await world().open();
+    await log.append('t', bytes('x'));
+    const boom = (): never => {
+      throw new TypeError('mine');
+    };
+    const deaf = { aborted: false, addEventListener: boom };
+    let looks = 0;
+    const moody = {
+      addEventListener: () => {},
+      get aborted() {
+        return ++looks > 1 && boom();
+      },
+    };
+    for (const signal of [deaf, moody] as unknown as AbortSignal[]) {
+      const tail = log.tail('t', { signal });
+      expect(await codes([tail.next()])).toEqual(['InvalidArgument']);
+      expect(await tail.next()).toEqual({ done: true, value: undefined });
+    }
+    expect(await log.append('t', bytes('y'))).toBe(1);
+  });
+
+  test('an array that lies about its length is taken at its bytes', async () => {
+    const log = await world().open();
+    await log.append('secret', pattern(MEBIBYTE, 1));
+    const lies: (() => number)[] = [
+      () => 100,
+      () => 1,
+      () => Number.NaN,
+      () => {
+        throw new TypeError('mine');
+      },
+    ];
+    for (const get of lies) {
+      class Liar extends Uint8Array {
+        override get length(): number {
+          return get();
+        }
+      }
+      const own = Object.defineProperty(new Uint8Array([1, 2, 3]), 'length', { get });
+      for (const liar of [Liar.of(1, 2, 3), own, new Liar(new Uint8Array([1, 2, 3]).buffer)]) {
+        await log.append('t', liar);
+        await log.appendBatch('t', [liar, bytes('x')]);
+        log.stage('t', liar);
+      }
+    }
+    await log.acknowledged();
+    const read = await log.readBatch('t', { from: 0 });
+    expect(read).toHaveLength(4 * 3 * 4);
+    for (const { offset, data } of read) {
+      expect([...data]).toEqual(offset % 4 === 2 ? [...bytes('x')] : [1, 2, 3]);
+    }
+  });
+
   test('calls that nobody awaits are answered in their order, by the hundred thousand', async () => {
     const log = await world().open();
     const count = 100_000;
@@ -309,6 +363,7 @@ export const callCases: Cases = (world) => {
     const next = tail.next();
     await log.append('t', pattern(2 * MEBIBYTE, 1));
     expect((await next).value?.offset).toBe(1);
+    await expect(world().open({ waitMs: 30 })).rejects.toMatchObject({ code: 'Locked' });
     await log.flush();
     await log.close();
   });
@@ -457,6 +512,85 @@ export const callCases: Cases = (world) => {
     expect(log.cursor('t', 'g').committed).toBe(3);
     log = await world().reopen(log, 'killed');
     expect(log.cursor('t', 'g').committed).toBe(3);
+  });
+
+  test('reads that were asked for before deleteCursor move no cursor after it', async () => {
+    for (const consistency of [ReadConsistency.StrictlyAtOnce, ReadConsistency.AtLeastOnce(2)]) {
+      let log = await world().open({ consistency, namespace: consistency.mode });
+      await log.appendBatch('t', numbers(3));
+      log = await world().reopen(log, 'closed');
+      const reads = [log.readNext('t'), log.readNext('t')];
+      const deletion = log.deleteCursor('t');
+      const after = log.readNext('t', { checkpoint: false });
+      expect((await Promise.all([...reads, after])).map((entry) => entry?.offset)).toEqual([
+        0, 1, 0,
+      ]);
+      await deletion;
+      expect(log.entryCount('t')).toBe(3);
+    }
+  });
+
+  test('a tail of a cursor that waits at the end goes on where the cursor is put back', async () => {
+    const log = await world().open();
+    await log.appendBatch('t', numbers(3));
+    const cursor = log.cursor('t', 'g');
+    const tail = cursor.tail();
+    for (const i of range(3)) expect((await tail.next()).value?.offset).toBe(i);
+    const next = tail.next();
+    await turn();
+    await cursor.seek(1);
+    expect((await next).value?.offset).toBe(1);
+  });
+
+  test('an iterator of a topic that did not exist has nothing to give, whatever becomes of the topic', async () => {
+    const log = await world().open();
+    const before = [log.read('t'), log.read('t')] as const;
+    await log.append('t', bytes('x'));
+    expect((await before[0].next()).done).toBe(true);
+    await log.deleteTopic('t');
+    expect((await before[1].next()).done).toBe(true);
+    const signal = AbortSignal.abort();
+    expect(await codes([log.read('t', { signal }).next()])).toEqual(['Aborted']);
+    expect(() => log.read('t', { from: -1 })).toThrow(WalrusError);
+  });
+
+  test('topics change in the order of the calls, though some wait for room', async () => {
+    let log = await world().open();
+    await log.appendBatch('old', numbers(2));
+    const fill = range(MANY).map(() => log.append('big', pattern(MEBIBYTE, 1)));
+    const calls = [
+      log.append('new', bytes('x')),
+      log.deleteTopic('new'),
+      log.deleteTopic('old'),
+      log.trim('old', 1),
+      log.append('old', bytes('y')),
+      log.trim('old', 1),
+    ];
+    await Promise.all(fill);
+    expect(await codes(calls)).toEqual(['ok', 'ok', 'ok', 'InvalidArgument', 'ok', 'ok']);
+    for (const ending of ENDINGS) {
+      expect(log.topics()).toEqual(['big', 'old']);
+      expect(log.offsets('old')).toEqual({ earliest: 1, next: 1 });
+      log = await world().reopen(log, ending);
+    }
+  });
+
+  test('records may be trimmed before they are acknowledged', async () => {
+    let log = await world().open();
+    const tail = log.tail('t').next();
+    const appended = [log.append('t', bytes('a')), log.append('t', bytes('b'))];
+    const trimmed = log.trim('t', 1);
+    const { earliest, next } = log.offsets('t');
+    expect(next).toBeGreaterThanOrEqual(earliest);
+    expect(await codes([...appended, trimmed, log.trim('t', 3)])).toEqual([
+      'ok',
+      'ok',
+      'ok',
+      'InvalidArgument',
+    ]);
+    expect((await tail).value?.offset).toBe(1);
+    log = await world().reopen(log, 'killed');
+    expect(log.offsets('t')).toEqual({ earliest: 1, next: 2 });
   });
 
   test('close() answers reads that were asked for before, and what they gave does not come again', async () => {
