@@ -146,6 +146,8 @@ export class LogFiles {
     if (spare.state === 'noSpace') {
       if (this.makeOfReserve(spare, purpose, FILE_HEAD_BYTES + needed)) return 'busy';
     }
+    // What is not records waits for the disk's answer: if that is no, there is the reserve.
+    if (spare.state === 'preparing' && purpose !== 'record') return 'busy';
     if (spareIsRefused) return this.askAgain();
     if (spare.state === 'preparing') return 'busy';
     if (FILE_HEAD_BYTES + needed <= spare.sizeBytes) return 'yes';

@@ -175,6 +175,18 @@ test('room that is reserved is not for records, and its half is kept for what gi
   expect(it.store.get('vote')).toEqual(Uint8Array.of(7));
 });
 
+test('what is not records hears of no full disk while records ask for room again', () => {
+  for (const purpose of ['control', 'reclaim'] as const) {
+    const it = openedOnFullDisk();
+    const { store } = it;
+    it.until(() => store.room(1000) === 'full');
+    for (let room = store.room(100, purpose); room !== 'yes'; room = store.room(100, purpose)) {
+      expect(room).toBe('busy');
+      it.step();
+    }
+  }
+});
+
 test('the reserve is made again when there is room', () => {
   const it = openedOnFullDisk();
   const { store } = it;
