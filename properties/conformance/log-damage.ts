@@ -172,7 +172,7 @@ export const damageCases: Cases = (world) => {
       const path = join(dir, name);
       const content = await readFile(path);
       const end = Math.min(content.length, 14_000);
-      for (let at = 0; at < end; at += name.endsWith('.wal') ? 331 : 29) {
+      for (let at = 0; at < end; at += name.endsWith('.checkpoint') ? 29 : 331) {
         const flipped = Buffer.from(content);
         flipped[at]! ^= 1 << (at % 8);
         await writeFile(path, flipped);
