@@ -9,6 +9,8 @@ export function calm(options: SimOptions, random: RandomStream): SimOptions {
   const { cluster, faults, durationMs } = options;
   const electionTimeoutMs = random.pick([300, 500]);
   const atMost = random.pick([0, 0, 1]);
+  // A store whose files hold a few records refuses a part of a burst (`Overloaded`), and may.
+  const fileBytes = Math.max(cluster.config.fileBytes, 65_536);
   return {
     ...options,
     calm: true,
@@ -17,7 +19,12 @@ export function calm(options: SimOptions, random: RandomStream): SimOptions {
       clockDrift: 0.0001,
       network: { ...CALM_NETWORK, latencyMeanMs: random.pick([0.1, 0.3, 1]) },
       disk: { ...FAST_DISK, syncMs: random.pick([0.2, 1]) },
-      config: { ...cluster.config, electionTimeoutMs, heartbeatMs: electionTimeoutMs / 5 },
+      config: {
+        ...cluster.config,
+        fileBytes,
+        electionTimeoutMs,
+        heartbeatMs: electionTimeoutMs / 5,
+      },
     },
     faults: { ...faults, atMost, meanIntervalMs: atMost === 0 ? Infinity : durationMs / 3 },
   };
