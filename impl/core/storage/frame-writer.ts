@@ -114,29 +114,18 @@ export class FrameWriter {
   /** The open frame, with room for so many bytes more; a full one is closed, inside a transaction if need be. */
   reserve(bytes: number): Frame {
     const { frame } = this;
-    if (frame?.hasRoomFor(bytes) && !this.outgrows(frame, bytes)) return frame;
+    if (frame?.hasRoomFor(bytes)) return frame;
     if (frame !== undefined) this.closeFrame(frame);
-    const size = this.frameSize(bytes);
+    const size = this.sizeInFile(this.nextLsn, bytes);
     const opened = this.arena.open(this.nextLsn, size, this.alignmentBytes, this.staged > 0);
     this.frame = opened;
     return opened;
   }
 
-  /** With so many bytes more it would need another file than what is in it: where there is none for so much, that must not wait too. */
-  private outgrows(frame: Frame, bytes: number): boolean {
-    const { files, alignmentBytes } = this;
-    const { lsn, usedBytes } = frame;
-    return (
-      !frame.isEmpty &&
-      files.fits(lsn, usedBytes, alignmentBytes) &&
-      !files.fits(lsn, usedBytes + bytes, alignmentBytes)
-    );
-  }
-
   /** Whether so many bytes more had better go into the open frame. */
   hasFrameFor(bytes: number): boolean {
     const { frame } = this;
-    if (!frame?.hasRoomFor(bytes) || this.outgrows(frame, bytes)) return false;
+    if (!frame?.hasRoomFor(bytes)) return false;
     return frame.usedBytes + bytes <= this.options.batchBytes || !this.canWrite;
   }
 
@@ -232,6 +221,13 @@ export class FrameWriter {
   private frameSize(bytes: number): number {
     const size = Math.max(FRAME_BATCHES_MAX * this.options.batchBytes, FRAME_HEADER_BYTES + bytes);
     return roundUp(size, this.alignmentBytes);
+  }
+
+  /** What has a place in this file must not wait for another one, where there may be none: the frame ends with the file, unless it needs the next. */
+  private sizeInFile(lsn: Lsn, bytes: number): number {
+    const roomBytes = this.files.roomAt(lsn, this.alignmentBytes);
+    const size = this.frameSize(bytes);
+    return FRAME_HEADER_BYTES + bytes <= roomBytes ? Math.min(size, roomBytes) : size;
   }
 
   /** Closes the open frame if it ends with a transaction. */

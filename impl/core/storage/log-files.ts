@@ -99,16 +99,16 @@ export class LogFiles {
     return file;
   }
 
-  /** Whether such a frame goes to the file that takes frames now. */
-  fits(lsn: Lsn, bytes: number, alignmentBytes: number): boolean {
+  /** How long a frame at `lsn` may become in the file that takes frames now, with its padding to the alignment. */
+  roomAt(lsn: Lsn, alignmentBytes: number): number {
     const { current } = this;
-    if (current === undefined) return false;
-    return roundUp(current.offsetOf(lsn) + bytes, alignmentBytes) <= current.sizeBytes;
+    if (current === undefined) return 0;
+    return current.sizeBytes - (current.sizeBytes % alignmentBytes) - current.offsetOf(lsn);
   }
 
   /** Where a frame of so many bytes at `lsn` goes, padded to the alignment. */
   place(lsn: Lsn, bytes: number, alignmentBytes: number): LogFile {
-    const fits = this.fits(lsn, bytes, alignmentBytes);
+    const fits = bytes <= this.roomAt(lsn, alignmentBytes);
     const file = fits ? this.current! : this.goOn(lsn, roundUp(bytes, alignmentBytes));
     file.placedBytes = roundUp(file.offsetOf(lsn) + bytes, alignmentBytes);
     if (alignmentBytes % BLOCK_BYTES !== 0) file.raggedFrames++;
