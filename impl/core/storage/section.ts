@@ -27,11 +27,13 @@ export class Section {
   committed = 0;
   /** Of the records with their lengths. */
   recordBytes = 0;
-  /** Where in the frame's memory they are: begin and end of each run. */
-  runs: number[] = [];
+  /** Where in the frame's memory they are: of each run, its begin, and the bytes of the records before it. */
+  private readonly runs: number[] = [];
+  private runEnd = -1;
   /** Of each chunk that is full: where it ends, from the begin of the section, and the records up to there. */
   readonly chunks: number[] = [];
-  private chunkFrom = 0;
+  /** How many bytes of records the last chunk may end at. */
+  private chunkLimit: number = CHUNK_BYTES;
 
   constructor(stream: StreamIndex, epoch: number, first: number, repairs: boolean) {
     this.repairs = repairs;
@@ -48,50 +50,50 @@ export class Section {
 
   /** Takes the record that was put at `[from, to)` of the frame's memory; returns by how much that lengthens the entries. */
   add(from: number, to: number): number {
-    const { runs, recordBytes } = this;
-    const isFull = recordBytes + to - from > this.chunkFrom + CHUNK_BYTES;
-    const closes = isFull && recordBytes > this.chunkFrom;
-    if (closes) {
-      this.chunks.push(recordBytes, this.records);
-      this.chunkFrom = recordBytes;
-    }
-    if (runs[runs.length - 1] === from) runs[runs.length - 1] = to;
-    else runs.push(from, to);
+    const extraBytes = this.recordBytes + to - from > this.chunkLimit ? this.closeChunk() : 0;
+    if (from !== this.runEnd) this.runs.push(from, this.recordBytes);
+    this.runEnd = to;
     this.recordBytes += to - from;
     this.records++;
-    return closes ? ENTRY_BYTES : 0;
+    return extraBytes;
+  }
+
+  private closeChunk(): number {
+    const { recordBytes } = this;
+    // A chunk has one record at least.
+    if (recordBytes === this.chunkLimit - CHUNK_BYTES) return 0;
+    this.chunks.push(recordBytes, this.records);
+    this.chunkLimit = recordBytes + CHUNK_BYTES;
+    return ENTRY_BYTES;
   }
 
   /** Copies the chunk with the record `index`, and all that follows it, out of the open frame. */
   copyFrom(index: number, frame: Uint8Array): Piece {
-    const { chunks } = this;
+    const { chunks, runs, recordBytes } = this;
     let chunk = 0;
     while (chunk < chunks.length && chunks[chunk + 1]! <= index - this.first) chunk += 2;
-    let skip = chunk === 0 ? 0 : chunks[chunk - 2]!;
+    const skip = chunk === 0 ? 0 : chunks[chunk - 2]!;
     const before = chunk === 0 ? 0 : chunks[chunk - 1]!;
-    const bytes = new Uint8Array(this.recordBytes - skip);
-    let at = 0;
-    for (let i = 0; i < this.runs.length; i += 2) {
-      const from = this.runs[i]! + skip;
-      const to = this.runs[i + 1]!;
-      skip = Math.max(0, from - to);
-      if (from >= to) continue;
-      bytes.set(frame.subarray(from, to), at);
-      at += to - from;
+    const bytes = new Uint8Array(recordBytes - skip);
+    for (let i = 0; i < runs.length; i += 2) {
+      const start = Math.max(skip, runs[i + 1]!);
+      const end = runs[i + 3] ?? recordBytes;
+      if (start >= end) continue;
+      const from = runs[i]! + start - runs[i + 1]!;
+      bytes.set(frame.subarray(from, from + end - start), start - skip);
     }
     return { bytes, first: this.first + before, records: this.records - before };
   }
 
   /** Moves its records together, from `source`, which holds what the frame's memory held from `base` on. */
   gather(source: Uint8Array, base: number, into: Uint8Array, to: number): void {
-    let at = to;
-    for (let i = 0; i < this.runs.length; i += 2) {
-      const from = this.runs[i]! - base;
-      const end = this.runs[i + 1]! - base;
-      into.set(source.subarray(from, end), at);
-      at += end - from;
+    const { runs } = this;
+    for (let i = 0; i < runs.length; i += 2) {
+      const from = runs[i]! - base;
+      const start = runs[i + 1]!;
+      const end = runs[i + 3] ?? this.recordBytes;
+      into.set(source.subarray(from, from + end - start), to + start);
     }
-    this.runs = [to, at];
   }
 
   /** Writes what follows the records, which begin at `at` and lie together. */
