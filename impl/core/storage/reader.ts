@@ -36,16 +36,18 @@ const BATCHES_MAX = 8;
 const SHARE = 1 / 8;
 const NOTHING = new Uint8Array(0);
 
-/** Something to be read of one section: all of it, where its chunks are, or a chunk. */
+/** Something to be read of one section: all of it, where its chunks are, or some chunks in a row. */
 interface Unit {
   readonly stream: number;
   readonly section: Lsn;
   readonly sectionBytes: number;
-  /** The chunk and the table that it is in; else it is the end of the section with the table, or all of the section. */
-  readonly chunk: number | undefined;
+  /** Undefined if it has yet to be read, at the end of all this. */
   readonly table: SectionTable | undefined;
+  /** The first chunk that is in it, and the first behind it that is not. */
+  readonly chunk: number;
+  chunkEnd: number;
   readonly from: Lsn;
-  readonly to: Lsn;
+  to: Lsn;
 }
 
 /** Units that are read together. */
@@ -241,31 +243,42 @@ export class Reader {
       const end = stream.endOf(extent);
       const wanted = Math.min(end - next, leftRecords);
       const cached = this.cache.get(section);
-      const unit = { stream: stream.id, section, sectionBytes, to: section + sectionBytes };
+      const unit = { stream: stream.id, section, sectionBytes, chunk: 0 };
       if (cached === undefined) {
         if (isDue(section)) break;
         planned.add(section);
+        const to = section + sectionBytes;
         const share = wanted / (end - stream.firstOf(extent));
         const wantedBytes = Math.min(share * sectionBytes, leftBytes);
         if (sectionBytes > WHOLE_BYTES_MAX && wantedBytes < sectionBytes * (1 - SHARE)) {
-          const place = unit.to - tableBytesMax(sectionBytes);
-          units.push({ ...unit, chunk: undefined, table: undefined, from: place });
+          const place = to - tableBytesMax(sectionBytes);
+          units.push({ ...unit, table: undefined, chunkEnd: 0, from: place, to });
           break;
         }
-        units.push({ ...unit, chunk: undefined, table: undefined, from: section });
+        units.push({ ...unit, table: undefined, chunkEnd: Infinity, from: section, to });
         leftBytes -= sectionBytes;
       } else {
         const { table, chunks } = cached;
         const first = table.firstBefore(stream.firstOf(extent));
         let chunk = table.find(next - first);
+        let run: Unit | undefined;
         for (; chunk < table.chunks && leftBytes > 0; chunk++) {
           if (first + table.recordsBefore(chunk) >= next + wanted) break;
           const place = section + table.startOf(chunk);
           const to = section + table.startOf(chunk + 1);
           leftBytes -= to - place;
-          if (chunks.has(chunk) || isDue(place)) continue;
+          if (chunks.has(chunk) || isDue(place)) {
+            run = undefined;
+            continue;
+          }
           planned.add(place);
-          units.push({ ...unit, chunk, table, from: place, to });
+          if (run === undefined) {
+            run = { ...unit, table, chunk, chunkEnd: chunk + 1, from: place, to };
+            units.push(run);
+          } else {
+            run.chunkEnd = chunk + 1;
+            run.to = to;
+          }
         }
       }
       leftRecords -= wanted;
@@ -303,16 +316,15 @@ export class Reader {
     then: (error: WalrusError | undefined) => void,
   ): void {
     const { from } = units[0]!;
-    for (const unit of units) this.loading.set(keyOf(unit), []);
+    const places = units.flatMap(placesOf);
+    const waiting: (() => void)[] = [];
+    for (const place of places) this.loading.set(place, waiting);
     this.load(file, from, to - from, (error, bytes) => {
       this.cache.evict();
-      const waiting = units.flatMap((unit) => {
-        const key = keyOf(unit);
-        const all = this.loading.get(key)!;
-        this.loading.delete(key);
-        if (error === undefined) this.take(unit, bytes.subarray(unit.from - from, unit.to - from));
-        return all;
-      });
+      for (const place of places) this.loading.delete(place);
+      if (error === undefined) {
+        for (const unit of units) this.take(unit, bytes.subarray(unit.from - from, unit.to - from));
+      }
       then(error);
       for (const goOn of waiting) goOn();
     });
@@ -321,25 +333,22 @@ export class Reader {
   /** Verifies what was read, and keeps it. */
   private take(unit: Unit, bytes: Uint8Array): void {
     const { checksum } = this;
-    const isShort = bytes.length < unit.to - unit.from;
     let { table } = unit;
-    if (table === undefined && !isShort) {
+    if (table === undefined && bytes.length === unit.to - unit.from) {
       const seed = placeChecksum(this.files.identity, unit.section, unit.stream);
       table = SectionTable.at(bytes, unit.sectionBytes, { checksum, seed });
     }
-    if (table === undefined || isShort) {
-      this.damaged.add(keyOf(unit));
+    if (table === undefined) {
+      this.damaged.add(unit.section);
       return;
     }
     const section = this.cache.add(unit.section, table);
-    const isWhole = unit.chunk === undefined && unit.from === unit.section;
     const base = unit.from - unit.section;
-    const begin = isWhole ? 0 : (unit.chunk ?? table.chunks);
-    const end = isWhole || unit.chunk === undefined ? table.chunks : unit.chunk + 1;
-    for (let chunk = begin; chunk < end; chunk++) {
+    const end = Math.min(unit.chunkEnd, table.chunks);
+    for (let chunk = unit.chunk; chunk < end; chunk++) {
       const from = table.startOf(chunk) - base;
       const to = table.startOf(chunk + 1) - base;
-      if (checksum(bytes, from, to, 0) === table.checksumOf(chunk)) {
+      if (to <= bytes.length && checksum(bytes, from, to, 0) === table.checksumOf(chunk)) {
         this.cache.addChunk(section, chunk, bytes.subarray(from, to));
       } else {
         this.damaged.add(unit.section + table.startOf(chunk));
@@ -433,6 +442,8 @@ export function trimmed(stream: StreamIndex, index: number): WalrusError {
   return new WalrusError('InvalidArgument', reason);
 }
 
-function keyOf({ table, section, from }: Unit): Lsn {
-  return table === undefined ? section : from;
+/** By what it is known to be on its way: where each of its chunks begins, or the section if they are not known. */
+function placesOf({ table, section, chunk, chunkEnd }: Unit): Lsn[] {
+  if (table === undefined) return [section];
+  return Array.from({ length: chunkEnd - chunk }, (_, i) => section + table.startOf(chunk + i));
 }
