@@ -114,8 +114,11 @@ export class FrameWriter {
   /** The open frame, with room for so many bytes more; a full one is closed, inside a transaction if need be. */
   reserve(bytes: number): Frame {
     const { frame } = this;
-    if (frame?.hasRoomFor(bytes)) return frame;
-    if (frame !== undefined) this.closeFrame(frame);
+    return frame?.hasRoomFor(bytes) ? frame : this.openFrame(bytes);
+  }
+
+  private openFrame(bytes: number): Frame {
+    if (this.frame !== undefined) this.closeFrame(this.frame);
     const size = this.sizeInFile(this.nextLsn, bytes);
     const opened = this.arena.open(this.nextLsn, size, this.alignmentBytes, this.staged > 0);
     this.frame = opened;

@@ -86,7 +86,13 @@ export class Frame {
 
   /** Puts the record behind the last one of its stream. */
   append(stream: StreamIndex, epoch: number, record: Uint8Array): void {
-    let section = this.last?.stream === stream ? this.last : this.sections.get(stream);
+    const { last } = this;
+    const goesOn = last?.stream === stream && last.epoch === epoch;
+    this.put(goesOn ? last : this.sectionOf(stream, epoch), record);
+  }
+
+  private sectionOf(stream: StreamIndex, epoch: number): Section {
+    let section = this.sections.get(stream);
     if (section === undefined || section.epoch !== epoch) {
       section = this.begin(new Section(stream, epoch, stream.end, false));
       this.sections.set(stream, section);
@@ -94,7 +100,7 @@ export class Frame {
       this.extents++;
     }
     this.last = section;
-    this.put(section, record);
+    return section;
   }
 
   /** Puts a record that takes the place of another one. Whether it begins a section. */
@@ -182,6 +188,7 @@ export class Frame {
     this.extraBytes = 0;
     this.contents = [];
     this.sections.clear();
+    this.last = undefined;
   }
 
   /** Pads, so that it ends at a multiple of the alignment in its file; the length is final. */
