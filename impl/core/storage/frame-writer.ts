@@ -119,7 +119,7 @@ export class FrameWriter {
 
   private openFrame(bytes: number): Frame {
     if (this.frame !== undefined) this.closeFrame(this.frame);
-    const size = this.sizeInFile(this.nextLsn, bytes);
+    const size = this.nextSize(bytes);
     const opened = this.arena.open(this.nextLsn, size, this.alignmentBytes, this.staged > 0);
     this.frame = opened;
     return opened;
@@ -226,10 +226,10 @@ export class FrameWriter {
     return roundUp(size, this.alignmentBytes);
   }
 
-  /** What has a place in this file must not wait for another one, where there may be none: the frame ends with the file, unless it needs the next. */
-  private sizeInFile(lsn: Lsn, bytes: number): number {
-    const roomBytes = this.files.roomAt(lsn, this.alignmentBytes);
+  /** No more than the file has room for, if that is enough: what has a place there must not wait for another file. */
+  private nextSize(bytes: number): number {
     const size = this.frameSize(bytes);
+    const roomBytes = this.files.roomAt(this.nextLsn, this.alignmentBytes);
     return FRAME_HEADER_BYTES + bytes <= roomBytes ? Math.min(size, roomBytes) : size;
   }
 
