@@ -11,9 +11,8 @@ import { Store } from '../impl/core/storage/store.ts';
 import type { Message } from '../impl/node/messages.ts';
 
 /**
- * Microseconds each, in a warm process on a machine of two shared cores: a least-squares fit to the time that the handlers took in
- * some half a million inputs of simulated nodes (which are the real ones), and for `input` and `message` 15 and 12 more, which is
- * what a socket costs Node.js.
+ * Microseconds each. They are rough: a least-squares fit to some half a million inputs of simulated nodes (which are the real ones) on
+ * a busy machine, rounded by hand. What a socket costs (15 of `input`, 12 of `message`) and `snapshotTopic` are estimates.
  */
 const COST_US = {
   input: 20,
