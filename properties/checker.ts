@@ -4,7 +4,7 @@
  *
  * It sees all events of all nodes in the order in which they happen, and nothing else: it could watch live nodes.
  */
-import type { LogIndex, NodeId, Offset, SegmentId } from '../impl/core/ids.ts';
+import type { LogIndex, NodeId, Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import type { Proposal } from '../impl/core/metadata/commands.ts';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataMessage } from '../impl/core/segment/messages.ts';
@@ -72,7 +72,7 @@ export class Checker implements TraceSink<DataEvent> {
   /** Index up to which each node has applied. */
   private readonly applied = new Map<NodeId, LogIndex>();
   private readonly touchedSegments = new Set<SegmentRecord>();
-  private readonly touchedTopics = new Set<string>();
+  private readonly touchedTopics = new Set<TopicId>();
 
   /** `overlooks`: properties that may fail, for whoever wants to see what comes of it. */
   constructor(checksum: Checksum, overlooks: (property: string) => boolean = () => false) {
@@ -352,7 +352,8 @@ export class Checker implements TraceSink<DataEvent> {
     if (command === null) return;
     ApplyCommandProp(index, event.node, event.applied, this.outcomes[index] ?? event.applied);
     if (command.kind === 'RegisterNode' || !event.applied) return;
-    this.touchedTopics.add(command.topic);
+    const topic = command.kind === 'CreateTopic' ? (index as number as TopicId) : command.topic;
+    this.touchedTopics.add(topic);
     if ('segment' in command) {
       this.touch(command);
       if (command.kind === 'SealSegment') this.touchSealed(command, node);
@@ -384,7 +385,7 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** Whoever applies the seal cuts off what lies beyond it. */
   private touchSealed(
-    command: { topic: string; segment: SegmentId; count: number },
+    command: { topic: TopicId; segment: SegmentId; count: number },
     node: NodeView,
   ): void {
     const replica = node.replica(command.topic, command.segment);
@@ -480,20 +481,20 @@ export class Checker implements TraceSink<DataEvent> {
   private compareMetadata(node: NodeView): void {
     const state = node.clusterState;
     if (state === undefined || state.appliedIndex !== this.record.metadata.index) return;
-    for (const name of this.touchedTopics) {
-      const topic = state.topics.get(name);
-      const model = this.record.metadata.topics.get(name);
+    for (const id of this.touchedTopics) {
+      const topic = state.topics.get(id);
+      const model = this.record.metadata.topics.get(id);
       this.count('DomainConsistencyInv');
       demand(
         topic !== undefined && model !== undefined,
         'ApplyCommandProp',
-        () => `node ${node.id} has not the topic ${name} that the specification has`,
+        () => `node ${node.id} has not the topic ${id} that the specification has`,
       );
       const kept = keptSegments(model);
       demand(
         topic.segments.length === kept.length,
         'ApplyCommandProp',
-        () => `node ${node.id} has not the segments of ${name} that the specification has`,
+        () => `node ${node.id} has not the segments of ${model.name} that the specification has`,
       );
       DomainConsistencyInv(state, topic);
       for (const its of kept.slice(-2)) {
@@ -504,14 +505,16 @@ export class Checker implements TraceSink<DataEvent> {
             mine.count === its.count &&
             mine.baseOffset === its.baseOffset,
           'ApplyCommandProp',
-          () => `node ${node.id} has another segment ${its.id} of ${name} than the specification`,
+          () =>
+            `node ${node.id} has another segment ${its.id} of ${model.name} than the specification`,
         );
       }
       for (const [group, offset] of model.cursors) {
         demand(
           topic.cursors.get(group) === offset,
           'ApplyCommandProp',
-          () => `node ${node.id} has another cursor of ${group} in ${name} than the specification`,
+          () =>
+            `node ${node.id} has another cursor of ${group} in ${model.name} than the specification`,
         );
       }
     }
@@ -527,7 +530,7 @@ export class Checker implements TraceSink<DataEvent> {
     SealedExactInv(this.record, segment);
   }
 
-  private touch(at: { topic: string; segment: SegmentId }): SegmentRecord {
+  private touch(at: { topic: TopicId; segment: SegmentId }): SegmentRecord {
     const segment = this.record.segment(at.topic, at.segment);
     this.touchedSegments.add(segment);
     return segment;
@@ -537,12 +540,13 @@ export class Checker implements TraceSink<DataEvent> {
     for (const replica of node.replicas()) this.touch(replica);
   }
 
-  private segmentAt(topic: string, offset: Offset): SegmentRecord {
-    const segments = this.record.metadata.topics.get(topic)?.segments ?? [];
+  private segmentAt(name: string, offset: Offset): SegmentRecord {
+    const topic = this.record.metadata.topicNamed(name);
+    demand(topic !== undefined, 'SequentialOrderInv', () => `topic ${name} does not exist`);
+    const { segments } = topic;
     let id = segments.length;
     while (id > 1 && segments[id - 1]!.baseOffset > offset) id--;
-    demand(id > 0, 'SequentialOrderInv', () => `topic ${topic} does not exist`);
-    return this.record.segment(topic, id as SegmentId);
+    return this.record.segment(topic.id, id as SegmentId);
   }
 
   private count(property: string): void {

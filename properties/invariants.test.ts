@@ -7,6 +7,7 @@ import type {
   NodeId,
   Offset,
   SegmentId,
+  TopicId,
 } from '../impl/core/ids.ts';
 import type { Command } from '../impl/core/metadata/commands.ts';
 import {
@@ -22,7 +23,8 @@ import { Record, type SegmentRecord } from './record.ts';
 import type { ClusterStateView, TopicView } from './views.ts';
 
 const node = (id: number): NodeId => id as NodeId;
-const TOPIC = 't';
+/** The index of its creation. */
+const TOPIC = 4 as TopicId;
 
 /** Three registered nodes and a topic on all of them, owned by node 1 under epoch 4. */
 function world(): { record: Record; segment: SegmentRecord; apply: (command: Command) => boolean } {
@@ -40,7 +42,7 @@ function world(): { record: Record; segment: SegmentRecord; apply: (command: Com
       clientAddress: '',
     });
   }
-  apply({ kind: 'CreateTopic', topic: TOPIC, owner: node(1), replicas: [1, 2, 3].map(node) });
+  apply({ kind: 'CreateTopic', name: 't', owner: node(1), replicas: [1, 2, 3].map(node) });
   return { record, segment: record.segment(TOPIC, 1 as SegmentId), apply };
 }
 
@@ -159,7 +161,7 @@ test('DomainConsistencyInv: a gap, a second open segment and an unknown owner ar
   const open = { ...second, state: 'open' as const };
   const state = { nodes: new Map([[node(1), {}]]) } as unknown as ClusterStateView;
   const check = (...segments: TopicView['segments']): void =>
-    DomainConsistencyInv(state, { name: TOPIC, segments, cursors: new Map() });
+    DomainConsistencyInv(state, { id: TOPIC, name: 't', segments, cursors: new Map() });
   check(first, open);
   expect(() => check(first, second)).toThrow('is sealed');
   expect(() => check({ ...first, state: 'open' }, open)).toThrow('is open');

@@ -2,7 +2,7 @@
  * What holds in every state: the data plane's invariants, one function each, named as in `spec/`. Raft's are in
  * `raft-invariants.ts`; `checker.ts` calls each when something that it speaks of may have changed.
  */
-import type { BootId, Epoch, NodeId, Offset } from '../impl/core/ids.ts';
+import type { BootId, Epoch, NodeId, Offset, TopicId } from '../impl/core/ids.ts';
 import type { ModelTopic } from './metadata-model.ts';
 import type { Record, SegmentRecord } from './record.ts';
 import type { ClusterStateView, TopicView } from './views.ts';
@@ -126,7 +126,7 @@ export function SequentialOrderInv(
 /** A group's cursor never passes the end of what is safe in its topic. */
 export function CursorBoundsInv(
   record: Record,
-  topic: string,
+  topic: TopicId,
   model: ModelTopic,
   cursor: Offset,
 ): void {
@@ -176,6 +176,6 @@ export function DomainConsistencyInv(state: ClusterStateView, topic: TopicView):
   }
 }
 
-export function named({ topic, segment }: { topic: string; segment: number }): string {
+export function named({ topic, segment }: { topic: TopicId; segment: number }): string {
   return `${topic}/${segment}`;
 }

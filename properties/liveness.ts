@@ -2,7 +2,7 @@
  * What has to happen, sooner or later, once a majority is well. Each names what is still missing; the simulator
  * demands that after a bounded time nothing is.
  */
-import type { NodeId, SegmentId } from '../impl/core/ids.ts';
+import type { NodeId, SegmentId, TopicId } from '../impl/core/ids.ts';
 import type { Record } from './record.ts';
 import type { NodeView } from './views.ts';
 import { demand } from './violation.ts';
@@ -31,9 +31,9 @@ export function leadershipProgress(nodes: readonly NodeView[]): Unmet | undefine
  * Topics whose open segment was placed on disks of which no majority is alive: nobody can promise anything for them until
  * those come back, so nothing is demanded of them.
  */
-export function hopelessTopics(record: Record, nodes: readonly NodeView[]): ReadonlySet<string> {
+export function hopelessTopics(record: Record, nodes: readonly NodeView[]): ReadonlySet<TopicId> {
   const alive = new Map<NodeId, number>(nodes.map(({ id, incarnation }) => [id, incarnation]));
-  const hopeless = new Set<string>();
+  const hopeless = new Set<TopicId>();
   for (const [topic, { segments }] of record.metadata.topics) {
     const { replicas } = segments.at(-1)!;
     const left = replicas.filter(({ node, incarnation }) => alive.get(node) === incarnation);

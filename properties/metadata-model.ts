@@ -3,7 +3,15 @@
  * moment when the first node applies it. Written for the checks alone and from the specification alone, so that it
  * does not repeat a mistake of `ClusterState`.
  */
-import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset } from '../impl/core/ids.ts';
+import type {
+  BootId,
+  Epoch,
+  Incarnation,
+  LogIndex,
+  NodeId,
+  Offset,
+  TopicId,
+} from '../impl/core/ids.ts';
 import type { Command } from '../impl/core/metadata/commands.ts';
 import type { SegmentReplicaView } from './views.ts';
 
@@ -25,6 +33,8 @@ export interface ModelSegment {
 }
 
 export interface ModelTopic {
+  readonly id: TopicId;
+  readonly name: string;
   readonly segments: ModelSegment[];
   readonly cursors: Map<string, Offset>;
 }
@@ -39,7 +49,13 @@ export function keptSegments({ segments }: ModelTopic): (ModelSegment & { id: nu
 export class MetadataModel {
   index: LogIndex = 0 as LogIndex;
   readonly nodes: Map<NodeId, { boot: BootId; incarnation: Incarnation }> = new Map();
-  readonly topics: Map<string, ModelTopic> = new Map();
+  readonly topics: Map<TopicId, ModelTopic> = new Map();
+  private readonly byName = new Map<string, ModelTopic>();
+
+  /** The topic that is called so. */
+  topicNamed(name: string): ModelTopic | undefined {
+    return this.byName.get(name);
+  }
 
   /** Applies the entry at `index` and says whether it changed anything. Null is an entry of Raft's own. */
   apply(index: LogIndex, command: Command | null): boolean {
@@ -50,13 +66,17 @@ export class MetadataModel {
       this.nodes.set(command.node, { boot, incarnation });
       return true;
     }
-    const topic = this.topics.get(command.topic);
     if (command.kind === 'CreateTopic') {
-      if (topic !== undefined || !this.known([command.owner, ...command.replicas])) return false;
-      const first = this.opened(index, command.owner, command.replicas, 0 as Offset);
-      this.topics.set(command.topic, { segments: [first], cursors: new Map() });
+      const { name, owner, replicas } = command;
+      if (this.byName.has(name) || !this.known([owner, ...replicas])) return false;
+      const id = index as number as TopicId;
+      const segments = [this.opened(index, owner, replicas, 0 as Offset)];
+      const created = { id, name, segments, cursors: new Map() };
+      this.topics.set(id, created);
+      this.byName.set(name, created);
       return true;
     }
+    const topic = this.topics.get(command.topic);
     if (topic === undefined) return false;
     const open = topic.segments.at(-1)!;
     switch (command.kind) {

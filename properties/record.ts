@@ -2,7 +2,7 @@
  * What has happened, remembered outside of the nodes: the specification's history variables. It knows each segment's
  * one sequence of records, what of it was acknowledged, and what each disk is known to hold, whether its node lives or not.
  */
-import type { Epoch, Incarnation, NodeId, Offset, SegmentId } from '../impl/core/ids.ts';
+import type { Epoch, Incarnation, NodeId, Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import { MetadataModel, type ModelSegment } from './metadata-model.ts';
 
 /** What one disk holds of one segment. */
@@ -14,7 +14,7 @@ export interface Copy {
 }
 
 export interface SegmentRecord {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   /** Checksums of the records, in the order in which the owner appended them. */
   readonly records: number[];
@@ -31,9 +31,9 @@ export class Record {
   readonly incarnations: Map<NodeId, Incarnation | 0> = new Map();
   /** Nodes whose disk lost a part of what it had durably. */
   readonly lapsed: Set<NodeId> = new Set();
-  private readonly topics = new Map<string, SegmentRecord[]>();
+  private readonly topics = new Map<TopicId, SegmentRecord[]>();
 
-  segment(topic: string, segment: SegmentId): SegmentRecord {
+  segment(topic: TopicId, segment: SegmentId): SegmentRecord {
     let segments = this.topics.get(topic);
     if (segments === undefined) {
       segments = [];
@@ -56,9 +56,10 @@ export class Record {
     for (const segments of this.topics.values()) yield* segments;
   }
 
+  /** With the names of their topics. */
   *cursors(): Iterable<{ topic: string; group: string; offset: Offset }> {
-    for (const [topic, { cursors }] of this.metadata.topics) {
-      for (const [group, offset] of cursors) yield { topic, group, offset };
+    for (const { name, cursors } of this.metadata.topics.values()) {
+      for (const [group, offset] of cursors) yield { topic: name, group, offset };
     }
   }
 

@@ -1,11 +1,11 @@
 /** What holds of every step: how the old and the new values of one thing may stand to each other. */
-import type { Epoch, NodeId, Offset } from '../impl/core/ids.ts';
+import type { Epoch, NodeId, Offset, TopicId } from '../impl/core/ids.ts';
 import { named } from './invariants.ts';
 import type { Copy, SegmentRecord } from './record.ts';
 import { demand } from './violation.ts';
 
 /** A group's cursor moves forward only. */
-export function MonotonicCursorProp(topic: string, from: Offset, to: Offset): void {
+export function MonotonicCursorProp(topic: TopicId, from: Offset, to: Offset): void {
   demand(
     to > from,
     'MonotonicCursorProp',

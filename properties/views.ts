@@ -13,6 +13,7 @@ import type {
   NodeId,
   Offset,
   SegmentId,
+  TopicId,
 } from '../impl/core/ids.ts';
 import type { Raft } from '../impl/core/raft/raft.ts';
 
@@ -28,16 +29,16 @@ export interface NodeView {
   /** The metadata as applied here. Absent until the store is open. */
   readonly clusterState: ClusterStateView | undefined;
   /** What this node holds of a segment; `undefined` if it holds nothing and promised nothing. */
-  replica(topic: string, segment: SegmentId): ReplicaView | undefined;
+  replica(topic: TopicId, segment: SegmentId): ReplicaView | undefined;
   /** All of them, in any fixed order. */
   replicas(): Iterable<ReplicaView>;
   /** The grant under which this node writes to the segment now, as its owner or its recoverer. */
-  writer(topic: string, segment: SegmentId): WriterView | undefined;
+  writer(topic: TopicId, segment: SegmentId): WriterView | undefined;
 }
 
 /** One node's copy of one segment. Indexes count within the segment from 0. */
 export interface ReplicaView {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   /** Records before it are written here. */
   readonly end: number;
@@ -62,7 +63,7 @@ export interface WriterView {
 export interface ClusterStateView {
   readonly appliedIndex: LogIndex;
   readonly nodes: ReadonlyMap<NodeId, RegisteredNodeView>;
-  readonly topics: ReadonlyMap<string, TopicView>;
+  readonly topics: ReadonlyMap<TopicId, TopicView>;
 }
 
 export interface RegisteredNodeView {
@@ -72,6 +73,7 @@ export interface RegisteredNodeView {
 }
 
 export interface TopicView {
+  readonly id: TopicId;
   readonly name: string;
   /** By rising id; only the last is not sealed. One that ended without a record is not among them. */
   readonly segments: readonly SegmentView[];

@@ -4,7 +4,7 @@
  * topic is read from its first record to its last.
  */
 import type { Reply } from '../impl/core/controller/operations.ts';
-import type { Offset, SegmentId } from '../impl/core/ids.ts';
+import type { Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import {
   failoverProgress,
   hopelessTopics,
@@ -53,7 +53,8 @@ export interface World extends Scene {
 /** A record in the copy of one machine. */
 interface CopyPlace {
   readonly machine: Machine;
-  readonly topic: string;
+  readonly topic: TopicId;
+  readonly name: string;
   readonly segment: SegmentId;
   readonly index: number;
   readonly offset: number;
@@ -129,12 +130,14 @@ export class Aftermath {
   }
 
   /** Each operation, on a new topic and on old ones, is done within the bound. */
-  private useEverything(hopeless: ReadonlySet<string>): void {
-    const topics = ['afterwards', ...this.world.checker.record.metadata.topics.keys()];
+  private useEverything(hopeless: ReadonlySet<TopicId>): void {
+    const known = [...this.world.checker.record.metadata.topics.values()];
+    const topics = ['afterwards', ...known.map(({ name }) => name)];
+    const lost = new Set(known.filter(({ id }) => hopeless.has(id)).map(({ name }) => name));
     const every = Math.ceil(topics.length / USED_MAX);
     const kinds = ['register', 'put', 'get', 'fetch'] as const;
     const asks = topics
-      .filter((topic, i) => i % every === 0 && !hopeless.has(topic))
+      .filter((topic, i) => i % every === 0 && !lost.has(topic))
       .flatMap((topic) => kinds.map((kind) => ({ topic, kind })));
     const next = (): void => {
       const ask = asks.shift();
@@ -212,7 +215,7 @@ export class Aftermath {
   }
 
   private readCopy(place: CopyPlace, done: () => void): void {
-    const { machine, topic, segment, index, offset } = place;
+    const { machine, topic, name, segment, index, offset } = place;
     const { time } = this.world;
     let isSettled = false;
     const settle = (said: string | undefined): void => {
@@ -223,7 +226,7 @@ export class Aftermath {
         return;
       }
       if (time.nowMs > this.deadlineMs) {
-        const what = `offset ${offset} of ${topic} in the copy of node ${machine.id}: ${said}`;
+        const what = `offset ${offset} of ${name} in the copy of node ${machine.id}: ${said}`;
         throw new Violation('RepairProgress', what);
       }
       time.after(POLL_MS, () => this.readCopy(place, done));
@@ -232,7 +235,7 @@ export class Aftermath {
     const replica = machine.node?.replica(topic, segment);
     if (replica === undefined) return;
     machine.node!.readCopy(replica, index, (error, [record]) => {
-      const expected = this.contents.get(topic)?.[offset];
+      const expected = this.contents.get(name)?.[offset];
       const isRight = record !== undefined && expected !== undefined && isSame(record, expected);
       settle(isRight ? undefined : (error?.message ?? 'another record'));
     });
@@ -243,13 +246,14 @@ export class Aftermath {
     const { record } = this.world.checker;
     for (const segment of record.segments()) {
       const model = record.model(segment);
-      if (model?.state !== 'sealed' || !this.contents.has(segment.topic)) continue;
+      const name = record.metadata.topics.get(segment.topic)?.name;
+      if (model?.state !== 'sealed' || name === undefined || !this.contents.has(name)) continue;
       for (const { node } of model.replicas) {
         const machine = this.core.find(({ id }) => id === node);
         if (machine === undefined) continue;
         for (let index = 0; index < model.count; index++) {
           const { topic, segment: id } = segment;
-          yield { machine, topic, segment: id, index, offset: model.baseOffset + index };
+          yield { machine, topic, name, segment: id, index, offset: model.baseOffset + index };
         }
       }
     }
@@ -275,9 +279,9 @@ export class Aftermath {
   /** Where the acknowledged records of a topic end. */
   private endOf(topic: string): number {
     const { record } = this.world.checker;
-    const model = record.metadata.topics.get(topic)!.segments;
-    const last = record.segment(topic, model.length as never);
-    return model.at(-1)!.baseOffset + last.highWatermark;
+    const { id, segments } = record.metadata.topicNamed(topic)!;
+    const last = record.segment(id, segments.length as SegmentId);
+    return segments.at(-1)!.baseOffset + last.highWatermark;
   }
 
   private call(kind: PlannedCall['kind'], topic: string): PlannedCall {

@@ -94,7 +94,7 @@ export class LogStage extends Stage<Step> {
       registered = reply;
     });
     this.mustCome('a topic', () =>
-      machines.every(({ node }) => node!.clusterState!.topic(TOPIC) !== undefined),
+      machines.every(({ node }) => node!.clusterState!.topicNamed(TOPIC) !== undefined),
     );
     this.mustCome('its owner', () => registered?.kind === 'registered');
     const segment = this.segment(leader);
@@ -202,7 +202,7 @@ export class LogStage extends Stage<Step> {
     machine.disk.faults.hung = false;
     this.comes(`${end} durable records`, () => {
       const copies = [...(machine.node?.replicas() ?? [])];
-      const copy = copies.find((each) => each.topic === TOPIC && each.segment === segment);
+      const copy = copies.find((each) => each.segment === segment);
       return (
         copy !== undefined &&
         copy.durableEnd >= end! &&
@@ -350,7 +350,7 @@ export class LogStage extends Stage<Step> {
   }
 
   private segment(machine: Machine): SegmentRecord {
-    return machine.node!.clusterState!.topic(TOPIC)!.segments.at(-1)!;
+    return machine.node!.clusterState!.topicNamed(TOPIC)!.segments.at(-1)!;
   }
 
   // What the cluster tells its observer.

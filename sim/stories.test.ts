@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
-import type { Offset, SegmentId } from '../impl/core/ids.ts';
+import type { Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import type { SegmentRecord } from '../impl/core/metadata/cluster-state.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
@@ -66,7 +66,7 @@ class Story {
       ),
     );
     expect(this.ask(1, { kind: 'register', topic: 't' })).toEqual({ kind: 'registered' });
-    this.until(() => all.every(({ node }) => node!.clusterState!.topic('t') !== undefined));
+    this.until(() => all.every(({ node }) => node!.clusterState!.topicNamed('t') !== undefined));
   }
 
   /** Lets time pass until it is so; a minute of it at most. */
@@ -113,13 +113,17 @@ class Story {
   }
 
   segments(node = 1): readonly SegmentRecord[] {
-    return this.machine(node).node!.clusterState!.topic('t')!.segments;
+    return this.machine(node).node!.clusterState!.topicNamed('t')!.segments;
   }
 
   /** The machine of the open segment's owner, as most nodes see it. */
+  get topic(): TopicId {
+    return this.machine(1).node!.clusterState!.topicNamed('t')!.id;
+  }
+
   owner(): Machine {
     const views = this.cluster.machines.flatMap(
-      ({ node }) => node?.clusterState?.currentSegment('t') ?? [],
+      ({ node }) => node?.clusterState?.topicNamed('t')?.segments.at(-1) ?? [],
     );
     const newest = views.reduce((a, b) => (b.epoch > a.epoch ? b : a));
     return this.machine(newest.owner);
@@ -275,9 +279,9 @@ test('the owner loses power: what it acknowledged is there, and another one goes
   expect(story.readAll(witness!.id)).toEqual(letters(4));
 
   story.cluster.start(owner);
-  story.until(() => owner.node?.clusterState?.topic('t')?.segments.length === 2);
+  story.until(() => owner.node?.clusterState?.topicNamed('t')?.segments.length === 2);
   story.pass(2000);
-  expect(owner.node!.replica('t', 1 as SegmentId)).toMatchObject({ end: 3, durableEnd: 3 });
+  expect(owner.node!.replica(story.topic, 1 as SegmentId)).toMatchObject({ end: 3, durableEnd: 3 });
   expect(story.readAll(owner.id)).toEqual(letters(4));
 });
 
@@ -315,7 +319,7 @@ test('the whole cluster loses power three times in a row', () => {
     story.pass(500);
     for (const machine of story.cluster.machines) story.cluster.start(machine);
     story.until(() => {
-      const current = story.machine(1).node?.clusterState?.currentSegment('t');
+      const current = story.machine(1).node?.clusterState?.topicNamed('t')?.segments.at(-1);
       const boots = story.cluster.machines.map(({ node }) => node?.boot);
       return current?.state === 'open' && boots.includes(current.boot);
     });
@@ -345,7 +349,10 @@ test('a new disk under an old name does not vote its emptiness, and gets its cop
     const [first] = story.segments(witness!.id);
     return first!.replicas.some((each) => each.incarnation === replaced!.node?.incarnation);
   });
-  expect(replaced!.node!.replica('t', 1 as SegmentId)).toMatchObject({ end: 5, durableEnd: 5 });
+  expect(replaced!.node!.replica(story.topic, 1 as SegmentId)).toMatchObject({
+    end: 5,
+    durableEnd: 5,
+  });
 });
 
 test('a process that the cluster has refused is dead to it, and says why', () => {

@@ -93,7 +93,14 @@ function count<Self extends object>(
   });
 }
 
-for (const method of ['node', 'topic', 'currentSegment', 'segment', 'segmentAt'] as const) {
+for (const method of [
+  'node',
+  'topic',
+  'topicNamed',
+  'currentSegment',
+  'segment',
+  'segmentAt',
+] as const) {
   count(ClusterState.prototype, method, 'lookup');
 }
 count(ClusterState.prototype, 'applyCommand', 'command');

@@ -33,7 +33,8 @@ EXTENDS Integers, Sequences, FiniteSets
 
 CONSTANTS
   Nodes,
-  Topics,
+  Names,            \* of topics
+  Topics,           \* 1 .. n: numbers of topics, in the order of their creation. No number is given again
   Groups,
   SegmentIds,       \* 1 .. n: numbers that segments may have
   Records,          \* every request to append has its own
@@ -118,6 +119,8 @@ NoSegment == [state |-> "none", epoch |-> 0, owner |-> None, boot |-> 0,
 NoMetadata ==
   [nodes    |-> [n \in Nodes |-> [boot |-> 0, incarnation |-> 0]],
    topics   |-> {},
+   names    |-> [x \in Names |-> 0],
+   created  |-> 0,
    segments |-> PerSegment(NoSegment),
    cursors  |-> [t \in Topics |-> [g \in Groups |-> 0]]]
 
@@ -128,10 +131,13 @@ Opened(state, index, owner, replicas, base) ==
 
 Registered(state, n) == state.nodes[n].boot > 0
 
+\* What the next topic is called by, for ever: not by its name.
+NewTopic(state, name) == state.created + 1
+
 \* Does the command find what it expects?
 Fits(state, c) ==
   CASE c.kind = "RegisterNode" -> TRUE
-    [] c.kind = "CreateTopic" -> c.topic \notin state.topics /\ \A m \in c.replicas : Registered(state, m)
+    [] c.kind = "CreateTopic" -> state.names[c.name] = 0 /\ \A m \in c.replicas : Registered(state, m)
     [] c.kind = "SealSegment" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          g.state \in {"open", "fenced"} /\ g.epoch = c.epoch /\ \A m \in c.nextReplicas : Registered(state, m)
@@ -151,8 +157,11 @@ ApplyTo(state, index, c) ==
   CASE c.kind = "RegisterNode" ->
          [state EXCEPT !.nodes[c.node] = [boot |-> c.boot, incarnation |-> c.incarnation]]
     [] c.kind = "CreateTopic" ->
-         [state EXCEPT !.topics = @ \cup {c.topic},
-                       !.segments[Segment(c.topic, 1)] = Opened(state, index, c.owner, c.replicas, 0)]
+         LET t == NewTopic(state, c.name) IN
+         [state EXCEPT !.topics = @ \cup {t},
+                       !.names[c.name] = t,
+                       !.created = t,
+                       !.segments[Segment(t, 1)] = Opened(state, index, c.owner, c.replicas, 0)]
     [] c.kind = "SealSegment" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          [state EXCEPT !.segments[Segment(c.topic, c.segment)] = [g EXCEPT !.state = "sealed", !.count = c.count],
@@ -664,7 +673,7 @@ ReplaceDisk(n) ==
 Commands ==
   LET epochs == 1 .. Len(log)  counts == 0 .. Cardinality(Records)  lifetimes == 1 .. Longest({boot[n] : n \in Nodes}) IN
   [kind : {"RegisterNode"}, node : Nodes, boot : lifetimes, incarnation : lifetimes]
-  \cup [kind : {"CreateTopic"}, topic : Topics, owner : Nodes, replicas : SUBSET Nodes]
+  \cup [kind : {"CreateTopic"}, name : Names, owner : Nodes, replicas : SUBSET Nodes]
   \cup [kind : {"SealSegment"}, topic : Topics, segment : SegmentIds, epoch : epochs, count : counts,
         nextOwner : Nodes, nextReplicas : SUBSET Nodes]
   \cup [kind : {"FenceSegment"}, topic : Topics, segment : SegmentIds, expectedEpoch : epochs, recoverer : Nodes]
@@ -802,11 +811,12 @@ DeliveredOnceInv ==
     /\ AllBelow(delivered[t][g], meta.cursors[t][g])
     /\ IsInjective(delivered[t][g])
 
-\* Topics, segments and cursors refer to each other; all segments of a topic but the last are sealed; epochs are unique.
+\* Topics, names, segments and cursors refer to each other; all segments of a topic but the last are sealed; epochs are unique.
 DomainConsistencyInv ==
   /\ \A t \in WatchedTopics :
        /\ (t \in meta.topics) <=> (Last(t) > 0)
        /\ \A g \in Groups : meta.cursors[t][g] > 0 => t \in meta.topics
+       /\ t \in meta.topics => \E x \in Names : meta.names[x] = t
   /\ \A place \in WatchedPlaces :
        LET t == place[1] i == place[2] s == Segment(t, i) g == meta.segments[s] IN
        /\ i < Last(t) => g.state = "sealed"

@@ -11,7 +11,7 @@
    - Records are appended in the order of their names.
    - Who proposed a command is forgotten, but for moves of cursors: nothing else asks for it.
 
-   Bounds: the sizes of Nodes, Topics, SegmentIds, Records, and the constants below. *)
+   Bounds: the sizes of Nodes, Names, Topics, SegmentIds, Records, and the constants below. *)
 EXTENDS DistributedLog, TLC
 
 CONSTANTS
@@ -45,18 +45,19 @@ ToldIfRead(n, s) == IF Has("read") THEN watermark[n][s] ELSE 0
 
 Registration(n, b, i) ==
   [origin |-> Nobody, command |-> [kind |-> "RegisterNode", node |-> n, boot |-> b, incarnation |-> i]]
-Creation(t, owner) ==
-  [origin |-> Nobody, command |-> [kind |-> "CreateTopic", topic |-> t, owner |-> owner, replicas |-> Nodes]]
+Creation(x, owner) ==
+  [origin |-> Nobody, command |-> [kind |-> "CreateTopic", name |-> x, owner |-> owner, replicas |-> Nodes]]
 
-\* All nodes have registered, in whatever order, and one of them owns segment 1 of each topic.
+\* All nodes have registered, in whatever order, and one of them owns segment 1 of a topic of each name.
 RECURSIVE Creations(_, _)
-Creations(ts, owner) ==
-  IF ts = {} THEN <<>> ELSE LET t == CHOOSE t \in ts : TRUE IN <<Creation(t, owner)>> \o Creations(ts \ {t}, owner)
+Creations(names, owner) ==
+  IF names = {} THEN <<>>
+  ELSE LET x == CHOOSE x \in names : TRUE IN <<Creation(x, owner)>> \o Creations(names \ {x}, owner)
 Order ==
   CHOOSE f \in [1 .. Cardinality(Nodes) -> Nodes] : \A i, j \in DOMAIN f : i # j => f[i] # f[j]
 MCInitialLogs ==
-  {[i \in DOMAIN Order |-> Registration(Order[i], 1, 1)] \o Creations(Topics, First)}
-InitialLength == Cardinality(Nodes) + Cardinality(Topics)
+  {[i \in DOMAIN Order |-> Registration(Order[i], 1, 1)] \o Creations(Names, First)}
+InitialLength == Cardinality(Nodes) + Cardinality(Names)
 
 --------------------------------------------------------------------------------
 (* What is sent as soon as it may be *)
@@ -261,7 +262,7 @@ Solid ==
   \A n \in Nodes :
     /\ Same(records[n]) /\ Same(durable[n]) /\ Same(promised[n]) /\ Same(durablePromise[n])
     /\ Same(watermark[n]) /\ Same(stopped[n]) /\ Same(reported[n]) /\ Same(promises[n])
-    /\ Same(view[n].nodes) /\ Same(view[n].segments) /\ Same(view[n].cursors)
+    /\ Same(view[n].nodes) /\ Same(view[n].names) /\ Same(view[n].segments) /\ Same(view[n].cursors)
     /\ \A s \in Segments : Same(reported[n][s]) /\ Same(promises[n][s])
     /\ \A t \in Topics : Same(view[n].cursors[t])
 

@@ -24,6 +24,7 @@ SegmentsEach == Header.segments
 SegmentsInAll == Header.topics * Header.segments
 
 TraceNodes == 1..Header.nodes
+TraceNames == 1..Header.names
 TraceTopics == 1..Header.topics
 TraceGroups == 1..Header.groups
 TraceSegmentIds == 1..SegmentsEach

@@ -4,7 +4,8 @@ import type { Model } from './model.ts';
 /** Three nodes, one topic, two segments; n1 owns the first. Nothing goes wrong unless a model says so. */
 const base = {
   Nodes: '{n1, n2, n3}',
-  Topics: '{"t"}',
+  Names: '{"t"}',
+  Topics: '{1}',
   Groups: '{"g"}',
   SegmentIds: '{1, 2}',
   Records: '{1, 2}',

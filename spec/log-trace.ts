@@ -1,11 +1,11 @@
 /**
- * Puts the data plane's events of a trace into the words and small numbers of `DistributedLog.tla`: nodes, topics,
- * groups and records are numbered from 1, boots and incarnations by how often there were some before. A message is
+ * Puts the data plane's events of a trace into the words and small numbers of `DistributedLog.tla`: nodes, names, groups and
+ * records are numbered from 1, topics in the order of their creation, boots and incarnations by how often there were some before. A message is
  * named by its place among all that were sent, a record by the request that it is of: two clients may put the same. A
  * request that comes again after its first record turned out to lie
  * beyond the end of its segment, and so is lost for certain, is a new one. Adds nothing that the spec does not check again.
  */
-import type { NodeId } from '../impl/core/ids.ts';
+import type { NodeId, TopicId } from '../impl/core/ids.ts';
 import type { Command, Proposal } from '../impl/core/metadata/commands.ts';
 import type { DataEvent, DurableChange } from '../impl/core/trace.ts';
 import type { Line, Sizes, Tell, Value } from './trace-line.ts';
@@ -41,7 +41,8 @@ const BETWEEN_LIVES: ReadonlySet<string> = new Set(['Restart', 'LoseTail', 'Repl
 
 class Projection {
   private readonly nodes = new Numbers<number>();
-  private readonly topics = new Numbers<string>();
+  private readonly topics = new Numbers<TopicId>();
+  private readonly names = new Numbers<string>();
   private readonly groups = new Numbers<string>();
   private readonly records = new Numbers<string>();
   /** Where the record of each request was put last, and which time that was. */
@@ -50,7 +51,7 @@ class Projection {
   private readonly sealed = new Map<string, number>();
   private readonly commands: (Command | undefined)[] = [];
   /** Of each topic, where its segments begin and which commands opened them. */
-  private readonly opened = new Map<string, { base: number; index: number }[]>();
+  private readonly opened = new Map<TopicId, { base: number; index: number }[]>();
   private readonly applied = new Map<number, number>();
   /** What each disk told of last, by segment. */
   private readonly durable = new Map<number, Map<string, DurableChange>>();
@@ -84,10 +85,11 @@ class Projection {
         this.disks.add(event.node);
       }
     }
-    const { nodes, topics, groups, records } = this;
+    const { nodes, topics, names, groups, records } = this;
     return {
       nodes: nodes.size,
       topics: Math.max(1, topics.size),
+      names: Math.max(1, names.size),
       groups: Math.max(1, groups.size),
       segments: this.segments,
       records: Math.max(1, records.size),
@@ -238,13 +240,18 @@ class Projection {
     return this.places.get(`${kind} ${this.nodes.of(from)} ${to} ${content.join(' ')}`) ?? 0;
   }
 
-  private segment(topic: string, segment: number): readonly number[] {
+  private segment(topic: TopicId, segment: number): readonly number[] {
     this.segments = Math.max(this.segments, segment);
     return [this.topics.of(topic), segment];
   }
 
   private applies(index: number, command: Command | undefined): void {
-    if (command?.kind === 'CreateTopic') this.opens(command.topic, { base: 0, index });
+    if (command?.kind === 'CreateTopic') {
+      const topic = index as TopicId;
+      // Whoever speaks of it has applied this, or has heard of it from one who has.
+      this.topics.of(topic);
+      this.opens(topic, { base: 0, index });
+    }
     if (command?.kind !== 'SealSegment') return;
     const { topic, segment, count } = command;
     const key = `${this.segment(topic, segment)}`;
@@ -254,20 +261,20 @@ class Projection {
     this.opens(topic, { base: base + count, index });
   }
 
-  private opens(topic: string, place: { base: number; index: number }): void {
+  private opens(topic: TopicId, place: { base: number; index: number }): void {
     const places = this.opened.get(topic);
     if (places === undefined) this.opened.set(topic, [place]);
     else if (places.at(-1)!.index < place.index) places.push(place);
   }
 
   /** Number of the last segment that the node knows. */
-  private lastKnown(node: number, topic: string): number {
+  private lastKnown(node: number, topic: TopicId): number {
     const applied = this.applied.get(node) ?? 0;
     return lastPlace(this.opened.get(topic), ({ index }) => index <= applied);
   }
 
   /** Number of the segment that has the record at this offset. */
-  private holding(topic: string, offset: number): number {
+  private holding(topic: TopicId, offset: number): number {
     return lastPlace(this.opened.get(topic), ({ base }) => base <= offset);
   }
 
@@ -328,10 +335,10 @@ class Projection {
         };
       }
       case 'CreateTopic': {
-        const { kind, topic, owner, replicas } = command;
+        const { kind, name, owner, replicas } = command;
         return {
           kind,
-          topic: this.topics.of(topic),
+          name: this.names.of(name),
           owner: this.nodes.of(owner),
           replicas: set(replicas),
         };

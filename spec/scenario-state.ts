@@ -10,7 +10,7 @@ export function stateOf({ variables }: TlcState): State {
   return Object.fromEntries([...variables].map(([name, text]) => [name, plain(parseTla(text))]));
 }
 
-/** Nodes become numbers; a segment stays the text of its pair, `<<"t", 1>>`. */
+/** Nodes become numbers; a segment stays the text of its pair, `<<1, 1>>`. */
 // biome-ignore lint/suspicious/noExplicitAny: as above.
 export function plain(value: TlaValue): any {
   if (typeof value === 'string') {

@@ -20,7 +20,7 @@ const MODEL = {
 /** A state of two nodes and one segment, as TLC prints it; what is not given is as it was at first. */
 function state(action: string, changes: Record<string, string> = {}): TlcState {
   const perNode = (value: string): string => `(n1 :> ${value} @@ n2 :> ${value})`;
-  const perSegment = (value: string): string => perNode(`(<<"t", 1>> :> ${value})`);
+  const perSegment = (value: string): string => perNode(`(<<1, 1>> :> ${value})`);
   const variables = {
     log: '<<"a", "b", "c", "d">>',
     messages: '{}',
@@ -30,21 +30,21 @@ function state(action: string, changes: Record<string, string> = {}): TlcState {
     promised: perSegment('0'),
     durablePromise: perSegment('0'),
     watermark: perSegment('0'),
-    view: perNode('[segments |-> (<<"t", 1>> :> [epoch |-> 4, state |-> "open"])]'),
+    view: perNode('[segments |-> (<<1, 1>> :> [epoch |-> 4, state |-> "open"])]'),
     ...changes,
   };
   return { action, variables: new Map(Object.entries(variables)) };
 }
 
 const appended = {
-  records: '(n1 :> (<<"t", 1>> :> <<7>>) @@ n2 :> (<<"t", 1>> :> <<>>))',
+  records: '(n1 :> (<<1, 1>> :> <<7>>) @@ n2 :> (<<1, 1>> :> <<>>))',
   messages:
-    '{[to |-> n2, epoch |-> 4, segment |-> <<"t", 1>>, records |-> <<7>>, type |-> "Replicate", sender |-> n1, from |-> 0]}',
+    '{[to |-> n2, epoch |-> 4, segment |-> <<1, 1>>, records |-> <<7>>, type |-> "Replicate", sender |-> n1, from |-> 0]}',
 };
 const replicated = {
   ...appended,
-  records: '(n1 :> (<<"t", 1>> :> <<7>>) @@ n2 :> (<<"t", 1>> :> <<7>>))',
-  promised: '(n1 :> (<<"t", 1>> :> 0) @@ n2 :> (<<"t", 1>> :> 4))',
+  records: '(n1 :> (<<1, 1>> :> <<7>>) @@ n2 :> (<<1, 1>> :> <<7>>))',
+  promised: '(n1 :> (<<1, 1>> :> 0) @@ n2 :> (<<1, 1>> :> 4))',
 };
 
 test('what changed between two states becomes the event of the action', () => {

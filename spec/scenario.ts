@@ -175,5 +175,5 @@ function parsed(segment: string): unknown {
 }
 
 function id(segment: string): number {
-  return (parsed(segment) as [string, number])[1];
+  return (parsed(segment) as [number, number])[1];
 }

@@ -225,7 +225,7 @@ function receivedNext(events: readonly TraceEvent[], at: number): string | undef
 }
 
 interface OfSegment {
-  readonly topic: string;
+  readonly topic: number;
   readonly segment: number;
   readonly epoch: number;
 }

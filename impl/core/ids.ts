@@ -11,6 +11,8 @@ export type Term = Branded<number, 'Term'>;
 export type LogIndex = Branded<number, 'LogIndex'>;
 /** One grant of one segment to one life of one process: the Raft index of that grant. 0 is "none". */
 export type Epoch = Branded<number, 'Epoch'>;
+/** One life of a topic: the Raft index of the command that created it, so it is never given again. Names may be. */
+export type TopicId = Branded<number, 'TopicId'>;
 /** Number of a segment within its topic; the first is 1. */
 export type SegmentId = Branded<number, 'SegmentId'>;
 /** Place of a record in its topic, through all segments; the first record has 0. */
@@ -24,6 +26,7 @@ export const nodeId = (value: number): NodeId => whole(value, 1) as NodeId;
 export const term = (value: number): Term => whole(value, 0) as Term;
 export const logIndex = (value: number): LogIndex => whole(value, 0) as LogIndex;
 export const epoch = (value: number): Epoch => whole(value, 0) as Epoch;
+export const topicId = (value: number): TopicId => whole(value, 1) as TopicId;
 export const segmentId = (value: number): SegmentId => whole(value, 1) as SegmentId;
 export const offset = (value: number): Offset => whole(value, 0) as Offset;
 

@@ -3,7 +3,16 @@
  * names here, the actions there and the `@spec` tags on functions are the same words; a test holds them together.
  * Raft's own events are in `raft/trace.ts`.
  */
-import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from './ids.ts';
+import type {
+  BootId,
+  Epoch,
+  Incarnation,
+  LogIndex,
+  NodeId,
+  Offset,
+  SegmentId,
+  TopicId,
+} from './ids.ts';
 import type { Origin, Proposal } from './metadata/commands.ts';
 import type { HostedRaftEvent } from './raft/trace.ts';
 
@@ -11,7 +20,7 @@ interface At {
   readonly node: NodeId;
 }
 interface AtSegment extends At {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   readonly epoch: Epoch;
 }
@@ -98,11 +107,11 @@ export type DataEvent =
   // Reading
   | (At & {
       readonly name: 'DeliverRecord';
-      readonly topic: string;
+      readonly topic: TopicId;
       readonly group: string;
       readonly offset: Offset;
     })
-  | (At & { readonly name: 'ReadRecord'; readonly topic: string; readonly offset: Offset })
+  | (At & { readonly name: 'ReadRecord'; readonly topic: TopicId; readonly offset: Offset })
   // Process and disk; the simulator emits these for the node, a live node emits Restart for itself
   | (At & { readonly name: 'Crash' })
   | (At & {
@@ -120,7 +129,7 @@ export type DataEvent =
 
 /** What of one segment is durable now: records before `end`, and the promise of `promised`. */
 export interface DurableChange {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   readonly end: number;
   readonly promised: Epoch;

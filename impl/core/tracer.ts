@@ -4,7 +4,7 @@
  * built in vain.
  */
 import type { TraceSink } from '../ports/trace-sink.ts';
-import type { BootId, Incarnation, LogIndex, NodeId, Offset } from './ids.ts';
+import type { BootId, Incarnation, LogIndex, NodeId, Offset, TopicId } from './ids.ts';
 import type { ReplicaRecord } from './metadata/cluster-state.ts';
 import type { Origin, Proposal } from './metadata/commands.ts';
 import type {
@@ -158,11 +158,11 @@ export class Tracer {
 
   // Reading
 
-  deliverRecord(topic: string, group: string, offset: Offset): void {
+  deliverRecord(topic: TopicId, group: string, offset: Offset): void {
     this.sink.emit({ name: 'DeliverRecord', node: this.node, topic, group, offset });
   }
 
-  readRecord(topic: string, offset: Offset): void {
+  readRecord(topic: TopicId, offset: Offset): void {
     this.sink.emit({ name: 'ReadRecord', node: this.node, topic, offset });
   }
 

@@ -1,5 +1,7 @@
 /** Applies what the cluster has agreed on to the metadata, and passes on to the parts of the node what that changes. */
+
 import type { Controller } from '../core/controller/controller.ts';
+import type { TopicId } from '../core/ids.ts';
 import type { Proposal } from '../core/metadata/commands.ts';
 import type { Proposals } from '../core/metadata/proposals.ts';
 import type { Entry, Snapshot } from '../core/raft/entry.ts';
@@ -43,22 +45,22 @@ export class Applier {
     metadata.restore(snapshot);
     trace?.restoreMetadata(snapshot.index);
     dataPlane.everythingChanged();
-    for (const topic of metadata.cluster.topicNames()) controller.topicChanged(topic);
+    for (const topic of metadata.cluster.topics.values()) controller.topicChanged(topic);
     proposals.skipped();
   }
 
   private applied({ command }: Proposal): void {
-    const { raft, dataPlane, controller } = this.ports;
+    const { raft, dataPlane } = this.ports;
     switch (command.kind) {
+      case 'CreateTopic':
+        this.topicChanged(this.ports.metadata.cluster.topicNamed(command.name)!.id);
+        break;
       case 'SealSegment':
         if (command.count === 0) dataPlane.segmentGone(command.topic, command.segment);
-        dataPlane.topicChanged(command.topic);
-        controller.topicChanged(command.topic);
+        this.topicChanged(command.topic);
         break;
-      case 'CreateTopic':
       case 'FenceSegment':
-        dataPlane.topicChanged(command.topic);
-        controller.topicChanged(command.topic);
+        this.topicChanged(command.topic);
         break;
       case 'RestoreReplica':
         dataPlane.replicaRestored(command.topic, command.segment);
@@ -71,5 +73,11 @@ export class Applier {
       case 'AdvanceCursor':
         break;
     }
+  }
+
+  private topicChanged(id: TopicId): void {
+    const { dataPlane, controller, metadata } = this.ports;
+    dataPlane.topicChanged(id);
+    controller.topicChanged(metadata.cluster.topic(id)!);
   }
 }

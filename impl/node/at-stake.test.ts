@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { TopicId } from '../core/ids.ts';
 import {
   type BootId,
   type Epoch,
@@ -26,8 +27,8 @@ function register(node: NodeId, incarnation = disk(node)): Command {
   return { kind: 'RegisterNode', node, boot, incarnation, raftAddress: '', clientAddress: '' };
 }
 
-function create(topic: string, replicas: readonly NodeId[]): Command {
-  return { kind: 'CreateTopic', topic, owner: replicas[0]!, replicas };
+function create(name: string, replicas: readonly NodeId[]): Command {
+  return { kind: 'CreateTopic', name, owner: replicas[0]!, replicas };
 }
 
 function cluster(...commands: readonly Command[]): ClusterState {
@@ -71,7 +72,7 @@ test('a disk that was replaced holds nothing of what was granted to the one befo
 test('what is not granted to this disk does not matter', () => {
   const seal: Command = {
     kind: 'SealSegment',
-    topic: 't',
+    topic: 5 as TopicId,
     segment: 1 as SegmentId,
     epoch: 5 as Epoch,
     count: 3,

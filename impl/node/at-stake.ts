@@ -34,8 +34,8 @@ export function atStake(
     );
     return !isListed || others.length * 2 >= replicas.length;
   };
-  const topics = cluster.topicNames().flatMap((name) => {
-    const count = cluster.topic(name)!.segments.filter((segment) => !isSafe(segment)).length;
+  const topics = [...cluster.topics.values()].flatMap(({ name, segments }) => {
+    const count = segments.filter((segment) => !isSafe(segment)).length;
     return count === 0 ? [] : [`${count} of topic ${JSON.stringify(name)}`];
   });
   if (topics.length === 0) return undefined;

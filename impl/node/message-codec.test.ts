@@ -1,9 +1,17 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MalformedError } from '../core/codec.ts';
-import type { Effect, Question, Reply } from '../core/controller/operations.ts';
+import type { Question, Reply, Work } from '../core/controller/operations.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
-import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../core/ids.ts';
+import type {
+  BootId,
+  Epoch,
+  Incarnation,
+  NodeId,
+  Offset,
+  SegmentId,
+  TopicId,
+} from '../core/ids.ts';
 import { decodeEnvelope, encodeEnvelope } from './message-codec.ts';
 import type { Envelope, Message } from './messages.ts';
 
@@ -11,21 +19,22 @@ const natural = fc.maxSafeNat();
 const text = fc.string({ unit: 'grapheme', maxLength: 8 });
 const bytes = fc.uint8Array({ maxLength: 16 });
 const records = fc.array(bytes, { maxLength: 4 });
+const topic = natural as fc.Arbitrary<TopicId>;
 const segment = {
-  topic: text,
+  topic,
   segment: natural as fc.Arbitrary<SegmentId>,
   epoch: natural as fc.Arbitrary<Epoch>,
 };
 const toBoot = natural as fc.Arbitrary<BootId>;
 const kind = <Kind extends string>(value: Kind): fc.Arbitrary<Kind> => fc.constant(value);
 
-const effect: fc.Arbitrary<Effect> = fc.oneof(
-  fc.record({ kind: kind('put'), topic: text, record: bytes }),
-  fc.record({ kind: kind('get'), topic: text, group: text }),
+const work: fc.Arbitrary<Work> = fc.oneof(
+  fc.record({ kind: kind('put'), record: bytes }),
+  fc.record({ kind: kind('get'), group: text }),
 );
 const question: fc.Arbitrary<Question> = fc.oneof(
   fc.record({ kind: kind('lookup'), topic: text }),
-  fc.record({ kind: kind('fetch'), topic: text, offset: natural as fc.Arbitrary<Offset> }),
+  fc.record({ kind: kind('fetch'), topic, offset: natural as fc.Arbitrary<Offset> }),
 );
 const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: kind('registered') }),
@@ -46,12 +55,12 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
 const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({
     kind: kind('MendRequest'),
-    topic: text,
+    topic,
     segment: segment.segment,
     from: natural,
     to: natural,
   }),
-  fc.record({ kind: kind('Mend'), topic: text, segment: segment.segment, from: natural, records }),
+  fc.record({ kind: kind('Mend'), topic, segment: segment.segment, from: natural, records }),
   fc.record({
     kind: kind('Replicate'),
     ...segment,
@@ -75,12 +84,13 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     kind: kind('Forward'),
     toBoot,
     lane: natural,
+    topic,
     epoch: segment.epoch,
     order: natural,
     unanswered: natural,
     call: natural,
     deadlineMs: natural,
-    operation: effect,
+    work,
   }),
   fc.record({
     kind: kind('ForwardReply'),

@@ -1,8 +1,16 @@
 /** The bytes of an envelope between nodes. Everything that one node sends to another goes through here. */
 import { ByteReader, ByteWriter, MalformedError } from '../core/codec.ts';
-import type { Effect, Question, Reply } from '../core/controller/operations.ts';
+import type { Question, Reply, Work } from '../core/controller/operations.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
-import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../core/ids.ts';
+import type {
+  BootId,
+  Epoch,
+  Incarnation,
+  NodeId,
+  Offset,
+  SegmentId,
+  TopicId,
+} from '../core/ids.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../core/raft/message-codec.ts';
 import type { Envelope, Message } from './messages.ts';
 
@@ -29,7 +37,7 @@ const KINDS = [
   'MendRequest',
   'Mend',
 ] as const;
-const EFFECTS = ['put', 'get'] as const satisfies Effect['kind'][];
+const WORKS = ['put', 'get'] as const satisfies Work['kind'][];
 const QUESTIONS = ['fetch', 'lookup'] as const satisfies Question['kind'][];
 const REPLIES = [
   'registered',
@@ -93,9 +101,10 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       encodeRecords(out, message.records);
       break;
     case 'Forward':
-      out.whole(message.toBoot).whole(message.lane).whole(message.epoch).whole(message.order);
-      out.whole(message.unanswered).whole(message.call).whole(message.deadlineMs);
-      encodeEffect(out, message.operation);
+      out.whole(message.toBoot).whole(message.lane).whole(message.topic).whole(message.epoch);
+      out.whole(message.order).whole(message.unanswered).whole(message.call);
+      out.whole(message.deadlineMs);
+      encodeWork(out, message.work);
       break;
     case 'ForwardReply':
       out.whole(message.toBoot).whole(message.lane).whole(message.next).whole(message.order);
@@ -130,10 +139,10 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       out.whole(message.boot).whole(message.lsn);
       break;
     case 'MendRequest':
-      out.text(message.topic).whole(message.segment).whole(message.from).whole(message.to);
+      out.whole(message.topic).whole(message.segment).whole(message.from).whole(message.to);
       break;
     case 'Mend':
-      out.text(message.topic).whole(message.segment).whole(message.from);
+      out.whole(message.topic).whole(message.segment).whole(message.from);
       encodeRecords(out, message.records);
       break;
     default:
@@ -172,12 +181,13 @@ function decodeMessage(input: ByteReader): Message {
         kind,
         toBoot: input.whole() as BootId,
         lane: input.whole(),
+        topic: input.whole() as TopicId,
         epoch: input.whole() as Epoch,
         order: input.whole(),
         unanswered: input.whole(),
         call: input.whole(),
         deadlineMs: input.whole(),
-        operation: decodeEffect(input),
+        work: decodeWork(input),
       };
     case 'ForwardReply':
       return {
@@ -221,12 +231,12 @@ function decodeMessage(input: ByteReader): Message {
     case 'Recall':
       return { kind, boot: input.whole() as BootId, lsn: input.whole() };
     case 'MendRequest': {
-      const topic = input.text();
+      const topic = input.whole() as TopicId;
       const segment = input.whole() as SegmentId;
       return { kind, topic, segment, from: input.whole(), to: input.whole() };
     }
     case 'Mend': {
-      const topic = input.text();
+      const topic = input.whole() as TopicId;
       const segment = input.whole() as SegmentId;
       return { kind, topic, segment, from: input.whole(), records: decodeRecords(input) };
     }
@@ -236,17 +246,17 @@ function decodeMessage(input: ByteReader): Message {
 }
 
 interface OfSegment {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   readonly epoch: Epoch;
 }
 
 function encodeSegment(out: ByteWriter, { topic, segment, epoch }: OfSegment): ByteWriter {
-  return out.text(topic).whole(segment).whole(epoch);
+  return out.whole(topic).whole(segment).whole(epoch);
 }
 
 function decodeSegment(input: ByteReader): OfSegment {
-  const topic = input.text();
+  const topic = input.whole() as TopicId;
   const segment = input.whole() as SegmentId;
   return { topic, segment, epoch: input.whole() as Epoch };
 }
@@ -259,29 +269,28 @@ function decodeRecords(input: ByteReader): Uint8Array[] {
   return input.list(() => input.bytes());
 }
 
-function encodeEffect(out: ByteWriter, operation: Effect): void {
-  out.byte(EFFECTS.indexOf(operation.kind)).text(operation.topic);
-  if (operation.kind === 'put') out.bytes(operation.record);
-  else out.text(operation.group);
+function encodeWork(out: ByteWriter, work: Work): void {
+  out.byte(WORKS.indexOf(work.kind));
+  if (work.kind === 'put') out.bytes(work.record);
+  else out.text(work.group);
 }
 
-function decodeEffect(input: ByteReader): Effect {
-  const kind = known(EFFECTS[input.byte()]);
-  const topic = input.text();
-  if (kind === 'put') return { kind, topic, record: input.bytes() };
-  return { kind, topic, group: input.text() };
+function decodeWork(input: ByteReader): Work {
+  const kind = known(WORKS[input.byte()]);
+  if (kind === 'put') return { kind, record: input.bytes() };
+  return { kind, group: input.text() };
 }
 
 function encodeQuestion(out: ByteWriter, question: Question): void {
-  out.byte(QUESTIONS.indexOf(question.kind)).text(question.topic);
-  if (question.kind === 'fetch') out.whole(question.offset);
+  out.byte(QUESTIONS.indexOf(question.kind));
+  if (question.kind === 'lookup') out.text(question.topic);
+  else out.whole(question.topic).whole(question.offset);
 }
 
 function decodeQuestion(input: ByteReader): Question {
   const kind = known(QUESTIONS[input.byte()]);
-  const topic = input.text();
-  if (kind === 'lookup') return { kind, topic };
-  return { kind, topic, offset: input.whole() as Offset };
+  if (kind === 'lookup') return { kind, topic: input.text() };
+  return { kind, topic: input.whole() as TopicId, offset: input.whole() as Offset };
 }
 
 function encodeReply(out: ByteWriter, reply: Reply): void {

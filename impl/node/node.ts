@@ -8,7 +8,14 @@
  */
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
-import { type BootId, drawId, type Incarnation, type NodeId, type SegmentId } from '../core/ids.ts';
+import {
+  type BootId,
+  drawId,
+  type Incarnation,
+  type NodeId,
+  type SegmentId,
+  type TopicId,
+} from '../core/ids.ts';
 import type { ClusterState } from '../core/metadata/cluster-state.ts';
 import type { Membership } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
@@ -173,7 +180,7 @@ export class Node {
     return this.running?.knownDisks.reachOf(node);
   }
 
-  replica(topic: string, segment: SegmentId): Replica | undefined {
+  replica(topic: TopicId, segment: SegmentId): Replica | undefined {
     return this.member?.dataPlane.replicas.find(topic, segment);
   }
 
@@ -188,7 +195,7 @@ export class Node {
   }
 
   /** The grant under which this node writes to the segment, as its owner or its recoverer. */
-  writer(topic: string, segment: SegmentId): Writer | undefined {
+  writer(topic: TopicId, segment: SegmentId): Writer | undefined {
     const owned = this.member?.dataPlane.owner.writer(topic);
     if (owned?.replica.segment === segment) return owned;
     const recovery = this.member?.dataPlane.failover.recovery(topic);
@@ -197,7 +204,7 @@ export class Node {
 
   /** What this node knows of a topic, which may be behind; undefined if it knows none. */
   topicState(topic: string): TopicState | undefined {
-    const segments = this.clusterState?.topic(topic)?.segments;
+    const segments = this.clusterState?.topicNamed(topic)?.segments;
     if (segments === undefined) return undefined;
     const current = segments.at(-1)!;
     const sealed = segments.slice(0, -1);

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { VirtualTime } from '../../sim/clock.ts';
 import { SimDisk } from '../../sim/disk.ts';
-import { Randomness } from '../../sim/random.ts';
+import { Randomness, type RandomStream } from '../../sim/random.ts';
+import { ByteWriter } from '../core/codec.ts';
 import type { WalrusError } from '../core/errors.ts';
 import { type BootId, drawId, type LogIndex, nodeId, type Term } from '../core/ids.ts';
 import { crc32c } from '../core/storage/crc32c.ts';
@@ -36,20 +37,7 @@ class Machine {
       outcome = what;
     };
     const random = this.random.stream(`start/${this.starts++}`);
-    const disk = this.disk.start((completions) => {
-      store.complete(completions);
-      startup.completed();
-    });
-    const store = new Store(disk, {
-      checksum: crc32c,
-      random,
-      fileBytes: 65_536,
-      batchBytes: 16_384,
-      checkpointBytes: 65_536,
-      syncOnCommit: true,
-      onProgress: () => {},
-      onFailed: told,
-    });
+    const store = this.newStore(random, () => startup.completed(), told);
     const amnesiac = (_: Identity, amnesia: Amnesia): void => told(amnesia);
     const startup = new Startup(config, {
       ...{ random, store, recovered: told, amnesiac, failed: told },
@@ -67,6 +55,46 @@ class Machine {
     isOver = true;
     this.disk.powerLoss();
     return outcome;
+  }
+
+  /** An earlier version leaves this behind on an empty disk. */
+  leave(key: string, value: Uint8Array): void {
+    let isOpen = false;
+    const store = this.newStore(
+      this.random.stream('earlier'),
+      () => {},
+      (error) => expect.fail(error.message),
+    );
+    store.open(() => {
+      isOpen = true;
+    });
+    while (!isOpen) this.time.step();
+    store.put(key, value);
+    const lsn = store.commit();
+    while (store.durableLsn < lsn) this.time.step();
+    this.disk.powerLoss();
+  }
+
+  private newStore(
+    random: RandomStream,
+    completed: () => void,
+    failed: (error: WalrusError) => void,
+  ): Store {
+    const disk = this.disk.start((completions) => {
+      store.complete(completions);
+      completed();
+    });
+    const store = new Store(disk, {
+      checksum: crc32c,
+      random,
+      fileBytes: 65_536,
+      batchBytes: 16_384,
+      checkpointBytes: 65_536,
+      syncOnCommit: true,
+      onProgress: () => {},
+      onFailed: failed,
+    });
+    return store;
   }
 }
 
@@ -120,6 +148,22 @@ test('the directory of another node is refused', () => {
   const refused = machine.start({ ...CONFIG, id: nodeId(2) });
   expect(refused).toMatchObject({ code: 'InvalidArgument' });
   expect((refused as WalrusError).message).toContain("node 1's, not 2's");
+});
+
+test('a directory of an earlier format is refused, with what can be done', () => {
+  const machine = new Machine();
+  machine.leave('node/identity', new ByteWriter().whole(1).whole(77).finish());
+  const refused = machine.start() as WalrusError;
+  expect(refused.code).toBe('UnsupportedVersion');
+  expect(refused.message).toContain('see "Upgrading" in the README');
+});
+
+test('a directory of a later format is refused', () => {
+  const machine = new Machine();
+  machine.leave('node/identity', new ByteWriter().whole(1).whole(77).whole(9).finish());
+  const refused = machine.start() as WalrusError;
+  expect(refused.code).toBe('UnsupportedVersion');
+  expect(refused.message).toContain('of format 9, written by a newer version');
 });
 
 test('each start is a life of the disk, and none of them is heard of before it is on the list', () => {

@@ -32,7 +32,10 @@ export interface StartupPorts {
   recovered(recovered: Recovered): void;
   /** An earlier life has found out that the disk has less than it said. */
   amnesiac(identity: Identity, amnesia: Amnesia): void;
-  /** `InvalidArgument` if the directory is another node's, `Corrupt` if it cannot be read, and whatever `open` says. */
+  /**
+   * `InvalidArgument` if the directory is another node's, `UnsupportedVersion` if it is of another format, `Corrupt` if it
+   * cannot be read, and whatever `open` says.
+   */
   failed(error: WalrusError): void;
 }
 
@@ -110,6 +113,8 @@ export class Startup {
     if (identity === undefined) {
       const newIdentity = this.drawIdentity();
       this.initialize(newIdentity, this.config.bootstrap ? this.newCluster(newIdentity) : EMPTY);
+    } else if (identity instanceof WalrusError) {
+      this.ports.failed(identity);
     } else if (identity.node !== id) {
       const message = `the directory is node ${identity.node}'s, not ${id}'s`;
       this.ports.failed(new WalrusError('InvalidArgument', message));

@@ -2,7 +2,7 @@
  * The actions of `spec/DistributedLog.tla`, under their names: each takes the model one step on, or says which of its
  * conditions does not hold, in which case the model is as it was.
  */
-import type { Epoch } from '../../impl/core/ids.ts';
+import type { Epoch, LogIndex, TopicId } from '../../impl/core/ids.ts';
 import type { Proposal } from '../../impl/core/metadata/commands.ts';
 import type { DataEvent } from '../../impl/core/trace.ts';
 import { type Grant, segmentKey } from './metadata.ts';
@@ -129,7 +129,7 @@ function ApplyCommand(model: LogModel, event: Named<'ApplyCommand'>): Refusal {
   if (proposal !== null && event.applied !== metadata.fits[event.index]) {
     return 'all nodes find the same of a command';
   }
-  moveTo(model, node, event.index, proposal === null ? [] : touched(proposal));
+  moveTo(model, node, event.index, proposal === null ? [] : touched(event.index, proposal));
   if (proposal?.command.kind !== 'AdvanceCursor' || !event.applied) return undefined;
   const { origin, command } = proposal;
   if (origin.node !== node.id || origin.boot !== node.boot) return undefined;
@@ -139,10 +139,10 @@ function ApplyCommand(model: LogModel, event: Named<'ApplyCommand'>): Refusal {
   return undefined;
 }
 
-function touched({ command }: Proposal): string[] {
+function touched(index: LogIndex, { command }: Proposal): string[] {
   switch (command.kind) {
     case 'CreateTopic':
-      return [segmentKey(command.topic, 1)];
+      return [segmentKey(index as number as TopicId, 1)];
     case 'SealSegment':
       return [keyOf(command), segmentKey(command.topic, command.segment + 1)];
     case 'FenceSegment':

@@ -2,7 +2,7 @@
  * The committed log and every state it has led to: what `log`, `meta` and `view` are in `spec/DistributedLog.tla`. A
  * node that lags sees a segment as it was; so each segment keeps all its versions, by the index that made them.
  */
-import type { BootId, Epoch, Incarnation, NodeId } from '../../impl/core/ids.ts';
+import type { BootId, Epoch, Incarnation, NodeId, TopicId } from '../../impl/core/ids.ts';
 import type { Command, Proposal } from '../../impl/core/metadata/commands.ts';
 
 export interface Grant {
@@ -28,7 +28,8 @@ export class Metadata {
   /** Whether the command at each index found what it expected. */
   readonly fits: boolean[] = [true, true];
   private readonly segments = new Map<string, Grant[]>();
-  private readonly lasts = new Map<string, number>();
+  private readonly lasts = new Map<TopicId, number>();
+  private readonly named = new Map<string, TopicId>();
   private readonly nodes = new Map<NodeId, Registration>();
   private readonly cursors = new Map<string, number>();
 
@@ -48,7 +49,7 @@ export class Metadata {
   }
 
   /** Number of the topic's last segment, all commands applied; 0 if there is no such topic. */
-  last(topic: string): number {
+  last(topic: TopicId): number {
     return this.lasts.get(topic) ?? 0;
   }
 
@@ -69,8 +70,11 @@ export class Metadata {
         return true;
       }
       case 'CreateTopic': {
-        if (this.last(command.topic) > 0 || !this.know(command.replicas)) return false;
-        this.open(index, command.topic, 1, command.owner, command.replicas, 0);
+        const { name, owner, replicas } = command;
+        if (this.named.has(name) || !this.know(replicas)) return false;
+        const topic = index as TopicId;
+        this.named.set(name, topic);
+        this.open(index, topic, 1, owner, replicas, 0);
         return true;
       }
       case 'SealSegment': {
@@ -125,7 +129,7 @@ export class Metadata {
 
   private open(
     index: number,
-    topic: string,
+    topic: TopicId,
     segment: number,
     owner: NodeId,
     replicas: readonly NodeId[],
@@ -144,7 +148,7 @@ export class Metadata {
     });
   }
 
-  private put(topic: string, segment: number, grant: Grant): void {
+  private put(topic: TopicId, segment: number, grant: Grant): void {
     const key = segmentKey(topic, segment);
     const versions = this.segments.get(key);
     if (versions === undefined) this.segments.set(key, [grant]);
@@ -153,9 +157,9 @@ export class Metadata {
 }
 
 /** By topic and segment: always the same string, which is hashed once. */
-const KEYS = new Map<string, string[]>();
+const KEYS = new Map<TopicId, string[]>();
 
-export function segmentKey(topic: string, segment: number): string {
+export function segmentKey(topic: TopicId, segment: number): string {
   let keys = KEYS.get(topic);
   if (keys === undefined) {
     keys = [];

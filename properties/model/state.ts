@@ -1,5 +1,5 @@
 /** The variables of `spec/DistributedLog.tla`, in a form in which one step costs about a microsecond. */
-import type { BootId, Epoch, Incarnation, NodeId } from '../../impl/core/ids.ts';
+import type { BootId, Epoch, Incarnation, NodeId, TopicId } from '../../impl/core/ids.ts';
 import { Messages } from './messages.ts';
 import { type Grant, Metadata, segmentKey } from './metadata.ts';
 
@@ -141,6 +141,6 @@ export class LogModel {
   }
 }
 
-export function keyOf({ topic, segment }: { topic: string; segment: number }): string {
+export function keyOf({ topic, segment }: { topic: TopicId; segment: number }): string {
   return segmentKey(topic, segment);
 }

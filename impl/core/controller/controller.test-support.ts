@@ -2,7 +2,7 @@
  * Controllers of three nodes, with messages that arrive when the test says so, metadata that each node learns when it says so,
  * and owners that commit when it says so.
  */
-import type { BootId, Epoch, Incarnation, LogIndex, NodeId, SegmentId } from '../ids.ts';
+import type { BootId, Epoch, Incarnation, LogIndex, NodeId, SegmentId, TopicId } from '../ids.ts';
 import { ClusterState } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 import { Proposals } from '../metadata/proposals.ts';
@@ -70,7 +70,9 @@ export class TestNode {
   learn(): void {
     for (const command of this.world.log.slice(this.cluster.appliedIndex - 1)) {
       this.cluster.applyCommand((this.cluster.appliedIndex + 1) as LogIndex, command);
-      if ('topic' in command) this.controller.topicChanged(command.topic);
+      if (command.kind === 'RegisterNode') continue;
+      const name = command.kind === 'CreateTopic' ? command.name : TOPIC;
+      this.controller.topicChanged(this.cluster.topicNamed(name)!);
     }
   }
 
@@ -124,7 +126,7 @@ export class TestNode {
   /** Takes records of segments that the metadata grants to this process. */
   private newDataPlane(): DataPlane {
     const { taken } = this;
-    const writer = (topic: string): object | undefined => {
+    const writer = (topic: TopicId): object | undefined => {
       const segment = this.cluster.currentSegment(topic);
       const isMine = segment?.owner === this.id && segment.boot === this.boot;
       return isMine ? { segment, epoch: segment.epoch } : undefined;
@@ -132,7 +134,7 @@ export class TestNode {
     let end = 0;
     const owner = {
       writer,
-      appendRecord: (topic: string, record: Uint8Array, _: unknown, settle: Settle) => {
+      appendRecord: (topic: TopicId, record: Uint8Array, _: unknown, settle: Settle) => {
         if (writer(topic) === undefined) return 'NotOwner';
         if (this.refusal !== undefined) return this.refusal;
         taken.push({ text: textOf(record), settle });
@@ -179,14 +181,14 @@ export class TestCluster {
 
   create(owner: number): void {
     const replicas = [1, 2, 3] as NodeId[];
-    this.log.push({ kind: 'CreateTopic', topic: TOPIC, owner: owner as NodeId, replicas });
+    this.log.push({ kind: 'CreateTopic', name: TOPIC, owner: owner as NodeId, replicas });
   }
 
   /** The log holds that the open segment, of that number, ended and that another node owns the next. */
   rollOver(segment: number, nextOwner: number): void {
     this.log.push({
       kind: 'SealSegment',
-      topic: TOPIC,
+      topic: this.topic(),
       segment: segment as SegmentId,
       epoch: this.latestEpoch(),
       count: 0,
@@ -199,7 +201,7 @@ export class TestCluster {
   fence(segment: number, recoverer: number): void {
     this.log.push({
       kind: 'FenceSegment',
-      topic: TOPIC,
+      topic: this.topic(),
       segment: segment as SegmentId,
       expectedEpoch: this.latestEpoch(),
       recoverer: recoverer as NodeId,
@@ -229,6 +231,11 @@ export class TestCluster {
   /** Delivers until nothing is on its way. */
   run(): void {
     while (this.letters.length > 0) this.deliver(this.take());
+  }
+
+  /** What the log holds first is the founding. */
+  private topic(): TopicId {
+    return (this.log.findLastIndex(({ kind }) => kind === 'CreateTopic') + 2) as TopicId;
   }
 
   private latestEpoch(): Epoch {

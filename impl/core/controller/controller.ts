@@ -6,8 +6,8 @@
  * It does not decide who owns what (metadata) nor move records (segment).
  */
 import { type ErrorCode, WalrusError } from '../errors.ts';
-import type { BootId, Incarnation, NodeId, Offset } from '../ids.ts';
-import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { BootId, Incarnation, NodeId, Offset, TopicId } from '../ids.ts';
+import type { ClusterState, SegmentRecord, TopicRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import type { Proposals } from '../metadata/proposals.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
@@ -29,6 +29,7 @@ import {
   type Operation,
   type Question,
   type Reply,
+  type Work,
 } from './operations.ts';
 import { Questions } from './questions.ts';
 
@@ -46,7 +47,7 @@ export interface ControllerPorts {
   /** Calls `done` once: with true when `cluster()` is surely current, with false if this node does not lead Raft. */
   confirm(done: (confirmed: boolean) => void): void;
   /** Who is to own and to hold a new topic. */
-  placeTopic(topic: string): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
+  placeTopic(name: string): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
   /**
    * A time on the clock of that process that comes no later than `timeMs` does on this node's; undefined as long as it was
    * not heard.
@@ -57,6 +58,9 @@ export interface ControllerPorts {
 }
 
 type Answer = (reply: Reply) => void;
+
+/** Of a client, by the topic's name; or of this node, by its id. */
+type Reading = Fetch | Extract<Question, { kind: 'fetch' }>;
 
 /** Pause before a question that got no answer that helps is asked again. */
 const ASK_AGAIN_MS = 50;
@@ -74,7 +78,7 @@ export class Controller {
   /** Everything that is not answered yet; answered with `Timeout`, or what was last heard, when it is due. */
   private readonly underWay: DelayQueue<Call>;
   /** Was asked in vain so far. */
-  private readonly askAgain = new DelayQueue<Call<Fetch>>(ASK_AGAIN_MS);
+  private readonly askAgain = new DelayQueue<Call<Reading>>(ASK_AGAIN_MS);
   private nextCall = 1;
   private nextPeer = 0;
 
@@ -101,7 +105,7 @@ export class Controller {
       live: (node) => ports.live(node),
       timeAt: (node, boot, timeMs) => ports.timeAt(node, boot, timeMs),
       send: (to, message) => ports.send(to, cluster().node(to)?.incarnation ?? 0, message),
-      execute: (operation, origin, answer) => this.execute(operation, origin, answer),
+      execute: (topic, work, origin, answer) => this.execute(topic, work, origin, answer),
       lookUp: (topic, answer) => this.lookUp(topic, answer),
       refusal: (code, topic) => this.refusal(code, topic),
       finish: (call, reply) => this.finish(call, reply),
@@ -111,7 +115,7 @@ export class Controller {
       cluster,
       nowMs,
       send: ({ node, incarnation }, message) => ports.send(node, incarnation, message),
-      execute: (operation, origin, answer) => this.execute(operation, origin, answer),
+      execute: (topic, work, origin, answer) => this.execute(topic, work, origin, answer),
     });
   }
 
@@ -161,8 +165,8 @@ export class Controller {
   }
 
   /** The metadata of a topic has changed: what waits for that is tried again. */
-  topicChanged(topic: string): void {
-    this.intake.topicChanged(topic);
+  topicChanged(topic: Pick<TopicRecord, 'id' | 'name'>): void {
+    this.intake.topicChanged(topic.id);
     this.lines.topicChanged(topic);
   }
 
@@ -189,7 +193,7 @@ export class Controller {
     for (const call of this.underWay.take(Infinity)) this.expire(call);
   }
 
-  private begin<Asked extends Operation>(operation: Asked, answer: Answer): Call<Asked> {
+  private begin<Asked extends Operation | Question>(operation: Asked, answer: Answer): Call<Asked> {
     const nowMs = this.ports.nowMs();
     const call: Call<Asked> = {
       operation,
@@ -224,28 +228,36 @@ export class Controller {
 
   // ---- questions
 
-  private attempt(call: Call<Fetch>): void {
+  private attempt(call: Call<Reading>): void {
     if (call.answered) return;
     const { operation } = call;
     const settle = (reply: Reply): void => {
       if (call.answered) return;
       if (!isRefusal(reply)) {
-        this.finish(call, reply);
+        this.finish(call as Call, reply);
         return;
       }
       call.last = reply;
       this.askAgain.push(call, this.ports.nowMs());
     };
-    const segment = this.ports.cluster().segmentAt(operation.topic, operation.offset);
-    if (segment === undefined) {
-      this.lookUp(operation.topic, (reply) =>
-        settle(reply.kind === 'registered' ? this.refusal('NotOwner', operation.topic) : reply),
+    const { offset } = operation;
+    const topic = this.topicOf(operation);
+    if (typeof topic === 'string') {
+      this.lookUp(topic, (reply) =>
+        settle(reply.kind === 'registered' ? this.refusal('NotOwner', topic) : reply),
       );
       return;
     }
-    const target = this.readerOf(operation, segment);
-    if (target === this.ports.node) this.answerQuestion(operation, settle);
-    else this.ask(target, operation, settle);
+    const question = { kind: 'fetch', topic, offset } as const;
+    const target = this.readerOf(topic, offset);
+    if (target === this.ports.node) this.answerQuestion(question, settle);
+    else this.ask(target, question, settle);
+  }
+
+  /** Its id; its name if it has none here. */
+  private topicOf({ topic }: Reading): TopicId | string {
+    if (typeof topic !== 'string') return topic;
+    return this.ports.cluster().topicNamed(topic)?.id ?? topic;
   }
 
   private ask(to: NodeId, question: Question, answer: Answer): void {
@@ -268,23 +280,22 @@ export class Controller {
 
   /** Answers at once what can be answered here: nothing is handed on. */
   private answerQuestion(question: Question, answer: Answer): void {
-    const { topic } = question;
     if (question.kind === 'fetch') {
-      const segment = this.ports.cluster().segmentAt(topic, question.offset);
-      if (segment === undefined) answer(this.refusal('NotOwner', topic));
-      else this.fetch(question, segment, answer);
+      this.fetch(question.topic, question.offset, answer);
       return;
     }
+    const { topic } = question;
     this.ports.confirm((confirmed) => {
       if (!confirmed)
         answer(errorReply('NoLeader', `nobody can say whether there is a topic ${topic}`));
-      else if (this.ports.cluster().topic(topic) !== undefined) answer({ kind: 'registered' });
+      else if (this.ports.cluster().topicNamed(topic) !== undefined) answer({ kind: 'registered' });
       else answer(errorReply('UnknownTopic', `unknown topic ${topic}`));
     });
   }
 
   /** The node that can read it: the owner, or any replica if the record may surely be read there. One whose copy is damaged cannot. */
-  private readerOf({ topic, offset }: Fetch, segment: SegmentRecord): NodeId {
+  private readerOf(topic: TopicId, offset: Offset): NodeId {
+    const segment = this.ports.cluster().segmentAt(topic, offset)!;
     const index = offset - segment.baseOffset;
     if (!this.dataPlane.isDamaged(topic, segment.id, index)) {
       if (index < this.dataPlane.readableEnd(topic, segment.id)) return this.ports.node;
@@ -298,47 +309,41 @@ export class Controller {
 
   // ---- what this node does itself
 
-  private execute(operation: Effect, origin: Origin, answer: Answer): void {
-    if (operation.kind === 'put') {
-      this.put(operation.topic, operation.record, origin, answer);
+  private execute(topic: TopicId, work: Work, origin: Origin, answer: Answer): void {
+    if (work.kind === 'put') {
+      this.put(topic, work.record, origin, answer);
       return;
     }
-    const { topic, group } = operation;
     const refusal = this.notServing(topic, this.ports.cluster().currentSegment(topic)!);
-    if (refusal === undefined) this.deliveries.get(topic, group, answer);
+    if (refusal === undefined) this.deliveries.get(topic, work.group, answer);
     else answer(refusal);
   }
 
-  private register(topic: string, answer: Answer): void {
-    if (this.ports.cluster().topic(topic) !== undefined) {
+  private register(name: string, answer: Answer): void {
+    if (this.ports.cluster().topicNamed(name) !== undefined) {
       answer({ kind: 'registered' });
       return;
     }
-    const { owner, replicas } = this.ports.placeTopic(topic);
+    const { owner, replicas } = this.ports.placeTopic(name);
     const deadlineMs = this.ports.nowMs() + this.ports.operationTimeoutMs;
-    this.proposals.pursue(
-      { kind: 'CreateTopic', topic, owner, replicas },
-      deadlineMs,
-      (outcome) => {
-        if (outcome === 'unknown') {
-          answer(errorReply('Timeout', 'no raft leader known for metadata proposal after retries'));
-        } else if (outcome.applied || outcome.reason === 'Exists') {
-          answer({ kind: 'registered' });
-        } else {
-          answer(errorReply('Unavailable', 'a node that should hold the topic is not registered'));
-        }
-      },
-    );
+    this.proposals.pursue({ kind: 'CreateTopic', name, owner, replicas }, deadlineMs, (outcome) => {
+      if (outcome === 'unknown') {
+        answer(errorReply('Timeout', 'no raft leader known for metadata proposal after retries'));
+      } else if (outcome.applied || outcome.reason === 'Exists') {
+        answer({ kind: 'registered' });
+      } else {
+        answer(errorReply('Unavailable', 'a node that should hold the topic is not registered'));
+      }
+    });
   }
 
-  private put(topic: string, record: Uint8Array, origin: Origin, answer: Answer): void {
+  private put(topic: TopicId, record: Uint8Array, origin: Origin, answer: Answer): void {
     const writer = this.dataPlane.owner.writer(topic);
     const taken = this.dataPlane.owner.appendRecord(topic, record, origin, (outcome) => {
-      const name = `t_${topic}_s_${writer!.segment.id}`;
-      if (outcome === 'lost') answer(errorReply('Fenced', `lost with its owner: ${name}`));
+      if (outcome === 'lost') answer(this.refusal('Fenced', this.nameOf(topic)));
       else answer(this.acknowledgeRecord(writer!, taken as number));
     });
-    if (typeof taken === 'string') answer(this.refusal(taken, topic));
+    if (typeof taken === 'string') answer(this.refusal(taken, this.nameOf(topic)));
   }
 
   /** @spec DistributedLog!AcknowledgeRecord */
@@ -349,11 +354,16 @@ export class Controller {
     return { kind: 'appended', segment: segment.id, epoch, offset };
   }
 
-  private fetch({ topic, offset }: Fetch, segment: SegmentRecord, answer: Answer): void {
+  private fetch(topic: TopicId, offset: Offset, answer: Answer): void {
+    const segment = this.ports.cluster().segmentAt(topic, offset);
+    if (segment === undefined) {
+      answer(this.refusal('NotOwner', this.nameOf(topic)));
+      return;
+    }
     const index = offset - segment.baseOffset;
     const readable = this.dataPlane.readableEnd(topic, segment.id);
     if (index >= readable) {
-      if (segment.state === 'sealed') answer(this.refusal('Unavailable', topic));
+      if (segment.state === 'sealed') answer(this.refusal('Unavailable', this.nameOf(topic)));
       else answer(this.notServing(topic, segment) ?? { kind: 'empty' });
       return;
     }
@@ -370,22 +380,22 @@ export class Controller {
   }
 
   /** @spec DistributedLog!ReadRecord */
-  private readRecord(topic: string, offset: Offset, record: Uint8Array): Reply {
+  private readRecord(topic: TopicId, offset: Offset, record: Uint8Array): Reply {
     this.ports.trace?.readRecord(topic, offset);
     return { kind: 'record', offset, record };
   }
 
   /** Why this node cannot say what the end of the topic is; undefined if it can. */
-  private notServing(topic: string, segment: SegmentRecord): Reply | undefined {
-    if (segment.state === 'fenced') return this.refusal('SegmentSealing', topic);
+  private notServing(topic: TopicId, segment: SegmentRecord): Reply | undefined {
+    const refuse = (code: ErrorCode): ErrorReply => this.refusal(code, this.nameOf(topic));
+    if (segment.state === 'fenced') return refuse('SegmentSealing');
     const writer = this.dataPlane.owner.writer(topic);
-    if (writer === undefined || writer.epoch !== segment.epoch)
-      return this.refusal('NotOwner', topic);
-    return this.ports.leaseValid() ? undefined : this.refusal('LeaseExpired', topic);
+    if (writer === undefined || writer.epoch !== segment.epoch) return refuse('NotOwner');
+    return this.ports.leaseValid() ? undefined : refuse('LeaseExpired');
   }
 
   private readForDelivery(
-    topic: string,
+    topic: TopicId,
     offset: Offset,
     records: number,
     done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
@@ -405,7 +415,7 @@ export class Controller {
 
   /** This node owns the topic's end but holds no copy of this older part, or a damaged one: another replica reads it. */
   private readElsewhere(
-    topic: string,
+    topic: TopicId,
     offset: Offset,
     done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
   ): void {
@@ -414,13 +424,17 @@ export class Controller {
       else if (reply.kind === 'error') done(asError(reply), []);
       else done(undefined, []);
     };
-    this.request({ kind: 'fetch', topic, offset }, answer);
+    this.attempt(this.begin({ kind: 'fetch', topic, offset }, answer));
   }
 
-  private refusal(code: ErrorCode, topic: string): ErrorReply {
-    const id = this.ports.cluster().currentSegment(topic)?.id ?? 0;
+  private refusal(code: ErrorCode, name: string): ErrorReply {
+    const id = this.ports.cluster().topicNamed(name)?.segments.at(-1)?.id ?? 0;
     const why = code === 'NoSpace' ? `node ${this.ports.node} is full` : 'NotLeaderForPartition';
-    return errorReply(code, `${why}: t_${topic}_s_${id}`);
+    return errorReply(code, `${why}: t_${name}_s_${id}`);
+  }
+
+  private nameOf(topic: TopicId): string {
+    return this.ports.cluster().topic(topic)?.name ?? `${topic}`;
   }
 }
 

@@ -4,7 +4,7 @@
  * Those who wait for the same group are served together, in the order of their arrival.
  */
 import type { WalrusError } from '../errors.ts';
-import type { Offset } from '../ids.ts';
+import type { Offset, TopicId } from '../ids.ts';
 import type { ClusterState, Outcome } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 import type { Tracer } from '../tracer.ts';
@@ -15,7 +15,7 @@ export interface DeliveryPorts {
   cluster(): ClusterState;
   /** Records from an offset of a topic that this node owns: none if there is none to be read yet. */
   read(
-    topic: string,
+    topic: TopicId,
     offset: Offset,
     records: number,
     done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
@@ -30,7 +30,7 @@ type Answer = (reply: Reply) => void;
 const WAITING_MAX = 4096;
 
 interface Queue {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly group: string;
   readonly waiting: Answer[];
   busy: boolean;
@@ -45,15 +45,15 @@ export class Deliveries {
   }
 
   /** Gives the group's next record, or `empty` if all that can be read was given. */
-  get(topic: string, group: string, answer: Answer): void {
-    const key = JSON.stringify([topic, group]);
+  get(topic: TopicId, group: string, answer: Answer): void {
+    const key = `${topic}/${group}`;
     let queue = this.queues.get(key);
     if (queue === undefined) {
       queue = { topic, group, waiting: [], busy: false };
       this.queues.set(key, queue);
     }
     if (queue.waiting.length >= WAITING_MAX) {
-      answer(errorReply('Overloaded', `${WAITING_MAX} readers wait for ${group} of ${topic}`));
+      answer(errorReply('Overloaded', `${WAITING_MAX} readers wait for group ${group}`));
       return;
     }
     queue.waiting.push(answer);
@@ -80,7 +80,7 @@ export class Deliveries {
       const command: Command = { kind: 'AdvanceCursor', topic, group, expected: cursor, next };
       this.ports.pursue(command, (outcome) => {
         if (outcome === 'unknown') {
-          const reply = errorReply('OutcomeUnknown', `cursor ${group} of ${topic} may have moved`);
+          const reply = errorReply('OutcomeUnknown', `the cursor of group ${group} may have moved`);
           this.finish(key, queue, records.length, () => reply);
         } else if (outcome.applied) {
           this.finish(key, queue, records.length, (i) =>

@@ -2,13 +2,13 @@
  * Takes what other nodes hand to this one: each forward once, those of one lane in their order, as long as its time is not up. What
  * it answered it says again to whoever asks again. Once it has refused one forward of a lane it refuses all that come after.
  */
-import type { BootId, Epoch, Incarnation, NodeId } from '../ids.ts';
+import type { BootId, Epoch, Incarnation, NodeId, TopicId } from '../ids.ts';
 import type { ClusterState } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { LANE_MAX } from './line.ts';
 import type { Forward, ForwardReply, ForwardsTaken } from './messages.ts';
-import { type Effect, errorReply, isRefusal, type Reply } from './operations.ts';
+import { errorReply, isRefusal, type Reply, type Work } from './operations.ts';
 
 /** The process that a message came from. */
 export interface Sender {
@@ -24,7 +24,7 @@ export interface IntakePorts {
   nowMs(): number;
   send(to: Sender, message: ForwardReply | ForwardsTaken): void;
   /** Does it here, if this node can. `answer` is called once. */
-  execute(operation: Effect, origin: Origin, answer: (reply: Reply) => void): void;
+  execute(topic: TopicId, work: Work, origin: Origin, answer: (reply: Reply) => void): void;
 }
 
 /** Whoever asked gives a lane up within two operations' times of its own clock, which may run half as fast as the one here. */
@@ -34,7 +34,7 @@ interface ServedLane {
   readonly key: string;
   readonly sender: Sender;
   readonly number: number;
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly epoch: Epoch;
   /** The first place that was not taken. */
   next: number;
@@ -50,11 +50,11 @@ interface ServedLane {
 
 export class Intake {
   private readonly ports: IntakePorts;
-  /** The latest of each process, topic and kind of operation. */
+  /** The latest of each process, topic and kind of work. */
   private readonly lanes = new Map<string, ServedLane>();
   private readonly remembered: DelayQueue<ServedLane>;
   /** Under grants that are still on their way here, by topic. */
-  private readonly ahead = new Map<string, Set<ServedLane>>();
+  private readonly ahead = new Map<TopicId, Set<ServedLane>>();
 
   constructor(ports: IntakePorts) {
     this.ports = ports;
@@ -79,7 +79,7 @@ export class Intake {
   }
 
   /** The metadata of a topic has changed. */
-  topicChanged(topic: string): void {
+  topicChanged(topic: TopicId): void {
     const lanes = this.ahead.get(topic);
     if (lanes === undefined) return;
     this.ahead.delete(topic);
@@ -96,9 +96,8 @@ export class Intake {
 
   /** Undefined if the sender has gone on to another lane. */
   private laneOf(sender: Sender, message: Forward): ServedLane | undefined {
-    const { lane: number, epoch, operation } = message;
-    const { kind, topic } = operation;
-    const key = `${sender.node}/${sender.boot}/${kind}/${topic}`;
+    const { lane: number, topic, epoch, work } = message;
+    const key = `${sender.node}/${sender.boot}/${work.kind}/${topic}`;
     const known = this.lanes.get(key);
     if (known !== undefined && known.number >= number) {
       return known.number === number ? known : undefined;
@@ -142,15 +141,15 @@ export class Intake {
     }
   }
 
-  private take(lane: ServedLane, { order, operation, deadlineMs, call }: Forward): void {
+  private take(lane: ServedLane, { order, work, deadlineMs, call }: Forward): void {
     const { node, boot } = lane.sender;
     const answered = (reply: Reply): void => this.answered(lane, order, reply);
     if (this.ports.nowMs() >= deadlineMs) {
       answered(errorReply('Expired', 'it came when its time was up'));
     } else if (this.ports.cluster().currentSegment(lane.topic)?.epoch !== lane.epoch) {
-      answered(errorReply('NotOwner', `NotLeaderForPartition: ${lane.topic}`));
+      answered(errorReply('NotOwner', `NotLeaderForPartition: topic ${lane.topic}`));
     } else {
-      this.ports.execute(operation, { node, boot, sequence: call }, answered);
+      this.ports.execute(lane.topic, work, { node, boot, sequence: call }, answered);
     }
   }
 

@@ -3,17 +3,19 @@
  * are handed to the node that can do them.
  */
 import { assert } from '../assert.ts';
-import type { BootId, Epoch, NodeId } from '../ids.ts';
+import type { BootId, Epoch, NodeId, TopicId } from '../ids.ts';
+import type { SegmentRecord } from '../metadata/cluster-state.ts';
 import {
   type Effect,
   type ErrorReply,
   errorReply,
   type Operation,
+  type Question,
   type Reply,
 } from './operations.ts';
 
 /** What a client of this node asked, until it is answered. */
-export interface Call<Asked extends Operation = Operation> {
+export interface Call<Asked extends Operation | Question = Operation> {
   readonly operation: Asked;
   /** Rises from call to call. */
   readonly number: number;
@@ -36,6 +38,7 @@ export const LANE_MAX = 1024;
 export class Lane {
   readonly number: number;
   readonly line: Line;
+  readonly topic: TopicId;
   readonly epoch: Epoch;
   readonly owner: NodeId;
   readonly boot: BootId;
@@ -56,9 +59,15 @@ export class Lane {
   /** How often in a row the owner was found dead after its grant was over. */
   silences = 0;
 
-  constructor(number: number, line: Line, owner: NodeId, boot: BootId, epoch: Epoch) {
+  constructor(
+    number: number,
+    line: Line,
+    topic: TopicId,
+    { owner, boot, epoch }: Pick<SegmentRecord, 'owner' | 'boot' | 'epoch'>,
+  ) {
     this.number = number;
     this.line = line;
+    this.topic = topic;
     this.owner = owner;
     this.boot = boot;
     this.epoch = epoch;
@@ -99,6 +108,7 @@ export class Lane {
 
 export class Line {
   readonly kind: Effect['kind'];
+  /** The name that its calls ask for. */
   readonly topic: string;
   /** One at a time: what was handed out under an older grant is settled before anything is under a newer one. */
   lane: Lane | undefined;

@@ -7,13 +7,20 @@
  * unknown, and that is said at once.
  */
 import type { ErrorCode } from '../errors.ts';
-import type { BootId, Epoch, NodeId } from '../ids.ts';
-import type { ClusterState, SegmentRecord } from '../metadata/cluster-state.ts';
+import type { BootId, Epoch, NodeId, TopicId } from '../ids.ts';
+import type { ClusterState, SegmentRecord, TopicRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { type Call, LANE_MAX, Lane, Line } from './line.ts';
 import type { Forward, ForwardReply, ForwardsTaken } from './messages.ts';
-import { type Effect, type ErrorReply, errorReply, isRefusal, type Reply } from './operations.ts';
+import {
+  type Effect,
+  type ErrorReply,
+  errorReply,
+  isRefusal,
+  type Reply,
+  type Work,
+} from './operations.ts';
 
 export interface LinesPorts {
   readonly node: NodeId;
@@ -29,7 +36,7 @@ export interface LinesPorts {
   timeAt(node: NodeId, boot: BootId, timeMs: number): number | undefined;
   send(to: NodeId, message: Forward): void;
   /** Does it here, if this node can. `answer` is called once. */
-  execute(operation: Effect, origin: Origin, answer: (reply: Reply) => void): void;
+  execute(topic: TopicId, work: Work, origin: Origin, answer: (reply: Reply) => void): void;
   /** Finds out whether there is such a topic. */
   lookUp(topic: string, answer: (reply: Reply) => void): void;
   refusal(code: ErrorCode, topic: string): ErrorReply;
@@ -52,7 +59,7 @@ const NO_GRANT = 0 as Epoch;
 
 export class Lines {
   private readonly ports: LinesPorts;
-  /** Lines in which somebody waits, by topic. */
+  /** Lines in which somebody waits, by the name that they ask for. */
   private readonly lines: Readonly<Record<Effect['kind'], Map<string, Line>>> = {
     put: new Map(),
     get: new Map(),
@@ -81,9 +88,9 @@ export class Lines {
   }
 
   /** The metadata of a topic has changed. */
-  topicChanged(topic: string): void {
+  topicChanged({ name }: Pick<TopicRecord, 'name'>): void {
     for (const lines of [this.lines.put, this.lines.get]) {
-      const line = lines.get(topic);
+      const line = lines.get(name);
       if (line !== undefined) this.move(line);
     }
   }
@@ -156,13 +163,14 @@ export class Lines {
   private laneOf(line: Line): Lane | undefined {
     const { lane, topic } = line;
     const { node, nowMs } = this.ports;
-    const segment = this.ports.cluster().currentSegment(topic);
+    const record = this.ports.cluster().topicNamed(topic);
+    const segment = record?.segments.at(-1);
     if (lane !== undefined) {
       return lane.isOpen && lane.epoch === segment?.epoch && !lane.isFull ? lane : undefined;
     }
     if (this.refused.has(line) && line.refusedUnder === (segment?.epoch ?? NO_GRANT))
       return undefined;
-    if (segment === undefined) {
+    if (record === undefined || segment === undefined) {
       this.lookUp(line);
       return undefined;
     }
@@ -171,9 +179,8 @@ export class Lines {
       this.refuse(line, this.ports.refusal(obstacle, topic), segment.epoch);
       return undefined;
     }
-    const { owner, boot, epoch } = segment;
-    line.lane = new Lane(this.nextLane++, line, owner, boot, epoch);
-    if (owner !== node) {
+    line.lane = new Lane(this.nextLane++, line, record.id, segment);
+    if (segment.owner !== node) {
       this.lanes.set(line.lane.number, line.lane);
       this.silent.push(line.lane, nowMs());
     }
@@ -224,7 +231,8 @@ export class Lines {
     const { node, boot } = this.ports;
     if (lane.owner === node) {
       const origin = { node, boot, sequence: call.number };
-      this.ports.execute(call.operation, origin, (reply) => this.settle(lane, order, reply));
+      const answer = (reply: Reply): void => this.settle(lane, order, reply);
+      this.ports.execute(lane.topic, call.operation, origin, answer);
     } else {
       this.forward(lane, order, call);
     }
@@ -235,17 +243,18 @@ export class Lines {
     order: number,
     { operation, number, deadlineMs }: Call<Effect>,
   ): void {
-    const { owner, boot: toBoot, epoch, unanswered } = lane;
+    const { owner, boot: toBoot, topic, epoch, unanswered } = lane;
     this.ports.send(owner, {
       kind: 'Forward',
       toBoot,
       lane: lane.number,
+      topic,
       epoch,
       order,
       unanswered,
       call: number,
       deadlineMs: this.ports.timeAt(owner, toBoot, deadlineMs) ?? 0,
-      operation,
+      work: operation,
     });
   }
 
@@ -302,7 +311,7 @@ export class Lines {
   private isLost(lane: Lane): boolean {
     const cluster = this.ports.cluster();
     if (cluster.node(lane.owner)?.boot !== lane.boot) return true;
-    const isOver = cluster.currentSegment(lane.line.topic)?.epoch !== lane.epoch;
+    const isOver = cluster.currentSegment(lane.topic)?.epoch !== lane.epoch;
     if (!isOver || this.ports.live(lane.owner)) lane.silences = 0;
     else lane.silences++;
     return lane.silences >= SILENCES;

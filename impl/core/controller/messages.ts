@@ -1,6 +1,6 @@
 /** What the controllers of two nodes say to each other. Values are immutable; the network may lose, repeat and reorder them. */
-import type { BootId, Epoch } from '../ids.ts';
-import type { Effect, Question, Reply } from './operations.ts';
+import type { BootId, Epoch, TopicId } from '../ids.ts';
+import type { Question, Reply, Work } from './operations.ts';
 
 /**
  * Hands an effect on to the owner of its topic. It is for one life of the owner's process, and has its place in one lane, which
@@ -10,8 +10,9 @@ import type { Effect, Question, Reply } from './operations.ts';
 export interface Forward {
   readonly kind: 'Forward';
   readonly toBoot: BootId;
-  /** The sender's number of the lane: a higher one of the same topic and kind of operation has taken its place. */
+  /** The sender's number of the lane: a higher one of the same topic and kind of work has taken its place. */
   readonly lane: number;
+  readonly topic: TopicId;
   /** The grant that made the receiver the right one. */
   readonly epoch: Epoch;
   /** Counts from 1 in the lane. */
@@ -22,7 +23,7 @@ export interface Forward {
   readonly call: number;
   /** On the receiver's clock: from then on it is not done any more. Comes no later than the time at which the client hears so. */
   readonly deadlineMs: number;
-  readonly operation: Effect;
+  readonly work: Work;
 }
 
 /** The answer to one forward. Meant for the life of the asking process: a later one numbers its lanes anew. */

@@ -1,6 +1,6 @@
 /** What a client may ask of any node, and what it hears. The wire protocol is one dress of these. */
 import { ERRORS, type ErrorCode } from '../errors.ts';
-import type { Epoch, NodeId, Offset, SegmentId } from '../ids.ts';
+import type { Epoch, NodeId, Offset, SegmentId, TopicId } from '../ids.ts';
 
 /** Makes a topic. Whoever asks twice hears the same. */
 export interface Register {
@@ -8,11 +8,14 @@ export interface Register {
   readonly topic: string;
 }
 
-/** What may be done once and no more: whoever does not know what became of it does not ask again. */
-export type Effect =
-  | { readonly kind: 'put'; readonly topic: string; readonly record: Uint8Array }
+/** What an owner may do once and no more: whoever does not know what became of it does not ask again. */
+export type Work =
+  | { readonly kind: 'put'; readonly record: Uint8Array }
   /** Takes the next record of the group's shared cursor, if there is one. */
-  | { readonly kind: 'get'; readonly topic: string; readonly group: string };
+  | { readonly kind: 'get'; readonly group: string };
+
+/** Work on the topic that is called so when an owner takes it. */
+export type Effect = Work & { readonly topic: string };
 
 /** Reads without consuming; `offset` counts through the whole topic. */
 export interface Fetch {
@@ -25,7 +28,7 @@ export type Operation = Register | Effect | Fetch;
 
 /** What changes nothing, and so may be asked of anybody, as often as one likes. */
 export type Question =
-  | Fetch
+  | { readonly kind: 'fetch'; readonly topic: TopicId; readonly offset: Offset }
   /** Whether there is such a topic: `registered`, or `UnknownTopic` from a Raft leader that is current. */
   | { readonly kind: 'lookup'; readonly topic: string };
 

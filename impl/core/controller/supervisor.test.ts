@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { BootId, Incarnation, LogIndex, NodeId } from '../ids.ts';
+import type { BootId, Incarnation, LogIndex, NodeId, TopicId } from '../ids.ts';
 import { ClusterState } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 import { Supervisor } from './supervisor.ts';
@@ -29,7 +29,7 @@ class Watch {
     for (const node of NODES) this.register(node, node);
     for (let i = 0; i < topics; i++) {
       const owner = NODES[i % NODES.length]!;
-      this.apply({ kind: 'CreateTopic', topic: `t${i}`, owner, replicas: NODES });
+      this.apply({ kind: 'CreateTopic', name: `t${i}`, owner, replicas: NODES });
     }
     this.supervisor.watch(true);
   }
@@ -59,7 +59,11 @@ class Watch {
     return this.proposed;
   }
 
-  seal(topic: string, nextOwner: NodeId): void {
+  names(fences: readonly Fence[]): string[] {
+    return fences.map(({ topic }) => this.cluster.topic(topic)!.name);
+  }
+
+  seal(topic: TopicId, nextOwner: NodeId): void {
     const { id: segment, epoch } = this.cluster.currentSegment(topic)!;
     const next = { nextOwner, nextReplicas: NODES };
     this.apply({ kind: 'SealSegment', topic, segment, epoch, count: 1, ...next });
@@ -76,14 +80,14 @@ test('the segments of a silent node go to the others, by turns', () => {
   const watch = new Watch(9);
   watch.dead.add(two);
   const fences = watch.check();
-  expect(fences.map(({ topic }) => topic)).toEqual(['t1', 't4', 't7']);
+  expect(watch.names(fences)).toEqual(['t1', 't4', 't7']);
   expect(new Set(fences.map(({ recoverer }) => recoverer))).toEqual(new Set([one, three]));
 });
 
 test('a node that came back as another process has lost what the first one owned', () => {
   const watch = new Watch(3);
   watch.register(three, 33);
-  expect(watch.check().map(({ topic }) => topic)).toEqual(['t2']);
+  expect(watch.names(watch.check())).toEqual(['t2']);
 });
 
 test('a fence that the log does not bring back is proposed again, after a while', () => {
@@ -113,7 +117,8 @@ test('a recoverer that lives and does not end the segment is replaced by another
   watch.apply(fence!);
   expect(watch.check(50)).toEqual([]);
   const [again] = watch.check(2);
-  expect(again).toMatchObject({ topic: 't0', expectedEpoch: watch.cluster.appliedIndex });
+  expect(watch.names([again!])).toEqual(['t0']);
+  expect(again!.expectedEpoch).toBe(watch.cluster.appliedIndex);
   expect(again!.recoverer).not.toBe(fence!.recoverer);
 });
 
@@ -124,7 +129,7 @@ test('a leader that was elected meanwhile goes on with what is fenced', () => {
   watch.supervisor.watch(false);
   expect(watch.check(200)).toEqual([]);
   watch.supervisor.watch(true);
-  expect(watch.check(55).map(({ topic }) => topic)).toEqual(['t0']);
+  expect(watch.names(watch.check(55))).toEqual(['t0']);
 });
 
 test('what no majority can promise anything for is in nobody’s way', () => {

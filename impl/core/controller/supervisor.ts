@@ -6,7 +6,7 @@
  * A node may own thousands of segments, and all nodes may have come back at once. So it looks at owners, not at topics, and
  * begins no more recoveries than it sees end: what they cost leaves room for heartbeats.
  */
-import type { NodeId } from '../ids.ts';
+import type { NodeId, TopicId } from '../ids.ts';
 import type { ClusterState, Holder, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 
@@ -37,7 +37,7 @@ export class Supervisor {
   private readonly ports: SupervisorPorts;
   private readonly checkMs: number;
   /** By topic. */
-  private readonly cases = new Map<string, Case>();
+  private readonly cases = new Map<TopicId, Case>();
   /** Counts fences, so that recoverers take turns. */
   private turn = 0;
   private wakeAtMs = Infinity;
@@ -81,7 +81,7 @@ export class Supervisor {
   }
 
   /** Goes on with a case: it is closed, or left to its recoverer, or given to another one. */
-  private follow(topic: string, nowMs: number): void {
+  private follow(topic: TopicId, nowMs: number): void {
     const segment = this.ports.cluster().currentSegment(topic);
     const isGone = segment !== undefined && this.isGone({ ...segment, node: segment.owner });
     if (segment?.state !== 'fenced' && !isGone) {
@@ -94,7 +94,7 @@ export class Supervisor {
   }
 
   /** Gives the current segment of the topic to a recoverer, another one each time. False if nobody can be. */
-  private fence(topic: string, nowMs: number): boolean {
+  private fence(topic: TopicId, nowMs: number): boolean {
     const segment = this.ports.cluster().currentSegment(topic)!;
     const { id, epoch: expectedEpoch } = segment;
     const able = this.recoverers(segment);
@@ -107,7 +107,7 @@ export class Supervisor {
     return true;
   }
 
-  private caseOf(topic: string, { epoch }: SegmentRecord, nowMs: number): Case {
+  private caseOf(topic: TopicId, { epoch }: SegmentRecord, nowMs: number): Case {
     const known = this.cases.get(topic);
     if (known?.epoch === epoch) return known;
     const opened: Case = { epoch, sinceMs: nowMs, proposeAgainAtMs: 0 };

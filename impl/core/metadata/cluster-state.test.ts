@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from '../ids.ts';
+import type {
+  BootId,
+  Epoch,
+  Incarnation,
+  LogIndex,
+  NodeId,
+  Offset,
+  SegmentId,
+  TopicId,
+} from '../ids.ts';
 import { ClusterState } from './cluster-state.ts';
 import { type Command, decodeProposal, encodeProposal } from './commands.ts';
 
@@ -17,13 +26,13 @@ function register(id: number, boot = id * 10): Command {
   };
 }
 
-const create = (topic: string, owner: number): Command => ({
+const create = (name: string, owner: number): Command => ({
   kind: 'CreateTopic',
-  topic,
+  name,
   owner: node(owner),
   replicas: [node(3), node(1), node(2)],
 });
-const seal = (topic: string, segment: number, epoch: number, count: number): Command => ({
+const seal = (topic: TopicId, segment: number, epoch: number, count: number): Command => ({
   kind: 'SealSegment',
   topic,
   segment: segment as SegmentId,
@@ -32,7 +41,7 @@ const seal = (topic: string, segment: number, epoch: number, count: number): Com
   nextOwner: node(2),
   nextReplicas: [node(1), node(2), node(3)],
 });
-const fence = (topic: string, segment: number, epoch: number, recoverer: number): Command => ({
+const fence = (topic: TopicId, segment: number, epoch: number, recoverer: number): Command => ({
   kind: 'FenceSegment',
   topic,
   segment: segment as SegmentId,
@@ -52,10 +61,13 @@ function apply(state: ClusterState, command: Command | null) {
 }
 
 const three = [register(1), register(2), register(3)];
+/** Topics that the fourth and the fifth command create. */
+const t = 4 as TopicId;
+const u = 5 as TopicId;
 
 test('a topic opens with a grant that names index, boot and disks', () => {
   const state = after(...three, create('t', 1));
-  expect(state.currentSegment('t')).toEqual({
+  expect(state.currentSegment(t)).toEqual({
     id: 1,
     state: 'open',
     epoch: 4,
@@ -77,50 +89,50 @@ test('a topic is created once, and only on nodes that are registered', () => {
   apply(state, register(3));
   expect(apply(state, create('t', 1))).toEqual({ applied: true });
   expect(apply(state, create('t', 2))).toEqual({ applied: false, reason: 'Exists' });
-  expect(state.currentSegment('t')!.owner).toBe(1);
+  expect(state.topicNamed('t')!.segments[0]!.owner).toBe(1);
 });
 
 test('a rollover seals the segment that it names, once', () => {
-  const state = after(...three, create('t', 1), seal('t', 1, 4, 10));
-  expect(state.segment('t', 1 as SegmentId)).toMatchObject({ state: 'sealed', count: 10 });
-  expect(state.currentSegment('t')).toMatchObject({ id: 2, epoch: 5, owner: 2, baseOffset: 10 });
-  expect(apply(state, seal('t', 1, 4, 11))).toEqual({ applied: false, reason: 'Stale' });
-  expect(apply(state, seal('t', 2, 4, 11))).toEqual({ applied: false, reason: 'Stale' });
-  expect(state.topic('t')!.segments).toHaveLength(2);
+  const state = after(...three, create('t', 1), seal(t, 1, 4, 10));
+  expect(state.segment(t, 1 as SegmentId)).toMatchObject({ state: 'sealed', count: 10 });
+  expect(state.currentSegment(t)).toMatchObject({ id: 2, epoch: 5, owner: 2, baseOffset: 10 });
+  expect(apply(state, seal(t, 1, 4, 11))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, seal(t, 2, 4, 11))).toEqual({ applied: false, reason: 'Stale' });
+  expect(state.topic(t)!.segments).toHaveLength(2);
 });
 
 test('a fence takes the segment away: what the old epoch proposes is stale', () => {
-  const state = after(...three, create('t', 1), fence('t', 1, 4, 3));
-  expect(state.currentSegment('t')).toMatchObject({
+  const state = after(...three, create('t', 1), fence(t, 1, 4, 3));
+  expect(state.currentSegment(t)).toMatchObject({
     state: 'fenced',
     epoch: 5,
     owner: 3,
     boot: 30,
   });
-  expect(apply(state, seal('t', 1, 4, 7))).toEqual({ applied: false, reason: 'Stale' });
-  expect(apply(state, seal('t', 1, 5, 6))).toEqual({ applied: true });
-  expect(state.segment('t', 1 as SegmentId)!.count).toBe(6);
+  expect(apply(state, seal(t, 1, 4, 7))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, seal(t, 1, 5, 6))).toEqual({ applied: true });
+  expect(state.segment(t, 1 as SegmentId)!.count).toBe(6);
 });
 
 test('of two recoverers the later one seals', () => {
-  const state = after(...three, create('t', 1), fence('t', 1, 4, 3), fence('t', 1, 5, 2));
-  expect(apply(state, seal('t', 1, 5, 6))).toEqual({ applied: false, reason: 'Stale' });
-  expect(apply(state, seal('t', 1, 6, 6))).toEqual({ applied: true });
+  const state = after(...three, create('t', 1), fence(t, 1, 4, 3), fence(t, 1, 5, 2));
+  expect(apply(state, seal(t, 1, 5, 6))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, seal(t, 1, 6, 6))).toEqual({ applied: true });
 });
 
 test('a cursor moves only from where it is expected', () => {
   const move = (expected: number, next: number): Command => ({
     kind: 'AdvanceCursor',
-    topic: 't',
+    topic: t,
     group: 'g',
     expected: expected as Offset,
     next: next as Offset,
   });
   const state = after(...three, create('t', 1), move(0, 3));
   expect(apply(state, move(0, 1))).toEqual({ applied: false, reason: 'Stale' });
-  expect(state.cursor('t', 'g')).toBe(3);
-  expect(state.cursor('t', 'other')).toBe(0);
-  expect(apply(state, { ...move(0, 1), topic: 'u' } as Command)).toEqual({
+  expect(state.cursor(t, 'g')).toBe(3);
+  expect(state.cursor(t, 'other')).toBe(0);
+  expect(apply(state, { ...move(0, 1), topic: u } as Command)).toEqual({
     applied: false,
     reason: 'UnknownTopic',
   });
@@ -129,47 +141,43 @@ test('a cursor moves only from where it is expected', () => {
 test('a replaced disk takes its place in a sealed segment, never in an open one', () => {
   const restore = (segment: number): Command => ({
     kind: 'RestoreReplica',
-    topic: 't',
+    topic: t,
     segment: segment as SegmentId,
     node: node(2),
     incarnation: 999 as Incarnation,
   });
-  const state = after(...three, create('t', 1), seal('t', 1, 4, 10));
+  const state = after(...three, create('t', 1), seal(t, 1, 4, 10));
   expect(apply(state, restore(2))).toEqual({ applied: false, reason: 'Stale' });
   expect(apply(state, restore(1))).toEqual({ applied: false, reason: 'Stale' });
   apply(state, { ...register(2), incarnation: 999 as Incarnation } as Command);
   expect(apply(state, restore(1))).toEqual({ applied: true });
-  expect(state.segment('t', 1 as SegmentId)!.replicas[1]).toEqual({ node: 2, incarnation: 999 });
+  expect(state.segment(t, 1 as SegmentId)!.replicas[1]).toEqual({ node: 2, incarnation: 999 });
 });
 
 test('an offset is found in the segment that can hold it, past empty ones', () => {
   const state = after(
     ...three,
     create('t', 1),
-    seal('t', 1, 4, 10),
-    seal('t', 2, 5, 0),
-    seal('t', 3, 6, 5),
+    seal(t, 1, 4, 10),
+    seal(t, 2, 5, 0),
+    seal(t, 3, 6, 5),
   );
-  const at = (offset: number) => state.segmentAt('t', offset as Offset)!.id;
+  const at = (offset: number) => state.segmentAt(t, offset as Offset)!.id;
   expect([0, 9, 10, 14, 15, 99].map(at)).toEqual([1, 1, 3, 3, 4, 4]);
 });
 
+const topics = fc.integer({ min: 4, max: 12 }) as fc.Arbitrary<TopicId>;
 const commands = fc.array(
   fc.oneof(
     fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(50)).map(([id, boot]) => register(id, boot)),
     fc
       .tuple(fc.constantFrom('a', 'b/ä', ''), fc.integer({ min: 1, max: 3 }))
-      .map(([topic, owner]) => create(topic, owner)),
+      .map(([name, owner]) => create(name, owner)),
     fc
-      .tuple(fc.constantFrom('a', 'b/ä'), fc.integer({ min: 1, max: 4 }), fc.nat(30), fc.nat(9))
+      .tuple(topics, fc.integer({ min: 1, max: 4 }), fc.nat(30), fc.nat(9))
       .map(([topic, segment, epoch, count]) => seal(topic, segment, epoch, count)),
     fc
-      .tuple(
-        fc.constantFrom('a', 'b/ä'),
-        fc.integer({ min: 1, max: 4 }),
-        fc.nat(30),
-        fc.integer({ min: 1, max: 3 }),
-      )
+      .tuple(topics, fc.integer({ min: 1, max: 4 }), fc.nat(30), fc.integer({ min: 1, max: 3 }))
       .map(([topic, segment, epoch, recoverer]) => fence(topic, segment, epoch, recoverer)),
     fc.constant(null),
   ),
@@ -193,8 +201,8 @@ test('epochs of a topic rise, and only its last segment is not sealed', () => {
   fc.assert(
     fc.property(commands, (list) => {
       const state = after(...three, ...list);
-      for (const name of state.topicNames()) {
-        const { segments } = state.topic(name)!;
+      for (const [id, { name, segments }] of state.topics) {
+        expect(state.topicNamed(name)!.id).toBe(id);
         for (let i = 1; i < segments.length; i++) {
           expect(segments[i]!.epoch).toBeGreaterThan(segments[i - 1]!.epoch);
           expect(segments[i]!.baseOffset).toBe(
@@ -221,36 +229,36 @@ test('a proposal survives its bytes', () => {
 });
 
 test('it is known what each life holds, and what waits to be recovered', () => {
-  const state = after(...three, create('t', 1), create('u', 1), fence('u', 1, 5, 2));
+  const state = after(...three, create('t', 1), create('u', 1), fence(u, 1, 5, 2));
   const held = () =>
     Object.fromEntries([...state.holders()].map(({ boot, topics }) => [boot, [...topics]]));
-  expect(held()).toEqual({ 10: ['t'], 20: ['u'] });
-  expect([...state.fenced]).toEqual(['u']);
+  expect(held()).toEqual({ 10: [t], 20: [u] });
+  expect([...state.fenced]).toEqual([u]);
   apply(state, register(1, 11));
-  expect(held()).toEqual({ 10: ['t'], 20: ['u'] });
-  apply(state, seal('u', 1, 6, 3));
-  apply(state, seal('t', 1, 4, 3));
-  expect(held()).toEqual({ 20: ['u', 't'] });
+  expect(held()).toEqual({ 10: [t], 20: [u] });
+  apply(state, seal(u, 1, 6, 3));
+  apply(state, seal(t, 1, 4, 3));
+  expect(held()).toEqual({ 20: [u, t] });
   expect([...state.fenced]).toEqual([]);
   const restored = ClusterState.restore(state.snapshot());
   expect([...restored.holders()].map(({ node, topics }) => [node, topics.size])).toEqual([[2, 2]]);
 });
 
 test('a segment that ends without a record leaves nothing behind but its number', () => {
-  const state = after(...three, create('t', 1), seal('t', 1, 4, 0), seal('t', 2, 5, 7));
+  const state = after(...three, create('t', 1), seal(t, 1, 4, 0), seal(t, 2, 5, 7));
   expect(
-    state.topic('t')!.segments.map(({ id, baseOffset, count }) => [id, baseOffset, count]),
+    state.topic(t)!.segments.map(({ id, baseOffset, count }) => [id, baseOffset, count]),
   ).toEqual([
     [2, 0, 7],
     [3, 7, 0],
   ]);
-  expect(state.segment('t', 1 as SegmentId)).toBeUndefined();
-  expect(state.segment('t', 2 as SegmentId)?.count).toBe(7);
-  expect(state.segmentAt('t', 0 as Offset)?.id).toBe(2);
-  expect(state.segmentAt('t', 7 as Offset)?.id).toBe(3);
-  const gone = [1, 2, 3, 4].map((id) => state.isGone('t', id as SegmentId));
+  expect(state.segment(t, 1 as SegmentId)).toBeUndefined();
+  expect(state.segment(t, 2 as SegmentId)?.count).toBe(7);
+  expect(state.segmentAt(t, 0 as Offset)?.id).toBe(2);
+  expect(state.segmentAt(t, 7 as Offset)?.id).toBe(3);
+  const gone = [1, 2, 3, 4].map((id) => state.isGone(t, id as SegmentId));
   expect(gone).toEqual([true, false, false, false]);
-  expect(state.isGone('u', 1 as SegmentId)).toBe(false);
+  expect(state.isGone(u, 1 as SegmentId)).toBe(false);
 });
 
 test('an idle topic is no larger after a thousand restarts of its owner', () => {
@@ -258,13 +266,13 @@ test('an idle topic is no larger after a thousand restarts of its owner', () => 
   for (let i = 0; i < 128; i++) apply(state, null);
   const sizeBytes = state.snapshot().length;
   for (let life = 1; life <= 1000; life++) {
-    const { id, epoch, owner } = state.currentSegment('t')!;
+    const { id, epoch, owner } = state.currentSegment(t)!;
     apply(state, register(owner, 10 * owner + (life % 5)));
-    apply(state, fence('t', id, epoch, owner));
-    apply(state, seal('t', id, state.appliedIndex, 0));
+    apply(state, fence(t, id, epoch, owner));
+    apply(state, seal(t, id, state.appliedIndex, 0));
   }
-  expect(state.topic('t')!.segments).toHaveLength(1);
-  expect(state.currentSegment('t')).toMatchObject({ id: 1001, state: 'open', baseOffset: 0 });
+  expect(state.topic(t)!.segments).toHaveLength(1);
+  expect(state.currentSegment(t)).toMatchObject({ id: 1001, state: 'open', baseOffset: 0 });
   // Its numbers have become longer.
   expect(state.snapshot().length).toBeLessThan(sizeBytes + 8);
 });

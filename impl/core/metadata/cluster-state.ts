@@ -7,7 +7,16 @@
  */
 import { assert, unreachable } from '../assert.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
-import type { BootId, Epoch, Incarnation, LogIndex, NodeId, Offset, SegmentId } from '../ids.ts';
+import type {
+  BootId,
+  Epoch,
+  Incarnation,
+  LogIndex,
+  NodeId,
+  Offset,
+  SegmentId,
+  TopicId,
+} from '../ids.ts';
 import type { Command } from './commands.ts';
 
 export interface NodeRecord {
@@ -44,6 +53,8 @@ export interface SegmentRecord {
 }
 
 export interface TopicRecord {
+  readonly id: TopicId;
+  /** What people call it. Nothing but their questions is answered by it. */
   readonly name: string;
   /**
    * By rising id; all but the last are sealed. Ids are given once, and an id that is missing between others is a segment that
@@ -58,7 +69,7 @@ export interface Holder {
   readonly node: NodeId;
   readonly boot: BootId;
   /** The topics whose current segment it owns, or is to recover. */
-  readonly topics: ReadonlySet<string>;
+  readonly topics: ReadonlySet<TopicId>;
 }
 
 export type Outcome =
@@ -76,10 +87,10 @@ const refused = (reason: 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale'): O
 
 export class ClusterState {
   private readonly nodeRecords = new Map<NodeId, NodeRecord>();
-  private readonly topicRecords = new Map<string, TopicRecord>();
-  private readonly heldBy = new Map<BootId, Holder & { readonly topics: Set<string> }>();
-  private readonly fencedTopics = new Set<string>();
-  private sortedNames: readonly string[] | undefined;
+  private readonly topicRecords = new Map<TopicId, TopicRecord>();
+  private readonly byName = new Map<string, TopicRecord>();
+  private readonly heldBy = new Map<BootId, Holder & { readonly topics: Set<TopicId> }>();
+  private readonly fencedTopics = new Set<TopicId>();
   private lastApplied = 0 as LogIndex;
 
   /** Index of the last log entry that this state contains. */
@@ -98,8 +109,8 @@ export class ClusterState {
     return this.nodeRecords;
   }
 
-  /** In no order; `topicNames` has one. */
-  get topics(): ReadonlyMap<string, TopicRecord> {
+  /** By rising id. */
+  get topics(): ReadonlyMap<TopicId, TopicRecord> {
     return this.topicRecords;
   }
 
@@ -107,14 +118,13 @@ export class ClusterState {
     return this.nodeRecords.get(id);
   }
 
-  topic(name: string): TopicRecord | undefined {
-    return this.topicRecords.get(name);
+  topic(id: TopicId): TopicRecord | undefined {
+    return this.topicRecords.get(id);
   }
 
-  /** In code-unit order. */
-  topicNames(): readonly string[] {
-    this.sortedNames ??= [...this.topicRecords.keys()].sort();
-    return this.sortedNames;
+  /** The topic that is called so now. */
+  topicNamed(name: string): TopicRecord | undefined {
+    return this.byName.get(name);
   }
 
   /** Every life to which something is granted now, whether it lasts or is over. */
@@ -123,33 +133,33 @@ export class ClusterState {
   }
 
   /** The topics whose current segment waits to be recovered. */
-  get fenced(): ReadonlySet<string> {
+  get fenced(): ReadonlySet<TopicId> {
     return this.fencedTopics;
   }
 
   /** The segment that takes records, or waits to be recovered. */
-  currentSegment(topic: string): SegmentRecord | undefined {
+  currentSegment(topic: TopicId): SegmentRecord | undefined {
     return this.topicRecords.get(topic)?.segments.at(-1);
   }
 
-  segment(topic: string, id: SegmentId): SegmentRecord | undefined {
+  segment(topic: TopicId, id: SegmentId): SegmentRecord | undefined {
     const segment = lastOf(this.topicRecords.get(topic)?.segments, (each) => each.id <= id);
     return segment?.id === id ? segment : undefined;
   }
 
   /** The segment that holds, or will hold, the record at `offset`. */
-  segmentAt(topic: string, offset: Offset): SegmentRecord | undefined {
+  segmentAt(topic: TopicId, offset: Offset): SegmentRecord | undefined {
     return lastOf(this.topicRecords.get(topic)?.segments, (each) => each.baseOffset <= offset);
   }
 
   /** Whether the segment has ended without a record: it is the past of a topic that is known, and not kept. */
-  isGone(topic: string, id: SegmentId): boolean {
+  isGone(topic: TopicId, id: SegmentId): boolean {
     const current = this.currentSegment(topic);
     return current !== undefined && id < current.id && this.segment(topic, id) === undefined;
   }
 
   /** The next offset that the group has not been given; 0 if it never read. */
-  cursor(topic: string, group: string): Offset {
+  cursor(topic: TopicId, group: string): Offset {
     return this.topicRecords.get(topic)?.cursors.get(group) ?? (0 as Offset);
   }
 
@@ -169,12 +179,12 @@ export class ClusterState {
         return APPLIED;
       }
       case 'CreateTopic': {
-        if (this.topicRecords.has(command.topic)) return refused('Exists');
+        if (this.byName.has(command.name)) return refused('Exists');
         const grant = this.grant(index, command.owner, command.replicas);
         if (grant === undefined) return refused('UnknownNode');
         const first = opened(1 as SegmentId, grant, 0 as Offset);
-        this.setTopic({ name: command.topic, segments: [first], cursors: new Map() });
-        this.sortedNames = undefined;
+        const id = index as number as TopicId;
+        this.setTopic({ id, name: command.name, segments: [first], cursors: new Map() });
         return APPLIED;
       }
       case 'SealSegment': {
@@ -259,9 +269,8 @@ export class ClusterState {
         out.text(each.raftAddress).text(each.clientAddress);
       },
     );
-    out.list(this.topicNames(), (name) => {
-      const topic = this.topicRecords.get(name)!;
-      out.text(name);
+    out.list([...this.topicRecords.values()], (topic) => {
+      out.whole(topic.id).text(topic.name);
       out.list(topic.segments, (segment) => writeSegment(out, segment));
       out.list([...topic.cursors.keys()].sort(), (group) => {
         out.text(group).whole(topic.cursors.get(group)!);
@@ -286,10 +295,11 @@ export class ClusterState {
       });
     });
     input.list(() => {
+      const id = input.whole() as TopicId;
       const name = input.text();
       const segments = input.list(() => readSegment(input));
       const cursors = new Map(input.list(() => [input.text(), input.whole() as Offset] as const));
-      state.setTopic({ name, segments, cursors });
+      state.setTopic({ id, name, segments, cursors });
     });
     input.end();
     return state;
@@ -313,20 +323,21 @@ export class ClusterState {
 
   /** The topic is this from now on. */
   private setTopic(topic: TopicRecord): void {
-    const { name } = topic;
-    const before = this.topicRecords.get(name)?.segments.at(-1);
+    const { id, name } = topic;
+    const before = this.topicRecords.get(id)?.segments.at(-1);
     const current = topic.segments.at(-1)!;
-    this.topicRecords.set(name, topic);
+    this.topicRecords.set(id, topic);
+    this.byName.set(name, topic);
     if (before === current) return;
-    if (before !== undefined) this.release(name, before);
+    if (before !== undefined) this.release(id, before);
     const { owner: node, boot } = current;
     const holder = this.heldBy.get(boot) ?? { node, boot, topics: new Set() };
     this.heldBy.set(boot, holder);
-    holder.topics.add(name);
-    if (current.state === 'fenced') this.fencedTopics.add(name);
+    holder.topics.add(id);
+    if (current.state === 'fenced') this.fencedTopics.add(id);
   }
 
-  private release(topic: string, { boot }: SegmentRecord): void {
+  private release(topic: TopicId, { boot }: SegmentRecord): void {
     const { topics } = this.heldBy.get(boot)!;
     topics.delete(topic);
     if (topics.size === 0) this.heldBy.delete(boot);

@@ -3,7 +3,7 @@
  * nothing if it finds something else, so any command may be proposed twice, late, or by a node that is wrong.
  */
 import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
-import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId } from '../ids.ts';
+import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId, TopicId } from '../ids.ts';
 
 export type Command =
   /** A process says that it lives. Grants made to an earlier boot of the same node are void from here on. */
@@ -15,17 +15,17 @@ export type Command =
       readonly raftAddress: string;
       readonly clientAddress: string;
     }
-  /** Opens segment 1 of a new topic under `owner`. */
+  /** Makes a topic, whose id is the index of this command, and opens its segment 1 under `owner`. Expects the name to be free. */
   | {
       readonly kind: 'CreateTopic';
-      readonly topic: string;
+      readonly name: string;
       readonly owner: NodeId;
       readonly replicas: readonly NodeId[];
     }
   /** Ends the segment at `count` records and opens the next under `nextOwner`. Expects `epoch`. Of one without records nothing is kept. */
   | {
       readonly kind: 'SealSegment';
-      readonly topic: string;
+      readonly topic: TopicId;
       readonly segment: SegmentId;
       readonly epoch: Epoch;
       readonly count: number;
@@ -35,7 +35,7 @@ export type Command =
   /** Takes the segment from its owner and gives it to `recoverer` to end it. Expects `expectedEpoch`. */
   | {
       readonly kind: 'FenceSegment';
-      readonly topic: string;
+      readonly topic: TopicId;
       readonly segment: SegmentId;
       readonly expectedEpoch: Epoch;
       readonly recoverer: NodeId;
@@ -43,7 +43,7 @@ export type Command =
   /** Moves a group's cursor from `expected` to `next`. */
   | {
       readonly kind: 'AdvanceCursor';
-      readonly topic: string;
+      readonly topic: TopicId;
       readonly group: string;
       readonly expected: Offset;
       readonly next: Offset;
@@ -51,7 +51,7 @@ export type Command =
   /** A replica of a sealed segment whose disk was replaced holds the whole segment again. */
   | {
       readonly kind: 'RestoreReplica';
-      readonly topic: string;
+      readonly topic: TopicId;
       readonly segment: SegmentId;
       readonly node: NodeId;
       readonly incarnation: Incarnation;
@@ -92,26 +92,30 @@ export function encodeProposal({ origin, command }: Proposal): Uint8Array {
       break;
     case 'CreateTopic':
       out
-        .text(command.topic)
+        .text(command.name)
         .whole(command.owner)
         .list(command.replicas, (id) => out.whole(id));
       break;
     case 'SealSegment':
-      out.text(command.topic).whole(command.segment).whole(command.epoch).whole(command.count);
+      out.whole(command.topic).whole(command.segment).whole(command.epoch).whole(command.count);
       out.whole(command.nextOwner).list(command.nextReplicas, (id) => out.whole(id));
       break;
     case 'FenceSegment':
       out
-        .text(command.topic)
+        .whole(command.topic)
         .whole(command.segment)
         .whole(command.expectedEpoch)
         .whole(command.recoverer);
       break;
     case 'AdvanceCursor':
-      out.text(command.topic).text(command.group).whole(command.expected).whole(command.next);
+      out.whole(command.topic).text(command.group).whole(command.expected).whole(command.next);
       break;
     case 'RestoreReplica':
-      out.text(command.topic).whole(command.segment).whole(command.node).whole(command.incarnation);
+      out
+        .whole(command.topic)
+        .whole(command.segment)
+        .whole(command.node)
+        .whole(command.incarnation);
       break;
   }
   return out.finish();
@@ -145,14 +149,14 @@ function decodeCommand(input: ByteReader): Command {
     case 'CreateTopic':
       return {
         kind,
-        topic: input.text(),
+        name: input.text(),
         owner: input.whole() as NodeId,
         replicas: input.list(() => input.whole() as NodeId),
       };
     case 'SealSegment':
       return {
         kind,
-        topic: input.text(),
+        topic: input.whole() as TopicId,
         segment: input.whole() as SegmentId,
         epoch: input.whole() as Epoch,
         count: input.whole(),
@@ -162,7 +166,7 @@ function decodeCommand(input: ByteReader): Command {
     case 'FenceSegment':
       return {
         kind,
-        topic: input.text(),
+        topic: input.whole() as TopicId,
         segment: input.whole() as SegmentId,
         expectedEpoch: input.whole() as Epoch,
         recoverer: input.whole() as NodeId,
@@ -170,7 +174,7 @@ function decodeCommand(input: ByteReader): Command {
     case 'AdvanceCursor':
       return {
         kind,
-        topic: input.text(),
+        topic: input.whole() as TopicId,
         group: input.text(),
         expected: input.whole() as Offset,
         next: input.whole() as Offset,
@@ -178,7 +182,7 @@ function decodeCommand(input: ByteReader): Command {
     case 'RestoreReplica':
       return {
         kind,
-        topic: input.text(),
+        topic: input.whole() as TopicId,
         segment: input.whole() as SegmentId,
         node: input.whole() as NodeId,
         incarnation: input.whole() as Incarnation,

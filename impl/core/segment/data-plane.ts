@@ -3,7 +3,7 @@
  * is applied, hands messages to whom they concern, and passes on what has become durable.
  */
 import type { WalrusError } from '../errors.ts';
-import type { SegmentId } from '../ids.ts';
+import type { SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Lsn } from '../storage/ids.ts';
 import { Failover } from './failover.ts';
@@ -61,7 +61,7 @@ export class DataPlane {
   }
 
   /** The metadata of one topic has changed: what was sealed ends here, and what was granted begins. */
-  topicChanged(topic: string): void {
+  topicChanged(topic: TopicId): void {
     const segments = this.ports.cluster().topic(topic)!.segments;
     const previous = segments.at(-2);
     if (previous !== undefined) this.replicas.seal(topic, previous);
@@ -70,7 +70,7 @@ export class DataPlane {
   }
 
   /** The segment ended without a record. */
-  segmentGone(topic: string, id: SegmentId): void {
+  segmentGone(topic: TopicId, id: SegmentId): void {
     this.replicas.empty(topic, id);
   }
 
@@ -83,8 +83,8 @@ export class DataPlane {
   everythingChanged(): void {
     const cluster = this.ports.cluster();
     this.replicas.forgetGone();
-    for (const topic of cluster.topicNames()) {
-      for (const segment of cluster.topic(topic)!.segments) {
+    for (const [topic, { segments }] of cluster.topics) {
+      for (const segment of segments) {
         if (segment.state === 'sealed') this.replicas.seal(topic, segment);
       }
       this.topicChanged(topic);
@@ -92,7 +92,7 @@ export class DataPlane {
   }
 
   /** The metadata names another disk as the holder of a sealed segment. */
-  replicaRestored(topic: string, id: SegmentId): void {
+  replicaRestored(topic: TopicId, id: SegmentId): void {
     this.replicas.seal(topic, this.ports.cluster().segment(topic, id)!);
   }
 
@@ -115,7 +115,7 @@ export class DataPlane {
    * Gives `undefined` if this copy cannot tell.
    */
   read(
-    topic: string,
+    topic: TopicId,
     segment: SegmentRecord,
     from: number,
     limit: { readonly records: number; readonly bytes: number },
@@ -132,13 +132,13 @@ export class DataPlane {
   }
 
   /** The record cannot be read here until it is mended. */
-  isDamaged(topic: string, segment: SegmentId, index: number): boolean {
+  isDamaged(topic: TopicId, segment: SegmentId, index: number): boolean {
     const replica = this.replicas.find(topic, segment);
     return replica !== undefined && this.replicas.mending.damageEnd(replica, index) !== undefined;
   }
 
   /** Records below it are here and may be read. */
-  readableEnd(topic: string, segment: SegmentId): number {
+  readableEnd(topic: TopicId, segment: SegmentId): number {
     const replica = this.replicas.find(topic, segment);
     if (replica === undefined) return 0;
     const record = this.ports.cluster().segment(topic, segment);
@@ -169,7 +169,7 @@ export class DataPlane {
     );
   }
 
-  private endOutdated(topic: string, current: SegmentRecord): void {
+  private endOutdated(topic: TopicId, current: SegmentRecord): void {
     const recovery = this.failover.recovery(topic);
     if (recovery !== undefined && recovery.epoch !== current.epoch) {
       this.failover.end(topic, recovery);
@@ -184,7 +184,7 @@ export class DataPlane {
     }
   }
 
-  private beginGranted(topic: string, current: SegmentRecord): void {
+  private beginGranted(topic: TopicId, current: SegmentRecord): void {
     const { self, boot } = this.ports;
     if (current.owner !== self.node || current.boot !== boot) return;
     if (current.state === 'open' && this.owner.writer(topic)?.epoch !== current.epoch) {

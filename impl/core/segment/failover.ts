@@ -2,6 +2,7 @@
  * The fenced segments that this node is to end. Each runs through the steps of `recovery.ts`; every step is asked
  * for again until it is answered or the metadata gives the segment to somebody else.
  */
+import type { TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { PromiseRequest, PromiseResponse, ReplicateAck } from './messages.ts';
 import { RETRY_MS, type SegmentPorts } from './ports.ts';
@@ -17,7 +18,7 @@ export class Failover {
   private readonly ports: SegmentPorts;
   private readonly replicas: Replicas;
   /** By topic: only the last segment of a topic can be fenced. */
-  private readonly recoveries = new Map<string, Recovery>();
+  private readonly recoveries = new Map<TopicId, Recovery>();
   private wakeAtMs = Infinity;
 
   constructor(ports: SegmentPorts, replicas: Replicas) {
@@ -25,7 +26,7 @@ export class Failover {
     this.replicas = replicas;
   }
 
-  recovery(topic: string): Recovery | undefined {
+  recovery(topic: TopicId): Recovery | undefined {
     return this.recoveries.get(topic);
   }
 
@@ -34,7 +35,7 @@ export class Failover {
   }
 
   /** The metadata named this process the segment's recoverer. */
-  begin(topic: string, segment: SegmentRecord): void {
+  begin(topic: TopicId, segment: SegmentRecord): void {
     const { self } = this.ports;
     const { epoch } = segment;
     const replica = this.replicas.open(topic, segment.id);
@@ -46,7 +47,7 @@ export class Failover {
   }
 
   /** The metadata has moved on: sealed, or given to another recoverer. */
-  end(topic: string, recovery: Recovery): void {
+  end(topic: TopicId, recovery: Recovery): void {
     this.recoveries.delete(topic);
     recovery.writer.ended = true;
   }
@@ -76,7 +77,7 @@ export class Failover {
   }
 
   /** A copy arrived; ask for the rest at once. */
-  copied(topic: string): void {
+  copied(topic: TopicId): void {
     const recovery = this.recoveries.get(topic);
     if (recovery === undefined) return;
     recovery.copyAgainAtMs = this.ports.nowMs();

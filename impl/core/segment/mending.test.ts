@@ -1,7 +1,7 @@
 /** What a node does about records that it cannot read: over a store that damages what the test says. */
 import { expect, test } from 'vitest';
 import { WalrusError } from '../errors.ts';
-import type { Incarnation, NodeId, SegmentId } from '../ids.ts';
+import type { Incarnation, NodeId, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord } from '../metadata/cluster-state.ts';
 import { DamagedRecords } from '../storage/damaged-records.ts';
 import type { ReadDone, ReadLimit } from '../storage/reader.ts';
@@ -11,7 +11,7 @@ import type { Notice } from './notices.ts';
 import { RETRY_MS, type SegmentPorts } from './ports.ts';
 import { Replica } from './replica.ts';
 
-const TOPIC = 't';
+const TOPIC = 4 as TopicId;
 const SEGMENT = 1 as SegmentId;
 const ALL = { records: 100, bytes: 1000 };
 const [SELF, OTHER, THIRD] = [1, 2, 3].map((node) => ({
@@ -82,7 +82,7 @@ class Bench {
   private read(from: number, limit: ReadLimit, done: ReadDone): void {
     const { rotten } = this;
     if (from >= rotten.from && from < rotten.to) {
-      done(new DamagedRecords('segment/1/t', rotten.from, rotten.to, 'here'), []);
+      done(new DamagedRecords('segment/4/1', rotten.from, rotten.to, 'here'), []);
       return;
     }
     const end = Math.min(10, from + limit.records, from < rotten.from ? rotten.from || 10 : 10);

@@ -1,9 +1,9 @@
 /** What writers, recoverers and replicas of a segment say to each other. Values are immutable. */
-import type { Epoch, SegmentId } from '../ids.ts';
+import type { Epoch, SegmentId, TopicId } from '../ids.ts';
 
 /** The segment that is spoken of, and the grant under which it is. */
 export interface OfSegment {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   readonly epoch: Epoch;
 }
@@ -57,7 +57,7 @@ export interface Copy extends OfSegment {
 /** Asks a replica for records `[from, to)`, which are damaged here. */
 export interface MendRequest {
   readonly kind: 'MendRequest';
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   readonly from: number;
   readonly to: number;
@@ -66,7 +66,7 @@ export interface MendRequest {
 /** The first of them, or none if they are not whole there either. */
 export interface Mend {
   readonly kind: 'Mend';
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   readonly from: number;
   readonly records: readonly Uint8Array[];

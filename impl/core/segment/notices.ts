@@ -1,8 +1,8 @@
 /** What happened to the records of this node and its operator should hear of. */
-import type { NodeId, SegmentId } from '../ids.ts';
+import type { NodeId, SegmentId, TopicId } from '../ids.ts';
 
 interface OfRecords {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   /** The records `[from, to)` of the segment. */
   readonly from: number;

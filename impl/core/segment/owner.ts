@@ -4,6 +4,7 @@
  * so or a replica has promised a higher epoch, whichever is heard first.
  */
 import type { ErrorCode } from '../errors.ts';
+import type { TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import type { Refuse, ReplicateAck } from './messages.ts';
@@ -29,7 +30,7 @@ export class Owner {
   private readonly ports: SegmentPorts;
   private readonly replicas: Replicas;
   /** By topic: a topic has one open segment. */
-  private readonly writers = new Map<string, Writer>();
+  private readonly writers = new Map<TopicId, Writer>();
   /** Took records since the last `replicate`. */
   private readonly fresh = new Set<Writer>();
   /** Have something to repeat, or to seal. A node may own thousands of others. */
@@ -43,7 +44,7 @@ export class Owner {
     this.replicas = replicas;
   }
 
-  writer(topic: string): Writer | undefined {
+  writer(topic: TopicId): Writer | undefined {
     return this.writers.get(topic);
   }
 
@@ -52,7 +53,7 @@ export class Owner {
   }
 
   /** The metadata granted this open segment to this process. */
-  take(topic: string, segment: SegmentRecord): void {
+  take(topic: TopicId, segment: SegmentRecord): void {
     const replica = this.replicas.open(topic, segment.id);
     this.replicas.promise(replica, segment.epoch);
     this.writers.set(topic, new Writer(replica, segment, this.ports.self.node));
@@ -65,7 +66,7 @@ export class Owner {
   }
 
   /** The metadata says that the segment ended at `count`. */
-  sealed(topic: string, writer: Writer, count: number): void {
+  sealed(topic: TopicId, writer: Writer, count: number): void {
     this.writers.delete(topic);
     writer.ended = true;
     writer.settleSealed(count);
@@ -78,7 +79,7 @@ export class Owner {
    * @spec DistributedLog!AppendRecord
    */
   appendRecord(
-    topic: string,
+    topic: TopicId,
     record: Uint8Array,
     request: Origin,
     settle: Settle,

@@ -5,13 +5,13 @@
  * Only one owner ever assigns records to a segment, and recovery only copies. So the copies of a segment never
  * disagree; they are only longer or shorter.
  */
-import type { Epoch, SegmentId } from '../ids.ts';
+import type { Epoch, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord } from '../metadata/cluster-state.ts';
 import type { StreamId } from '../storage/ids.ts';
 import type { Store } from '../storage/store.ts';
 
 export class Replica {
-  readonly topic: string;
+  readonly topic: TopicId;
   readonly segment: SegmentId;
   readonly stream: StreamId;
   /** Records `[0, end)` are here. */
@@ -28,7 +28,7 @@ export class Replica {
   /** The recoverer to answer once the promise to it is durable. */
   owesPromise: { readonly to: ReplicaRecord; readonly epoch: Epoch } | undefined;
 
-  constructor(store: Store, topic: string, segment: SegmentId) {
+  constructor(store: Store, topic: TopicId, segment: SegmentId) {
     this.topic = topic;
     this.segment = segment;
     this.stream = store.stream(streamName(topic, segment));
@@ -39,21 +39,22 @@ export class Replica {
   }
 }
 
-export function streamName(topic: string, segment: SegmentId): string {
-  return `segment/${segment}/${topic}`;
+export function streamName(topic: TopicId, segment: SegmentId): string {
+  return `segment/${topic}/${segment}`;
 }
 
-export function promiseKey(topic: string, segment: SegmentId): string {
-  return `promise/${segment}/${topic}`;
+export function promiseKey(topic: TopicId, segment: SegmentId): string {
+  return `promise/${topic}/${segment}`;
 }
 
 /** Whose records a stream of the store holds; undefined if it is not a segment's. */
-export function parseStreamName(name: string): { topic: string; segment: SegmentId } | undefined {
-  const match = /^segment\/(\d+)\/([\s\S]*)$/.exec(name);
-  return match === null ? undefined : { segment: Number(match[1]) as SegmentId, topic: match[2]! };
+export function parseStreamName(name: string): { topic: TopicId; segment: SegmentId } | undefined {
+  const match = /^segment\/(\d+)\/(\d+)$/.exec(name);
+  if (match === null) return undefined;
+  return { topic: Number(match[1]) as TopicId, segment: Number(match[2]) as SegmentId };
 }
 
-function storedPromise(store: Store, topic: string, segment: SegmentId): Epoch {
+function storedPromise(store: Store, topic: TopicId, segment: SegmentId): Epoch {
   const value = store.get(promiseKey(topic, segment));
   return (value === undefined ? 0 : decodeEpoch(value)) as Epoch;
 }

@@ -1,13 +1,13 @@
 /** What one node does with its copies: over a store in memory whose reads come back when the test says so. */
 import { expect, test } from 'vitest';
-import type { BootId, Epoch, Incarnation, NodeId, SegmentId } from '../ids.ts';
+import type { BootId, Epoch, Incarnation, NodeId, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Store } from '../storage/store.ts';
 import { DataPlane } from './data-plane.ts';
 import type { DataMessage, Replicate } from './messages.ts';
 import { MESSAGE_LIMIT } from './ports.ts';
 
-const TOPIC = 't';
+const TOPIC = 4 as TopicId;
 const SEGMENT = 1 as SegmentId;
 const [SELF, OTHER, THIRD] = [1, 2, 3].map((node) => ({
   node: node as NodeId,

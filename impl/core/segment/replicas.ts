@@ -3,7 +3,7 @@
  * answer once that is durable. Knows nothing of ownership; whoever comes with a high enough epoch is obeyed.
  */
 import { assert } from '../assert.ts';
-import type { Epoch, SegmentId } from '../ids.ts';
+import type { Epoch, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Lsn } from '../storage/ids.ts';
 import { Mending } from './mending.ts';
@@ -26,7 +26,7 @@ const CATCH_UP_MAX = 16;
 export class Replicas {
   readonly mending: Mending;
   private readonly ports: SegmentPorts;
-  private readonly byTopic = new Map<string, Map<SegmentId, Replica>>();
+  private readonly byTopic = new Map<TopicId, Map<SegmentId, Replica>>();
   /** Changed since the last commit. */
   private readonly staged = new Set<Replica>();
   /** Committed to the store and not yet durable, oldest first. */
@@ -49,12 +49,12 @@ export class Replicas {
     }
   }
 
-  find(topic: string, segment: SegmentId): Replica | undefined {
+  find(topic: TopicId, segment: SegmentId): Replica | undefined {
     return this.byTopic.get(topic)?.get(segment);
   }
 
   /** The copy of this segment, empty if there was none. */
-  open(topic: string, segment: SegmentId): Replica {
+  open(topic: TopicId, segment: SegmentId): Replica {
     let ofTopic = this.byTopic.get(topic);
     if (ofTopic === undefined) {
       ofTopic = new Map();
@@ -193,7 +193,7 @@ export class Replicas {
    * The metadata says that the segment ended at `count`. What lies beyond was never acknowledged and is cut;
    * what is missing is fetched in the background.
    */
-  seal(topic: string, segment: SegmentRecord): void {
+  seal(topic: TopicId, segment: SegmentRecord): void {
     const { count } = segment;
     const listed = segment.replicas.find((each) => each.node === this.ports.self.node);
     const replica =
@@ -214,7 +214,7 @@ export class Replicas {
    * The segment ended without a record. The promise stays: a restart may take this node back to where it does not know of the
    * end, and then nothing else keeps an owner from before it from being believed.
    */
-  empty(topic: string, segment: SegmentId): void {
+  empty(topic: TopicId, segment: SegmentId): void {
     const replica = this.find(topic, segment);
     if (replica !== undefined) this.cut(replica, 0);
   }
