@@ -35,6 +35,7 @@ const work: fc.Arbitrary<Work> = fc.oneof(
 const question: fc.Arbitrary<Question> = fc.oneof(
   fc.record({ kind: kind('lookup'), topic: text }),
   fc.record({ kind: kind('fetch'), topic, offset: natural as fc.Arbitrary<Offset> }),
+  fc.record({ kind: kind('promised'), topic, segment: segment.segment, epoch: segment.epoch }),
 );
 const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: kind('registered') }),

@@ -38,7 +38,7 @@ const KINDS = [
   'Mend',
 ] as const;
 const WORKS = ['put', 'get'] as const satisfies Work['kind'][];
-const QUESTIONS = ['fetch', 'lookup'] as const satisfies Question['kind'][];
+const QUESTIONS = ['fetch', 'lookup', 'promised'] as const satisfies Question['kind'][];
 const REPLIES = [
   'registered',
   'appended',
@@ -284,13 +284,17 @@ function decodeWork(input: ByteReader): Work {
 function encodeQuestion(out: ByteWriter, question: Question): void {
   out.byte(QUESTIONS.indexOf(question.kind));
   if (question.kind === 'lookup') out.text(question.topic);
-  else out.whole(question.topic).whole(question.offset);
+  else if (question.kind === 'fetch') out.whole(question.topic).whole(question.offset);
+  else out.whole(question.topic).whole(question.segment).whole(question.epoch);
 }
 
 function decodeQuestion(input: ByteReader): Question {
   const kind = known(QUESTIONS[input.byte()]);
   if (kind === 'lookup') return { kind, topic: input.text() };
-  return { kind, topic: input.whole() as TopicId, offset: input.whole() as Offset };
+  const topic = input.whole() as TopicId;
+  if (kind === 'fetch') return { kind, topic, offset: input.whole() as Offset };
+  const segment = input.whole() as SegmentId;
+  return { kind, topic, segment, epoch: input.whole() as Epoch };
 }
 
 function encodeReply(out: ByteWriter, reply: Reply): void {

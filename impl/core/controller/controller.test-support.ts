@@ -36,6 +36,8 @@ export class TestNode {
   readonly taken: Taken[] = [];
   /** Why it takes nothing, if so. */
   refusal: 'LeaseExpired' | 'Overloaded' | undefined;
+  /** The grant that its copies have promised to obey. */
+  promised = 0;
   controller: Controller;
   /** Nodes that it takes for dead. */
   readonly dead: Set<number> = new Set();
@@ -129,7 +131,11 @@ export class TestNode {
     const writer = (topic: TopicId): object | undefined => {
       const segment = this.cluster.currentSegment(topic);
       const isMine = segment?.owner === this.id && segment.boot === this.boot;
-      return isMine ? { segment, epoch: segment.epoch } : undefined;
+      if (!isMine) return undefined;
+      const { epoch, id, replicas } = segment;
+      const others = replicas.filter(({ node }) => node !== this.id);
+      const followers = others.map((record) => ({ record }));
+      return { segment, epoch, followers, replica: { topic, segment: id, promised: epoch } };
     };
     let end = 0;
     const owner = {
@@ -141,7 +147,13 @@ export class TestNode {
         return end++;
       },
     };
-    const dataPlane = { owner, readableEnd: () => 0, isDamaged: () => false, read: () => {} };
+    const dataPlane = {
+      owner,
+      readableEnd: () => 0,
+      isDamaged: () => false,
+      promised: () => this.promised,
+      read: (...[, , , , done]: Parameters<DataPlane['read']>) => done(undefined, []),
+    };
     return dataPlane as unknown as DataPlane;
   }
 }

@@ -256,3 +256,54 @@ test('a read that nobody answers is asked of another node', () => {
   cluster.run();
   expect(heard).toEqual([{ kind: 'empty' }]);
 });
+
+const reads = [
+  { kind: 'get', topic: TOPIC, group: 'g' },
+  { kind: 'fetch', topic: TOPIC, offset: 0 as Offset },
+] as const;
+
+test.each(reads)('$kind: there is no more once another copy confirms the owner', (operation) => {
+  const cluster = new TestCluster(1);
+  const heard = cluster.node(1).ask(operation);
+  const [first, second] = cluster.take();
+  expect([heard, first!.to, second!.to]).toEqual([[], 2, 3]);
+  cluster.deliver([second!]);
+  cluster.run();
+  expect(heard).toEqual([{ kind: 'empty' }]);
+});
+
+test.each(reads)(
+  '$kind: an owner that slept hears from the copies that it is none',
+  (operation) => {
+    const cluster = new TestCluster(1);
+    for (const id of [2, 3]) cluster.node(id).promised = 1_000;
+    const heard = cluster.node(1).ask(operation);
+    cluster.run();
+    expect(heard).toEqual([]);
+    cluster.node(1).passes(TIMEOUT_MS);
+    expect(heard).toMatchObject([{ kind: 'error', code: 'Unavailable' }]);
+  },
+);
+
+test.each(reads)('$kind: so it does if they know the metadata and forgot the copy', (operation) => {
+  const cluster = new TestCluster(1);
+  cluster.rollOver(1, 2);
+  for (const id of [2, 3]) cluster.node(id).learn();
+  const heard = cluster.node(1).ask(operation);
+  cluster.run();
+  expect(heard).toEqual([]);
+});
+
+test('who asks while the copies are asked is not served by their answer', () => {
+  const cluster = new TestCluster(1);
+  const [get] = reads;
+  const first = cluster.node(1).ask(get);
+  const asked = cluster.take();
+  const second = cluster.node(1).ask(get);
+  const third = cluster.node(1).ask({ ...get, group: 'h' });
+  cluster.deliver(asked);
+  cluster.deliver(cluster.take(({ to }) => to === 1));
+  expect([first, second, third]).toEqual([[{ kind: 'empty' }], [], []]);
+  cluster.run();
+  expect([second, third]).toEqual([[{ kind: 'empty' }], [{ kind: 'empty' }]]);
+});

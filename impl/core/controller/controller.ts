@@ -14,6 +14,7 @@ import type { DataPlane } from '../segment/data-plane.ts';
 import { MESSAGE_LIMIT } from '../segment/ports.ts';
 import type { Writer } from '../segment/writer.ts';
 import type { Tracer } from '../tracer.ts';
+import { Confirmations } from './confirmations.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { Deliveries } from './deliveries.ts';
 import { Intake, type Sender } from './intake.ts';
@@ -75,6 +76,7 @@ export class Controller {
   private readonly lines: Lines;
   private readonly intake: Intake;
   private readonly questions = new Questions();
+  private readonly confirmations: Confirmations;
   /** Everything that is not answered yet; answered with `Timeout`, or what was last heard, when it is due. */
   private readonly underWay: DelayQueue<Call>;
   /** Was asked in vain so far. */
@@ -93,6 +95,7 @@ export class Controller {
       trace: ports.trace,
       cluster,
       read: (topic, offset, records, done) => this.readForDelivery(topic, offset, records, done),
+      confirmEnd: (topic, done) => this.confirmEnd(topic, done),
       pursue: (command, done) =>
         proposals.pursue(command, nowMs() + ports.operationTimeoutMs, done),
     });
@@ -109,6 +112,10 @@ export class Controller {
       lookUp: (topic, answer) => this.lookUp(topic, answer),
       refusal: (code, topic) => this.refusal(code, topic),
       finish: (call, reply) => this.finish(call, reply),
+    });
+    this.confirmations = new Confirmations({
+      ask: ({ node, incarnation }, question, done) =>
+        this.askDisk(node, incarnation, question, done),
     });
     this.intake = new Intake({
       operationTimeoutMs: ports.operationTimeoutMs,
@@ -261,8 +268,16 @@ export class Controller {
   }
 
   private ask(to: NodeId, question: Question, answer: Answer): void {
+    this.askDisk(to, this.ports.cluster().node(to)?.incarnation ?? 0, question, answer);
+  }
+
+  private askDisk(
+    to: NodeId,
+    incarnation: Incarnation | 0,
+    question: Question,
+    answer: Answer,
+  ): void {
     const { ports } = this;
-    const incarnation = ports.cluster().node(to)?.incarnation ?? 0;
     const send = (message: ControllerMessage): void => ports.send(to, incarnation, message);
     this.questions.ask(question, ports.nowMs(), send, answer);
   }
@@ -282,6 +297,10 @@ export class Controller {
   private answerQuestion(question: Question, answer: Answer): void {
     if (question.kind === 'fetch') {
       this.fetch(question.topic, question.offset, answer);
+      return;
+    }
+    if (question.kind === 'promised') {
+      answer(this.promised(question));
       return;
     }
     const { topic } = question;
@@ -364,7 +383,7 @@ export class Controller {
     const readable = this.dataPlane.readableEnd(topic, segment.id);
     if (index >= readable) {
       if (segment.state === 'sealed') answer(this.refusal('Unavailable', this.nameOf(topic)));
-      else answer(this.notServing(topic, segment) ?? { kind: 'empty' });
+      else this.confirmEnd(topic, (refusal) => answer(refusal ?? { kind: 'empty' }));
       return;
     }
     this.dataPlane.read(
@@ -392,6 +411,34 @@ export class Controller {
     const writer = this.dataPlane.owner.writer(topic);
     if (writer === undefined || writer.epoch !== segment.epoch) return refuse('NotOwner');
     return this.ports.leaseValid() ? undefined : refuse('LeaseExpired');
+  }
+
+  /** Before anybody is told that there is no more: whatever was acknowledged by then, by whomever, has been seen. */
+  private confirmEnd(topic: TopicId, done: (refusal: Reply | undefined) => void): void {
+    const segment = this.ports.cluster().currentSegment(topic)!;
+    const refusal = this.notServing(topic, segment);
+    if (refusal !== undefined) {
+      done(refusal);
+      return;
+    }
+    const writer = this.dataPlane.owner.writer(topic)!;
+    const refuse = (code: ErrorCode): void => done(this.refusal(code, this.nameOf(topic)));
+    if (writer.isEndProposed) refuse('SegmentSealing');
+    else if (writer.replica.promised !== writer.epoch) refuse('Fenced');
+    else
+      this.confirmations.confirm(writer, (isOwner) =>
+        isOwner ? done(undefined) : refuse('Unavailable'),
+      );
+  }
+
+  /** What the metadata says counts, too: who has it may have dropped the copy, and the promise with it. */
+  private promised({ topic, segment, epoch }: Extract<Question, { kind: 'promised' }>): Reply {
+    const current = this.ports.cluster().currentSegment(topic);
+    const isOver = current !== undefined && (current.id > segment || current.epoch > epoch);
+    if (isOver || this.dataPlane.promised(topic, segment) > epoch) {
+      return this.refusal('Fenced', this.nameOf(topic));
+    }
+    return { kind: 'empty' };
   }
 
   private readForDelivery(

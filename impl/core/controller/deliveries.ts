@@ -20,6 +20,8 @@ export interface DeliveryPorts {
     records: number,
     done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
   ): void;
+  /** Whether this node may say that a topic ends where it thinks; if not, the answer to give instead. */
+  confirmEnd(topic: TopicId, done: (refusal: Reply | undefined) => void): void;
   /** Sees a command through the log. */
   pursue(command: Command, done: (outcome: Outcome | 'unknown') => void): void;
 }
@@ -69,11 +71,18 @@ export class Deliveries {
     queue.busy = true;
     const { topic, group } = queue;
     const cursor = this.ports.cluster().cursor(topic, group);
-    this.ports.read(topic, cursor, queue.waiting.length, (error, records) => {
-      if (error !== undefined || records.length === 0) {
-        const reply: Reply =
-          error === undefined ? { kind: 'empty' } : errorReply(error.code, error.message);
-        this.finish(key, queue, queue.waiting.length, () => reply);
+    // Who comes later may have heard of records that come later.
+    const asking = queue.waiting.length;
+    this.ports.read(topic, cursor, asking, (error, records) => {
+      if (error !== undefined) {
+        const reply = errorReply(error.code, error.message);
+        this.finish(key, queue, asking, () => reply);
+        return;
+      }
+      if (records.length === 0) {
+        this.ports.confirmEnd(topic, (refusal) =>
+          this.finish(key, queue, asking, () => refusal ?? { kind: 'empty' }),
+        );
         return;
       }
       const next = (cursor + records.length) as Offset;

@@ -29,6 +29,13 @@ export type Operation = Register | Effect | Fetch;
 /** What changes nothing, and so may be asked of anybody, as often as one likes. */
 export type Question =
   | { readonly kind: 'fetch'; readonly topic: TopicId; readonly offset: Offset }
+  /** Whether the copy of an open segment has promised nobody more than `epoch`: `empty`, or `Fenced`. */
+  | {
+      readonly kind: 'promised';
+      readonly topic: TopicId;
+      readonly segment: SegmentId;
+      readonly epoch: Epoch;
+    }
   /** Whether there is such a topic: `registered`, or `UnknownTopic` from a Raft leader that is current. */
   | { readonly kind: 'lookup'; readonly topic: string };
 

@@ -3,7 +3,7 @@
  * is applied, hands messages to whom they concern, and passes on what has become durable.
  */
 import type { WalrusError } from '../errors.ts';
-import type { SegmentId, TopicId } from '../ids.ts';
+import type { Epoch, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Lsn } from '../storage/ids.ts';
 import { Failover } from './failover.ts';
@@ -135,6 +135,11 @@ export class DataPlane {
   isDamaged(topic: TopicId, segment: SegmentId, index: number): boolean {
     const replica = this.replicas.find(topic, segment);
     return replica !== undefined && this.replicas.mending.damageEnd(replica, index) !== undefined;
+  }
+
+  /** The highest grant that this node's copy has promised to obey; 0 for none. */
+  promised(topic: TopicId, segment: SegmentId): Epoch | 0 {
+    return this.replicas.find(topic, segment)?.promised ?? 0;
   }
 
   /** Records below it are here and may be read. */

@@ -73,6 +73,11 @@ export class Writer {
     this.waiting.push({ index, settle });
   }
 
+  /** From now on the next segment may be another owner's. */
+  get isEndProposed(): boolean {
+    return this.proposeAgainAtMs > 0;
+  }
+
   get waitingCount(): number {
     return this.waiting.length - this.firstWaiting;
   }
