@@ -14,12 +14,35 @@ const plainCount: Reporter = {
   },
 };
 
+const patience = { testTimeout: 120_000, hookTimeout: 60_000, pool: 'forks' } as const;
+const disks = 'properties/conformance/**/*.test.ts';
+const pure = ['{properties,sim,spec,impl/core,impl/node,impl/ports}/**/*.test.ts'];
+const live = [disks, '{native,impl/{bench,client,embedded,package,runtime}}/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['{impl,native,properties,sim,spec}/**/*.test.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 60_000,
-    pool: 'forks',
     reporters: ['default', plainCount],
+    projects: [
+      // What computes only has every core; what starts processes and waits for disks comes after it, one file at a time.
+      {
+        test: {
+          ...patience,
+          name: 'pure',
+          include: pure,
+          exclude: [disks],
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...patience,
+          name: 'live',
+          include: live,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
