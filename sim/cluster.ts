@@ -443,7 +443,7 @@ export class Cluster {
 
   private configOf(machine: Machine): NodeConfig {
     const others = this.machines.filter((each) => each.id !== machine.id);
-    const bootstrap = machine.id === 1 && !machine.disk.isRenewed && !machine.isDouble;
+    const bootstrap = isFounder(machine);
     return {
       ...NO_SCRUB,
       ...this.options.config,
@@ -461,6 +461,11 @@ const TICK = (node: Node): void => node.tick();
 
 /** Links of doubles end above it. */
 const DOUBLES = 100;
+
+/** Its process founds a cluster where its disk is empty. */
+export function isFounder({ id, disk, isDouble }: Machine): boolean {
+  return id === 1 && !disk.isRenewed && !isDouble;
+}
 
 function linkOf({ id, isDouble }: Machine): number {
   return isDouble ? DOUBLES + id : id;

@@ -263,8 +263,11 @@ export class Simulation {
   }
 
   /** Whether a run fails if this does not hold. */
-  minds = (property: string): boolean =>
-    this.run.options.beyond === true || !NOT_YET_HELD.has(property);
+  minds = (property: string): boolean => this.beyond || !NOT_YET_HELD.has(property);
+
+  get beyond(): boolean {
+    return this.run.options.beyond === true;
+  }
 
   private minding(property: string, check: () => void): void {
     try {

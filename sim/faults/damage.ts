@@ -8,8 +8,10 @@ import {
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
   FRAME_UNIT_BYTES,
+  parseFileName,
 } from '../../impl/core/storage/format.ts';
-import type { Machine } from '../cluster.ts';
+import type { Node } from '../../impl/node/node.ts';
+import { isFounder, type Machine } from '../cluster.ts';
 import { survivesLossOf, whenWholeWithout } from './budget.ts';
 import {
   crash,
@@ -22,15 +24,16 @@ import {
   type Scene,
 } from './scene.ts';
 
-type Damage = (machine: Machine, newest: string, amount: number) => void;
+type Damage = (machine: Machine, newest: string, amount: number, frames: readonly number[]) => void;
 
-/** The newest log file loses what it was told to keep, while the process is away. */
+/** The newest log file loses what it was told to keep, while the process is away: some of these frames. */
 const lostTail =
   (damage: Damage): Inject =>
   (scene, machines, { forMs, amount }) =>
     whileAway(scene, machines[0], forMs, (machine) => {
       const newest = newestLog(machine);
-      if (newest !== undefined) damage(machine, newest, amount);
+      if (newest !== undefined)
+        damage(machine, newest, amount, losableFrames(scene, machine, newest));
     });
 
 export type DamageFault =
@@ -49,20 +52,17 @@ export type DamageFault =
 
 export const DAMAGE_FAULTS: Faults<DamageFault> = {
   /** Its last frames, up to eight, do not verify. */
-  LostFrames: lostTail(({ disk }, newest, amount) => {
-    const frames = framesOf(disk.files().get(newest)!);
+  LostFrames: lostTail(({ disk }, newest, amount, frames) => {
     for (const at of frames.slice(-1 - Math.floor(amount * 8)))
       disk.rotBit(newest, at + FRAME_HEADER_BYTES, 3);
   }),
   /** It is cut. */
-  CutFile: lostTail(({ disk }, newest, amount) => {
-    const frames = framesOf(disk.files().get(newest)!);
+  CutFile: lostTail(({ disk }, newest, amount, frames) => {
     const at = frames[Math.floor(amount * frames.length)];
     if (at !== undefined) disk.truncate(newest, at);
   }),
   /** Its end is zeros. */
-  ZeroedFile: lostTail(({ disk }, newest, amount) => {
-    const frames = framesOf(disk.files().get(newest)!);
+  ZeroedFile: lostTail(({ disk }, newest, amount, frames) => {
     const at = frames[Math.floor(amount * frames.length)];
     if (at !== undefined) disk.zero(newest, at);
   }),
@@ -81,7 +81,8 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
       scene.time.after(50 * amount, () => {
         whileAway(scene, machine, 1, ({ disk }) => {
           const newest = newestLog(machine);
-          const at = newest === undefined ? undefined : framesOf(disk.files().get(newest)!).at(-1);
+          const at =
+            newest === undefined ? undefined : losableFrames(scene, machine, newest).at(-1);
           if (at !== undefined) disk.rotBit(newest!, at + FRAME_HEADER_BYTES, 3);
         });
       });
@@ -92,6 +93,7 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
     const machine = machines[0];
     if (machine?.node === undefined || machine.disk.isRenewed) return;
     const old = machine.disk.files();
+    if (isAlone(machine.node) && !scene.beyond) return;
     scene.time.after(1000 + 20_000 * amount, () => {
       if (machine.disk.isRenewed) return;
       whileAway(scene, machine, forMs, ({ disk }) => disk.restore(old));
@@ -104,7 +106,8 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
   LoseTail: (scene, machines, { amount }) => {
     const machine = machines[0];
     const endLsn = machine?.node?.storage?.writtenLsn;
-    if (machine === undefined || endLsn === undefined) return;
+    if (machine?.node === undefined || endLsn === undefined) return;
+    if (isAlone(machine.node) && !scene.beyond) return;
     const old = machine.disk.stableFiles();
     const all = scene.cluster.machines;
     const lives = all.map(({ life }) => life);
@@ -208,6 +211,26 @@ function logFiles({ disk }: Machine): string[] {
 function newestLog(machine: Machine): string | undefined {
   const files = machine.disk.files();
   return logFiles(machine).findLast((name) => framesOf(files.get(name)!).length > 0);
+}
+
+/**
+ * Where frames of its newest log file begin that it may lose. Without the very first one of a log the disk is an empty one, as
+ * after `LostFile`; with that alone, a founder knows nobody, and leads a cluster of its own.
+ */
+function losableFrames({ beyond }: Scene, machine: Machine, newest: string): number[] {
+  const files = machine.disk.files();
+  const frames = framesOf(files.get(newest)!);
+  const isLone =
+    newest === logFiles(machine)[0] &&
+    ![...files.keys()].some((name) => parseFileName(name)?.kind === 'checkpoint');
+  if (beyond || !isLone) return frames;
+  return isFounder(machine) ? [] : frames.slice(1);
+}
+
+/** Whether it knows nobody yet: it has no place, or has founded and nobody else has a vote. */
+function isAlone({ raft }: Node): boolean {
+  const voters = raft?.membership.filter(({ learner }) => !learner) ?? [];
+  return voters.length < 2;
 }
 
 /** Where frames begin. */

@@ -8,6 +8,8 @@ export interface Scene {
   readonly cluster: Cluster;
   readonly time: VirtualTime;
   readonly checker: Checker;
+  /** Also what the code is known not to stand yet may happen (`not-yet.ts`). */
+  readonly beyond: boolean;
   /** The faults are over. */
   readonly healed: boolean;
   crash(machine: Machine, power: boolean): void;
