@@ -6,7 +6,7 @@
 import { AssertionError } from '../impl/core/assert.ts';
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
-import type { NodeId } from '../impl/core/ids.ts';
+import type { Incarnation, NodeId } from '../impl/core/ids.ts';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
 import type { NodeConfig } from '../impl/node/config.ts';
@@ -195,6 +195,14 @@ export class Cluster {
     double.isDouble = true;
     this.doubles.set(link, double);
     this.start(double);
+  }
+
+  /** Ends the process of a double that has that disk, if there is one; returns the machine whose number it bears. */
+  stopDouble(incarnation: Incarnation): Machine | undefined {
+    const double = [...this.doubles.values()].find(({ node }) => node?.incarnation === incarnation);
+    if (double === undefined) return undefined;
+    this.crash(double, false);
+    return this.machine(double.id);
   }
 
   /** Starts a new process on a machine that has none. */

@@ -5,7 +5,8 @@
  */
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
-import type { NodeId } from '../impl/core/ids.ts';
+import type { NodeId, Term } from '../impl/core/ids.ts';
+import type { MembershipChange } from '../impl/core/raft/membership.ts';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
@@ -38,7 +39,7 @@ import { Calm } from './calm.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { isWholeWithout } from './faults/budget.ts';
-import { isRefused } from './faults/members.ts';
+import { isRefused, sayReplaced } from './faults/members.ts';
 import { FILL_ALL_MS } from './faults/room.ts';
 import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
 import { NOT_YET_HELD } from './not-yet.ts';
@@ -113,8 +114,16 @@ export function planRun(seed: string, options: SimOptions): Run {
 const SPINNING_EVENTS = 100_000;
 /** After which time somebody starts a node again that ended by itself. */
 const RESTART_MS = 1000;
+/** Whoever a number was freed for has come for it by then, or is dead. */
+const KEPT_MS = 5000;
 /** By then a node whose disk was damaged has to be whole again. */
 const CONVALESCENCE_MS = 60_000;
+
+/** When a leader removed the disk that bore a number, because another asked for it. */
+interface Freed {
+  readonly term: Term;
+  readonly atMs: number;
+}
 
 /** A node that gives up says why, and its disk did fail it in that way. */
 function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError): void {
@@ -125,6 +134,12 @@ function NoFalseAlarmInv({ id, disk }: Machine, { code, message }: WalrusError):
     // An empty disk without room for the first file.
     (code === 'NoSpace' && disk.isRenewed && noSpace > 0);
   demand(failed, 'NoFalseAlarmInv', () => `node ${id} ended, its disk being well: ${message}`);
+}
+
+/** A leader that has freed a number for a disk gives it to no other that asks in the meantime. */
+function NumberIsKeptProp(id: NodeId, freed: Freed | undefined, term: Term, nowMs: number): void {
+  const isKept = freed?.term === term && nowMs < freed.atMs + KEPT_MS;
+  demand(!isKept, 'NumberIsKeptProp', () => `number ${id} was freed for another disk`);
 }
 
 /** Whether network, disks and machines do nothing by themselves that could hide an answer. */
@@ -156,6 +171,8 @@ export class Simulation {
   private events = 0;
   private watchEvents = SPINNING_EVENTS;
   private watchMs = 0;
+  /** By number. */
+  private readonly freed = new Map<NodeId, Freed>();
   /** Machines that are left as they are since the cluster was healed. */
   private readonly frozen = new Set<Machine>();
 
@@ -299,6 +316,21 @@ export class Simulation {
     this.trace.write(event);
     this.checker.emitRaft(event);
     this.raftChecker.traced(event);
+    if (event.name === 'ProposeMembership') this.membershipProposed(event.change, event.state.term);
+  }
+
+  /** Whoever sees that a double is about to become a member in its number's name ends it, and has the number given to the right one. */
+  private membershipProposed(change: MembershipChange, term: Term): void {
+    const { nowMs } = this.time;
+    if (change.kind === 'remove') this.freed.set(change.id, { term, atMs: nowMs });
+    if (change.kind !== 'addLearner') return;
+    const machine = this.cluster.stopDouble(change.incarnation);
+    if (machine === undefined) return;
+    NumberIsKeptProp(change.id, this.freed.get(change.id), term, nowMs);
+    this.time.after(RESTART_MS, () => {
+      machine.disk.isRenewed = true;
+      sayReplaced(this, machine);
+    });
   }
 
   sent(from: NodeId, to: NodeId, { body }: Envelope): void {

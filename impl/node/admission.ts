@@ -10,16 +10,28 @@ import type { JoinMessage } from './messages.ts';
 type Join = Extract<JoinMessage, { kind: 'Join' }>;
 type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
 
+/** For so long a number that was freed waits for whom it was freed for, in milliseconds: many times as long as that takes to ask again. */
+const KEPT_FOR_MS = 10_000;
+
+/** For whom a number was freed: the process at that address, whatever disk it has by the time it asks. */
+interface Heir {
+  readonly address: string;
+  readonly untilMs: number;
+}
+
 export interface AdmissionPorts {
   readonly raft: Raft;
   readonly linearizableReads: LinearizableReads;
   readonly cluster: ClusterState;
   /** Whether the member of that number was heard lately. */
   live(node: NodeId): boolean;
+  nowMs(): number;
 }
 
 export class Admission {
   private readonly ports: AdmissionPorts;
+  /** Of the numbers that this leader has freed. */
+  private readonly heirs = new Map<NodeId, Heir>();
 
   constructor(ports: AdmissionPorts) {
     this.ports = ports;
@@ -28,7 +40,8 @@ export class Admission {
   /**
    * Calls `reply` once or never. Who stands in the membership is told so by any node; all else is the Raft leader's to
    * say. It adds a disk as a learner. A number that another disk bears is given to this one only if the operator says
-   * that the other is gone, and nothing is heard of it: then that one is removed first.
+   * that the other is gone, and nothing is heard of it: then that one is removed first, and nobody else who comes meanwhile
+   * gets the number. A disk that has forgotten something is released once the number is no longer its own, whosever it is.
    */
   admit(
     id: NodeId,
@@ -46,25 +59,36 @@ export class Admission {
       answer('pending', typeof result === 'string' ? result : 'proposed');
     };
     const member = raft.membership.find((each) => each.id === id);
-    if (member?.incarnation === incarnation && !amnesiac) {
+    const hasPlace = member?.incarnation === incarnation;
+    if (hasPlace && !amnesiac) {
       answer('admitted', 'a member already');
     } else if (raft.role !== 'leader') {
       const leader = raft.membership.find((each) => each.id === raft.leader);
       answer('pending', 'not the leader', leader?.address);
-    } else if (member === undefined) {
-      if (!amnesiac) propose({ kind: 'addLearner', id, incarnation, address });
-      else if (raft.isMembershipCommitted) answer('released', 'no member');
+    } else if (amnesiac && !hasPlace) {
+      if (raft.isMembershipCommitted) answer('released', 'no member');
       else answer('pending', 'its removal is not committed');
+    } else if (member === undefined) {
+      if (this.isKeptFromOthers(id, address)) answer('pending', 'the number is kept for another');
+      else propose({ kind: 'addLearner', id, incarnation, address });
     } else {
       const objection = this.objection(id, member.incarnation, incarnation, replace);
-      if (objection === undefined) propose({ kind: 'remove', id });
-      else {
+      if (objection === undefined) {
+        propose({ kind: 'remove', id });
+        this.heirs.set(id, { address, untilMs: this.ports.nowMs() + KEPT_FOR_MS });
+      } else {
         // A leader that was deposed and does not know it may object to what another has long agreed to.
         this.ports.linearizableReads.ask(raft, (confirmed) => {
           if (confirmed) answer('refused', objection);
         });
       }
     }
+  }
+
+  /** Whether the number was freed for whoever is at another address, and that one may still come. */
+  private isKeptFromOthers(id: NodeId, address: string): boolean {
+    const heir = this.heirs.get(id);
+    return heir !== undefined && heir.address !== address && this.ports.nowMs() < heir.untilMs;
   }
 
   /** Why the member must not be removed in favour of the disk that asks, which is its own if that forgot something. */

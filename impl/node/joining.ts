@@ -62,8 +62,11 @@ export class Joining {
 
   /** Learns where the members are, since the log will come from one of them and wants an answer. */
   handleReply({ outcome, leaderAddress, detail, members }: JoinReply): void {
-    if (outcome === 'pending') this.leaderAddress = leaderAddress;
-    else this.refusedBecause = outcome === 'refused' ? detail : undefined;
+    if (outcome === 'pending') {
+      this.leaderAddress = leaderAddress;
+      // There is more to it than an operator's word: also for whoever was refused before.
+      this.askAtMs = Math.min(this.askAtMs, this.ports.nowMs() + ASK_AGAIN_MS);
+    } else this.refusedBecause = outcome === 'refused' ? detail : undefined;
     for (const { id, address } of members) this.ports.network.locate(id, address);
   }
 

@@ -1,10 +1,13 @@
 /** Machines that come back as others than they were, that are refused, or that are there twice. */
 import type { Machine } from '../cluster.ts';
 import { isWholeWithout, survivesLossOf } from './budget.ts';
+import { DISK_FAULTS } from './disks.ts';
 import { type Faults, later, type Scene } from './scene.ts';
 
 /** How long somebody takes to see that a process is refused, on top of a fault's time. */
 const OPERATOR_MS = 20_000;
+/** By then a double has asked for its number, and was refused. */
+const DOUBLE_ASKS_MS = 3000;
 
 export type MemberFault =
   | 'BlankDisk'
@@ -42,9 +45,18 @@ export const MEMBER_FAULTS: Faults<MemberFault> = {
       later(scene, forMs, [machine], () => swap(scene, machine, renewed));
     });
   },
-  /** Beside one machine another process is started with its number and an empty disk; it stays. */
-  Double: ({ cluster }, machines) => {
-    for (const machine of machines.slice(0, 1)) cluster.startDouble(machine);
+  /**
+   * Beside one machine another process is started with its number and an empty disk; it stays, unless it is admitted. Below an
+   * amount of 0.5 the machine gets another disk a while later, if it can be spared, so that both ask for its number.
+   */
+  Double: (scene, machines, { forMs, amount }) => {
+    for (const machine of machines.slice(0, 1)) {
+      scene.cluster.startDouble(machine);
+      if (amount >= 0.5) continue;
+      later(scene, DOUBLE_ASKS_MS + forMs, [machine], (each) => {
+        if (!scene.healed) DISK_FAULTS.ReplaceDisk(scene, [each], { forMs, amount: 2 * amount });
+      });
+    }
   },
   /** One comes back under another address, and knows where the others are. */
   Move: (scene, machines, { forMs }) => {
