@@ -2,6 +2,7 @@
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
 import type { Store } from '../core/storage/store.ts';
+import { CURSOR_PREFIX, cursorKey, parseCursorKey } from '../runtime/library-names.ts';
 import { setImmediate } from '../runtime/timers.ts';
 import type { CommitGroups } from './commit-groups.ts';
 import type { Consumer, Topic } from './topic.ts';
@@ -9,7 +10,6 @@ import { type Advance, TopicReader } from './topic-reader.ts';
 
 /** The group of reads that name none. */
 export const DEFAULT_GROUP = '';
-const KEY_PREFIX = 'cursor ';
 /** What moving a cursor takes in the log, at most and but for the names. */
 const MOVE_BYTES = 128;
 
@@ -196,15 +196,7 @@ export class GroupCursors {
   }
 }
 
-/** Injective, and all cursors of a topic share the key's beginning. */
-function cursorKey(topic: string, group: string): string {
-  return `${KEY_PREFIX}[${JSON.stringify(topic)},${JSON.stringify(group)}]`;
-}
-
 /** The groups that have a durable cursor, by topic. */
 export function storedCursors(store: Store): { topic: string; group: string }[] {
-  return store.keys(KEY_PREFIX).map((key) => {
-    const [topic, group] = JSON.parse(key.slice(KEY_PREFIX.length)) as [string, string];
-    return { topic, group };
-  });
+  return store.keys(CURSOR_PREFIX).map((key) => parseCursorKey(key)!);
 }

@@ -1,9 +1,8 @@
 import type { StreamId } from '../core/storage/ids.ts';
 import type { Store } from '../core/storage/store.ts';
+import { topicOfStream, topicStream } from '../runtime/library-names.ts';
 import type { CommitGroup, Publisher } from './commit-groups.ts';
 import type { UnderWay } from './under-way.ts';
-
-const STREAM_PREFIX = 'topic ';
 
 /** Records consumed before their topic is trimmed, unless they are large or the last ones. */
 const TRIM_RECORDS = 1024;
@@ -47,7 +46,7 @@ export class Topic implements Publisher {
     this.name = name;
     this.store = store;
     this.reads = reads;
-    this.stream = store.stream(STREAM_PREFIX + name);
+    this.stream = store.stream(topicStream(name));
     this.#acknowledgedEnd = store.end(this.stream);
   }
 
@@ -127,6 +126,6 @@ export class Topic implements Publisher {
 export function storedTopics(store: Store): string[] {
   return store
     .streams()
-    .filter((stream) => stream.startsWith(STREAM_PREFIX))
-    .map((stream) => stream.slice(STREAM_PREFIX.length));
+    .map(topicOfStream)
+    .filter((topic) => topic !== undefined);
 }

@@ -10,6 +10,7 @@ import { WalrusError } from '../core/errors.ts';
 import type { Purpose } from '../core/storage/reserve.ts';
 import type { Store, StoreStats } from '../core/storage/store.ts';
 import type { DiskCompletions } from '../ports/disk.ts';
+import { markKey } from '../runtime/library-names.ts';
 import { type DiskChoice, type OpenedDisk, openDisk, openReadOnly } from '../runtime/open-disk.ts';
 import { clearTimeout, delay, monotonicMs, setTimeout, turn } from '../runtime/timers.ts';
 import { assertNotAborted } from './abort-signal.ts';
@@ -704,8 +705,4 @@ async function readFrom(topic: Topic, from: number, limits: Limits): Promise<rea
 async function nothing<Value>(value: Value): Promise<Value> {
   await turn();
   return value;
-}
-
-function markKey(topic: string): string {
-  return `mark ${topic}`;
 }

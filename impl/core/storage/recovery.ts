@@ -8,10 +8,10 @@ import type { Random } from '../../ports/random.ts';
 import { MalformedError } from '../codec.ts';
 import { WalrusError } from '../errors.ts';
 import { utf8Decode } from '../utf8.ts';
-import { type BodyVisitor, NOTHING_SELECTED, visitBody } from './body-v1.ts';
+import type { BodyVisitor } from './body-v1.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import type { KeptCheckpoints } from './checkpointer.ts';
-import { type ContentsVisitor, verifySections, visitContents } from './contents.ts';
+import { type ContentsVisitor, verifySections } from './contents.ts';
 import {
   BLOCK_BYTES,
   CHECKPOINT_RESERVE,
@@ -34,6 +34,7 @@ import type { Lsn } from './ids.ts';
 import { LogFile } from './log-file.ts';
 import { describe, type Requests } from './requests.ts';
 import { StreamIndex } from './stream-index.ts';
+import { Transactions } from './transactions.ts';
 
 /** What the directory holds. */
 export interface Recovered {
@@ -81,14 +82,6 @@ interface Candidate {
   from: number;
 }
 
-/** What waits of a frame for the end of a transaction. */
-interface PendingPart {
-  readonly lsn: Lsn;
-  /** In version 1: how many bytes of the frame come before it. */
-  readonly counts: number | undefined;
-  readonly apply: () => void;
-}
-
 interface Hole {
   readonly lsn: Lsn;
   readonly file: string;
@@ -120,10 +113,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
   private nextStream = 1;
   private readonly streams = new Map<number, StreamIndex>();
   private pairs = new Map<string, Uint8Array>();
-  private unfinished = new Map<Lsn, number>();
-  /** Frames of a transaction whose end has not been met. */
-  private pending: PendingPart[] = [];
-  private frameLsn: Lsn = 0;
+  private readonly transactions = new Transactions(this);
   private window: Uint8Array;
 
   /** `memory` is for reading into; if it is aligned as the disk wishes, so are the reads. */
@@ -196,7 +186,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     this.nextStream = checkpoint.nextStream;
     for (const stream of checkpoint.streams) this.streams.set(stream.id, stream);
     this.pairs = new Map(checkpoint.pairs);
-    this.unfinished = new Map(checkpoint.unfinished);
+    for (const [lsn, bytes] of checkpoint.unfinished) this.transactions.unfinished.set(lsn, bytes);
   }
 
   /** Tells the files that hold what the checkpoint says from the ones that have to be read. */
@@ -458,10 +448,8 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     candidate.counts = true;
     this.claimed = Math.max(this.claimed, frame.durable);
     if (!this.files.includes(candidate.file)) this.files.push(candidate.file);
-    if (!frame.continues) this.dropPending();
     try {
-      if (frame.version === 1) this.takeBody(frame, bytes, at);
-      else this.takeContents(frame, bytes, at);
+      this.transactions.take(frame, bytes, at);
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
       this.corrupt(candidate.file.name, offset, error.message);
@@ -469,51 +457,6 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     }
     this.at = frame.lsn + frame.frameBytes;
     return true;
-  }
-
-  private takeContents(frame: FrameHeader, bytes: Uint8Array, at: number): void {
-    const contents = at + FRAME_HEADER_BYTES + frame.sectionBytes;
-    if (!frame.isCut || frame.committed > 0) {
-      this.applyPending();
-      visitContents(bytes, contents, frame, 'committed', this);
-    }
-    if (!frame.isCut) return;
-    const copy = bytes.slice(contents, contents + frame.contentBytes);
-    this.pending.push({
-      lsn: frame.lsn,
-      counts: undefined,
-      apply: () => visitContents(copy, 0, frame, 'rest', this),
-    });
-  }
-
-  private takeBody(frame: FrameHeader, bytes: Uint8Array, at: number): void {
-    const body = at + FRAME_HEADER_BYTES;
-    const committed = body + frame.committed;
-    let selection = NOTHING_SELECTED;
-    if (committed > body) {
-      this.applyPending();
-      this.frameLsn = frame.lsn;
-      selection = visitBody(bytes, body, committed, selection, this);
-    }
-    if (!frame.isCut) return;
-    const part = bytes.slice(committed, body + frame.sectionBytes);
-    const apply = (): void => {
-      this.frameLsn = frame.lsn;
-      visitBody(part, 0, part.length, selection, this);
-    };
-    this.pending.push({ lsn: frame.lsn, counts: committed - at, apply });
-  }
-
-  private applyPending(): void {
-    for (const part of this.pending) part.apply();
-    this.pending = [];
-  }
-
-  /** The transaction was never finished; readers of its first frame have to know how much of that counts. */
-  private dropPending(): void {
-    const first = this.pending[0];
-    if (first?.counts !== undefined) this.unfinished.set(first.lsn, first.counts);
-    this.pending = [];
   }
 
   /** A frame that is whole. */
@@ -530,7 +473,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
   }
 
   private conclude(): void {
-    this.dropPending();
+    this.transactions.drop();
     if (this.base === undefined) {
       // A file before the first that is readable held the beginning, if that was torn or lost; if there is none, it was removed.
       const first = this.candidates[0]?.file;
@@ -641,7 +584,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
       nextStream: this.nextStream,
       streams: this.streams,
       pairs: this.pairs,
-      unfinished: this.unfinished,
+      unfinished: this.transactions.unfinished,
       checkpoint: {
         number: this.base?.number ?? 0,
         lsn: this.base?.lsn ?? 0,
@@ -667,7 +610,8 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     const stream = this.known(id);
     if (index !== stream.end)
       throw new MalformedError(`record ${index} where ${stream.end} is due`);
-    if (stream.lastLsn !== this.frameLsn) stream.push(index, this.frameLsn, 0);
+    const { frameLsn } = this.transactions;
+    if (stream.lastLsn !== frameLsn) stream.push(index, frameLsn, 0);
     stream.end++;
   }
 
@@ -762,7 +706,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
 }
 
 /** Next place at which a frame may begin; where there is none, one that is too close to the end for one. */
-function nextMagic(bytes: Uint8Array, view: DataView, from: number): number {
+export function nextMagic(bytes: Uint8Array, view: DataView, from: number): number {
   const last = bytes.length - FRAME_HEADER_BYTES;
   for (let at = from; at <= last; at += FRAME_UNIT_BYTES) {
     // What is searched is mostly zeros, and this is the fast way through them.

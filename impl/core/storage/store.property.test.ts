@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { stateOf, surveyOf } from '../../../sim/store-survey.ts';
 import { StoreWorld, type StoreWorldOptions } from '../../../sim/store-world.ts';
 
 const RUNS = Number(process.env.RUNS ?? 150);
@@ -78,8 +79,12 @@ function reopen(world: StoreWorld): void {
     syncError: 0,
     readError: 0,
   });
+  // A survey of a directory shows what opening it will.
+  const survey = surveyOf(world.machine.files());
   expect(world.open()).toBeUndefined();
   world.adopt();
+  expect(stateOf(survey)).toEqual(world.readAll());
+  expect(survey.end).toBe(world.store.openedLsn);
   reopened++;
 }
 
