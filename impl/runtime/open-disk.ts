@@ -1,4 +1,5 @@
 /** Chooses the way to the disk. */
+import { fdatasyncSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   loadNative,
@@ -11,6 +12,9 @@ import { crc32c } from '../core/storage/crc32c.ts';
 import type { Checksum, Disk, DiskCompletions } from '../ports/disk.ts';
 import { PortableDisk } from './portable-disk.ts';
 import { ReadOnlyDisk } from './read-only-disk.ts';
+
+/** A descriptor that every process has; whether it can be synced does not matter. */
+const STDERR = 2;
 
 /**
  * `auto`: native if the addon loads, with what it finds faster of its two engines, else portable. The others are taken, or
@@ -74,6 +78,14 @@ export function openReadOnly(directory: string, deliver: DiskCompletions): Opene
 }
 
 function portable(path: string, reason: string, deliver: DiskCompletions): OpenedDisk {
+  if (!canSync()) {
+    const why =
+      'the permission model of this Node.js disables fsync, and with it the portable disk';
+    throw new WalrusError(
+      'InvalidArgument',
+      `no disk here: ${why}; the native one needs --allow-addons`,
+    );
+  }
   const disk = new PortableDisk(path, deliver);
   return {
     disk,
@@ -83,6 +95,17 @@ function portable(path: string, reason: string, deliver: DiskCompletions): Opene
     arena: (sizeBytes) => new Uint8Array(sizeBytes),
     close: () => disk.close(),
   };
+}
+
+/** From version 22 on Node.js keeps `fsync` from a program under its permission model, whatever files that may write. */
+function canSync(): boolean {
+  if (process.permission === undefined) return true;
+  try {
+    fdatasyncSync(STDERR);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED';
+  }
+  return true;
 }
 
 function nativeDisk(

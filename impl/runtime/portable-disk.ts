@@ -16,7 +16,6 @@ import {
   write,
 } from 'node:fs';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { assert, unreachable } from '../core/assert.ts';
 import { Queue } from '../core/queue.ts';
@@ -24,13 +23,13 @@ import type {
   Disk,
   DiskCompletion,
   DiskCompletions,
-  DiskError,
   DiskFile,
   DiskRequest,
   FileHandle,
 } from '../ports/disk.ts';
 import { createDirectory } from './directory.ts';
-import { DirectoryLock, DirectoryLockedError } from './directory-lock.ts';
+import { DirectoryLock } from './directory-lock.ts';
+import { diskErrorOf } from './disk-error.ts';
 import { setImmediate, turn } from './timers.ts';
 
 type Request<Op extends DiskRequest['op']> = Extract<DiskRequest, { op: Op }>;
@@ -307,7 +306,7 @@ export class PortableDisk implements Disk {
 
   #complete(id: number, error: SystemError | null, result: DiskResult = {}): void {
     this.#completed.push(
-      error ? { id, error: errorName(error), detail: error.message } : { id, ...result },
+      error ? { id, error: diskErrorOf(error), detail: error.message } : { id, ...result },
     );
     if (this.#completed.length === 1) {
       // Immediates run after all of this turn's system calls have reported.
@@ -350,29 +349,4 @@ function forGood(error: SystemError): Error {
 
 function refuseForGood(error: SystemError): never {
   throw forGood(error);
-}
-
-/** As native/src/failure.cc has it. Node.js does not know every error of the system by name, so the number counts, too. */
-const ERROR_NAMES: Readonly<Record<string, DiskError>> = {
-  EEXIST: 'Exists',
-  ENOENT: 'NotFound',
-  ENOSPC: 'NoSpace',
-  EDQUOT: 'NoSpace',
-  // A limit on the size of files, which like a full disk harms nothing and may be raised.
-  EFBIG: 'NoSpace',
-  EMFILE: 'Exhausted',
-  ENFILE: 'Exhausted',
-  ENOMEM: 'Exhausted',
-  ENOBUFS: 'Exhausted',
-  EAGAIN: 'Exhausted',
-  EBUSY: 'Exhausted',
-};
-
-function errorName(error: SystemError): DiskError {
-  if (error instanceof DirectoryLockedError) return 'Locked';
-  const numbers: Readonly<Record<string, number>> = constants.errno;
-  for (const [name, meaning] of Object.entries(ERROR_NAMES)) {
-    if (error.code === name || error.errno === -numbers[name]!) return meaning;
-  }
-  return 'Io';
 }

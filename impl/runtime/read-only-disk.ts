@@ -2,6 +2,7 @@
  * The disk port over a directory in which nothing may be changed: what is written is kept in memory, over what the
  * files hold, and forgotten with the disk. Takes no lock and leaves no trace.
  */
+import type { Stats } from 'node:fs';
 import { type FileHandle as NodeFile, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../core/assert.ts';
@@ -9,10 +10,10 @@ import type {
   Disk,
   DiskCompletion,
   DiskCompletions,
-  DiskError,
   DiskRequest,
   FileHandle,
 } from '../ports/disk.ts';
+import { diskErrorOf } from './disk-error.ts';
 import { setImmediate } from './timers.ts';
 
 type Result = Omit<DiskCompletion, 'id'>;
@@ -54,8 +55,7 @@ export class ReadOnlyDisk implements Disk {
     const work = this.#carryOut(request).then(
       (result) => this.#complete({ id: request.id, ...result }),
       (error: NodeJS.ErrnoException) => {
-        const name: DiskError = error.code === 'ENOENT' ? 'NotFound' : 'Io';
-        this.#complete({ id: request.id, error: name, detail: error.message });
+        this.#complete({ id: request.id, error: diskErrorOf(error), detail: error.message });
       },
     );
     this.#inFlight.add(work);
@@ -120,11 +120,10 @@ export class ReadOnlyDisk implements Disk {
   }
 
   async #look(): Promise<void> {
-    for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
-      if (!entry.isFile()) continue;
-      const path = join(this.#directory, entry.name);
-      const { size } = await stat(path);
-      this.#names.set(entry.name, { path, sizeBytes: size, written: [] });
+    for (const name of await readdir(this.#directory)) {
+      const path = join(this.#directory, name);
+      const found = await follow(path);
+      if (found?.isFile()) this.#names.set(name, { path, sizeBytes: found.size, written: [] });
     }
   }
 
@@ -173,5 +172,15 @@ export class ReadOnlyDisk implements Disk {
       this.#completed = [];
       this.#deliver(completions);
     });
+  }
+}
+
+/** What is there; undefined if it is a link that leads nowhere, or was removed meanwhile: then the file is missing. */
+async function follow(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (diskErrorOf(error as NodeJS.ErrnoException) === 'NotFound') return undefined;
+    throw error;
   }
 }
