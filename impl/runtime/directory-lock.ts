@@ -105,6 +105,26 @@ export class DirectoryLock {
   }
 }
 
+/** Who has the directory; undefined if nobody has a live socket in it. Changes nothing. */
+export async function holderOf(directory: string): Promise<string | undefined> {
+  const directoryFd = openSync(directory, 'r');
+  try {
+    for (const name of await readdir(directory)) {
+      const parts = LOCK_NAME.exec(name);
+      if (parts === null) continue;
+      if (await accepts(socketPath(directory, directoryFd, name))) return named(parts);
+    }
+    return undefined;
+  } finally {
+    closeSync(directoryFd);
+  }
+}
+
+function named([, pid, host]: RegExpExecArray): string {
+  if (Number(pid) === process.pid && host === plainHost()) return 'this process';
+  return `process ${pid}${host === '' ? '' : ` on host ${host}`}`;
+}
+
 /**
  * Who has a live socket in the directory, but for our own; removes the dead ones that it meets, if it may. One that met ours after it
  * was bound and before it listened takes it for dead: it lives as long as it has not removed it, so that is looked at last.
@@ -118,9 +138,7 @@ async function findHolder(
     const parts = LOCK_NAME.exec(name);
     if (name === own || parts === null) continue;
     if (await accepts(socketPath(directory, directoryFd, name))) {
-      const [, pid, host] = parts;
-      if (Number(pid) === process.pid && host === plainHost()) return 'this process';
-      return `process ${pid}${host === '' ? '' : ` on host ${host}`}`;
+      return named(parts);
     }
     await unlink(join(directory, name)).catch(() => {});
   }

@@ -12,6 +12,15 @@ export const EXIT = {
   taken: 75,
 } as const;
 
+/** Of `walrus verify`, `inspect` and `salvage`. */
+export const EXAMINED = {
+  whole: 0,
+  damaged: 1,
+  usage: 2,
+  /** The directory cannot be read, or the copy not be written. */
+  failed: 3,
+} as const;
+
 const STORAGE: ReadonlySet<ErrorCode> = new Set([
   'StorageFailed',
   'Corrupt',

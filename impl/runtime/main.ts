@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addClientCommands } from '../client/commands.ts';
 import { addDevCommand } from './dev-command.ts';
+import { addDirectoryCommands } from './directory-commands.ts';
 import { addNodeCommand } from './node-command.ts';
 
 const program = new Command('walrus')
@@ -10,5 +11,6 @@ const program = new Command('walrus')
   .showHelpAfterError();
 addNodeCommand(program);
 addDevCommand(program);
+addDirectoryCommands(program);
 addClientCommands(program, false);
 await program.parseAsync();

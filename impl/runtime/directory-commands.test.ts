@@ -1,0 +1,223 @@
+/** `walrus verify`, `inspect` and `salvage` on real directories, with damage of each kind. */
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { crc32c } from '../core/storage/crc32c.ts';
+import { FsyncSchedule, Walrus, WalrusError } from '../embedded/walrus.ts';
+import type { Findings } from './findings.ts';
+import type { Salvaged } from './salvage.ts';
+
+const MAIN = join(import.meta.dirname, '../../dist/impl/runtime/main.js');
+const RECORDS = 200;
+const scratch = mkdtempSync(join(tmpdir(), 'walrus-examine-'));
+const whole = join(scratch, 'whole');
+let copies = 0;
+
+beforeAll(async () => {
+  const log = await Walrus.open({ dir: whole, fsync: FsyncSchedule.SyncEach, fileBytes: 1 << 18 });
+  for (let i = 0; i < RECORDS; i++) await log.append('orders', recordOf(i));
+  await log.append('other "topic"', recordOf(0));
+  await log.cursor('orders', 'billing').commit(150);
+  await log.markClean('orders');
+  await log.close();
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+function recordOf(index: number): Uint8Array {
+  return Buffer.from(`record ${index} `.repeat(300));
+}
+
+/** A copy of the log with something done to it. */
+function copy(damage: (directory: string, logs: readonly string[]) => void): string {
+  const directory = join(scratch, `copy-${++copies}`);
+  cpSync(whole, directory, { recursive: true });
+  damage(directory, filesOf(directory, '.wal'));
+  return directory;
+}
+
+function filesOf(directory: string, extension: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith(extension))
+    .sort();
+}
+
+function change(path: string, work: (bytes: Buffer) => void): void {
+  const bytes = readFileSync(path);
+  work(bytes);
+  writeFileSync(path, bytes);
+}
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function walrus(...words: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...words], (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+async function found(directory: string): Promise<Findings & { readonly exitCode: number }> {
+  const { code, stdout } = await walrus('verify', directory, '--json');
+  return { ...(JSON.parse(stdout) as Findings), exitCode: code };
+}
+
+const DAMAGE: Record<string, (directory: string, logs: readonly string[]) => void> = {
+  'a bit turned over': (directory, logs) =>
+    change(join(directory, logs[1]!), (bytes) => {
+      bytes[9000]! ^= 4;
+    }),
+  'a file cut short': (directory, logs) => truncateSync(join(directory, logs[1]!), 20_000),
+  'a piece zeroed': (directory, logs) =>
+    change(join(directory, logs[1]!), (bytes) => bytes.fill(0, 12_288, 40_960)),
+  'a file missing': (directory, logs) => rmSync(join(directory, logs[1]!)),
+  'a link that leads nowhere': (directory, logs) => {
+    rmSync(join(directory, logs[1]!));
+    symlinkSync(join(scratch, 'nothing'), join(directory, logs[1]!));
+  },
+  'the header of the last file': (directory, logs) =>
+    change(join(directory, logs.at(-1)!), (bytes) => bytes.fill(0xff, 0, 64)),
+  'both checkpoints': (directory) => {
+    for (const name of filesOf(directory, '.checkpoint'))
+      change(join(directory, name), (bytes) => {
+        bytes[70]! ^= 1;
+      });
+  },
+  'checkpoints gone, and a piece zeroed': (directory, logs) => {
+    for (const name of filesOf(directory, '.checkpoint')) rmSync(join(directory, name));
+    change(join(directory, logs[2]!), (bytes) => bytes.fill(0, 12_288, 40_960));
+  },
+};
+
+test.each(Object.entries(DAMAGE))('%s: told, and what is whole is salvaged', async (_, damage) => {
+  const directory = copy(damage);
+  const before = readdirSync(directory).map((name) => [name, sizeOf(join(directory, name))]);
+  const findings = await found(directory);
+  expect(findings.exitCode).toBe(1);
+  expect(findings.isWhole).toBe(false);
+  expect(findings.damage.length + findings.lost.length).toBeGreaterThan(0);
+
+  const into = `${directory}-salvaged`;
+  const { code, stdout } = await walrus('salvage', directory, into, '--json');
+  const { runs, findings: again } = JSON.parse(stdout) as Salvaged;
+  expect(code).toBe(1);
+  // Nothing was changed where the damage is.
+  expect(readdirSync(directory).map((name) => [name, sizeOf(join(directory, name))])).toEqual(
+    before,
+  );
+
+  const lost = again.lost.filter(({ stream }) => stream === 'topic orders');
+  const log = await Walrus.open({ dir: into });
+  try {
+    let records = 0;
+    for (const { stream, topic, from, to } of runs) {
+      if (stream !== 'topic orders') continue;
+      expect(log.offsets(topic)).toEqual({ earliest: from, next: to });
+      for await (const { offset, data } of log.read(topic)) {
+        expect(Buffer.compare(data, recordOf(offset))).toBe(0);
+        records++;
+      }
+    }
+    const missing = lost.reduce((sum, { from, to }) => sum + to - from, 0);
+    expect(records + missing).toBe(RECORDS);
+    // The topic goes on where it was, and the cursor with it.
+    expect(log.offsets('orders').next).toBe(RECORDS);
+    expect(log.cursor('orders', 'billing').committed).toBe(150);
+    expect(log.isClean('orders')).toBe(true);
+    expect(await log.append('orders', recordOf(RECORDS))).toBe(RECORDS);
+  } finally {
+    await log.close();
+  }
+  expect((await found(into)).exitCode).toBe(0);
+});
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? -1;
+}
+
+test('a directory that opening refuses is salvaged', async () => {
+  const directory = copy(DAMAGE['checkpoints gone, and a piece zeroed']!);
+  const refused = await Walrus.open({ dir: directory }).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(WalrusError);
+  expect(refused).toMatchObject({ code: 'Corrupt' });
+  expect((await found(directory)).refusal?.code).toBe('Corrupt');
+});
+
+test('a whole directory: what it holds, for people and for scripts', async () => {
+  const { code, stdout } = await walrus('verify', whole);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`${whole}: whole, ${RECORDS + 1} records`);
+  const inspected = await walrus('inspect', whole);
+  expect(inspected.code).toBe(0);
+  expect(inspected.stdout).toContain(`topic "orders": offsets 0 to ${RECORDS}, ${RECORDS} records`);
+  expect(inspected.stdout).toContain('topic "other \\"topic\\"": offsets 0 to 1, 1 records');
+});
+
+test('files that are reached by links are followed', async () => {
+  const directory = copy((path, logs) => {
+    renameSync(join(path, logs[1]!), join(scratch, 'elsewhere.wal'));
+    symlinkSync(join(scratch, 'elsewhere.wal'), join(path, logs[1]!));
+  });
+  expect((await found(directory)).exitCode).toBe(0);
+});
+
+test('what is wrong is said in one line, with its own exit code', async () => {
+  const oneLine = /^Error: .*\n$/;
+  const cases: readonly [number, RegExp, readonly string[]][] = [
+    [2, oneLine, ['verify', join(scratch, 'nothing')]],
+    [2, oneLine, ['verify', MAIN]],
+    [2, /^Error: .* holds no log; there is one in .*copy-1.*\n$/, ['verify', scratch]],
+    [2, oneLine, ['salvage', whole, scratch]],
+    [2, oneLine, ['salvage', whole, join(whole, 'inside')]],
+    [2, /missing required argument/, ['verify']],
+    [2, /unknown option/, ['inspect', whole, '--nonsense']],
+    [2, /^\{"error":\{"code":"ENOENT".*\}\n$/, ['verify', join(scratch, 'nothing'), '--json']],
+  ];
+  for (const [code, stderr, words] of cases) {
+    const ended = await walrus(...words);
+    expect([ended.code, words]).toEqual([code, words]);
+    expect(ended.stderr).toMatch(stderr);
+    expect(ended.stderr).not.toMatch(/^ {4}at /m);
+  }
+  expect((await walrus('salvage', '--help')).code).toBe(0);
+});
+
+test('who has the directory open is named', async () => {
+  const log = await Walrus.open({ dir: copy(() => {}) });
+  try {
+    const { stderr } = await walrus('inspect', log.stats().directory);
+    expect(stderr).toContain(`Warning: process ${process.pid}`);
+  } finally {
+    await log.close();
+  }
+});
+
+test('a newer version is not called damage', async () => {
+  const directory = copy((path, logs) =>
+    change(join(path, logs[0]!), (bytes) => {
+      bytes.writeUInt32LE(3, 8);
+      bytes.writeUInt32LE(crc32c(bytes, 0, 60, 0), 60);
+    }),
+  );
+  for (const name of filesOf(directory, '.checkpoint')) rmSync(join(directory, name));
+  const { code, stderr } = await walrus('verify', directory, '--json');
+  expect(code).toBe(3);
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'UnsupportedVersion' } });
+});
