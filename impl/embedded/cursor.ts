@@ -8,7 +8,8 @@ import {
   wholeNumber,
 } from './arguments.ts';
 import { EntryIterator } from './entry-iterator.ts';
-import type { GroupCursor } from './group-cursor.ts';
+import type { GroupCursor, GroupCursors } from './group-cursor.ts';
+import type { Topic } from './topic.ts';
 import { type Entry, TopicReader } from './topic-reader.ts';
 
 /** What a cursor asks of the log that made it. */
@@ -28,17 +29,20 @@ export interface CursorHost {
 export class Cursor implements AsyncIterable<Entry> {
   readonly topic: string;
   readonly group: string;
-  readonly #shared: GroupCursor;
+  readonly #topic: Topic;
+  readonly #cursors: GroupCursors;
   readonly #host: CursorHost;
   readonly #reader: TopicReader;
 
   /** @internal */
-  constructor(group: string, shared: GroupCursor, host: CursorHost) {
-    this.topic = shared.topic.name;
+  constructor(topic: Topic, group: string, cursors: GroupCursors, host: CursorHost) {
+    this.topic = topic.name;
     this.group = group;
-    this.#shared = shared;
+    this.#topic = topic;
+    this.#cursors = cursors;
     this.#host = host;
-    this.#reader = new TopicReader(shared.topic, shared.position);
+    this.#reader = new TopicReader(topic, this.#shared.position);
+    topic.users++;
   }
 
   /** Offset of the entry that this cursor reads next: what is before it was given out, or trimmed. */
@@ -46,14 +50,14 @@ export class Cursor implements AsyncIterable<Entry> {
     return this.#reader.position;
   }
 
-  /** Offset of the first entry that the group has not committed. */
+  /** Offset of the first entry that the group has not committed; 0 if the topic was deleted. */
   get committed(): number {
-    return this.#shared.position;
+    return this.#topic.deleted ? 0 : this.#shared.position;
   }
 
-  /** Entries that the group has not committed. */
+  /** Entries that the group has not committed; 0 if the topic was deleted. */
   get lag(): number {
-    return Math.max(0, this.#shared.topic.visibleEnd - this.committed);
+    return this.#topic.deleted ? 0 : Math.max(0, this.#topic.visibleEnd - this.committed);
   }
 
   /** The next entry, `undefined` at the end. */
@@ -84,7 +88,7 @@ export class Cursor implements AsyncIterable<Entry> {
     this.#assertUsable();
     this.#host.assertWritable();
     const done = wholeNumber('the offset', offset);
-    await this.#shared.move(this.#inTopic(Math.max(done, this.#shared.topic.start)), true);
+    await this.#shared.move(this.#inTopic(Math.max(done, this.#topic.start)), true);
   }
 
   /** Puts this cursor and the group at a place, forward or back. Durable as `commit` is. */
@@ -100,7 +104,7 @@ export class Cursor implements AsyncIterable<Entry> {
             .then(() => {
               this.#reader.position = to;
               // Whoever waits at the end is elsewhere now.
-              this.#shared.topic.wake();
+              this.#topic.wake();
             })
             .finally(release)
             .then(resolve, reject);
@@ -128,15 +132,20 @@ export class Cursor implements AsyncIterable<Entry> {
     return new EntryIterator(this.#reader, { follows, signal, isClosed });
   }
 
+  /** After `deleteCursor` it is another one. */
+  get #shared(): GroupCursor {
+    return this.#cursors.get(this.#topic, this.group);
+  }
+
   #assertUsable(): void {
     this.#host.assertOpen();
-    if (this.#shared.topic.deleted) {
+    if (this.#topic.deleted) {
       throw new WalrusError('UnknownTopic', `topic ${JSON.stringify(this.topic)} was deleted`);
     }
   }
 
   #inTopic(position: unknown): number {
-    const { start, visibleEnd } = this.#shared.topic;
+    const { start, visibleEnd } = this.#topic;
     if (position === 'earliest') return start;
     if (position === 'latest') return visibleEnd;
     const offset = wholeNumber('the offset', position);

@@ -21,6 +21,8 @@ export interface IteratorOptions {
   readonly signal: AbortSignal | undefined;
   /** Whether the log was closed; throws if it failed. */
   readonly isClosed: () => boolean;
+  /** Called once, when the iteration is over. */
+  readonly onEnd?: () => void;
   /** What the first call is told instead of an entry. */
   readonly error?: WalrusError | undefined;
 }
@@ -142,6 +144,7 @@ export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
   }
 
   #end(): void {
+    if (!this.#over) this.#options.onEnd?.();
     this.#over = true;
     this.#reader.topic.letGo(this);
     this.#wake();

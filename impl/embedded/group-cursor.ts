@@ -185,6 +185,16 @@ export class GroupCursors {
     return cursor;
   }
 
+  /** The cursor was removed: who asks for the group again gets another, unless somebody waits for this one. */
+  forget(topic: Topic, group: string): void {
+    const groups = this.#byTopic.get(topic);
+    const cursor = groups?.get(group);
+    if (cursor === undefined || cursor.isDurable || !cursor.reader.isIdle) return;
+    topic.removeConsumer(cursor);
+    groups!.delete(group);
+    if (groups!.size === 0) this.#byTopic.delete(topic);
+  }
+
   of(topic: Topic): Iterable<GroupCursor> {
     return this.#byTopic.get(topic)?.values() ?? [];
   }

@@ -132,6 +132,11 @@ export class TopicReader {
     this.#position = offset;
   }
 
+  /** Nobody waits for a turn. */
+  get isIdle(): boolean {
+    return !this.#busy && this.#tasks.length === 0;
+  }
+
   /** Whether there is an entry to give. */
   get hasMore(): boolean {
     return this.position < Math.min(this.topic.visibleEnd, this.#options.to ?? Infinity);

@@ -37,6 +37,8 @@ export class Topic implements Publisher {
   group: CommitGroup | undefined;
   #acknowledgedEnd: number;
   deleted = false;
+  /** Iterators that have not ended, and cursors: they would miss what comes if the topic were made anew. */
+  users = 0;
   /** Payload bytes of the records in `[from, to)`, as far as anyone asked. */
   measured: { readonly from: number; readonly to: number; readonly bytes: number } = UNMEASURED;
   /** Bytes given out since the topic was trimmed last. */
@@ -73,6 +75,10 @@ export class Topic implements Publisher {
   addConsumer(consumer: Consumer): void {
     this.#consumers ??= new Set();
     this.#consumers.add(consumer);
+  }
+
+  removeConsumer(consumer: Consumer): void {
+    this.#consumers?.delete(consumer);
   }
 
   /** Keeps what the holder wants from being reclaimed, until it lets go. */

@@ -43,6 +43,86 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
     });
     afterEach(() => world.dispose());
 
+    describe('names that are used once', () => {
+      test('a tail of a topic that never comes leaves nothing', async () => {
+        const log = await world.open();
+        for (const i of range(50)) {
+          const tail = log.tail(`nobody ${i}`);
+          const next = tail.next();
+          await tail.return!();
+          expect((await next).done).toBe(true);
+        }
+        expect(log.stats().topics).toBe(0);
+      });
+
+      test('who still waits for a topic gets it, though others have left', async () => {
+        const log = await world.open();
+        const [first, second] = [log.tail('t'), log.tail('t')];
+        const waiting = second.next();
+        await first.return!();
+        const notBegun = log.tail('t');
+        await log.append('t', bytes('x'));
+        expect(textOf((await waiting).value)).toBe('x');
+        await second.return!();
+        const cursor = log.cursor('u', 'g');
+        const third = log.tail('u');
+        await third.return!();
+        await log.append('u', bytes('y'));
+        expect(textOf(await cursor.next())).toBe('y');
+        const more = notBegun.next();
+        await log.append('t', bytes('z'));
+        expect(textOf((await more).value)).toBe('x');
+      });
+
+      test('a group that was deleted and used again is one group, whichever cursor is asked', async () => {
+        const log = await world.open();
+        await log.appendBatch('t', numbers(4));
+        const before = log.cursor('t', 'g');
+        await before.commit(3);
+        await log.deleteCursor('t', 'g');
+        expect(before.committed).toBe(0);
+        await before.commit(1);
+        const after = log.cursor('t', 'g');
+        expect(after.committed).toBe(1);
+        await after.commit(2);
+        expect([before.committed, before.lag, log.entryCount('t', 'g')]).toEqual([2, 2, 2]);
+        const again = await world.reopen(log, 'closed');
+        expect(again.cursor('t', 'g').committed).toBe(2);
+      });
+
+      test('a deleted topic takes its mark along, also if it never had a record', async () => {
+        const log = await world.open();
+        await log.markDirty('t');
+        await log.deleteTopic('t');
+        expect(log.isClean('t')).toBe(true);
+        const again = await world.reopen(log, 'closed');
+        expect(again.isClean('t')).toBe(true);
+      });
+
+      test('of a deleted topic nothing is left to commit', async () => {
+        const log = await world.open();
+        await log.appendBatch('t', numbers(3));
+        const cursor = log.cursor('t', 'g');
+        await log.deleteTopic('t');
+        await log.appendBatch('t', numbers(5));
+        expect([cursor.committed, cursor.lag]).toEqual([0, 0]);
+        await expect(cursor.next()).rejects.toMatchObject({ code: 'UnknownTopic' });
+      });
+    });
+
+    test('a batch without records has its place in the order of the calls', async () => {
+      const log = await world.open();
+      expect(await log.appendBatch('t', [])).toBe(0);
+      // More than memory holds, so that some of it waits.
+      const appends = range(24).map((i) => log.append('t', pattern(2 ** 20, i)));
+      const empty = log.appendBatch('t', []);
+      const later = log.append('t', bytes('later'));
+      expect(await empty).toBe(24);
+      expect(await later).toBe(24);
+      expect(await Promise.all(appends)).toEqual(range(24));
+      expect(log.entryCount('t')).toBe(25);
+    });
+
     describe('room on the disk', () => {
       const large = { fileBytes: 2 ** 26 };
       const names = (): string[] => fs.readdirSync(join(world.directory, 'data'));

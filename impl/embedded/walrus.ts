@@ -190,7 +190,8 @@ export class Walrus {
    * Appends one record and resolves to its offset when it is acknowledged: taken by the operating system, and with
    * `SyncEach` on stable storage. Calls made together share one write and one sync. A topic begins with its first
    * record. The bytes are copied within the call, or as soon as there is room for them: leave `data` alone until it is
-   * acknowledged. `InvalidArgument` if its buffer was transferred or resized meanwhile.
+   * acknowledged. `InvalidArgument` if its buffer was transferred or resized meanwhile, `NoSpace` or `Exhausted` if there is no room for it,
+   * `OutcomeUnknown` if the disk refuses to write it though it had promised the room.
    */
   append(topic: string, data: Uint8Array): Promise<number> {
     try {
@@ -211,8 +212,8 @@ export class Walrus {
 
   /**
    * Appends up to 2,000 records of up to 10 GiB together: all or none of them are there after a crash, and none if it
-   * fails. Resolves to the offset of the first; the others follow it without a gap. No records, no effect. The bytes are copied
-   * as those of `append`.
+   * fails. Resolves to the offset of the first; the others follow it without a gap. No records, no effect: it resolves to the offset
+   * that the first would have got, in the order of the calls, whether or not there is room for records. The bytes are copied as those of `append`.
    */
   appendBatch(topic: string, records: readonly Uint8Array[]): Promise<number> {
     try {
@@ -220,7 +221,7 @@ export class Walrus {
       const batch = batchOf(records);
       const bytes = batchBytes(batch);
       checkTopicName(topic);
-      if (batch.length === 0) return Promise.resolve(this.#topics.get(topic)?.stagedEnd ?? 0);
+      if (batch.length === 0) return this.#endInTurn(topic);
       if (this.#commits.hasRoom(bytes)) return this.#appendBatchNow(topic, batch, bytes);
       return this.#whenRoom(bytes, () => {
         if (batchBytes(batch) !== bytes) throw changed();
@@ -240,7 +241,7 @@ export class Walrus {
     const record = recordOf(data);
     const { length } = record;
     const bytes = length + FRAME_BYTES;
-    const it = this.#topics.get(topic) ?? this.#newTopic(topic);
+    if (!this.#topics.has(topic)) checkTopicName(topic);
     if (!this.#commits.hasRoom(bytes)) {
       if (this.#store.room(bytes) === 'full') {
         throw this.#store.refusal();
@@ -248,7 +249,7 @@ export class Walrus {
       this.#refusedBytes = bytes;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
     }
-    return this.#stageRecord(it, record, this.#commits.current(length));
+    return this.#stageRecord(this.#topic(topic), record, this.#commits.current(length));
   }
 
   /**
@@ -320,8 +321,8 @@ export class Walrus {
    */
   tail(topic: string, options: RangeOptions = {}): AsyncIterableIterator<Entry> {
     this.#assertOpen();
-    const it = this.#topics.get(topic) ?? this.#newTopic(topic);
-    return this.#iterator(it, options, 'latest', Number.POSITIVE_INFINITY);
+    checkTopicName(topic);
+    return this.#iterator(this.#topic(topic), options, 'latest', Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -335,7 +336,7 @@ export class Walrus {
     const shared = this.#cursors.get(this.#topic(topic), group);
     if (!shared.isDurable && !this.#settings.readOnly)
       void shared.move(shared.position, false).catch(() => {});
-    return new Cursor(group, shared, this.#cursorHost);
+    return new Cursor(shared.topic, group, this.#cursors, this.#cursorHost);
   }
 
   /** Forgets a group's place in a topic: it keeps no entry from being reclaimed any more. */
@@ -353,6 +354,9 @@ export class Walrus {
         if (this.#settings.reclaimsConsumed) it!.reclaimConsumed(true);
       }),
     );
+    if (it!.deleted) return;
+    this.#cursors.forget(it!, group);
+    this.#forgetUnused(it!);
   }
 
   /** Entries that a group has not consumed, 0 if there is no such topic. */
@@ -429,9 +433,9 @@ export class Walrus {
     this.#assertWritable();
     checkTopicName(topic);
     await this.#change(topic, (it) => {
+      if (this.#store.get(markKey(topic)) !== undefined) this.#store.put(markKey(topic), undefined);
       if (it === undefined) return;
       this.#cursors.remove(it);
-      this.#store.put(markKey(topic), undefined);
       this.#store.drop(it.stream);
       it.deleted = true;
       this.#topics.delete(topic);
@@ -461,7 +465,11 @@ export class Walrus {
     return mark === undefined ? end === 0 : new ByteReader(mark).whole() === end + 1;
   }
 
-  /** Resolves when everything that was acknowledged survives power loss, whatever the fsync schedule. */
+  /**
+   * Resolves when everything that was acknowledged survives power loss, whatever the fsync schedule. What vouches for it, so that later damage of
+   * it is `Corrupt`, is the next record that is written, or `close`: until then a damaged end looks like one that a crash has torn, and is
+   * cut by the next opening, whose `stats().store.cutAt` tells where.
+   */
   async flush(): Promise<void> {
     this.#assertOpen();
     try {
@@ -618,6 +626,16 @@ export class Walrus {
     });
   }
 
+  /** Where the topic ends as the calls made before leave it, of which some may still wait for room. */
+  #endInTurn(topic: string): Promise<number> {
+    const end = (): number => this.#topics.get(topic)?.stagedEnd ?? 0;
+    return new Promise((resolve, reject) => {
+      const refuse = (error: WalrusError): void =>
+        error.retriable ? resolve(end()) : reject(error);
+      this.#commits.admit({ bytes: 0, run: () => resolve(end()), refuse });
+    });
+  }
+
   async #mark(topic: string, mark: () => number): Promise<void> {
     this.#assertWritable();
     checkTopicName(topic);
@@ -627,11 +645,6 @@ export class Walrus {
     });
   }
 
-  #newTopic(name: string): Topic {
-    checkTopicName(name);
-    return this.#topic(name);
-  }
-
   #topic(name: string): Topic {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
@@ -639,6 +652,16 @@ export class Walrus {
       this.#topics.set(name, topic);
     }
     return topic;
+  }
+
+  /** Of a topic that nobody uses, and that never got a record, nothing is kept. */
+  #forgetUnused(topic: Topic): void {
+    if (topic.users > 0 || topic.stagedEnd > 0 || this.#topics.get(topic.name) !== topic) return;
+    if (this.#failure !== undefined || this.#closing !== undefined) return;
+    for (const _ of this.#cursors.of(topic)) return;
+    this.#store.drop(topic.stream);
+    topic.deleted = true;
+    this.#topics.delete(topic.name);
   }
 
   /** The cursor of reads that name no group; `undefined` if there is no such topic. */
@@ -661,10 +684,15 @@ export class Walrus {
     if (position === 'latest') from = topic.visibleEnd;
     else if (position !== 'earliest') from = position;
     const error = from < topic.start ? reclaimed(topic, from) : undefined;
+    topic.users++;
     return new EntryIterator(new TopicReader(topic, from, { ahead: PAGE, to }), {
       follows: to === Number.POSITIVE_INFINITY,
       signal,
       isClosed: () => this.#isClosed(),
+      onEnd: () => {
+        topic.users--;
+        this.#forgetUnused(topic);
+      },
       error,
     });
   }

@@ -117,6 +117,19 @@ function framesOf(bytes: Uint8Array): { starts: number[]; end: number } {
   return { starts, end: at };
 }
 
+test('the last frame, for which nothing vouches, is cut if it does not verify; where, is told', () => {
+  const files = smallLog().machine.files();
+  const name = [...files.keys()].find((one) => framesOf(files.get(one)!).starts.length > 0)!;
+  const last = framesOf(files.get(name)!).starts.at(-1)!;
+  const whole = new StoreWorld({ ...OPTIONS, files });
+  expect(whole.open()).toBeUndefined();
+  expect(whole.store.stats.cutAt).toBeUndefined();
+  files.get(name)![last + 70]! ^= 1;
+  const damaged = new StoreWorld({ ...OPTIONS, files });
+  expect(damaged.open()).toBeUndefined();
+  expect(damaged.store.stats).toMatchObject({ cutBytes: 0, cutAt: `${name} at byte ${last}` });
+});
+
 test('a frame of the earlier life of a block is never read as one of this', () => {
   const world = new StoreWorld(OPTIONS);
   expect(world.open()).toBeUndefined();

@@ -53,6 +53,7 @@ export interface Recovered {
   /** Bytes of log read, and cut as a torn tail. */
   readonly scannedBytes: number;
   readonly cutBytes: number;
+  readonly cutAt: string | undefined;
   readonly rejectedCheckpoints: number;
 }
 
@@ -86,6 +87,8 @@ interface Hole {
   readonly lsn: Lsn;
   readonly file: string;
   readonly offsetBytes: number;
+  /** A frame begins there that does not verify. */
+  readonly isTorn: boolean;
 }
 
 export class Recovery implements BodyVisitor, ContentsVisitor {
@@ -385,11 +388,11 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
       }
       if (typeof frame !== 'string' && !this.isOurs(frame, file)) {
         // What the file held before it was made into this one: nothing has been written over it since.
-        this.meetHole(file.name, from + at);
+        this.meetHole(file.name, from + at, false);
         const usedBytes = FRAME_HEADER_BYTES + frame.sectionBytes + frame.contentBytes;
         at += roundUp(usedBytes, FRAME_UNIT_BYTES);
       } else if (typeof frame === 'string' || (base !== undefined && frame.lsn !== base + at)) {
-        this.meetHole(file.name, from + at);
+        this.meetHole(file.name, from + at, isMagic(view.getUint32(at, true)));
         at = nextMagic(bytes, view, at + FRAME_UNIT_BYTES);
         if (at + FRAME_HEADER_BYTES > bytes.length && from + bytes.length < sizeBytes) {
           // The next window begins at a block, though some of that was looked at.
@@ -418,7 +421,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
       this.corrupt(name, 0, 'its header does not verify, but frames behind it do');
       return false;
     }
-    if (frame.lsn !== this.at) this.meetHole(name, offset);
+    if (frame.lsn !== this.at) this.meetHole(name, offset, false);
     const { hole } = this;
     if (hole === undefined) return this.take(candidate, frame, bytes, at, offset);
     if (frame.durable > hole.lsn) {
@@ -434,8 +437,8 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     return isOfDirectory && frame.file === file.number;
   }
 
-  private meetHole(file: string, offsetBytes: number): void {
-    this.hole ??= { lsn: this.at, file, offsetBytes };
+  private meetHole(file: string, offsetBytes: number, isTorn: boolean): void {
+    this.hole ??= { lsn: this.at, file, offsetBytes, isTorn };
   }
 
   private take(
@@ -595,8 +598,16 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
       reserve: this.listed.filter(({ name }) => parseReserveName(name) !== undefined),
       scannedBytes: this.scannedBytes,
       cutBytes: this.cutBytes,
+      cutAt: this.cutAt,
       rejectedCheckpoints: this.rejectedCheckpoints,
     });
+  }
+
+  /** Where something was cut, if anything was. */
+  private get cutAt(): string | undefined {
+    const { hole, cutBytes } = this;
+    if (hole === undefined || (!hole.isTorn && cutBytes === 0)) return undefined;
+    return `${hole.file} at byte ${hole.offsetBytes}`;
   }
 
   define(id: number, name: Uint8Array): void {

@@ -153,6 +153,7 @@ function perform(world: StoreWorld, step: Work): void {
       world.machine.processCrash();
       expect(world.open()).toBeUndefined();
       expect(world.store.stats.cutBytes).toBe(0);
+      expect(world.store.stats.cutAt).toBeUndefined();
       world.check();
       world.adopt();
       break;

@@ -91,6 +91,12 @@ export interface StoreStats {
   /** Of the opening: bytes of log read, bytes of valid frames cut with the tail, unreadable checkpoints passed over. */
   readonly scannedBytes: number;
   readonly cutBytes: number;
+  /**
+   * Where the opening cut the log, as file and byte: a frame there does not verify, or is not there though others follow, and nothing vouches for
+   * it. Of a crash that is what was not durable yet. If the machine had not failed, and what was last written had been synced or flushed, it is
+   * damage. Absent if nothing was cut.
+   */
+  readonly cutAt?: string;
   readonly rejectedCheckpoints: number;
 }
 
@@ -219,6 +225,7 @@ export class Store {
       isFull: files.isFull,
       scannedBytes: recovered.scannedBytes,
       cutBytes: recovered.cutBytes,
+      ...(recovered.cutAt === undefined ? {} : { cutAt: recovered.cutAt }),
       rejectedCheckpoints: recovered.rejectedCheckpoints,
     };
   }

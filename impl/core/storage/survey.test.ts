@@ -65,9 +65,7 @@ function opens(damaged: Files): boolean {
 }
 
 /** Looks at it with suspicion; returns what it tells, and how many records it has. */
-function check(
-  damaged: Files,
-): { survey: Survey; lost: readonly LostRecords[]; found: number } {
+function check(damaged: Files): { survey: Survey; lost: readonly LostRecords[]; found: number } {
   const survey = surveyOf(damaged);
   const { records, lost } = readSurvey(survey);
   let found = 0;
