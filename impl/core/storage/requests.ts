@@ -7,8 +7,9 @@ type WithoutId<Request> = Request extends DiskRequest ? Omit<Request, 'id'> : ne
 export class Requests {
   readonly alignmentBytes: number;
   private readonly disk: Disk;
-  private readonly waiting = new Map<number, (completion: DiskCompletion) => void>();
-  private lastId = 0;
+  /** By id. Ids are used again. */
+  private readonly waiting: (((completion: DiskCompletion) => void) | undefined)[] = [];
+  private readonly freeIds: number[] = [];
   private whenIdle: (() => void) | undefined = undefined;
 
   constructor(disk: Disk) {
@@ -17,16 +18,18 @@ export class Requests {
   }
 
   send(request: WithoutId<DiskRequest>, then: (completion: DiskCompletion) => void): void {
-    const id = ++this.lastId;
-    this.waiting.set(id, then);
+    const id = this.freeIds.pop() ?? this.waiting.length;
+    this.waiting[id] = then;
     this.disk.submit({ ...request, id } as DiskRequest);
   }
 
   complete(completions: readonly DiskCompletion[]): void {
     for (const completion of completions) {
-      const then = this.waiting.get(completion.id);
+      const { id } = completion;
+      const then = this.waiting[id];
       assert(then !== undefined, 'a completion answers one request, once');
-      this.waiting.delete(completion.id);
+      this.waiting[id] = undefined;
+      this.freeIds.push(id);
       then(completion);
     }
     this.tellIdle();
@@ -40,7 +43,7 @@ export class Requests {
 
   private tellIdle(): void {
     const then = this.whenIdle;
-    if (then === undefined || this.waiting.size > 0) return;
+    if (then === undefined || this.waiting.length > this.freeIds.length) return;
     this.whenIdle = undefined;
     then();
   }
