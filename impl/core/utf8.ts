@@ -62,6 +62,11 @@ export function utf8Decode(bytes: Uint8Array): string {
   return text;
 }
 
+/** False if the text holds a lone surrogate, which UTF-8 cannot say. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}
+
 /** Where the row of ASCII letters that begins at `from` ends, or goes on in another one. */
 function asciiEnd(bytes: Uint8Array, from: number): number {
   const last = Math.min(bytes.length, from + ASCII_MAX);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { WalrusError } from '../core/errors.ts';
+import { isWellFormed } from '../core/utf8.ts';
 
 /** Longer ones are named by their digest: file systems take 255 bytes. */
 const NAME_BYTES_MAX = 200;
@@ -21,9 +22,4 @@ export function namespaceDirectory(namespace: string): string {
   if (name === '') return '%empty';
   if (name.length <= NAME_BYTES_MAX) return name;
   return `%sha256-${createHash('sha256').update(namespace).digest('hex')}`;
-}
-
-/** False if the text holds a lone surrogate, which UTF-8 cannot say: two such texts would become one. */
-export function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
 }

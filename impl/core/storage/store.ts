@@ -19,7 +19,7 @@ import type { Checksum, Disk, DiskCompletion } from '../../ports/disk.ts';
 import type { Random } from '../../ports/random.ts';
 import { assert } from '../assert.ts';
 import { WalrusError } from '../errors.ts';
-import { utf8Decode, utf8Encode } from '../utf8.ts';
+import { isWellFormed, utf8Encode } from '../utf8.ts';
 import { Arena } from './arena.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
 import { Checkpointer } from './checkpointer.ts';
@@ -701,7 +701,6 @@ export class Store {
 
 /** Names and keys are text; one that is not well formed would not come back as it was. */
 function encodeName(name: string): Uint8Array {
-  const bytes = utf8Encode(name);
-  assert(utf8Decode(bytes) === name, 'names and keys are well-formed text');
-  return bytes;
+  assert(isWellFormed(name), 'names and keys are well-formed text');
+  return utf8Encode(name);
 }
