@@ -1,7 +1,7 @@
 /** Looks at what a caller gives, before anything is done with it. What cannot be is told by its name. */
 import { isUint8Array } from 'node:util/types';
 import { WalrusError } from '../core/errors.ts';
-import { isWellFormed } from './namespace.ts';
+import { isWellFormed } from '../core/utf8.ts';
 
 /** Records in one `appendBatch`, at most. */
 export const BATCH_ENTRIES_MAX = 2000;
@@ -101,12 +101,13 @@ function engineSays<Value>(name: string): (array: Uint8Array) => Value {
 /** The record, as an array whose `length` is that of its bytes. */
 export function recordOf(data: unknown): Uint8Array {
   if (!isUint8Array(data)) invalid('a record must be a Uint8Array', data);
-  const length = lengthOf(data);
+  const isItself = isPlain(data);
+  const length = isItself ? data.length : lengthOf(data);
   if (length > RECORD_BYTES_MAX) {
     throw new WalrusError('RecordTooLarge', `a record has at most ${RECORD_BYTES_MAX} bytes`);
   }
   if (length === 0) checkAttached(data);
-  return isPlain(data) ? data : new Uint8Array(bufferOf(data), offsetBytesOf(data), length);
+  return isItself ? data : new Uint8Array(bufferOf(data), offsetBytesOf(data), length);
 }
 
 function isPlain(data: Uint8Array): boolean {
@@ -127,7 +128,7 @@ function checkAttached(data: Uint8Array): void {
 /** The bytes that the batch takes in the log. */
 export function batchBytes(records: readonly Uint8Array[]): number {
   let bytes = 0;
-  for (const record of records) bytes += recordOf(record).length;
+  for (const { length } of records) bytes += length;
   if (bytes > BATCH_BYTES_MAX) {
     throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_BYTES_MAX} bytes`);
   }

@@ -224,7 +224,7 @@ export class Walrus {
       if (batch.length === 0) return this.#endInTurn(topic);
       if (this.#commits.hasRoom(bytes)) return this.#appendBatchNow(topic, batch, bytes);
       return this.#whenRoom(bytes, () => {
-        if (batchBytes(batch) !== bytes) throw changed();
+        if (batchBytes(batchOf(batch)) !== bytes) throw changed();
         return this.#appendBatchNow(topic, batch, bytes);
       });
     } catch (error) {
