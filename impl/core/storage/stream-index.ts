@@ -3,6 +3,7 @@
  * extent). An extent's records end where the next extent's begin, the last one's at the end of the stream.
  */
 import type { Lsn } from './ids.ts';
+import { ReadRun } from './read-run.ts';
 
 export class StreamIndex {
   readonly id: number;
@@ -11,9 +12,7 @@ export class StreamIndex {
   defined = false;
   start = 0;
   end = 0;
-  /** Where whoever read last will go on, and how much was read in a row up to there. */
-  readEnd = -1;
-  readRunBytes = 0;
+  readonly run: ReadRun = new ReadRun();
   /** Of each extent: its first record, lsn and bytes of its section. */
   private places: Float64Array = NONE;
   private from = 0;
