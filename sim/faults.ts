@@ -6,6 +6,7 @@ import type { Machine } from './cluster.ts';
 import { CLOCK_FAULTS, type ClockFault } from './faults/clocks.ts';
 import { DAMAGE_FAULTS, type DamageFault } from './faults/damage.ts';
 import { DISK_FAULTS, type DiskTrouble } from './faults/disks.ts';
+import { LEADER_FAULTS, type LeaderFault } from './faults/leaders.ts';
 import { LINK_FAULTS, type LinkFault } from './faults/links.ts';
 import { MEMBER_FAULTS, type MemberFault } from './faults/members.ts';
 import { PROCESS_FAULTS, type ProcessFault } from './faults/processes.ts';
@@ -14,7 +15,7 @@ import type { Faults, Scene } from './faults/scene.ts';
 import type { RandomStream } from './random.ts';
 
 type CommonKind = ProcessFault | LinkFault | ClockFault | DiskTrouble;
-type RareKind = MemberFault | RoomFault | DamageFault;
+type RareKind = MemberFault | RoomFault | DamageFault | LeaderFault;
 export type FaultKind = CommonKind | RareKind;
 
 /** Nodes by id, or whoever leads Raft, or owns a topic's open segment, when the time comes. */
@@ -48,7 +49,12 @@ const COMMON: Faults<CommonKind> = {
   ...CLOCK_FAULTS,
   ...DISK_FAULTS,
 };
-const RARE: Faults<RareKind> = { ...MEMBER_FAULTS, ...ROOM_FAULTS, ...DAMAGE_FAULTS };
+const RARE: Faults<RareKind> = {
+  ...MEMBER_FAULTS,
+  ...ROOM_FAULTS,
+  ...DAMAGE_FAULTS,
+  ...LEADER_FAULTS,
+};
 const INJECT: Faults<FaultKind> = { ...COMMON, ...RARE };
 
 const kindsOf = (faults: object): FaultKind[] => Object.keys(faults) as FaultKind[];

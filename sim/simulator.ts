@@ -31,6 +31,7 @@ import {
   RealTimeOrderProp,
   TopicIsKnownProp,
 } from '../properties/history.ts';
+import { LeadershipChecker } from '../properties/leadership.ts';
 import { FewInVainProp } from '../properties/liveness.ts';
 import { RaftChecker } from '../properties/raft-invariants.ts';
 import { demand, Violation } from '../properties/violation.ts';
@@ -160,12 +161,14 @@ export class Simulation {
   readonly time: VirtualTime = new VirtualTime();
   readonly checker: Checker = new Checker(crc32c);
   readonly raftChecker: RaftChecker = new RaftChecker();
+  readonly leadershipChecker: LeadershipChecker;
   readonly cluster: Cluster;
   readonly workload: Workload;
   readonly trace: Trace;
   readonly run: Run;
   readonly randomness: Randomness;
   readonly calm: Calm = new Calm();
+  readonly newLeaders: Set<(leader: Machine) => void> = new Set();
   healed = false;
   private readonly faultCounts = new Map<string, number>();
   private events = 0;
@@ -183,6 +186,7 @@ export class Simulation {
     const { randomness } = this;
     this.run = run;
     this.trace = new Trace(this.time, write);
+    this.leadershipChecker = new LeadershipChecker(options.cluster.config.electionTimeoutMs);
     this.cluster = new Cluster(
       { ...options.cluster, encode: options.encode ? throughBytes : undefined },
       this.time,
@@ -316,6 +320,9 @@ export class Simulation {
     this.trace.write(event);
     this.checker.emitRaft(event);
     this.raftChecker.traced(event);
+    const host = this.cluster.machine(event.node);
+    this.leadershipChecker.traced(event, host.clock.monotonicMs());
+    if (event.name === 'BecomeLeader') for (const told of this.newLeaders) told(host);
     if (event.name === 'ProposeMembership') this.membershipProposed(event.change, event.state.term);
   }
 
@@ -345,6 +352,8 @@ export class Simulation {
     this.noFalseAmnesia(node);
     if (node.raft === undefined) return;
     this.raftChecker.afterInput(node.id, node.raft);
+    const nowMs = this.cluster.machine(node.id).clock.monotonicMs();
+    this.leadershipChecker.afterInput(node.id, node.raft, nowMs);
     this.trace.mix((node.raft.term << 16) ^ node.raft.commitIndex);
   }
 
@@ -462,6 +471,7 @@ export class Simulation {
       evaluations: Object.fromEntries([
         ...this.checker.evaluations,
         ...this.raftChecker.evaluations,
+        ...this.leadershipChecker.evaluations,
       ]),
       probes: {
         ...Object.fromEntries(this.checker.probes),

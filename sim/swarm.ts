@@ -117,12 +117,15 @@ function drawWeights(random: RandomStream): FaultOptions['weights'] {
   return Object.fromEntries(weights) as FaultOptions['weights'];
 }
 
+/** What comes more often than in one run of twenty: it takes several of them to part two logs in every way. */
+const OFTEN: Readonly<Partial<Record<FaultKind, number>>> = { CutNewLeaders: 0.2 };
+
 /** Each rare kind by itself, in one run of twenty. */
 function drawRare(randomness: Randomness, beyond: boolean): FaultOptions['weights'] {
   const weights: Partial<Record<FaultKind, number>> = {};
   for (const kind of RARE_KINDS) {
     const random = randomness.stream(`swarm/${kind}`);
-    if (!random.chance(0.05) || (NOT_YET_SURVIVED.has(kind) && !beyond)) continue;
+    if (!random.chance(OFTEN[kind] ?? 0.05) || (NOT_YET_SURVIVED.has(kind) && !beyond)) continue;
     weights[kind] = random.pick([0.2, 1, 5]);
   }
   return weights;

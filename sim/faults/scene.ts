@@ -12,6 +12,8 @@ export interface Scene {
   readonly beyond: boolean;
   /** The faults are over. */
   readonly healed: boolean;
+  /** Called with whoever becomes Raft's leader, before it has said so to anybody. */
+  readonly newLeaders: Set<(leader: Machine) => void>;
   crash(machine: Machine, power: boolean): void;
   replaceDisk(machine: Machine): void;
   /** Its process dies, and its disk holds what it did when it had these files: of more, every other one was told. */

@@ -199,6 +199,38 @@ test('3.5: a log that diverged is cut back to where it agrees and repaired, in f
   expect(cluster.disk(1).entries).toEqual(cluster.disk(2).entries);
 });
 
+test('3.5: logs that two leaders parted, each by an entry that nobody else had, meet again', () => {
+  const cluster = new RaftCluster([1, 2, 3]);
+  cluster.elect(1);
+  cluster.partition([1], [2, 3]);
+  cluster.propose(1, 'lost');
+  // 3 leads the next term, and its first entry reaches nobody.
+  cluster.advance(2, ELECTION_MS);
+  cluster.advance(3, 2 * ELECTION_MS);
+  cluster.deliver(({ message }) => message.kind !== 'AppendEntriesRequest');
+  expect(cluster.raft(3).role).toBe('leader');
+  cluster.partition([3], [1, 2]);
+  // 1 has yet to hear that its term is over, and of which one is.
+  for (let tries = 0; tries < 3; tries++) {
+    cluster.advance(2, ELECTION_MS / 2);
+    cluster.advance(1, 2 * ELECTION_MS);
+    cluster.deliver();
+  }
+  expect(cluster.raft(1).role).toBe('leader');
+  expect(cluster.raft(1).term).toBeGreaterThan(cluster.raft(3).term);
+
+  // The interesting part: at the place where they part, 3 has an entry of a later term than the leader.
+  const index = cluster.raft(3).lastIndex;
+  expect(cluster.raft(3).entry(index)!.term).toBeGreaterThan(cluster.raft(1).entry(index)!.term);
+  cluster.heal();
+  cluster.advance(1, HEARTBEAT_MS);
+  cluster.deliver();
+  cluster.advance(1, HEARTBEAT_MS);
+  cluster.deliver();
+  expect(cluster.terms(3)).toEqual(cluster.terms(1));
+  expect(cluster.applied(3)).toEqual(['lost']);
+});
+
 test('3.5: a follower refuses what does not follow its log, and nothing of it is committed', () => {
   const cluster = new RaftCluster([1, 2, 3]);
   cluster.elect(1);
