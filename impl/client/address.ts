@@ -14,6 +14,12 @@ export function parseAddress(text: string): Address | undefined {
   return { host: (parts[1] ?? parts[2])!, port };
 }
 
+/** Reads addresses with commas between them; undefined if one of them is none. */
+export function parseAddresses(text: string): Address[] | undefined {
+  const addresses = text.split(',').map((each) => parseAddress(each.trim()));
+  return addresses.every((address) => address !== undefined) ? addresses : undefined;
+}
+
 export function formatAddress(address: Address): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `${host}:${address.port}`;

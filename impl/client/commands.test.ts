@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseAddress } from './address.ts';
+import { Session } from './repl.ts';
 import { type ScriptedNode, startScriptedNode } from './scripted-node.test-support.ts';
 
 let node: ScriptedNode;
@@ -27,12 +29,18 @@ afterAll(async () => {
   rmSync(home, { recursive: true });
 });
 
-/** Runs the built program as a user would. */
-async function cli(
-  args: readonly string[],
-  input = '',
-): Promise<{ code: number; out: string; err: string }> {
-  const program = new URL('../../dist/impl/client/walrus-cli.js', import.meta.url).pathname;
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+const cli = (args: readonly string[], input = ''): Promise<Ended> =>
+  run('client/walrus-cli.js', args, input);
+
+/** Runs a built program as a user would. */
+async function run(path: string, args: readonly string[], input = ''): Promise<Ended> {
+  const program = new URL(`../../dist/impl/${path}`, import.meta.url).pathname;
   const child = spawn(process.execPath, [program, ...args], {
     env: { ...process.env, WALRUS_HISTORY: join(home, 'history') },
   });
@@ -61,7 +69,8 @@ test.each<[string[], string]>([
 });
 
 test.each<[string[], string]>([
-  [['register', 't'], '{"ok":true}'],
+  [['register', 't'], '{"ok":true,"topic":"t"}'],
+  [['put', 't', 'some data'], '{"ok":true,"topic":"t","bytes":9}'],
   [['get', 't'], '{"payload":"hello"}'],
   [['get', 'empty'], '{"payload":null}'],
   [['fetch', 't', '3'], '{"next":4,"payload":"hello"}'],
@@ -72,46 +81,108 @@ test.each<[string[], string]>([
   expect(await cli(['--json', '--addr', node.address, ...args])).toEqual(expected);
 });
 
-test('a refusal goes to stderr and ends in 1', async () => {
-  expect(await cli(['--addr', node.address, 'put', 'missing', 'x'])).toEqual({
-    code: 1,
-    out: connected(),
-    err: 'Error: ERR unknown topic missing\n',
-  });
-  expect((await cli(['--addr', node.address, 'get', 'missing'])).err).toBe(
-    'Error: unexpected GET response: ERR unknown topic missing\n',
-  );
+test('a refusal goes to stderr, says what to do, and ends in 1', async () => {
+  for (const args of [
+    ['put', 'missing', 'x'],
+    ['get', 'missing'],
+  ]) {
+    expect(await cli(['--addr', node.address, ...args])).toEqual({
+      code: 1,
+      out: connected(),
+      err: 'Error: unknown topic missing; make it with: walrus register missing\n',
+    });
+  }
   const json = await cli(['--json', '--addr', node.address, 'get', 'missing']);
   expect(json.code).toBe(1);
   expect(JSON.parse(json.err).error).toMatchObject({ code: 'UnknownTopic', committed: 'no' });
 });
 
 test('no node, no success', async () => {
-  const { code, err } = await cli(['--addr', '127.0.0.1:1', 'get', 't']);
-  expect(code).toBe(1);
-  expect(err).toMatch(/^Error: connect to 127\.0\.0\.1:1: /);
+  const one = await cli(['--addr', '127.0.0.1:1', 'get', 't']);
+  expect(one.code).toBe(69);
+  expect(one.err).toMatch(/^Error: connect to 127\.0\.0\.1:1: .*walrus dev/);
+  const two = await cli(['--addr', '127.0.0.1:1,127.0.0.1:2', 'get', 't']);
+  expect(two.code).toBe(69);
+  expect(two.err).toMatch(/^Error: no node answers at 127\.0\.0\.1:1, 127\.0\.0\.1:2; /);
 });
 
-test.each([[['--addr', 'nonsense', 'get', 't']], [['fetch', 't', '-1x']], [['fly']]])(
-  'usage error: %j',
-  async (args) => {
-    const { code, err } = await cli(args);
-    expect(code).toBe(1);
-    expect(err).toMatch(/error:/);
-  },
-);
-
-test('the REPL answers line by line and leaves on exit', async () => {
-  const input = 'PUT t "x"\n\n  GET t  \nbogus\nexit\nGET t\n';
-  const { code, out } = await cli(['--addr', node.address], input);
+test('one of several nodes is enough', async () => {
+  const { code, out } = await cli(['--addr', `127.0.0.1:1,${node.address}`, 'get', 't']);
   expect(code).toBe(0);
-  expect(out.startsWith(`${connected()}\n\u001b[38;5;80m`)).toBe(true);
-  const answers = out.split('\n').filter((line) => /OK|ERR/.test(line));
-  expect(answers.map((line) => line.replace(/^.* > /, ''))).toEqual([
-    'OK',
-    'OK hello',
-    'ERR unknown command',
-  ]);
-  const put = node.requests.findLast((request) => request.kind === 'put');
-  expect(put).toMatchObject({ payload: Buffer.from('"x"') });
+  expect(out).toBe(`→ connected target: 127.0.0.1:1,${node.address}\nhello\n`);
+});
+
+test('what may have been done is not asked of another node', async () => {
+  const silent = await startScriptedNode((_, socket) => {
+    socket.destroy();
+    return undefined;
+  });
+  const before = node.requests.length;
+  const both = `${silent.address},${node.address}`;
+  const { code, err } = await cli(['--json', '--addr', both, 'put', 't', 'x']);
+  expect(code).toBe(75);
+  expect(JSON.parse(err).error).toMatchObject({ code: 'OutcomeUnknown', committed: 'unknown' });
+  expect(node.requests.length).toBe(before);
+  await silent.close();
+});
+
+test.each([
+  [['--addr', 'nonsense', 'get', 't']],
+  [['fetch', 't', '-1x']],
+  [['fetch', 't', '1e3']],
+  [['put', 't']],
+  [['fly']],
+])('usage error: %j', async (args) => {
+  const { code, err } = await cli(args);
+  expect(code).toBe(64);
+  expect(err).toMatch(/^error: [^\n]*\n(\(.*\)\n)?$/i);
+});
+
+test("the other program's words: success says something", async () => {
+  const walrus = (args: readonly string[]): Promise<Ended> => run('runtime/main.js', args);
+  const at = ['--addr', node.address];
+  expect((await walrus(['register', 't', ...at])).out).toBe('topic t is there\n');
+  expect((await walrus(['put', 't', 'some data', ...at])).out).toBe(
+    'put into t: 9 bytes, on a quorum of disks\n',
+  );
+  expect((await walrus(['get', 't', ...at])).out).toBe('hello\n');
+  expect((await walrus(['put', '--help'])).out).toMatch(/Exit codes: 0 done; 1 refused/);
+});
+
+test('into a pipe the REPL prints answers alone, and ends as its first failure does', async () => {
+  const input = 'put t "x y"\n\n  get t  \nPUT t "x y"\nexit\nget t\n';
+  expect(await cli(['--addr', node.address], input)).toEqual({
+    code: 0,
+    out: 'put into t: 3 bytes, on a quorum of disks\nhello\nOK\n',
+    err: '',
+  });
+  // Words of the command line are quoted; a line in capitals goes out as it is.
+  const puts = node.requests.filter((request) => request.kind === 'put').slice(-2);
+  expect(puts.map(({ payload }) => Buffer.from(payload).toString())).toEqual(['x y', '"x y"']);
+
+  const failing = await cli(['--addr', node.address], 'get missing\nfly\nget t\n');
+  expect(failing.code).toBe(1);
+  expect(failing.out).toBe('hello\n');
+  expect(failing.err).toMatch(/^Error: unknown topic missing.*\nError: unknown command: fly.*\n$/);
+  expect((await cli(['--addr', node.address], 'put t\n')).code).toBe(64);
+});
+
+test('the REPL gives JSON if it is told to', async () => {
+  const { out, err } = await cli(['--json', '--addr', node.address], 'GET t\nget empty\nfly\n');
+  expect(out).toBe('{"payload":"hello"}\n{"payload":null}\n');
+  expect(JSON.parse(err).error.code).toBe('InvalidArgument');
+});
+
+test('the REPL lists its words and completes them', async () => {
+  const { out } = await cli(['--addr', node.address], 'help\n');
+  for (const word of ['register', 'put', 'get', 'fetch', 'state', 'metrics', 'exit']) {
+    expect(out).toMatch(new RegExp(`^  ${word}\\b`, 'm'));
+  }
+  const session = new Session({ addr: [parseAddress(node.address)!], timeout: 5000 });
+  expect(await session.complete('ge')).toEqual([['get '], 'ge']);
+  expect(await session.complete('')).toEqual([expect.arrayContaining(['put ', 'help ']), '']);
+  expect(await session.complete('get t')).toEqual([[], 't']);
+  await session.answer('get topic-of-mine');
+  expect(await session.complete('get t')).toEqual([['topic-of-mine '], 't']);
+  expect(await session.complete('metrics t')).toEqual([[], 't']);
 });

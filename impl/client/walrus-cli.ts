@@ -2,10 +2,10 @@
 /** Upstream's command line client, with its flags and its output. */
 import { Command } from 'commander';
 import { addClientCommands } from './commands.ts';
+import { prepare, run } from './program.ts';
 
-const program = new Command('walrus-cli')
+const program = prepare(new Command('walrus-cli'))
   .description('talk to a Walrus node')
-  .version('0.1.0')
-  .showHelpAfterError();
+  .version('0.1.0');
 addClientCommands(program, true);
-await program.parseAsync();
+await run(program);

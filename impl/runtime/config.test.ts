@@ -7,15 +7,15 @@ test("without flags it is upstream's node 1, which founds a cluster", () => {
     directory: 'data/node_1',
     disk: 'auto',
     raft: { host: '127.0.0.1', port: 6000 },
-    client: { host: '127.0.0.1', port: 8080 },
-    http: undefined,
+    client: { host: '127.0.0.1', port: 9091 },
+    http: { host: '127.0.0.1', port: 9191, isAsked: false },
   });
   expect(config.node).toMatchObject({
     id: 1,
     bootstrap: true,
     join: [],
     raftAddress: '127.0.0.1:6000',
-    clientAddress: '127.0.0.1:8080',
+    clientAddress: '127.0.0.1:9091',
     maxSegmentEntries: 1_000_000,
     monitorCheckMs: 10_000,
   });
@@ -48,6 +48,27 @@ test('addresses told to others may differ from those listened on', () => {
   expect(raft).toEqual({ host: '0.0.0.0', port: 6001 });
   expect(node.raftAddress).toBe('walrus-1:6001');
   expect(node.clientAddress).toBe('example.org:9091');
+});
+
+test('clients of a node that listens everywhere find it where the other nodes do', () => {
+  const given = { raftHost: '10.0.0.1', clientHost: '0.0.0.0' };
+  expect(readConfig(given, {}).node.clientAddress).toBe('10.0.0.1:9091');
+});
+
+test.each<[Record<string, unknown>, unknown]>([
+  [{ clientPort: '9093' }, { port: 9193, isAsked: false }],
+  [{ clientPort: '65500' }, { port: 65_400, isAsked: false }],
+  [{ clientPort: '0' }, { port: 0, isAsked: false }],
+  [
+    { httpPort: '9100', httpHost: '0.0.0.0' },
+    { host: '0.0.0.0', port: 9100, isAsked: true },
+  ],
+])('the HTTP port of %j', (given, expected) => {
+  expect(readConfig(given, {}).http).toMatchObject(expected as object);
+});
+
+test('there is no HTTP port if it is off', () => {
+  expect(readConfig({ httpPort: 'off' }, {}).http).toBeUndefined();
 });
 
 test('variables: too small is raised to the least', () => {

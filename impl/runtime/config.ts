@@ -19,14 +19,23 @@ export interface ProcessConfig {
   readonly cluster: string;
   readonly raft: { readonly host: string; readonly port: number };
   readonly client: { readonly host: string; readonly port: number };
-  /** Prometheus metrics and health; absent unless asked for. */
-  readonly http: { readonly host: string; readonly port: number } | undefined;
+  /** Metrics, health and status; absent if switched off. `isAsked`: the operator named the port, so the node does not start without it. */
+  readonly http: HttpConfig | undefined;
   /** Client connections at one time. */
   readonly maxConnections: number;
   readonly logFile: string | undefined;
   readonly logLevel: string;
   readonly traceFile: string | undefined;
 }
+
+export interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly isAsked: boolean;
+}
+
+/** From a node's client port to its HTTP port, so that several nodes of one machine have one each. */
+const HTTP_PORT_DISTANCE = 100;
 
 const port = z.coerce.number().int().min(0).max(65535);
 const positive = z.coerce.number().int().min(1);
@@ -59,7 +68,7 @@ const FLAGS = z.object({
   scrubBytesPerSecond: z.coerce.number().int().min(0),
   maxConnections: positive,
   httpHost: host,
-  httpPort: port.optional(),
+  httpPort: z.literal('off').or(port).optional(),
   logFile: z.string().min(1).optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']),
   traceFile: z.string().min(1).optional(),
@@ -101,7 +110,9 @@ export function readConfig(
   checkRelations(flags);
 
   const raftHost = flags.raftAdvertiseHost ?? flags.raftHost;
-  const clientHost = flags.clientAdvertiseHost ?? flags.clientHost;
+  // Who listens on all addresses is found where the other nodes find it.
+  const clientHost =
+    flags.clientAdvertiseHost ?? (isWildcard(flags.clientHost) ? raftHost : flags.clientHost);
   return {
     node: {
       id: nodeId(flags.nodeId),
@@ -129,7 +140,7 @@ export function readConfig(
     cluster: flags.cluster,
     raft: { host: flags.raftHost, port: flags.raftPort },
     client: { host: flags.clientHost, port: flags.clientPort },
-    http: flags.httpPort === undefined ? undefined : { host: flags.httpHost, port: flags.httpPort },
+    http: httpConfig(flags),
     maxConnections: flags.maxConnections,
     logFile: flags.logFile,
     logLevel: flags.logLevel,
@@ -138,6 +149,23 @@ export function readConfig(
 }
 
 type Flags = z.output<typeof FLAGS>;
+
+/** A client port that is drawn by the system (0) has an HTTP port that is. */
+function httpConfig({ httpHost: host, httpPort, clientPort }: Flags): HttpConfig | undefined {
+  if (httpPort === 'off') return undefined;
+  if (httpPort !== undefined) return { host, port: httpPort, isAsked: true };
+  if (clientPort === 0) return { host, port: 0, isAsked: false };
+  const beyond = clientPort + HTTP_PORT_DISTANCE;
+  return {
+    host,
+    port: beyond <= 65_535 ? beyond : clientPort - HTTP_PORT_DISTANCE,
+    isAsked: false,
+  };
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
 
 /**
  * As upstream: node 1 without `--join` founds the cluster if its disk is empty. The others ask to be let in;

@@ -5,7 +5,7 @@ export const FLAG_DEFAULTS = {
   raftHost: '127.0.0.1',
   raftPort: 6000,
   clientHost: '127.0.0.1',
-  clientPort: 8080,
+  clientPort: 9091,
   join: [],
   initialPeer: [],
   replace: false,

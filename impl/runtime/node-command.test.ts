@@ -29,6 +29,7 @@ async function node(flags: readonly string[], signal?: NodeJS.Signals): Promise<
     PROGRAM,
     'node',
     ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`, '--data-dir', directory],
+    ...['--http-port', 'off'],
     ...flags,
   ]);
   let out = '';
@@ -65,7 +66,7 @@ describe('ends that are not', () => {
   test('a flag that does not exist', async () => {
     const { code, err } = await node(['--fsync', 'never']);
     expect(err).toContain("unknown option '--fsync'");
-    expect(code).toBe(1);
+    expect(code).toBe(64);
   });
 
   test('a name to tell others that nobody can resolve', async () => {
@@ -79,9 +80,25 @@ describe('ends that are not', () => {
     const holder = createServer().listen(port, '127.0.0.1');
     await once(holder, 'listening');
     const { code, out } = await node(['--client-port', `${port}`]);
-    expect(out).toContain('EADDRINUSE');
+    expect(JSON.parse(out.trimEnd().split('\n').at(-1)!).reason).toBe(
+      `127.0.0.1:${port}: is in use by another process; choose another --client-port (EADDRINUSE)`,
+    );
     expect(code).toBe(75);
     holder.close();
+  });
+
+  test.each(['--log-file', '--trace-file'])('a %s in no directory', async (flag) => {
+    const { code, out, err } = await node([flag, join(directory, 'no', 'such', 'file')]);
+    expect(out + err).toMatch(new RegExp(`${flag}: ENOENT`));
+    expect(out + err).not.toMatch(/^ +at /m);
+    expect(code).toBe(64);
+  });
+
+  test('a data directory that cannot be made', async () => {
+    const { code, out } = await node(['--data-dir', join(PROGRAM, 'below-a-file')]);
+    expect(out).toMatch(/--data-dir/);
+    expect(out).not.toMatch(/\\n +at /);
+    expect(code).toBe(64);
   });
 
   test('a log file takes the place of stdout and is begun anew', async () => {
@@ -104,7 +121,7 @@ test('more clients than descriptors: those that are in go on, and others get in 
     '-c',
     program,
     ...[process.execPath, PROGRAM, 'node', '--data-dir', join(directory, 'few-descriptors')],
-    ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`],
+    ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`, '--http-port', 'off'],
   ]);
   const addresses = [`127.0.0.1:${clientPort}`];
   const first = new WalrusClient({ addresses });

@@ -56,7 +56,10 @@ export function addNodeCommand(program: Command): void {
       'client connections at one time',
       String(defaults.maxConnections),
     )
-    .option('--http-port <port>', 'serve /metrics, /livez and /readyz here')
+    .option(
+      '--http-port <port>',
+      'serve /metrics, /livez, /readyz and /status here, or off (default: client port + 100)',
+    )
     .option('--http-host <host>', 'listen here for HTTP', defaults.httpHost)
     .option('--log-file <file>', 'write the log here, begun anew, not to stdout')
     .option('--log-level <level>', 'trace, debug, info, warn or error', defaults.logLevel)

@@ -1,5 +1,6 @@
 /** One node with everything around it: disk, links to the others, the client port, log, trace. */
 import { lookup } from 'node:dns/promises';
+import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import { type Address, formatAddress, parseAddress } from '../client/address.ts';
 import { WalrusError } from '../core/errors.ts';
@@ -9,9 +10,10 @@ import { decodeEnvelope, encodeEnvelope } from '../node/message-codec.ts';
 import type { Envelope } from '../node/messages.ts';
 import { Node } from '../node/node.ts';
 import type { NodePorts } from '../node/ports.ts';
-import type { ProcessConfig } from './config.ts';
+import type { HttpConfig, ProcessConfig } from './config.ts';
+import { createDirectory } from './directory.ts';
 import { Host } from './host.ts';
-import { startHttp } from './http.ts';
+import { type Observed, startHttp } from './http.ts';
 import { NdjsonTraceSink } from './ndjson-trace-sink.ts';
 import { openDisk } from './open-disk.ts';
 import { ClientServer } from './server.ts';
@@ -37,6 +39,7 @@ const ARENA_BATCHES = 16;
 /** Rejects if an address cannot be bound or resolved; nothing is left behind then but the process's end. */
 export async function startNode(config: ProcessConfig, log: Logger): Promise<RunningNode> {
   await checkAdvertised(config.node.raftAddress);
+  await createDirectory(config.directory).catch((error: Error) => badFlag('--data-dir', error));
   let onEnd: (reason: Error | undefined) => void = () => {};
   const nodeEnded = new Promise<Error | undefined>((resolve) => {
     onEnd = resolve;
@@ -66,27 +69,19 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     { inline: false, syncsEach: true },
   );
   log.info({ disk: way, reason, directory: config.directory }, 'disk');
-  const trace =
-    config.traceFile === undefined
-      ? undefined
-      : new NdjsonTraceSink<TraceEvent>(config.traceFile, (error) =>
-          log.error({ reason: error.message }, 'the trace has ended'),
-        );
+  const trace = openTrace(config.traceFile, log);
 
-  const raftAddress = await network.listen(config.raft);
-  const clientAddress = await server.listen(config.client);
-  const http =
-    config.http === undefined
-      ? undefined
-      : await startHttp(config.http, () => ({
-          status: host.status,
-          exclusion: host.exclusion,
-          diskIsFull: host.diskIsFull,
-          storage: host.storage,
-          damage: host.damage,
-          metrics: host.metrics() as Record<string, unknown>,
-          counts: server.counts,
-        }));
+  const raftAddress = await bound('--raft-port', config.raft, network.listen(config.raft));
+  const clientAddress = await bound('--client-port', config.client, server.listen(config.client));
+  const http = await openHttp(config.http, log, () => ({
+    status: host.status,
+    exclusion: host.exclusion,
+    diskIsFull: host.diskIsFull,
+    storage: host.storage,
+    damage: host.damage,
+    metrics: host.metrics() as Record<string, unknown>,
+    counts: server.counts,
+  }));
 
   const ports: NodePorts = {
     clock: systemClock,
@@ -115,12 +110,60 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   return { clientAddress, raftAddress, ended, stop: () => host.stop() };
 }
 
+function openTrace(file: string | undefined, log: Logger): NdjsonTraceSink<TraceEvent> | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return new NdjsonTraceSink<TraceEvent>(file, (error) =>
+      log.error({ reason: error.message }, 'the trace has ended'),
+    );
+  } catch (error) {
+    return badFlag('--trace-file', error as Error);
+  }
+}
+
+function badFlag(flag: string, { message }: Error): never {
+  throw new WalrusError('InvalidArgument', `${flag}: ${message}`);
+}
+
+/** A port that nobody asked for is done without if somebody has it: the node has more to do than to be watched. */
+async function openHttp(
+  config: HttpConfig | undefined,
+  log: Logger,
+  observe: () => Observed,
+): Promise<Server | undefined> {
+  if (config === undefined) return undefined;
+  const listening = bound('--http-port', config, startHttp(config, observe));
+  if (config.isAsked) return listening;
+  return listening.catch((error: Error) => {
+    log.warn({ reason: error.message }, 'no metrics');
+    return undefined;
+  });
+}
+
+/** Says what to do about an address that cannot be listened on. Keeps the system's `code`. */
+async function bound<Result>(
+  flag: string,
+  { host, port }: { readonly host: string; readonly port: number },
+  listening: Promise<Result>,
+): Promise<Result> {
+  return listening.catch((error: NodeJS.ErrnoException) => {
+    const { code = '' } = error;
+    const address = formatAddress({ host, port });
+    const message = `${address}: ${BIND_FAILURES[code] ?? error.message}; choose another ${flag}`;
+    throw Object.assign(new Error(`${message} (${code})`), { code });
+  });
+}
+
+const BIND_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use by another process',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'this user may not listen there',
+};
+
 /** A name that this machine itself cannot resolve is most likely a typing error. */
 async function checkAdvertised(address: string): Promise<void> {
   const host = parseAddress(address)?.host ?? address;
-  await lookup(host).catch((error: Error) => {
-    throw new WalrusError('InvalidArgument', `--raft-advertise-host: ${error.message}`);
-  });
+  await lookup(host).catch((error: Error) => badFlag('--raft-advertise-host', error));
 }
 
 /** A node whose disk is full goes on reading, and leaves the writing to others that have room. */

@@ -19,7 +19,13 @@ export async function runNode(flags: Record<string, unknown>): Promise<number> {
     process.stderr.write(`error: ${error.message.replaceAll('\n', '\nerror: ')}\n`);
     return EXIT.usage;
   }
-  const log = openLog(config.node.id, config.logLevel, config.logFile);
+  let log: Logger;
+  try {
+    log = openLog(config.node.id, config.logLevel, config.logFile);
+  } catch (error) {
+    process.stderr.write(`error: --log-file: ${(error as Error).message}\n`);
+    return EXIT.usage;
+  }
   const reason = await runToTheEnd(config, log);
   const code = exitCodeOf(reason);
   if (reason === undefined) log.info('stopped');
@@ -52,8 +58,9 @@ async function runToTheEnd(config: ProcessConfig, log: Logger): Promise<Error | 
   }
 }
 
+/** What the world did is told in one line; of a bug it takes the stack to find it. */
 function describe(reason: Error): string {
-  return reason instanceof WalrusError
-    ? `${reason.code}: ${reason.message}`
-    : (reason.stack ?? String(reason));
+  if (reason instanceof WalrusError) return `${reason.code}: ${reason.message}`;
+  const isSystems = (reason as NodeJS.ErrnoException).code !== undefined;
+  return isSystems ? reason.message : (reason.stack ?? String(reason));
 }

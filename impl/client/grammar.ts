@@ -1,0 +1,121 @@
+/** What the command line and the REPL can ask a node: the words for it, and what is shown of the answer. */
+import { WalrusError } from '../core/errors.ts';
+import type { Request } from './protocol.ts';
+
+export type Sendable = Exclude<Request, { kind: 'malformed' }>;
+
+export interface Verb {
+  readonly name: Sendable['kind'];
+  /** The arguments, as `--help` shows them. */
+  readonly usage: string;
+  readonly description: string;
+  /** Throws `InvalidArgument`. There are as many arguments as `usage` has. */
+  request(args: readonly string[]): Sendable;
+}
+
+export const VERBS: readonly Verb[] = [
+  {
+    name: 'register',
+    usage: '<topic>',
+    description: 'create a topic if it does not exist',
+    request: ([topic]) => ({ kind: 'register', topic: topic! }),
+  },
+  {
+    name: 'put',
+    usage: '<topic> <data>',
+    description: 'append one record',
+    request: ([topic, data]) => ({ kind: 'put', topic: topic!, payload: Buffer.from(data!) }),
+  },
+  {
+    name: 'get',
+    usage: '<topic>',
+    description: 'take the next record, for all readers of the topic',
+    request: ([topic]) => ({ kind: 'get', topic: topic! }),
+  },
+  {
+    name: 'fetch',
+    usage: '<topic> <offset>',
+    description: 'read the record at an offset, without taking it',
+    request: ([topic, offset]) => ({
+      kind: 'fetch',
+      topic: topic!,
+      segment: 1,
+      offset: readOffset(offset!),
+    }),
+  },
+  {
+    name: 'state',
+    usage: '<topic>',
+    description: 'show segments and owners of a topic',
+    request: ([topic]) => ({ kind: 'state', topic: topic! }),
+  },
+  {
+    name: 'metrics',
+    usage: '',
+    description: "show the node's Raft metrics",
+    request: () => ({ kind: 'metrics' }),
+  },
+];
+
+function readOffset(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new WalrusError('InvalidArgument', `not an offset: ${text}; the first record has 0`);
+}
+
+/** An answer for people. `put` and `register` say as much as the wire does: nothing of offset or segment. */
+export function shown(request: Sendable, answer: string): string {
+  switch (request.kind) {
+    case 'register':
+      return `topic ${request.topic} is there`;
+    case 'put':
+      return `put into ${request.topic}: ${bytes(request.payload.length)}, on a quorum of disks`;
+    default:
+      return bare(request, answer);
+  }
+}
+
+/** The payload, `EMPTY`, or the JSON as it came: what scripts want. */
+export function bare(request: Sendable, answer: string): string {
+  if (request.kind === 'get') return answer.replace(/^OK /, '');
+  if (request.kind === 'fetch') return answer.replace(/^OK \d+ /, '');
+  return answer;
+}
+
+/** The same for scripts. */
+export function asJson(request: Sendable, answer: string): unknown {
+  switch (request.kind) {
+    case 'register':
+      return { ok: true, topic: request.topic };
+    case 'put':
+      return { ok: true, topic: request.topic, bytes: request.payload.length };
+    case 'get':
+      return { payload: answer === 'EMPTY' ? null : bare(request, answer) };
+    case 'fetch': {
+      const next = /^OK (\d+) /.exec(answer)?.[1];
+      if (next === undefined) return { next: request.offset, payload: null };
+      return { next: Number(next), payload: bare(request, answer) };
+    }
+    default:
+      return JSON.parse(answer);
+  }
+}
+
+export function errorAsJson({ code, message, retriable, committed }: WalrusError): unknown {
+  return { error: { code, message, retriable, committed } };
+}
+
+/** What went wrong, and what to do about it where that is plain. */
+export function told({ code, message }: WalrusError): string {
+  if (code === 'UnknownTopic') {
+    const topic = /^unknown topic (\S+)/.exec(message)?.[1];
+    if (topic !== undefined) return `${message}; make it with: walrus register ${topic}`;
+  }
+  if (code === 'Unavailable' && /^(no node answers|connect to) /.test(message)) {
+    return `${message}; start a cluster with: walrus dev, or name a node with --addr HOST:PORT`;
+  }
+  return message;
+}
+
+function bytes(count: number): string {
+  return count === 1 ? '1 byte' : `${count} bytes`;
+}
