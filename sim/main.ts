@@ -12,8 +12,9 @@ import type { Regression } from './regression.ts';
 import { type Played, play, runOfSeed } from './seed.ts';
 import { shrink } from './shrink.ts';
 import type { Run } from './simulator.ts';
-import { story } from './story.ts';
+import { Story } from './story.ts';
 import { Summary } from './summary.ts';
+import { traceLines } from './trace-lines.ts';
 
 interface Flags {
   readonly seed?: string;
@@ -24,6 +25,7 @@ interface Flags {
   readonly trace?: string;
   readonly replay?: string;
   readonly shrink?: boolean;
+  readonly story?: boolean;
   readonly verbose?: boolean;
   readonly keepGoing?: boolean;
   readonly beyond?: boolean;
@@ -37,50 +39,96 @@ const SHRINK_ATTEMPTS = 2000;
 const LAST_LINES = 30;
 const KEPT_LINES = 5000;
 
-const flags = new Command('sim')
+const command = new Command('sim')
   .description('Plays simulated clusters of real nodes, from seeds, and checks every step.')
   .option('--seed <seed>', 'play only this seed')
-  .option('--seeds <count>', 'how many seeds to play', whole, 100)
+  .option('--seeds <count>', 'how many seeds to play', positive, 100)
   .option('--first <seed>', "number of the first of them; 'commit': seeds of this commit", first, 1)
-  .option('--duration <seconds>', 'virtual length of the phase with faults', whole, 300)
-  .option('--jobs <count>', 'threads', whole, availableParallelism())
+  .option('--duration <seconds>', 'virtual length of the phase with faults', positive, 300)
+  .option('--jobs <count>', 'threads', positive, availableParallelism())
   .option('--trace <file>', 'write every event of the run as NDJSON')
   .option('--replay <file>', 'play a run that was kept as a regression')
   .option('--shrink', 'make a failing run small and keep it as a regression')
-  .option('--verbose', 'tell the story of the run')
+  .option('--story', 'tell the story of the run, of --seed or --replay')
+  .option('--verbose', 'print the actions of the run one by one, of --seed or --replay')
   .option('--keep-going', 'play all seeds, even after a failure')
   .option('--beyond', 'also what the code is known not to stand yet')
-  .parse()
-  .opts<Flags>();
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .parse();
+const flags = command.opts<Flags>();
 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  if (flags.replay !== undefined) {
-    return single(JSON.parse(readFileSync(flags.replay, 'utf8')) as Regression);
+  const wrong = misuse();
+  if (wrong !== undefined) {
+    console.error(wrong);
+    return 2;
   }
+  if (flags.replay !== undefined) return single(readRegression(flags.replay)!);
   if (flags.seed !== undefined)
     return single(runOfSeed(flags.seed, flags.duration * 1000, flags.beyond));
   return many();
 }
 
+/** What is wrong with the command line, in the words of `make`; undefined if nothing is. */
+function misuse(): string | undefined {
+  const { seed, replay } = flags;
+  const isOne = seed !== undefined || replay !== undefined;
+  const task = flags.shrink ? 'shrink' : 'replay';
+  if (!isOne && (flags.shrink || flags.story || flags.verbose)) {
+    return `make ${task}: which run? SEED=7, or FILE=traces/regressions/x.json`;
+  }
+  if (seed !== undefined && replay !== undefined) return `make ${task}: SEED= or FILE=, not both`;
+  if (isOne && (command.getOptionValueSource('seeds') === 'cli' || flags.first !== 1)) {
+    return 'make sim: SEED= plays one seed, N= so many from FIRST= on; say one of the two';
+  }
+  if (replay !== undefined && readRegression(replay) === undefined) {
+    return `make ${task}: no run is kept in ${replay}; they are in traces/regressions and traces/failed`;
+  }
+  return undefined;
+}
+
+/** A run that was kept. Undefined if the file holds none. */
+function readRegression(file: string): Regression | undefined {
+  try {
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as Regression;
+    return kept.plan === undefined ? undefined : kept;
+  } catch {
+    return undefined;
+  }
+}
+
 function single(run: Run): number {
   console.log(`seed ${run.seed}`);
+  const story = flags.story
+    ? new Story((line) => console.log(line), process.stdout.isTTY)
+    : undefined;
   const lines: string[] = [];
   const played = play(run, (event) => {
+    story?.event(event);
     const line = JSON.stringify(event);
     lines.push(line);
-    if (flags.verbose) for (const told of story([line])) console.log(told);
+    if (flags.verbose) for (const told of traceLines([line])) console.log(told);
     if (flags.trace === undefined && lines.length === 2 * KEPT_LINES) lines.splice(0, KEPT_LINES);
   });
   if (flags.trace !== undefined)
     writeFileSync(flags.trace, lines.map((line) => `${line}\n`).join(''));
+  if (story !== undefined && played.outcome !== undefined) story.end(played.outcome);
   const summary = new Summary();
   summary.add(played);
-  for (const line of summary.lines(played.wallMs, cpuMs())) console.log(line);
-  console.log(`hash         ${played.outcome?.hash}`);
-  if (!hasFailed(played)) return 0;
-  if (!flags.verbose) for (const told of story(lines).slice(-LAST_LINES)) console.log(told);
+  if (story === undefined)
+    for (const line of summary.lines(played.wallMs, cpuMs())) console.log(line);
+  console.log(`hash ${played.outcome?.hash}`);
+  if (!hasFailed(played)) {
+    console.log(summary.sentence());
+    if (flags.shrink)
+      console.log(
+        'There is nothing to shrink: make sim FIRST=commit N=500 looks for a run that fails',
+      );
+    return 0;
+  }
+  if (!flags.verbose) for (const told of traceLines(lines).slice(-LAST_LINES)) console.log(told);
   return report(played, run);
 }
 
@@ -121,9 +169,11 @@ async function many(): Promise<number> {
   for (const line of summary.lines(performance.now() - startMs, cpuMs())) console.log(line);
   if (bar !== undefined) for (const failed of failures.slice(1)) say(failed);
   const [first] = failures;
-  return first === undefined
-    ? 0
-    : report(first, runOfSeed(first.seed, flags.duration * 1000, flags.beyond));
+  if (first !== undefined) {
+    return report(first, runOfSeed(first.seed, flags.duration * 1000, flags.beyond));
+  }
+  console.log(summary.sentence());
+  return 0;
 }
 
 /** Tells of a failure; the last line repeats it. */
@@ -177,9 +227,15 @@ function first(text: string): number {
   return 1_000_000 * Number.parseInt(hash.slice(0, 7), 16);
 }
 
+function positive(text: string): number {
+  const value = whole(text);
+  if (value === 0) throw new InvalidArgumentError('expected 1 or more');
+  return value;
+}
+
 function whole(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0)
-    throw new InvalidArgumentError('not a whole number');
+    throw new InvalidArgumentError('expected a whole number');
   return value;
 }

@@ -4,8 +4,8 @@
  */
 import { Randomness } from './random.ts';
 import { type Outcome, planRun, Simulation } from './simulator.ts';
-import { story } from './story.ts';
 import { drawOptions } from './swarm.ts';
+import { traceLines } from './trace-lines.ts';
 
 export type { Failure, Outcome } from './simulator.ts';
 
@@ -38,6 +38,6 @@ export function simulate(seed: string | number, options: SimulateOptions = {}): 
     cluster: { ...drawn.cluster, nodes: nodes ?? drawn.cluster.nodes },
     faults: faults === false ? { ...drawn.faults, meanIntervalMs: Infinity } : drawn.faults,
   });
-  const write = tell && ((event: object) => story([JSON.stringify(event)]).forEach(tell));
+  const write = tell && ((event: object) => traceLines([JSON.stringify(event)]).forEach(tell));
   return new Simulation(run, write).play();
 }

@@ -48,10 +48,16 @@ const command = new Command('museum')
 process.exitCode = await main(command.args, command.opts<{ traces: boolean }>().traces);
 
 async function main(names: readonly string[], traces: boolean): Promise<number> {
-  const bugs = readdirSync(MUSEUM)
+  const known = readdirSync(MUSEUM)
     .filter((file) => file.endsWith('.patch'))
-    .map((file) => file.slice(0, -'.patch'.length))
-    .filter((name) => names.length === 0 || names.includes(name));
+    .map((file) => file.slice(0, -'.patch'.length));
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    console.error(`make museum: no bug is called ${unknown.join(' or ')}; there are:`);
+    for (const name of known) console.error(`  ${name}`);
+    return 2;
+  }
+  const bugs = known.filter((name) => names.length === 0 || names.includes(name));
   const heads = ['bug', 'caught by', 'seeds', 'seconds'];
   if (traces) heads.push('refused by the twin at', 'refused by TLC at');
   console.log(`${row(heads)}\n${'|---'.repeat(heads.length)}|`);
