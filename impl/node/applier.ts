@@ -10,6 +10,7 @@ import type { Raft } from '../core/raft/raft.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
 import type { Tracer } from '../core/tracer.ts';
 import type { MetadataLog } from './metadata-log.ts';
+import type { Ownership } from './ownership.ts';
 
 export interface ApplierPorts {
   readonly trace: Tracer | undefined;
@@ -18,6 +19,8 @@ export interface ApplierPorts {
   readonly dataPlane: DataPlane;
   readonly controller: Controller;
   readonly proposals: Proposals;
+  /** Absent if nobody listens. */
+  readonly ownership: Ownership | undefined;
   /** Tells the network where a member is. */
   locate(member: Member): void;
 }
@@ -31,11 +34,14 @@ export class Applier {
 
   /** Entries come in the order of the log. */
   apply(entry: Entry): void {
-    const { metadata, proposals } = this.ports;
+    const { metadata, proposals, ownership } = this.ports;
     const result = metadata.apply(entry);
     if (result === undefined) return;
-    const { proposal, outcome } = result;
-    if (outcome.applied) this.applied(proposal);
+    const { proposal, outcome, before } = result;
+    if (outcome.applied) {
+      this.applied(proposal);
+      ownership?.applied(proposal.command, before);
+    }
     proposals.applied(proposal.origin, outcome);
   }
 

@@ -32,6 +32,8 @@ import { LinearizableReads } from './linearizable-reads.ts';
 import type { Life } from './lives.ts';
 import type { Envelope } from './messages.ts';
 import { MetadataLog } from './metadata-log.ts';
+import type { Notice } from './notices.ts';
+import { Ownership } from './ownership.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { Peers } from './peers.ts';
 import { PeriodicWork } from './periodic-work.ts';
@@ -43,6 +45,7 @@ import { Receiver } from './receiver.ts';
 import { Registration } from './registration.ts';
 import { Sender } from './sender.ts';
 import type { Recovered } from './startup.ts';
+import { Watch } from './watch.ts';
 
 /** What the node had before it became a member. */
 export interface MemberOptions {
@@ -85,6 +88,9 @@ export class Member {
   readonly admission: Admission;
   readonly registration: Registration;
   readonly handover: Handover;
+  /** Both are absent if nobody listens to what they tell. */
+  readonly watch: Watch | undefined;
+  readonly ownership: Ownership | undefined;
   readonly receiver: Receiver;
   readonly applier: Applier;
   readonly periodicWork: PeriodicWork;
@@ -125,6 +131,8 @@ export class Member {
     this.admission = new Admission(this);
     this.registration = new Registration(this);
     this.handover = new Handover(this);
+    this.watch = ports.notice && new Watch(this);
+    this.ownership = ports.notice && new Ownership(this);
     this.receiver = new Receiver(this);
     this.applier = new Applier(this);
     this.periodicWork = new PeriodicWork(this);
@@ -153,6 +161,7 @@ export class Member {
     this.proposals.tick(nowMs);
     this.controller.tick(nowMs);
     this.periodicWork.tick(nowMs);
+    this.watch?.tick(nowMs);
     this.flush();
   }
 
@@ -200,6 +209,7 @@ export class Member {
     this.supervisor.watch(raft.role === 'leader');
     this.linearizableReads.follow(raft);
     this.peers.follow(raft.membership, (member) => this.locate(member));
+    this.watch?.follow();
   }
 
   /** A node that came back under another address says so when it registers; the membership keeps the first one. */
@@ -228,6 +238,9 @@ export class Member {
       this.sender.send(raft.leader, incarnation, { kind: 'Propose', proposal });
     }
   }
+
+  /** Something that the operator should hear of. */
+  readonly notice = (notice: Notice): void => this.ports.notice?.(notice);
 
   durableLsn(): Lsn {
     return this.readyLoop.durableLsn;
@@ -291,7 +304,7 @@ export class Member {
   }
 
   private newDataPlane(): DataPlane {
-    const { config, identity, boot, store, trace, lifecycle, ports } = this;
+    const { config, identity, boot, store, trace, lifecycle } = this;
     return new DataPlane({
       self: identity,
       boot,
@@ -306,7 +319,7 @@ export class Member {
       propose: (command) => this.proposals.proposeCommand(command),
       place: (owner) => this.placement.next(owner),
       hasRoom: (node) => this.hasRoom(node),
-      notice: (notice) => ports.notice?.(notice),
+      notice: this.notice,
       failed: (error) => lifecycle.fail(error),
     });
   }

@@ -5,11 +5,18 @@
 import { assert } from '../core/assert.ts';
 import { MalformedError } from '../core/codec.ts';
 import type { LogIndex, Term } from '../core/ids.ts';
-import { ClusterState, type Outcome } from '../core/metadata/cluster-state.ts';
+import { ClusterState, type Outcome, type SegmentRecord } from '../core/metadata/cluster-state.ts';
 import { decodeProposal, type Proposal } from '../core/metadata/commands.ts';
 import type { Entry, Snapshot } from '../core/raft/entry.ts';
 import { decodeMembership, type Membership } from '../core/raft/membership.ts';
 import type { Tracer } from '../core/tracer.ts';
+
+export interface Applied {
+  readonly proposal: Proposal;
+  readonly outcome: Outcome;
+  /** What was the current segment of the topic that the proposal is about. */
+  readonly before: SegmentRecord | undefined;
+}
 
 export class MetadataLog {
   private readonly trace: Tracer | undefined;
@@ -42,16 +49,18 @@ export class MetadataLog {
    * Applies a committed entry. Gives what became of the proposal in it; undefined if there is none, or none
    * that can be read: every node passes such bytes over alike.
    */
-  apply(entry: Entry): { readonly proposal: Proposal; readonly outcome: Outcome } | undefined {
+  apply(entry: Entry): Applied | undefined {
     const { index } = entry;
     const proposal = entry.kind === 'command' ? (parseProposal(entry.data) ?? null) : null;
     this.trace?.commitCommand(index, proposal);
+    const topic = proposal !== null && 'topic' in proposal.command ? proposal.command.topic : '';
+    const before = this.state.currentSegment(topic);
     const outcome = this.state.applyCommand(index, proposal?.command ?? null);
     this.trace?.applyCommand(index, outcome.applied);
     this.term = entry.term;
     this.sinceBytes += entry.data.length;
     if (entry.kind === 'membership') this.membership = decodeMembership(entry.data);
-    return proposal === null ? undefined : { proposal, outcome };
+    return proposal === null ? undefined : { proposal, outcome, before };
   }
 
   /** Goes on from a snapshot instead of what led to it. */

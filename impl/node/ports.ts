@@ -1,6 +1,5 @@
 /** What one cluster member asks of the world. */
 import type { HostedRaftEvent } from '../core/raft/trace.ts';
-import type { Notice } from '../core/segment/notices.ts';
 import type { DataEvent } from '../core/trace.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Checksum, Disk } from '../ports/disk.ts';
@@ -8,6 +7,7 @@ import type { Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
 import type { TraceSink } from '../ports/trace-sink.ts';
 import type { Envelope } from './messages.ts';
+import type { Notice } from './notices.ts';
 
 export interface NodePorts {
   readonly clock: Clock;

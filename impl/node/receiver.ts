@@ -21,6 +21,7 @@ import { parseProposal } from './metadata-log.ts';
 import type { PeerClocks } from './peer-clocks.ts';
 import type { Peers } from './peers.ts';
 import type { Sender } from './sender.ts';
+import type { Watch } from './watch.ts';
 
 /** What only members say to each other. */
 type AmongMembers = Exclude<Message, JoinMessage | MemoryMessage>;
@@ -38,6 +39,8 @@ export interface ReceiverPorts {
   readonly admission: Admission;
   readonly lives: readonly Life[];
   readonly knownDisks: KnownDisks;
+  /** Absent if nobody listens. */
+  readonly watch: Watch | undefined;
   nowMs(): number;
   /** This disk has less than it told that node it had. */
   lapsed(amnesia: Amnesia): void;
@@ -116,6 +119,9 @@ export class Receiver {
         break;
       default:
         raft.step({ id: from, incarnation: fromIncarnation }, body, nowMs);
+        if (body.kind === 'InstallSnapshotResponse' && body.installed) {
+          this.ports.watch?.snapshotInstalled(from, body.snapshotIndex);
+        }
     }
     return true;
   }
@@ -156,6 +162,9 @@ export class Receiver {
     }
     admission.admit(from, fromIncarnation, join, (reply) => {
       if (reply.outcome === 'admitted') network.locate(from, address);
+      if (reply.outcome === 'refused') {
+        this.ports.watch?.joinRefused(from, fromIncarnation, reply.detail);
+      }
       sender.sendToAddress(address, from, fromIncarnation, reply);
     });
   }

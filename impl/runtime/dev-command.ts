@@ -154,8 +154,11 @@ function readable(line: string): string {
   } catch {
     return line;
   }
-  const { level, time, node: _, msg, ...rest } = entry;
-  const details = Object.entries(rest).map(([key, value]) => `${key}=${String(value)}`);
+  const { level, time, node: _, msg, event, ...rest } = entry;
+  // The sentence of an event has its facts.
+  const details = Object.entries(event === undefined ? rest : {}).map(
+    ([key, value]) => `${key}=${String(value)}`,
+  );
   const urgent = typeof level === 'number' && level >= 40 ? '! ' : '';
   return [String(time).slice(11, 23), `${urgent}${String(msg)}`, ...details].join(' ');
 }

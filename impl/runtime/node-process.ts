@@ -4,7 +4,6 @@ import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import { type Address, formatAddress, parseAddress } from '../client/address.ts';
 import { WalrusError } from '../core/errors.ts';
-import type { Notice } from '../core/segment/notices.ts';
 import type { TraceEvent } from '../core/trace.ts';
 import { decodeEnvelope, encodeEnvelope } from '../node/message-codec.ts';
 import type { Envelope } from '../node/messages.ts';
@@ -12,6 +11,7 @@ import { Node } from '../node/node.ts';
 import type { NodePorts } from '../node/ports.ts';
 import type { HttpConfig, ProcessConfig } from './config.ts';
 import { createDirectory } from './directory.ts';
+import { Events } from './events.ts';
 import { Host } from './host.ts';
 import { type Observed, startHttp } from './http.ts';
 import { NdjsonTraceSink } from './ndjson-trace-sink.ts';
@@ -40,6 +40,7 @@ const ARENA_BATCHES = 16;
 export async function startNode(config: ProcessConfig, log: Logger): Promise<RunningNode> {
   await checkAdvertised(config.node.raftAddress);
   await createDirectory(config.directory).catch((error: Error) => badFlag('--data-dir', error));
+  const events = new Events(config.node.id, log, config.directory);
   let onEnd: (reason: Error | undefined) => void = () => {};
   const nodeEnded = new Promise<Error | undefined>((resolve) => {
     onEnd = resolve;
@@ -47,15 +48,15 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   const host = new Host<Envelope>(
     systemClock,
     (reason) => onEnd(reason),
-    (full) => tellRoom(full, config.directory, log),
-    (reason) => tellExclusion(reason, log),
+    (full) => events.diskFull(full),
+    (reason) => events.excluded(reason),
   );
   const network = new TcpNetwork<Envelope>({
     node: config.node.id,
     cluster: config.cluster,
     codec: { encode: encodeEnvelope, decode: decodeEnvelope },
     onMessage: (_, envelope) => host.receive(envelope),
-    onEvent: ({ what, ...details }) => log.info(details, `link ${what}`),
+    onEvent: (event) => events.link(event),
   });
   const server = new ClientServer(host, {
     maxConnections: config.maxConnections,
@@ -90,7 +91,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     disk: trace === undefined ? disk : new TracedDisk(disk, () => trace.flush()),
     checksum,
     arena: arena(config.node.batchBytes * ARENA_BATCHES),
-    notice: (notice) => tellNotice(notice, log),
+    notice: (notice) => events.notice(notice),
     trace,
     raftTrace: trace,
   };
@@ -164,22 +165,4 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
 async function checkAdvertised(address: string): Promise<void> {
   const host = parseAddress(address)?.host ?? address;
   await lookup(host).catch((error: Error) => badFlag('--raft-advertise-host', error));
-}
-
-/** A node whose disk is full goes on reading, and leaves the writing to others that have room. */
-function tellRoom(full: boolean, directory: string, log: Logger): void {
-  if (full) log.warn({ directory }, 'the disk is full');
-  else log.info({ directory }, 'the disk has room again');
-}
-
-/** Damage that is mended is no more than a warning: the disk is not to be trusted much longer. */
-function tellNotice({ kind, ...details }: Notice, log: Logger): void {
-  if (kind === 'DamageFound') log.warn(details, 'records are damaged');
-  else log.info(details, 'damaged records are mended');
-}
-
-/** Mostly an operator has to do something; the node goes on asking. */
-function tellExclusion(reason: string | undefined, log: Logger): void {
-  if (reason !== undefined) log.error({ reason }, 'the cluster takes nothing of this node');
-  else log.info('the cluster takes this node again');
 }

@@ -45,6 +45,8 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const SIGN_OF_LIFE_MS = 500;
 /** Longer than several signs of life, shorter than what a user waits for. */
 const SILENCE_MAX_MS = 3_000;
+/** Of so many hosts it is remembered why they were refused. */
+const REFUSED_HOSTS_MAX = 1_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
@@ -55,6 +57,8 @@ export class TcpNetwork<Message> implements Network<Message> {
   private readonly located = new Map<number, string>();
   private readonly links = new Map<string, OutboundLink>();
   private readonly dirty = new Set<OutboundLink>();
+  /** By host: why its last link was refused. A node that is refused dials again and again, and is told of once. */
+  private readonly refusedFrom = new Map<string, string>();
   private closed = false;
 
   constructor(options: TcpNetworkOptions<Message>) {
@@ -124,8 +128,11 @@ export class TcpNetwork<Message> implements Network<Message> {
     const peer = formatAddress({ host: socket.remoteAddress ?? '?', port: socket.remotePort ?? 0 });
     let from: number | undefined;
     let signing: NodeJS.Timeout | undefined;
+    const host = socket.remoteAddress ?? '?';
     const refuse = (reason: string): void => {
-      this.event('refused', peer, reason);
+      if (this.refusedFrom.get(host) !== reason) this.event('refused', peer, reason);
+      if (this.refusedFrom.size >= REFUSED_HOSTS_MAX) this.refusedFrom.clear();
+      this.refusedFrom.set(host, reason);
       socket.destroy();
     };
     const decoder = new FrameDecoder(FRAME_LIMITS, {
@@ -137,7 +144,10 @@ export class TcpNetwork<Message> implements Network<Message> {
             const refusal = this.refusal(hello);
             socket.write(encodeWelcome(refusal));
             if (refusal !== '') refuse(refusal);
-            else from = hello.from;
+            else {
+              from = hello.from;
+              this.refusedFrom.delete(host);
+            }
           } else {
             this.options.onMessage(from, this.options.codec.decode(bytes));
           }

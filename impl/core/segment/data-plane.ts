@@ -25,7 +25,12 @@ export class DataPlane {
     this.replicas = new Replicas(ports);
     this.owner = new Owner(ports, this.replicas);
     this.failover = new Failover(ports, this.replicas);
-    this.scrubber = new Scrubber(this.replicas, ports.scrub, ports.nowMs());
+    this.scrubber = new Scrubber(
+      this.replicas,
+      ports.scrub,
+      (notice) => ports.notice(notice),
+      ports.nowMs(),
+    );
   }
 
   handle(sender: ReplicaRecord, message: DataMessage): void {

@@ -13,4 +13,7 @@ export type Notice =
   /** They do not verify or cannot be read, though they were durable. `reason` names file and byte. */
   | ({ readonly kind: 'DamageFound'; readonly reason: string } & OfRecords)
   /** They are durable again, as another node has them. */
-  | ({ readonly kind: 'DamageMended'; readonly source: NodeId } & OfRecords);
+  | ({ readonly kind: 'DamageMended'; readonly source: NodeId } & OfRecords)
+  /** All copies that there are here are being read, to find damage; told if there are any. */
+  | { readonly kind: 'ScrubBegun'; readonly segments: number }
+  | { readonly kind: 'ScrubDone'; readonly records: number; readonly tookMs: number };

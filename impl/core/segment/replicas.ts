@@ -49,6 +49,11 @@ export class Replicas {
     }
   }
 
+  /** Sealed segments of which the copy here is not whole, or not known to the metadata to be. */
+  get incompleteCount(): number {
+    return this.lagging.size;
+  }
+
   find(topic: TopicId, segment: SegmentId): Replica | undefined {
     return this.byTopic.get(topic)?.get(segment);
   }

@@ -1,0 +1,74 @@
+/** Tells of topics that this life of the node has come to own, and why. It changes nothing. */
+import type { BootId, NodeId } from '../core/ids.ts';
+import type { ClusterState, SegmentRecord } from '../core/metadata/cluster-state.ts';
+import type { Command } from '../core/metadata/commands.ts';
+import type { NodeConfig } from './config.ts';
+import type { Notice, OwnerChange } from './notices.ts';
+
+export interface OwnershipPorts {
+  readonly config: Pick<NodeConfig, 'id' | 'maxSegmentEntries'>;
+  readonly boot: BootId;
+  readonly cluster: ClusterState;
+  nowMs(): number;
+  hasRoom(node: NodeId): boolean;
+  notice(notice: Notice): void;
+}
+
+export class Ownership {
+  private readonly ports: OwnershipPorts;
+  /** Topics that are being recovered: who owned them, and since when they are. */
+  private readonly fenced = new Map<string, { readonly owner: NodeId; readonly atMs: number }>();
+
+  constructor(ports: OwnershipPorts) {
+    this.ports = ports;
+  }
+
+  /** The command was applied; `before` is what was the topic's current segment. */
+  applied(command: Command, before: SegmentRecord | undefined): void {
+    switch (command.kind) {
+      case 'CreateTopic':
+        this.tell(command.topic, undefined, 'created', undefined);
+        break;
+      case 'FenceSegment':
+        if (before!.state !== 'open') break;
+        this.fenced.set(command.topic, { owner: before!.owner, atMs: this.ports.nowMs() });
+        break;
+      case 'SealSegment': {
+        const { topic } = command;
+        const fenced = this.fenced.get(topic);
+        this.fenced.delete(topic);
+        const tookMs = fenced && this.ports.nowMs() - fenced.atMs;
+        if (before!.state === 'fenced') this.tell(topic, fenced?.owner, 'failover', tookMs);
+        else this.tell(topic, before!.owner, this.reasonOf(command, before!), undefined);
+        break;
+      }
+      default:
+    }
+  }
+
+  private reasonOf(
+    { count, nextReplicas }: Extract<Command, { kind: 'SealSegment' }>,
+    { replicas }: SegmentRecord,
+  ): OwnerChange {
+    const { config, cluster } = this.ports;
+    if (count >= config.maxSegmentEntries) return 'rollover';
+    if (replicas.some(({ node }) => !this.ports.hasRoom(node))) return 'full disk';
+    const isOutdated = replicas.some(
+      ({ node, incarnation }) => cluster.node(node)?.incarnation !== incarnation,
+    );
+    return isOutdated || nextReplicas.length > replicas.length ? 'more copies' : 'handover';
+  }
+
+  /** Only of a grant to this very life: what is replayed at a start was told by an earlier one. */
+  private tell(
+    topic: string,
+    before: NodeId | undefined,
+    reason: OwnerChange,
+    tookMs: number | undefined,
+  ): void {
+    const { config, boot, cluster } = this.ports;
+    const { id: segment, owner, boot: granted } = cluster.currentSegment(topic)!;
+    if (owner !== config.id || granted !== boot) return;
+    this.ports.notice({ kind: 'OwnerChanged', topic, segment, before, reason, tookMs });
+  }
+}
