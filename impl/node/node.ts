@@ -36,6 +36,7 @@ import type { Envelope } from './messages.ts';
 import { raftMetrics } from './metrics.ts';
 import type { NodePorts } from './ports.ts';
 import { type Recovered, Startup } from './startup.ts';
+import { type NodeView, viewOf } from './view.ts';
 
 /** Memory for batches that are being written. */
 const ARENA_BATCHES = 16;
@@ -215,6 +216,16 @@ export class Node {
       sealedSegments: new Map(sealed.map(({ id, count }) => [id, count])),
       segmentOwners: new Map(segments.map(({ id, owner }) => [id, owner])),
     };
+  }
+
+  /** Who owns the topic's open segment, as far as this node knows; undefined if it knows no such topic. */
+  ownerOf(topic: string): NodeId | undefined {
+    return this.clusterState?.currentSegment(topic)?.owner;
+  }
+
+  /** The cluster as this node sees it; undefined unless it runs. Looks at every segment. */
+  view(topicsMax: number): NodeView | undefined {
+    return this.running && viewOf(this.running, topicsMax);
   }
 
   metrics(): object {

@@ -163,7 +163,8 @@ function httpConfig({ httpHost: host, httpPort, clientPort }: Flags): HttpConfig
   };
 }
 
-function isWildcard(host: string): boolean {
+/** Whether who listens there listens on all addresses of the machine. */
+export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }
 

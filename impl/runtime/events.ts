@@ -14,13 +14,19 @@ export class Events {
   private readonly node: number;
   private readonly log: Logger;
   private readonly directory: string;
+  private readonly count: (event: string, reason: string | undefined) => void;
   private readonly kept: EventReport[] = [];
-  /** How often each event was told. */
-  readonly counts: Map<string, number> = new Map();
   private fullSinceMs = 0;
   private excludedSinceMs = 0;
 
-  constructor(node: number, log: Logger, directory: string) {
+  /** `count` is told the name of each event, and its reason if it has one. */
+  constructor(
+    node: number,
+    log: Logger,
+    directory: string,
+    count: (event: string, reason: string | undefined) => void,
+  ) {
+    this.count = count;
     this.node = node;
     this.log = log;
     this.directory = directory;
@@ -81,7 +87,7 @@ export class Events {
     text: string,
     facts: Readonly<Record<string, unknown>>,
   ): void {
-    this.counts.set(event, (this.counts.get(event) ?? 0) + 1);
+    this.count(event, typeof facts.reason === 'string' ? facts.reason : undefined);
     this.kept.push({ time: new Date().toISOString(), node: this.node, level, text });
     if (this.kept.length > KEPT) this.kept.shift();
     this.log[level]({ event, ...rounded(facts) }, text);

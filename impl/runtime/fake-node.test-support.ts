@@ -48,6 +48,10 @@ export class FakeNode implements HostedNode<string> {
     else reply(answer);
   }
 
+  ownerOf(): undefined {}
+
+  view(): undefined {}
+
   topicState(topic: string): TopicState | undefined {
     if (!this.topics.has(topic)) return undefined;
     return {

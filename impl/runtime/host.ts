@@ -1,6 +1,7 @@
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
+import type { NodeView } from '../node/view.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 import type { HostedNode } from './hosted-node.ts';
@@ -61,6 +62,14 @@ export class Host<Message> {
 
   topicState(topic: string): TopicState | undefined {
     return this.node?.topicState(topic);
+  }
+
+  ownerOf(topic: string): number | undefined {
+    return this.node?.ownerOf(topic);
+  }
+
+  view(topicsMax: number): NodeView | undefined {
+    return this.dead ? undefined : this.node?.view(topicsMax);
   }
 
   metrics(): object {

@@ -3,6 +3,7 @@ import type { Operation, Reply, TopicState } from '../core/controller/operations
 import type { WalrusError } from '../core/errors.ts';
 import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
+import type { NodeView } from '../node/view.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 
 export interface HostedNode<Message> {
@@ -25,6 +26,10 @@ export interface HostedNode<Message> {
   deadlineMs(): number;
   request(operation: Operation, reply: (reply: Reply) => void): void;
   topicState(topic: string): TopicState | undefined;
+  /** Who owns the topic's open segment, as far as is known. */
+  ownerOf(topic: string): number | undefined;
+  /** The cluster as it sees it; undefined unless it runs. */
+  view(topicsMax: number): NodeView | undefined;
   metrics(): object;
   stop(): void;
 }

@@ -2,21 +2,19 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { NodeReport } from '../client/status-report.ts';
 import { type Observed, startHttp } from './http.ts';
+
+const METRICS = { contentType: 'text/plain', scrape: async () => '\nwalrus_ready 1\n' };
 
 let server: Server;
 let observed: Observed;
 beforeEach(async () => {
-  observed = {
-    status: 'running',
-    exclusion: undefined,
-    diskIsFull: false,
-    storage: { files: 4, writtenBytes: 5000, syncs: 6 },
-    damage: { found: 5, mended: 3, standing: 2 },
-    metrics: { current_term: 7, current_leader: 2, last_log_index: 40 },
-    counts: { connections: 3, requests: 100, errors: 1 },
-  };
-  server = await startHttp({ host: '127.0.0.1', port: 0 }, () => observed);
+  observed = { status: 'running', exclusion: undefined, metrics: { current_leader: 2 } };
+  server = await startHttp(
+    { host: '127.0.0.1', port: 0 },
+    { metrics: METRICS, observe: () => observed, report: () => ({ node: 3 }) as NodeReport },
+  );
 });
 afterEach(async () => {
   server.close();
@@ -31,17 +29,9 @@ async function get(path: string): Promise<{ status: number; body: string }> {
   return { status: response.status, body: await response.text() };
 }
 
-test('metrics are read anew for each scrape', async () => {
-  expect((await get('/metrics')).body).toContain('\nwalrus_raft_term 7\n');
-  observed = { ...observed, metrics: { current_term: 8, current_leader: null } };
-  const { body } = await get('/metrics');
-  expect(body).toContain('\nwalrus_raft_term 8\n');
-  expect(body).toContain('\nwalrus_raft_leader 0\n');
-  expect(body).toContain('\nwalrus_client_connections 3\n');
-  expect(body).toContain('\nwalrus_log_files 4\n');
-  expect(body).toContain('\nwalrus_log_written_bytes 5000\n');
-  expect(body).toContain('\nwalrus_log_syncs 6\n');
-  expect(body).toContain('process_cpu_seconds_total');
+test('metrics for Prometheus, and a report as JSON', async () => {
+  expect((await get('/metrics')).body).toContain('\nwalrus_ready 1\n');
+  expect(JSON.parse((await get('/status')).body)).toEqual({ node: 3 });
 });
 
 test('a node is ready when it runs and knows a leader; alive until it has stopped', async () => {

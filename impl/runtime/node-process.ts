@@ -1,6 +1,7 @@
 /** One node with everything around it: disk, links to the others, the client port, log, trace. */
 import { lookup } from 'node:dns/promises';
 import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { type Address, formatAddress, parseAddress } from '../client/address.ts';
 import { WalrusError } from '../core/errors.ts';
@@ -9,14 +10,17 @@ import { decodeEnvelope, encodeEnvelope } from '../node/message-codec.ts';
 import type { Envelope } from '../node/messages.ts';
 import { Node } from '../node/node.ts';
 import type { NodePorts } from '../node/ports.ts';
-import type { HttpConfig, ProcessConfig } from './config.ts';
+import { type HttpConfig, isWildcard, type ProcessConfig } from './config.ts';
 import { createDirectory } from './directory.ts';
 import { Events } from './events.ts';
 import { Host } from './host.ts';
-import { type Observed, startHttp } from './http.ts';
+import { type HttpPages, type Observed, reasonsNotReady, startHttp } from './http.ts';
+import { MeasuredDisk } from './measured-disk.ts';
+import { Metrics, TOPICS_MAX } from './metrics.ts';
 import { NdjsonTraceSink } from './ndjson-trace-sink.ts';
 import { openDisk } from './open-disk.ts';
-import { ClientServer } from './server.ts';
+import { ClientServer, type Service } from './server.ts';
+import { freeBytes, reportOf } from './status.ts';
 import { systemClock } from './system-clock.ts';
 import { systemRandom } from './system-random.ts';
 import { TcpNetwork } from './tcp-network.ts';
@@ -40,7 +44,21 @@ const ARENA_BATCHES = 16;
 export async function startNode(config: ProcessConfig, log: Logger): Promise<RunningNode> {
   await checkAdvertised(config.node.raftAddress);
   await createDirectory(config.directory).catch((error: Error) => badFlag('--data-dir', error));
-  const events = new Events(config.node.id, log, config.directory);
+  const { id } = config.node;
+  const metrics = new Metrics(() => ({
+    metrics: host.metrics() as Record<string, unknown>,
+    isReady: reasons().length === 0,
+    diskIsFull: host.diskIsFull,
+    diskFreeBytes: freeBytes(config.directory),
+    storage: host.storage,
+    damage: host.damage,
+    connections: server.connectionCount,
+    underWay: server.underWay,
+    view: host.view(TOPICS_MAX),
+  }));
+  const events = new Events(id, log, config.directory, (event, reason) =>
+    metrics.event(event, reason),
+  );
   let onEnd: (reason: Error | undefined) => void = () => {};
   const nodeEnded = new Promise<Error | undefined>((resolve) => {
     onEnd = resolve;
@@ -52,43 +70,60 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     (reason) => events.excluded(reason),
   );
   const network = new TcpNetwork<Envelope>({
-    node: config.node.id,
+    node: id,
     cluster: config.cluster,
     codec: { encode: encodeEnvelope, decode: decodeEnvelope },
     onMessage: (_, envelope) => host.receive(envelope),
     onEvent: (event) => events.link(event),
   });
-  const server = new ClientServer(host, {
+  let httpAddress: string | undefined;
+  const service: Service = {
+    request: (operation, reply) => host.request(operation, reply),
+    topicState: (topic) => host.topicState(topic),
+    ownerOf: (topic) => host.ownerOf(topic),
+    metrics: () => ({ ...host.metrics(), http_address: httpAddress }),
+  };
+  const server = new ClientServer(service, {
+    node: id,
     maxConnections: config.maxConnections,
     onTrouble: (reason) => log.warn({ reason }, 'client port'),
+    onAnswered: (answered) => metrics.answered(answered),
   });
   const { disk, checksum, arena, way, reason } = openDisk(
     config.directory,
     config.disk,
-    (completions) => host.complete(completions),
+    (completions) => {
+      measured.completed(completions);
+      host.complete(completions);
+    },
     // What goes out to other nodes must not wait for this one's disk.
     { inline: false, syncsEach: true },
   );
+  const measured = new MeasuredDisk(disk, (op, seconds) => metrics.disk(op, seconds));
   log.info({ disk: way, reason, directory: config.directory }, 'disk');
   const trace = openTrace(config.traceFile, log);
 
   const raftAddress = await bound('--raft-port', config.raft, network.listen(config.raft));
   const clientAddress = await bound('--client-port', config.client, server.listen(config.client));
-  const http = await openHttp(config.http, log, () => ({
+  const observe = (): Observed => ({
     status: host.status,
     exclusion: host.exclusion,
-    diskIsFull: host.diskIsFull,
-    storage: host.storage,
-    damage: host.damage,
     metrics: host.metrics() as Record<string, unknown>,
-    counts: server.counts,
-  }));
+  });
+  const reasons = (): string[] => reasonsNotReady(observe());
+  const http = await openHttp(config.http, log, {
+    metrics,
+    observe,
+    report: () =>
+      reportOf({ node: id, directory: config.directory, reasons: reasons(), host, events }),
+  });
+  httpAddress = http && formatAddress(addressOf(http, config.node.raftAddress));
 
   const ports: NodePorts = {
     clock: systemClock,
     random: systemRandom,
     network,
-    disk: trace === undefined ? disk : new TracedDisk(disk, () => trace.flush()),
+    disk: trace === undefined ? measured : new TracedDisk(measured, () => trace.flush()),
     checksum,
     arena: arena(config.node.batchBytes * ARENA_BATCHES),
     notice: (notice) => events.notice(notice),
@@ -96,7 +131,14 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     raftTrace: trace,
   };
   host.run(new Node(config.node, ports));
-  log.info({ raft: formatAddress(raftAddress), client: formatAddress(clientAddress) }, 'listening');
+  log.info(
+    {
+      raft: formatAddress(raftAddress),
+      client: formatAddress(clientAddress),
+      http: httpAddress ?? 'off',
+    },
+    'listening',
+  );
 
   // The disk is not closed: the kernel may still be writing, and the end of the process gives the directory back.
   const ended = nodeEnded.then(async (reason) => {
@@ -130,15 +172,22 @@ function badFlag(flag: string, { message }: Error): never {
 async function openHttp(
   config: HttpConfig | undefined,
   log: Logger,
-  observe: () => Observed,
+  pages: HttpPages,
 ): Promise<Server | undefined> {
   if (config === undefined) return undefined;
-  const listening = bound('--http-port', config, startHttp(config, observe));
+  const listening = bound('--http-port', config, startHttp(config, pages));
   if (config.isAsked) return listening;
   return listening.catch((error: Error) => {
     log.warn({ reason: error.message }, 'no metrics');
     return undefined;
   });
+}
+
+/** Where others find it: a server that listens everywhere is found where the other nodes find this one. */
+function addressOf(server: Server, raftAddress: string): Address {
+  const { address, port } = server.address() as AddressInfo;
+  const host = isWildcard(address) ? (parseAddress(raftAddress)?.host ?? address) : address;
+  return { host, port };
 }
 
 /** Says what to do about an address that cannot be listened on. Keeps the system's `code`. */

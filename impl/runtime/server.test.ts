@@ -5,21 +5,26 @@ import { WalrusClient } from '../client/client.ts';
 import { FrameDecoder, FrameWriter } from '../client/frames.ts';
 import { RESPONSE_LIMITS } from '../client/protocol.ts';
 import { FakeNode } from './fake-node.test-support.ts';
+import type { Answered } from './metrics.ts';
 import { ClientServer } from './server.ts';
 
 let node: FakeNode;
 let server: ClientServer;
 let port: number;
 let troubles: string[];
+let answered: Answered[];
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
   node = new FakeNode();
   node.start();
   troubles = [];
+  answered = [];
   server = new ClientServer(node, {
+    node: 1,
     maxConnections: 5,
     onTrouble: (reason) => troubles.push(reason),
+    onAnswered: (each) => answered.push(each),
   });
   port = (await server.listen({ host: '127.0.0.1', port: 0 })).port;
 });
@@ -168,12 +173,33 @@ test('a client that does not read is not read from, and loses nothing', async ()
   const count = 2_000; // 120 MB of answers, far more than sockets hold
   socket.write(frames(...Array.from({ length: count }, () => 'FETCH t 1 0')));
   await new Promise((resolve) => setTimeout(resolve, 200));
-  const served = server.counts.requests;
+  const served = answered.length;
   expect(served).toBeLessThan(count / 2);
   await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(server.counts.requests).toBe(served);
+  expect(answered.length).toBe(served);
   socket.resume();
   await eventually(() => expect(answers).toHaveLength(2 + count));
+});
+
+test('each request is told of once it is answered, with its size and what became of it', async () => {
+  const { socket, answers } = await dial();
+  socket.write(frames('REGISTER t', 'PUT t hello', 'GET t', 'GET nope', 'METRICS', 'nonsense'));
+  await eventually(() => expect(answers).toHaveLength(6));
+  const told = answered.map(({ request, topic, bytesIn, bytesOut, refusal }) => [
+    ...[request, topic, bytesIn, bytesOut, refusal],
+  ]);
+  expect(told).toEqual(
+    expect.arrayContaining([
+      ['register', 't', 0, 0, undefined],
+      ['put', 't', 5, 0, undefined],
+      ['get', 't', 0, 5, undefined],
+      ['get', 'nope', 0, 0, 'UnknownTopic'],
+      ['metrics', undefined, 0, 0, undefined],
+      ['malformed', undefined, 0, 0, 'malformed'],
+    ]),
+  );
+  expect(told).toHaveLength(6);
+  expect(server.underWay).toBe(0);
 });
 
 test('one connection too many is told so; the others go on', async () => {
@@ -185,7 +211,7 @@ test('one connection too many is told so; the others go on', async () => {
   crowd[0]!.socket.write(frames('REGISTER t'));
   await eventually(() => expect(crowd[0]!.answers).toEqual(['OK']));
   crowd[1]!.socket.destroy();
-  await eventually(() => expect(server.counts.connections).toBe(4));
+  await eventually(() => expect(server.connectionCount).toBe(4));
   const next = await dial();
   next.socket.write(frames('REGISTER t'));
   await eventually(() => expect(next.answers).toEqual(['OK']));

@@ -10,29 +10,30 @@ import { errorText, type Request, type Response, writeResponse } from '../client
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import { offset } from '../core/ids.ts';
 import { ClientConnection } from './client-connection.ts';
+import type { Answered } from './metrics.ts';
 
 /** What the server asks of the node behind it. */
 export interface Service {
   request(operation: Operation, reply: (reply: Reply) => void): void;
   topicState(topic: string): TopicState | undefined;
+  ownerOf(topic: string): number | undefined;
   metrics(): object;
 }
 
 export interface ServerOptions {
+  readonly node: number;
   readonly maxConnections: number;
   /** An accept that failed, a connection turned away: for the log. */
   onTrouble(reason: string): void;
+  onAnswered(answered: Answered): void;
 }
 
 /** v1 knows no groups: all its readers share this cursor. */
 const DEFAULT_GROUP = 'default';
 
 export class ClientServer {
-  readonly counts: { connections: number; requests: number; errors: number } = {
-    connections: 0,
-    requests: 0,
-    errors: 0,
-  };
+  /** Requests that are not answered yet. */
+  underWay = 0;
   private readonly service: Service;
   private readonly options: ServerOptions;
   private readonly server: Server;
@@ -60,6 +61,10 @@ export class ClientServer {
         resolve({ host: address.host, port });
       });
     });
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
   }
 
   /** Takes no more connections or requests, and ends when all that is under way is answered and sent. */
@@ -91,11 +96,7 @@ export class ClientServer {
       () => this.markDirty(connection),
     );
     this.connections.add(connection);
-    this.counts.connections = this.connections.size;
-    socket.on('close', () => {
-      this.connections.delete(connection);
-      this.counts.connections = this.connections.size;
-    });
+    socket.on('close', () => this.connections.delete(connection));
   }
 
   private markDirty(connection: ClientConnection): void {
@@ -111,25 +112,40 @@ export class ClientServer {
   }
 
   private answer(request: Request, answer: (response: Response) => void): void {
-    this.counts.requests++;
-    const counted = (response: Response): void => {
-      if (response.kind === 'error') this.counts.errors++;
+    const sinceMs = performance.now();
+    const topic = 'topic' in request ? request.topic : undefined;
+    const owner = topic === undefined ? undefined : this.service.ownerOf(topic);
+    this.underWay++;
+    const done = (response: Response, refusal: string | undefined): void => {
+      this.underWay--;
+      this.options.onAnswered({
+        request: request.kind,
+        topic,
+        isForwarded: owner !== undefined && owner !== this.options.node,
+        seconds: (performance.now() - sinceMs) / 1000,
+        bytesIn: request.kind === 'put' ? request.payload.length : 0,
+        bytesOut: 'payload' in response ? response.payload.length : 0,
+        refusal,
+      });
       answer(response);
     };
     switch (request.kind) {
       case 'malformed':
-        counted({ kind: 'error', message: request.message });
+        done({ kind: 'error', message: request.message }, 'malformed');
         break;
       case 'metrics':
-        counted({ kind: 'json', text: JSON.stringify(this.service.metrics(), null, 2) });
+        done({ kind: 'json', text: JSON.stringify(this.service.metrics(), null, 2) }, undefined);
         break;
-      case 'state':
-        counted(this.stateOf(request.topic));
+      case 'state': {
+        const response = this.stateOf(request.topic);
+        done(response, response.kind === 'error' ? 'UnknownTopic' : undefined);
         break;
+      }
       default:
-        this.service.request(operationOf(request), (reply) =>
-          counted(this.responseTo(request, reply)),
-        );
+        this.service.request(operationOf(request), (reply) => {
+          const refusal = reply.kind === 'error' ? reply.code : undefined;
+          done(this.responseTo(request, reply), refusal);
+        });
     }
   }
 

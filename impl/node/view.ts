@@ -1,0 +1,135 @@
+/** The cluster as one node sees it, for people and their tools. It may be behind, and what other nodes know it does not know. */
+import type { BootId, NodeId, Offset, Term } from '../core/ids.ts';
+import type { ClusterState, SegmentRecord, TopicRecord } from '../core/metadata/cluster-state.ts';
+import type { Raft } from '../core/raft/raft.ts';
+import type { Role } from '../core/raft/trace.ts';
+import type { DataPlane } from '../core/segment/data-plane.ts';
+
+export interface NodeView {
+  readonly boot: BootId;
+  readonly role: Role;
+  readonly term: Term;
+  /** 0 if none is known. */
+  readonly leader: NodeId | 0;
+  readonly members: readonly MemberView[];
+  /** Those that something is wrong with first, then by name. */
+  readonly topics: readonly TopicView[];
+  /** Of all topics: how many, and their segments of which a copy is missing. */
+  readonly topicCount: number;
+  readonly shortSegments: number;
+  /** Sealed segments of which the copy here is not whole. */
+  readonly incompleteSegments: number;
+}
+
+export interface MemberView {
+  readonly node: NodeId;
+  readonly voter: boolean;
+  readonly live: boolean;
+  readonly hasRoom: boolean;
+  readonly raftAddress: string;
+  /** Empty until it has registered. */
+  readonly clientAddress: string;
+  /** Topics whose open segment it owns. */
+  readonly owns: number;
+}
+
+export interface TopicView {
+  readonly topic: string;
+  readonly owner: NodeId;
+  /** `recovering`: the owner is gone. `stuck`: so are so many copies that nobody can take its place. */
+  readonly state: 'open' | 'recovering' | 'stuck';
+  readonly segments: number;
+  /** Records that may be read; undefined if this node holds no copy of the open segment. */
+  readonly records: number | undefined;
+  /** Segments of which a copy is missing, or on a node that is silent. */
+  readonly shortSegments: number;
+  readonly groups: readonly { readonly group: string; readonly offset: Offset }[];
+}
+
+export interface ViewedMember {
+  readonly boot: BootId;
+  readonly raft: Raft;
+  readonly cluster: ClusterState;
+  readonly dataPlane: DataPlane;
+  live(node: NodeId): boolean;
+  hasRoom(node: NodeId): boolean;
+}
+
+/** At most `topicsMax` topics are looked at closely; all of them are counted. */
+export function viewOf(member: ViewedMember, topicsMax: number): NodeView {
+  const { boot, raft, cluster, dataPlane } = member;
+  const names = cluster.topicNames();
+  const health = names.map((name) => healthOf(member, cluster.topic(name)!));
+  const order = names.map((_, at) => at);
+  order.sort((a, b) => rank(health[b]!) - rank(health[a]!) || a - b);
+  const owned = new Map<NodeId, number>();
+  for (const { node, topics } of cluster.holders()) {
+    owned.set(node, (owned.get(node) ?? 0) + topics.size);
+  }
+  return {
+    boot,
+    role: raft.role,
+    term: raft.term,
+    leader: raft.leader,
+    members: raft.membership.map(({ id: node, learner, address }) => ({
+      node,
+      voter: !learner,
+      live: member.live(node),
+      hasRoom: member.hasRoom(node),
+      raftAddress: address,
+      clientAddress: cluster.node(node)?.clientAddress ?? '',
+      owns: owned.get(node) ?? 0,
+    })),
+    topics: order.slice(0, topicsMax).map((at) => {
+      const topic = cluster.topic(names[at]!)!;
+      return topicView(dataPlane, topic, health[at]!);
+    }),
+    topicCount: names.length,
+    shortSegments: health.reduce((sum, { shortSegments }) => sum + shortSegments, 0),
+    incompleteSegments: dataPlane.replicas.incompleteCount,
+  };
+}
+
+type Health = Pick<TopicView, 'state' | 'shortSegments'>;
+
+function rank({ state, shortSegments }: Health): number {
+  if (state === 'open') return shortSegments > 0 ? 1 : 0;
+  return state === 'stuck' ? 3 : 2;
+}
+
+function healthOf(member: ViewedMember, { segments }: TopicRecord): Health {
+  const current = segments.at(-1)!;
+  const copies = liveCopies(member, current);
+  const isOwned =
+    current.state === 'open' &&
+    member.live(current.owner) &&
+    member.cluster.node(current.owner)?.boot === current.boot;
+  const hasMajority = copies * 2 > current.replicas.length;
+  return {
+    state: !hasMajority ? 'stuck' : isOwned ? 'open' : 'recovering',
+    shortSegments: segments.filter((each) => liveCopies(member, each) < each.replicas.length)
+      .length,
+  };
+}
+
+/** On the disks that they were promised by, of nodes that are heard. */
+function liveCopies(member: ViewedMember, { replicas }: SegmentRecord): number {
+  return replicas.filter(
+    ({ node, incarnation }) =>
+      member.live(node) && member.cluster.node(node)?.incarnation === incarnation,
+  ).length;
+}
+
+function topicView(dataPlane: DataPlane, topic: TopicRecord, health: Health): TopicView {
+  const { name, segments, cursors } = topic;
+  const current = segments.at(-1)!;
+  const isHere = dataPlane.replicas.find(name, current.id) !== undefined;
+  return {
+    topic: name,
+    owner: current.owner,
+    segments: segments.length,
+    records: isHere ? current.baseOffset + dataPlane.readableEnd(name, current.id) : undefined,
+    groups: [...cursors].map(([group, offset]) => ({ group, offset })),
+    ...health,
+  };
+}
