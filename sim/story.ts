@@ -2,6 +2,7 @@
  * A run as a story for people: what went wrong, who led, who owned what and why that changed, who was refused, and what clients
  * saw meanwhile. By phase. What every run does all the time is left out; `trace-lines.ts` has it.
  */
+import type { TopicId } from '../impl/core/ids.ts';
 import type { Proposal } from '../impl/core/metadata/commands.ts';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
@@ -47,6 +48,8 @@ export class Story {
   /** By index of the log: what each committed command is, until the first node has applied it. */
   private readonly committed = new Map<number, Proposal>();
   private appliedIndex = 0;
+  /** Of topics that the run has made. */
+  private readonly names = new Map<TopicId, string>();
   private readonly owners = new Map<string, number>();
   private readonly fencedMs = new Map<string, number>();
   private alike: Line[] = [];
@@ -187,6 +190,10 @@ export class Story {
     }
   }
 
+  private nameOf(topic: TopicId): string {
+    return this.names.get(topic) ?? `topic ${topic}`;
+  }
+
   /** Told once, when the first node applies it. */
   private applied(atMs: number, index: number, applied: boolean): void {
     const proposal = this.committed.get(index);
@@ -197,13 +204,15 @@ export class Story {
     switch (command.kind) {
       case 'CreateTopic': {
         if (!applied) return;
-        const { topic, owner, replicas } = command;
+        const { name: topic, owner, replicas } = command;
+        this.names.set(index as number as TopicId, topic);
         this.owners.set(topic, owner);
         const copies = `copies on ${nodes(replicas)}`;
         return this.tell(atMs, owner, 'owner', `owns the new ${topic}, ${copies}`, topic);
       }
       case 'FenceSegment': {
-        const { topic, segment, recoverer } = command;
+        const topic = this.nameOf(command.topic);
+        const { segment, recoverer } = command;
         if (!applied) return this.stale(atMs, origin.node, `to take ${topic} segment ${segment}`);
         this.fencedMs.set(topic, atMs);
         const from = this.owners.get(topic);
@@ -211,7 +220,8 @@ export class Story {
         return this.tell(atMs, recoverer, 'owner', text, topic);
       }
       case 'SealSegment': {
-        const { topic, segment, count, nextOwner } = command;
+        const topic = this.nameOf(command.topic);
+        const { segment, count, nextOwner } = command;
         if (!applied) return this.stale(atMs, origin.node, `to seal ${topic} segment ${segment}`);
         const fencedMs = this.fencedMs.get(topic);
         const how =
@@ -226,7 +236,8 @@ export class Story {
       }
       case 'RestoreReplica': {
         if (!applied) return;
-        const { topic, segment, node } = command;
+        const topic = this.nameOf(command.topic);
+        const { segment, node } = command;
         const text = `has its copy of ${topic} segment ${segment} again`;
         return this.tell(atMs, node, 'plain', text, `${topic} segment ${segment}`);
       }

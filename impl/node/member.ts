@@ -32,7 +32,7 @@ import { LinearizableReads } from './linearizable-reads.ts';
 import type { Life } from './lives.ts';
 import type { Envelope } from './messages.ts';
 import { MetadataLog } from './metadata-log.ts';
-import type { Notice } from './notices.ts';
+import { type Notice, named } from './notices.ts';
 import { Ownership } from './ownership.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { Peers } from './peers.ts';
@@ -319,7 +319,8 @@ export class Member {
       propose: (command) => this.proposals.proposeCommand(command),
       place: (owner) => this.placement.next(owner),
       hasRoom: (node) => this.hasRoom(node),
-      notice: this.notice,
+      notice: (notice) =>
+        this.notice(named(notice, (topic) => this.cluster.topic(topic)?.name ?? `${topic}`)),
       failed: (error) => lifecycle.fail(error),
     });
   }

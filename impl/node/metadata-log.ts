@@ -53,8 +53,9 @@ export class MetadataLog {
     const { index } = entry;
     const proposal = entry.kind === 'command' ? (parseProposal(entry.data) ?? null) : null;
     this.trace?.commitCommand(index, proposal);
-    const topic = proposal !== null && 'topic' in proposal.command ? proposal.command.topic : '';
-    const before = this.state.currentSegment(topic);
+    const topic =
+      proposal !== null && 'topic' in proposal.command ? proposal.command.topic : undefined;
+    const before = topic && this.state.currentSegment(topic);
     const outcome = this.state.applyCommand(index, proposal?.command ?? null);
     this.trace?.applyCommand(index, outcome.applied);
     this.term = entry.term;

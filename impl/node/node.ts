@@ -220,7 +220,7 @@ export class Node {
 
   /** Who owns the topic's open segment, as far as this node knows; undefined if it knows no such topic. */
   ownerOf(topic: string): NodeId | undefined {
-    return this.clusterState?.currentSegment(topic)?.owner;
+    return this.clusterState?.topicNamed(topic)?.segments.at(-1)?.owner;
   }
 
   /** The cluster as this node sees it; undefined unless it runs. Looks at every segment. */

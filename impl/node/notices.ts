@@ -2,11 +2,16 @@
  * What happened in the cluster that its operator asks about. Each event is told once, by the node at which it happened: an
  * election by who was elected, a change of owner by the new owner, a silent node by the leader that misses it.
  */
-import type { LogIndex, NodeId, SegmentId, Term } from '../core/ids.ts';
+import type { LogIndex, NodeId, SegmentId, Term, TopicId } from '../core/ids.ts';
 import type { Notice as SegmentNotice } from '../core/segment/notices.ts';
 
+/** What a segment tells of itself, with the name of its topic. */
+type Named<Told extends SegmentNotice> = Told extends { readonly topic: TopicId }
+  ? Omit<Told, 'topic'> & { readonly topic: string }
+  : Told;
+
 export type Notice =
-  | SegmentNotice
+  | Named<SegmentNotice>
   /** This node was elected. `leaderlessMs`: since it last heard `before`; both absent if it heard no leader in this life. */
   | {
       readonly kind: 'LeaderElected';
@@ -61,3 +66,8 @@ export type OwnerChange =
   | 'full disk'
   | 'more copies'
   | 'handover';
+
+/** What a segment tells, as those hear it who know topics by their names. */
+export function named(notice: SegmentNotice, nameOf: (topic: TopicId) => string): Notice {
+  return 'topic' in notice ? ({ ...notice, topic: nameOf(notice.topic) } as Notice) : notice;
+}

@@ -50,15 +50,16 @@ function register(node: number, boot: number, incarnation = node): void {
 }
 
 function create(owner: number, replicas = ALL): void {
-  apply({ kind: 'CreateTopic', topic: 't', owner: nodeId(owner), replicas });
+  apply({ kind: 'CreateTopic', name: 't', owner: nodeId(owner), replicas });
 }
 
 function seal(count: number, nextOwner: number): void {
-  const { id: segment, epoch } = cluster.currentSegment('t')!;
+  const topic = cluster.topicNamed('t')!.id;
+  const { id: segment, epoch } = cluster.currentSegment(topic)!;
   const owner = nodeId(nextOwner);
   apply({
     kind: 'SealSegment',
-    topic: 't',
+    topic,
     segment,
     epoch,
     count,
@@ -68,8 +69,9 @@ function seal(count: number, nextOwner: number): void {
 }
 
 function fence(recoverer: number): void {
-  const { id: segment, epoch: expectedEpoch } = cluster.currentSegment('t')!;
-  apply({ kind: 'FenceSegment', topic: 't', segment, expectedEpoch, recoverer: nodeId(recoverer) });
+  const topic = cluster.topicNamed('t')!.id;
+  const { id: segment, epoch: expectedEpoch } = cluster.currentSegment(topic)!;
+  apply({ kind: 'FenceSegment', topic, segment, expectedEpoch, recoverer: nodeId(recoverer) });
 }
 
 const changed = (

@@ -1,5 +1,5 @@
 /** Tells of topics that this life of the node has come to own, and why. It changes nothing. */
-import type { BootId, NodeId } from '../core/ids.ts';
+import type { BootId, NodeId, TopicId } from '../core/ids.ts';
 import type { ClusterState, SegmentRecord } from '../core/metadata/cluster-state.ts';
 import type { Command } from '../core/metadata/commands.ts';
 import type { NodeConfig } from './config.ts';
@@ -17,7 +17,7 @@ export interface OwnershipPorts {
 export class Ownership {
   private readonly ports: OwnershipPorts;
   /** Topics that are being recovered: who owned them, and since when they are. */
-  private readonly fenced = new Map<string, { readonly owner: NodeId; readonly atMs: number }>();
+  private readonly fenced = new Map<TopicId, { readonly owner: NodeId; readonly atMs: number }>();
 
   constructor(ports: OwnershipPorts) {
     this.ports = ports;
@@ -27,7 +27,7 @@ export class Ownership {
   applied(command: Command, before: SegmentRecord | undefined): void {
     switch (command.kind) {
       case 'CreateTopic':
-        this.tell(command.topic, undefined, 'created', undefined);
+        this.tell(this.ports.cluster.topicNamed(command.name)!.id, undefined, 'created', undefined);
         break;
       case 'FenceSegment':
         if (before!.state !== 'open') break;
@@ -61,14 +61,15 @@ export class Ownership {
 
   /** Only of a grant to this very life: what is replayed at a start was told by an earlier one. */
   private tell(
-    topic: string,
+    topic: TopicId,
     before: NodeId | undefined,
     reason: OwnerChange,
     tookMs: number | undefined,
   ): void {
     const { config, boot, cluster } = this.ports;
-    const { id: segment, owner, boot: granted } = cluster.currentSegment(topic)!;
+    const { name, segments } = cluster.topic(topic)!;
+    const { id: segment, owner, boot: granted } = segments.at(-1)!;
     if (owner !== config.id || granted !== boot) return;
-    this.ports.notice({ kind: 'OwnerChanged', topic, segment, before, reason, tookMs });
+    this.ports.notice({ kind: 'OwnerChanged', topic: name, segment, before, reason, tookMs });
   }
 }

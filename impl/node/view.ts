@@ -58,10 +58,11 @@ export interface ViewedMember {
 /** At most `topicsMax` topics are looked at closely; all of them are counted. */
 export function viewOf(member: ViewedMember, topicsMax: number): NodeView {
   const { boot, raft, cluster, dataPlane } = member;
-  const names = cluster.topicNames();
-  const health = names.map((name) => healthOf(member, cluster.topic(name)!));
-  const order = names.map((_, at) => at);
-  order.sort((a, b) => rank(health[b]!) - rank(health[a]!) || a - b);
+  const topics = [...cluster.topics.values()].map((topic) => ({
+    topic,
+    health: healthOf(member, topic),
+  }));
+  topics.sort((a, b) => rank(b.health) - rank(a.health) || (a.topic.name < b.topic.name ? -1 : 1));
   const owned = new Map<NodeId, number>();
   for (const { node, topics } of cluster.holders()) {
     owned.set(node, (owned.get(node) ?? 0) + topics.size);
@@ -80,12 +81,11 @@ export function viewOf(member: ViewedMember, topicsMax: number): NodeView {
       clientAddress: cluster.node(node)?.clientAddress ?? '',
       owns: owned.get(node) ?? 0,
     })),
-    topics: order.slice(0, topicsMax).map((at) => {
-      const topic = cluster.topic(names[at]!)!;
-      return topicView(dataPlane, topic, health[at]!);
-    }),
-    topicCount: names.length,
-    shortSegments: health.reduce((sum, { shortSegments }) => sum + shortSegments, 0),
+    topics: topics
+      .slice(0, topicsMax)
+      .map(({ topic, health }) => topicView(dataPlane, topic, health)),
+    topicCount: topics.length,
+    shortSegments: topics.reduce((sum, { health }) => sum + health.shortSegments, 0),
     incompleteSegments: dataPlane.replicas.incompleteCount,
   };
 }
@@ -121,14 +121,14 @@ function liveCopies(member: ViewedMember, { replicas }: SegmentRecord): number {
 }
 
 function topicView(dataPlane: DataPlane, topic: TopicRecord, health: Health): TopicView {
-  const { name, segments, cursors } = topic;
+  const { id, name, segments, cursors } = topic;
   const current = segments.at(-1)!;
-  const isHere = dataPlane.replicas.find(name, current.id) !== undefined;
+  const isHere = dataPlane.replicas.find(id, current.id) !== undefined;
   return {
     topic: name,
     owner: current.owner,
     segments: segments.length,
-    records: isHere ? current.baseOffset + dataPlane.readableEnd(name, current.id) : undefined,
+    records: isHere ? current.baseOffset + dataPlane.readableEnd(id, current.id) : undefined,
     groups: [...cursors].map(([group, offset]) => ({ group, offset })),
     ...health,
   };
