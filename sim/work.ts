@@ -7,6 +7,8 @@
  * An input is handled when all before it are done; what it sends leaves at once, and what comes after it waits.
  */
 import { ClusterState } from '../impl/core/metadata/cluster-state.ts';
+import { SnapshotWriter } from '../impl/core/metadata/snapshot-writer.ts';
+import { Replicas } from '../impl/core/segment/replicas.ts';
 import { Store } from '../impl/core/storage/store.ts';
 import type { Message } from '../impl/node/messages.ts';
 
@@ -24,6 +26,7 @@ const COST_US = {
   command: 6,
   record: 6,
   snapshotTopic: 5,
+  replica: 2.5,
 } as const;
 
 type Touched = { -readonly [Kind in keyof typeof COST_US]: number };
@@ -41,6 +44,7 @@ export const touched: Touched = {
   command: 0,
   record: 0,
   snapshotTopic: 0,
+  replica: 0,
 };
 
 /** What `act` touches costs so many milliseconds. */
@@ -81,13 +85,13 @@ function count<Self extends object>(
   owner: Self,
   method: keyof Self & string,
   kind: keyof Touched,
-  amount: (self: Self) => number = () => 1,
+  amount: (self: Self, ...args: never[]) => number = () => 1,
 ): void {
   const original = owner[method] as (...args: unknown[]) => unknown;
   if (typeof original !== 'function') throw new Error(`there is no ${method} to count`);
   Object.defineProperty(owner, method, {
     value(this: Self, ...args: unknown[]): unknown {
-      touched[kind] += amount(this);
+      touched[kind] += amount(this, ...(args as never[]));
       return original.apply(this, args);
     },
   });
@@ -104,5 +108,8 @@ for (const method of [
   count(ClusterState.prototype, method, 'lookup');
 }
 count(ClusterState.prototype, 'applyCommand', 'command');
-count(ClusterState.prototype, 'snapshot', 'snapshotTopic', ({ topics }) => topics.size);
+count(SnapshotWriter.prototype, 'write', 'snapshotTopic', ({ left }, topicsMax: number) =>
+  Math.min(topicsMax, left),
+);
+count(Replicas.prototype, 'open', 'replica');
 for (const method of ['append', 'put', 'stream'] as const) count(Store.prototype, method, 'record');

@@ -5,6 +5,9 @@
  */
 import { utf8Decode, utf8Encode } from './utf8.ts';
 
+/** A whole number goes in two halves, since what is below it may be shifted as an integer of the machine. */
+const LOW_HALF = 2 ** 28;
+
 export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
@@ -23,9 +26,17 @@ export class ByteWriter {
   whole(value: number): this {
     this.reserve(8); // 53 bits in groups of 7
     let rest = value;
+    if (value >= LOW_HALF) {
+      const low = value % LOW_HALF;
+      this.buffer[this.end++] = (low & 0x7f) | 0x80;
+      this.buffer[this.end++] = ((low >>> 7) & 0x7f) | 0x80;
+      this.buffer[this.end++] = ((low >>> 14) & 0x7f) | 0x80;
+      this.buffer[this.end++] = (low >>> 21) | 0x80;
+      rest = (value - low) / LOW_HALF;
+    }
     while (rest >= 0x80) {
-      this.buffer[this.end++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
+      this.buffer[this.end++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
     }
     this.buffer[this.end++] = rest;
     return this;
@@ -80,16 +91,20 @@ export class ByteReader {
   }
 
   whole(): number {
-    let value = 0;
-    let scale = 1;
-    for (let count = 0; count < 8; count++) {
+    let low = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.byte();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (!Number.isSafeInteger(value)) throw new MalformedError('whole number too large');
-        return value;
-      }
-      scale *= 0x80;
+      low |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return low;
+    }
+    let high = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.byte();
+      high |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      const value = high * LOW_HALF + low;
+      if (!Number.isSafeInteger(value)) throw new MalformedError('whole number too large');
+      return value;
     }
     throw new MalformedError('whole number too long');
   }

@@ -1,5 +1,8 @@
-/** Applies what the cluster has agreed on to the metadata, and passes on to the parts of the node what that changes. */
-
+/**
+ * Applies what the cluster has agreed on to the metadata, and passes on to the parts of the node what that changes. Thousands of
+ * entries may become committed at once, as after a restart, and a node that applied them all in one go would be deaf and dumb
+ * meanwhile: others would take it for dead. So what is left over waits for the next input, or for the next tick.
+ */
 import type { Controller } from '../core/controller/controller.ts';
 import type { TopicId } from '../core/ids.ts';
 import type { Proposal } from '../core/metadata/commands.ts';
@@ -25,15 +28,41 @@ export interface ApplierPorts {
   locate(member: Member): void;
 }
 
+/** Entries that are applied in one go. */
+const AT_A_TIME = 256;
+
 export class Applier {
   private readonly ports: ApplierPorts;
+  /** Committed and not yet applied, oldest first, from `next` on. */
+  private waiting: Entry[] = [];
+  private next = 0;
 
   constructor(ports: ApplierPorts) {
     this.ports = ports;
   }
 
+  /** Something that is committed is not applied yet. */
+  get isBehind(): boolean {
+    return this.next < this.waiting.length;
+  }
+
   /** Entries come in the order of the log. */
-  apply(entry: Entry): void {
+  committed(entries: readonly Entry[]): void {
+    if (this.isBehind) for (const entry of entries) this.waiting.push(entry);
+    else {
+      this.waiting = [...entries];
+      this.next = 0;
+    }
+  }
+
+  /** Applies what is committed, or as much of it as goes in one go. */
+  applySome(): void {
+    const end = Math.min(this.next + AT_A_TIME, this.waiting.length);
+    while (this.next < end) this.apply(this.waiting[this.next++]!);
+    if (!this.isBehind) this.waiting = [];
+  }
+
+  private apply(entry: Entry): void {
     const { metadata, proposals, ownership } = this.ports;
     const result = metadata.apply(entry);
     if (result === undefined) return;
@@ -48,6 +77,8 @@ export class Applier {
   /** Goes on from a snapshot that came from the leader. */
   install(snapshot: Snapshot): void {
     const { trace, metadata, dataPlane, controller, proposals } = this.ports;
+    this.waiting = [];
+    this.next = 0;
     metadata.restore(snapshot);
     trace?.restoreMetadata(snapshot.index);
     dataPlane.everythingChanged();

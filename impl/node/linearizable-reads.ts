@@ -2,12 +2,15 @@
  * Reads of the metadata that must not be behind. Only a leader that proves that it still leads can serve them, once it
  * has applied all that was committed when it was asked (Raft thesis, section 6.4).
  */
+import type { LogIndex } from '../core/ids.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { ReadState } from '../core/raft/ready.ts';
 
 export class LinearizableReads {
   /** By id; all were asked for in one term. */
   private readonly waiting = new Map<number, (confirmed: boolean) => void>();
+  /** Confirmed, and what they have to wait for is not applied yet. */
+  private unserved: ReadState[] = [];
   private term = 0;
   private nextId = 1;
 
@@ -22,9 +25,17 @@ export class LinearizableReads {
     this.waiting.set(id, done);
   }
 
-  /** A majority has confirmed them, and what they have to wait for is applied. */
-  serve(states: readonly ReadState[]): void {
-    for (const { id } of states) {
+  /** A majority has confirmed them. */
+  confirmed(states: readonly ReadState[]): void {
+    for (const state of states) this.unserved.push(state);
+  }
+
+  /** What is applied here reaches up to `index`. */
+  serve(index: LogIndex): void {
+    if (this.unserved.length === 0) return;
+    const served = this.unserved.filter((state) => state.index <= index);
+    this.unserved = this.unserved.filter((state) => state.index > index);
+    for (const { id } of served) {
       const done = this.waiting.get(id);
       this.waiting.delete(id);
       done?.(true);
@@ -36,6 +47,7 @@ export class LinearizableReads {
     if (this.waiting.size === 0 || (role === 'leader' && term === this.term)) return;
     const abandoned = [...this.waiting.values()];
     this.waiting.clear();
+    this.unserved = [];
     for (const done of abandoned) done(false);
   }
 }

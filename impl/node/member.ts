@@ -156,7 +156,8 @@ export class Member {
     const nowMs = this.nowMs();
     this.raft.tick(nowMs);
     if (this.lease.expireLease(nowMs)) this.trace?.expireLease();
-    this.supervisor.tick(nowMs);
+    // Whose life is over is not known before all that is committed has been applied.
+    if (!this.applier.isBehind) this.supervisor.tick(nowMs);
     this.dataPlane.tick(nowMs);
     this.proposals.tick(nowMs);
     this.controller.tick(nowMs);
@@ -166,6 +167,7 @@ export class Member {
   }
 
   deadlineMs(): number {
+    if (this.readyLoop.hasMore) return this.nowMs();
     return Math.min(
       this.raft.deadlineMs(),
       this.lease.deadlineMs(),

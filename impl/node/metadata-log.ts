@@ -5,8 +5,14 @@
 import { assert } from '../core/assert.ts';
 import { MalformedError } from '../core/codec.ts';
 import type { LogIndex, Term } from '../core/ids.ts';
-import { ClusterState, type Outcome, type SegmentRecord } from '../core/metadata/cluster-state.ts';
+import {
+  ClusterState,
+  type Outcome,
+  type SegmentRecord,
+  type TopicRecord,
+} from '../core/metadata/cluster-state.ts';
 import { decodeProposal, type Proposal } from '../core/metadata/commands.ts';
+import type { SnapshotWriter } from '../core/metadata/snapshot-writer.ts';
 import type { Entry, Snapshot } from '../core/raft/entry.ts';
 import { decodeMembership, type Membership } from '../core/raft/membership.ts';
 import type { Tracer } from '../core/tracer.ts';
@@ -18,6 +24,9 @@ export interface Applied {
   readonly before: SegmentRecord | undefined;
 }
 
+/** Of a snapshot, topics that are written in one go. */
+const TOPICS_AT_A_TIME = 500;
+
 export class MetadataLog {
   private readonly trace: Tracer | undefined;
   private state = new ClusterState();
@@ -26,6 +35,9 @@ export class MetadataLog {
   private latest: Snapshot | undefined;
   /** Bytes of the entries that were applied since. */
   private sinceBytes = 0;
+  private writing:
+    | (Omit<Snapshot, 'data'> & { readonly writer: SnapshotWriter<TopicRecord> })
+    | undefined;
 
   constructor(trace: Tracer | undefined) {
     this.trace = trace;
@@ -72,20 +84,36 @@ export class MetadataLog {
     this.membership = snapshot.membership;
     this.latest = snapshot;
     this.sinceBytes = 0;
+    this.writing = undefined;
+  }
+
+  /** A snapshot has been begun. */
+  get isWriting(): boolean {
+    return this.writing !== undefined;
   }
 
   /**
-   * A snapshot of what is applied, if the log has grown by so many entries since the last one, and by as many bytes as that
-   * one has: so what snapshots cost stays in proportion to what is logged, however much there is.
+   * Begins a snapshot of what is applied, if the log has grown by so many entries since the last one, and by as many bytes as
+   * that one has: so what snapshots cost stays in proportion to what is logged, however much there is. Each call goes on with
+   * it; the last one gives it.
    */
   snapshotEvery(entries: number): Snapshot | undefined {
-    const index = this.state.appliedIndex;
-    if (index - (this.latest?.index ?? 0) < entries) return undefined;
-    if (this.sinceBytes < (this.latest?.data.length ?? 0)) return undefined;
-    this.sinceBytes = 0;
-    const { term, membership } = this;
-    this.latest = { index, term, membership, data: this.state.snapshot() };
+    if (this.writing === undefined && this.isDue(entries)) {
+      const { term, membership } = this;
+      const writer = this.state.beginSnapshot();
+      this.writing = { index: writer.index, term, membership, writer };
+      this.sinceBytes = 0;
+    }
+    if (!this.writing?.writer.write(TOPICS_AT_A_TIME)) return undefined;
+    const { writer, ...place } = this.writing;
+    this.writing = undefined;
+    this.latest = { ...place, data: writer.finish() };
     return this.latest;
+  }
+
+  private isDue(entries: number): boolean {
+    if (this.state.appliedIndex - (this.latest?.index ?? 0) < entries) return false;
+    return this.sinceBytes >= (this.latest?.data.length ?? 0);
   }
 }
 

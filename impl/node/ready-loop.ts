@@ -58,11 +58,21 @@ export class ReadyLoop {
     return Math.min(this.promisedLsn, this.ports.store.durableLsn);
   }
 
-  /** Goes on until there is nothing more to do. A node that has stopped does nothing more. */
+  /** Something waits for the next input that is not to wait for long. */
+  get hasMore(): boolean {
+    return this.ports.applier.isBehind || this.ports.metadata.isWriting;
+  }
+
+  /**
+   * Goes on until there is nothing more to do, but for what is too long for one go: `hasMore` tells of that. A node that has
+   * stopped does nothing more.
+   */
   flush(): void {
     if (!this.ports.lifecycle.isRunning) return;
-    const { store, raft, raftStorage, dataPlane, applier, linearizableReads } = this.ports;
+    const { store, raft, raftStorage, metadata, dataPlane, applier, linearizableReads } =
+      this.ports;
     this.syncCompleted();
+    applier.applySome();
     const readies: number[] = [];
     const messages: Outgoing[] = [];
     for (;;) {
@@ -74,9 +84,12 @@ export class ReadyLoop {
       this.send(ready.messages);
       messages.push(...ready.messagesAfterPersist);
       if (ready.snapshot !== undefined) applier.install(ready.snapshot);
-      for (const entry of ready.committed) applier.apply(entry);
-      linearizableReads.serve(ready.readStates);
+      const wasBehind = applier.isBehind;
+      applier.committed(ready.committed);
+      if (!wasBehind) applier.applySome();
+      linearizableReads.confirmed(ready.readStates);
     }
+    linearizableReads.serve(metadata.applied.index);
     this.ports.followRaft();
     const compaction = this.compact();
     const lsn = this.commit();
@@ -119,7 +132,7 @@ export class ReadyLoop {
     const snapshot = metadata.snapshotEvery(config.snapshotEveryEntries);
     if (snapshot === undefined) return undefined;
     raftStorage.compact(snapshot);
-    dataPlane.metadataKept();
+    dataPlane.metadataKept(snapshot.index);
     return snapshot;
   }
 

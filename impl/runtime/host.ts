@@ -139,7 +139,13 @@ export class Host<Message> {
     this.timer = setTimeout(() => this.wake(), Math.min(Math.max(waitMs, 0), LONGEST_TIMER_MS));
   }
 
+  /** What has arrived by now is read first: it may be what the node waits for, and was only not looked at in a long turn. */
   private wake(): void {
+    setImmediate(() => this.look());
+  }
+
+  private look(): void {
+    if (this.dead) return;
     this.wakeMs = Infinity;
     const deadlineMs = this.node?.deadlineMs() ?? Infinity;
     if (deadlineMs <= this.clock.monotonicMs()) this.input((node) => node.tick());

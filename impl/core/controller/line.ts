@@ -58,6 +58,8 @@ export class Lane {
   readonly refused: Call<Effect>[] = [];
   /** How often in a row the owner was found dead after its grant was over. */
   silences = 0;
+  /** How often in a row nothing was heard when it should have been. */
+  waits = 0;
 
   constructor(
     number: number,

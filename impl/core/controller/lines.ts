@@ -48,8 +48,9 @@ export interface LinesPorts {
 const LEAST_LEFT = 0.1;
 /** Pause before calls that were refused are handed out again, if nothing changes before. */
 const RETRY_MS = 50;
-/** An owner that says nothing for so long is asked again. */
+/** An owner that says nothing for so long is asked again; then after twice as long, up to so many times as long. */
 const REPEAT_MS = 250;
+const REPEAT_AFTER_MAX = 8;
 /** Forwards that are repeated at a time, and their bytes. */
 const REPEAT_MAX = { calls: 256, bytes: 256 * 1024 };
 /** A node that stood still itself takes the others for silent at first; so they are looked at so often. */
@@ -112,6 +113,7 @@ export class Lines {
     const lane = this.lanes.get(number);
     if (lane?.owner !== from) return;
     lane.taken = Math.max(lane.taken, next);
+    lane.waits = 0;
     if (order === lane.unanswered) this.silent.push(lane, this.ports.nowMs());
     this.settle(lane, order, reply);
   }
@@ -126,7 +128,7 @@ export class Lines {
       if (!this.lanes.has(lane.number)) continue;
       this.silent.push(lane, nowMs);
       if (this.isLost(lane)) this.giveUp(lane);
-      else this.repeat(lane);
+      else if (isTurn(++lane.waits)) this.repeat(lane);
     }
     for (const line of this.refused.take(nowMs)) this.move(line);
   }
@@ -325,6 +327,11 @@ export class Lines {
     lane.isOpen = false;
     for (const order of [...lane.unsettled.keys()]) this.settle(lane, order, reply);
   }
+}
+
+/** The first wait and those twice as far, so that an owner that is late is not made later. */
+function isTurn(waits: number): boolean {
+  return waits % REPEAT_AFTER_MAX === 0 || (waits & (waits - 1)) === 0;
 }
 
 function timeout(): ErrorReply {

@@ -18,10 +18,13 @@ export interface SupervisorPorts {
   propose(command: Command): void;
 }
 
-/** How long a recoverer that lives may take before another one is tried, in milliseconds. */
+/** How long a recoverer that lives may take before another one is tried, in milliseconds; the next one may take twice as long. */
 const RECOVERY_PATIENCE_MS = 5_000;
+const PATIENCE_DOUBLINGS_MAX = 4;
 /** Recoveries that are under way at a time, but for those that have lost the patience. */
 const RECOVERIES_MAX = 512;
+/** Pause before more are begun, in milliseconds. */
+const NEXT_CHECK_MS = 20;
 /** Pause before a fence that the log has not brought back is proposed again, in milliseconds. */
 const PROPOSE_AGAIN_MS = 500;
 
@@ -30,6 +33,8 @@ interface Case {
   /** The grant that is watched, and since when. */
   readonly epoch: number;
   readonly sinceMs: number;
+  /** Grants that were watched before this one, since the owner was gone. */
+  readonly earlier: number;
   proposeAgainAtMs: number;
 }
 
@@ -63,14 +68,16 @@ export class Supervisor {
     for (const topic of cluster.fenced) this.caseOf(topic, cluster.currentSegment(topic)!, nowMs);
     for (const topic of this.cases.keys()) this.follow(topic, nowMs);
     let room = RECOVERIES_MAX;
-    for (const [topic, { sinceMs }] of this.cases) {
-      const isYoung = nowMs - sinceMs <= RECOVERY_PATIENCE_MS;
-      if (isYoung && this.isRecoverable(cluster.currentSegment(topic)!)) room--;
+    for (const [topic, watched] of this.cases) {
+      if (!isOverdue(watched, nowMs) && this.isRecoverable(cluster.currentSegment(topic)!)) room--;
     }
     for (const holder of cluster.holders()) {
       if (!this.isGone(holder)) continue;
       for (const topic of holder.topics) {
-        if (room <= 0) return;
+        if (room <= 0) {
+          this.wakeAtMs = nowMs + Math.min(this.checkMs, NEXT_CHECK_MS);
+          return;
+        }
         if (!this.cases.has(topic) && this.fence(topic, nowMs)) room--;
       }
     }
@@ -88,8 +95,8 @@ export class Supervisor {
       this.cases.delete(topic);
       return;
     }
-    const { sinceMs } = this.caseOf(topic, segment!, nowMs);
-    const isStuck = nowMs - sinceMs > RECOVERY_PATIENCE_MS && this.isRecoverable(segment!);
+    const watched = this.caseOf(topic, segment!, nowMs);
+    const isStuck = isOverdue(watched, nowMs) && this.isRecoverable(segment!);
     if (isGone || isStuck) this.fence(topic, nowMs);
   }
 
@@ -110,7 +117,8 @@ export class Supervisor {
   private caseOf(topic: TopicId, { epoch }: SegmentRecord, nowMs: number): Case {
     const known = this.cases.get(topic);
     if (known?.epoch === epoch) return known;
-    const opened: Case = { epoch, sinceMs: nowMs, proposeAgainAtMs: 0 };
+    const earlier = known === undefined ? 0 : known.earlier + 1;
+    const opened: Case = { epoch, sinceMs: nowMs, earlier, proposeAgainAtMs: 0 };
     this.cases.set(topic, opened);
     return opened;
   }
@@ -133,4 +141,10 @@ export class Supervisor {
       )
       .map(({ node }) => node);
   }
+}
+
+/** The first grant of a case is the lost owner's, the second the first recoverer's. */
+function isOverdue({ sinceMs, earlier }: Case, nowMs: number): boolean {
+  const doublings = Math.min(Math.max(earlier - 1, 0), PATIENCE_DOUBLINGS_MAX);
+  return nowMs - sinceMs > RECOVERY_PATIENCE_MS * 2 ** doublings;
 }

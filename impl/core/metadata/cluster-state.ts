@@ -18,6 +18,7 @@ import type {
   TopicId,
 } from '../ids.ts';
 import type { Command } from './commands.ts';
+import { SnapshotWriter } from './snapshot-writer.ts';
 
 export interface NodeRecord {
   readonly id: NodeId;
@@ -260,8 +261,14 @@ export class ClusterState {
 
   /** All of the state as bytes; equal states give equal bytes. */
   snapshot(): Uint8Array {
-    const out = new ByteWriter();
-    out.whole(this.lastApplied);
+    const writer = this.beginSnapshot();
+    writer.write(Infinity);
+    return writer.finish();
+  }
+
+  /** The state as it is now: records are replaced, never changed, so it may be written while more is applied. */
+  beginSnapshot(): SnapshotWriter<TopicRecord> {
+    const out = new ByteWriter().whole(this.lastApplied);
     out.list(
       sortedBy([...this.nodeRecords.values()], (each) => each.id),
       (each) => {
@@ -269,14 +276,7 @@ export class ClusterState {
         out.text(each.raftAddress).text(each.clientAddress);
       },
     );
-    out.list([...this.topicRecords.values()], (topic) => {
-      out.whole(topic.id).text(topic.name);
-      out.list(topic.segments, (segment) => writeSegment(out, segment));
-      out.list([...topic.cursors.keys()].sort(), (group) => {
-        out.text(group).whole(topic.cursors.get(group)!);
-      });
-    });
-    return out.finish();
+    return new SnapshotWriter(this.lastApplied, out, [...this.topicRecords.values()], writeTopic);
   }
 
   /** The state that `snapshot` wrote. Throws `MalformedError` for anything else. */
@@ -371,6 +371,14 @@ function sortedBy<Item>(items: readonly Item[], key: (item: Item) => number): It
 }
 
 const STATES: readonly SegmentState[] = ['open', 'fenced', 'sealed'];
+
+function writeTopic(out: ByteWriter, { id, name, segments, cursors }: TopicRecord): void {
+  out.whole(id).text(name);
+  out.list(segments, (segment) => writeSegment(out, segment));
+  out.list([...cursors.keys()].sort(), (group) => {
+    out.text(group).whole(cursors.get(group)!);
+  });
+}
 
 function writeSegment(out: ByteWriter, segment: SegmentRecord): void {
   out.whole(segment.id).byte(STATES.indexOf(segment.state)).whole(segment.epoch);

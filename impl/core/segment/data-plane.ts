@@ -3,7 +3,7 @@
  * is applied, hands messages to whom they concern, and passes on what has become durable.
  */
 import type { WalrusError } from '../errors.ts';
-import type { Epoch, SegmentId, TopicId } from '../ids.ts';
+import type { Epoch, LogIndex, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Lsn } from '../storage/ids.ts';
 import { Failover } from './failover.ts';
@@ -79,15 +79,16 @@ export class DataPlane {
     this.replicas.empty(topic, id);
   }
 
-  /** The metadata as it is now is in the store's next commit: nobody can be told again what came before it. */
-  metadataKept(): void {
-    this.replicas.forgetGone();
+  /** The metadata as of log entry `index` is in the store's next commit: nobody can be told again what came before it. */
+  metadataKept(index: LogIndex): void {
+    this.replicas.forgetGone(index);
   }
 
   /** All of the metadata has changed, and it is in the store: at the start, or because a snapshot of it arrived. */
   everythingChanged(): void {
     const cluster = this.ports.cluster();
-    this.replicas.forgetGone();
+    this.replicas.findGone();
+    this.replicas.forgetGone(cluster.appliedIndex);
     for (const [topic, { segments }] of cluster.topics) {
       for (const segment of segments) {
         if (segment.state === 'sealed') this.replicas.seal(topic, segment);

@@ -10,6 +10,7 @@ import { Recovery } from './recovery.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 import { handleReplicateAck, mayWrite, proposeSeal, repeat, replicateTo } from './replication.ts';
+import type { Writer } from './writer.ts';
 
 /** Longest pause before promises are asked for again, in milliseconds. */
 const ASK_PAUSE_MAX_MS = 2_000;
@@ -90,7 +91,7 @@ export class Failover {
     for (const recovery of this.recoveries.values()) {
       const { count, replica, writer } = recovery;
       if (count !== undefined && replica.end >= count && mayWrite(writer)) {
-        repeat(this.ports, this.replicas.mending, writer, count, nowMs);
+        if (!isSafe(writer, count)) repeat(this.ports, this.replicas.mending, writer, count, nowMs);
       }
       this.advance(recovery, nowMs);
       this.wakeAtMs = nowMs + RETRY_MS;
@@ -117,8 +118,8 @@ export class Failover {
       if (nowMs >= recovery.copyAgainAtMs) this.requestCopy(recovery, nowMs);
       return;
     }
-    replicateTo(this.ports, this.replicas.mending, writer, recovery.count);
-    if (writer.majorityEnd() >= recovery.count) proposeSeal(this.ports, writer, recovery.count);
+    if (isSafe(writer, recovery.count)) proposeSeal(this.ports, writer, recovery.count);
+    else replicateTo(this.ports, this.replicas.mending, writer, recovery.count);
   }
 
   /**
@@ -159,4 +160,9 @@ export class Failover {
     const to = recovery.longest();
     if (to !== undefined) this.replicas.sendCopyRequest(to, recovery.replica, recovery.epoch);
   }
+}
+
+/** A majority holds all of it durably. Whoever else lacks some of it fetches that once the segment is sealed. */
+function isSafe(writer: Writer, count: number): boolean {
+  return writer.majorityEnd() >= count;
 }

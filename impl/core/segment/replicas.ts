@@ -3,7 +3,7 @@
  * answer once that is durable. Knows nothing of ownership; whoever comes with a high enough epoch is obeyed.
  */
 import { assert } from '../assert.ts';
-import type { Epoch, SegmentId, TopicId } from '../ids.ts';
+import type { Epoch, LogIndex, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Lsn } from '../storage/ids.ts';
 import { Mending } from './mending.ts';
@@ -33,6 +33,8 @@ export class Replicas {
   private readonly unsynced: Unsynced[] = [];
   /** Sealed segments of which records are missing here. */
   private readonly lagging = new Map<Replica, { restoreAtMs: number }>();
+  /** Ended without a record, as of that entry of the metadata's log. */
+  private readonly goneSince = new Map<Replica, LogIndex>();
   private lastPeer = 0;
   private copyAgainAtMs = Infinity;
 
@@ -221,21 +223,33 @@ export class Replicas {
    */
   empty(topic: TopicId, segment: SegmentId): void {
     const replica = this.find(topic, segment);
-    if (replica !== undefined) this.cut(replica, 0);
+    if (replica === undefined) return;
+    this.cut(replica, 0);
+    this.goneSince.set(replica, this.ports.cluster().appliedIndex);
   }
 
-  /** Forgets copies of segments that ended without a record, and promises. No restart takes this node back to before their end. */
-  forgetGone(): void {
-    const { store } = this.ports;
+  /** Looks for copies of segments that ended without a record before this node learned anything at all. */
+  findGone(): void {
     const cluster = this.ports.cluster();
-    const gone = new Set<Replica>();
     for (const replica of this.all()) {
-      if (cluster.isGone(replica.topic, replica.segment)) gone.add(replica);
+      const { topic, segment } = replica;
+      if (cluster.isGone(topic, segment)) this.goneSince.set(replica, cluster.appliedIndex);
     }
+  }
+
+  /**
+   * Forgets copies of segments that ended without a record up to log entry `index`, and promises. No restart takes this node
+   * back to before that.
+   */
+  forgetGone(index: LogIndex): void {
+    const { store } = this.ports;
+    const gone = new Set<Replica>();
+    for (const [replica, since] of this.goneSince) if (since <= index) gone.add(replica);
     if (gone.size === 0) return;
     for (const replica of gone) {
       const { topic, segment, stream } = replica;
       this.byTopic.get(topic)!.delete(segment);
+      this.goneSince.delete(replica);
       this.staged.delete(replica);
       store.drop(stream);
       store.put(promiseKey(topic, segment), undefined);

@@ -9,8 +9,10 @@ import type { Follower, Writer } from './writer.ts';
 
 /** Messages on their way to one follower at a time. */
 const INFLIGHT_MAX = 8;
-/** Pause before the end of a segment is proposed again: thousands may be on their way through the log, in milliseconds. */
+/** First pause before the end of a segment is proposed again: thousands may be on their way through the log, in milliseconds. */
 const PROPOSE_AGAIN_MS = 500;
+/** Longest pause before anything is sent again, in milliseconds. */
+const PAUSE_MAX_MS = 2_000;
 
 /** Sends what each follower lacks of the records below `end`. */
 export function replicateTo(
@@ -34,6 +36,7 @@ export function repeat(
     if (follower.reading || nowMs < follower.resendAtMs) continue;
     if (!isBehind(follower, writer, end)) continue;
     const waited = follower.inflight > 0;
+    if (waited) follower.repeats++;
     follower.inflight = 0;
     follower.next = follower.match;
     follower.probing = waited;
@@ -61,6 +64,7 @@ export function handleReplicateAck(
   follower.next = Math.max(follower.next, follower.match);
   follower.inflight = Math.max(0, follower.inflight - 1);
   follower.probing = false;
+  follower.repeats = 0;
   follower.resendAtMs = ports.nowMs() + RETRY_MS;
   if (message.gap && message.end < follower.next) {
     follower.next = Math.max(message.end, follower.match);
@@ -73,7 +77,7 @@ export function handleReplicateAck(
 export function proposeSeal(ports: SegmentPorts, writer: Writer, count: number): void {
   const nowMs = ports.nowMs();
   if (nowMs < writer.proposeAgainAtMs) return;
-  writer.proposeAgainAtMs = nowMs + PROPOSE_AGAIN_MS;
+  writer.proposeAgainAtMs = nowMs + pauseMs(PROPOSE_AGAIN_MS, writer.proposals++);
   const { topic, segment } = writer.replica;
   const { epoch } = writer;
   const { owner: nextOwner, replicas: nextReplicas } = ports.place(ports.self.node);
@@ -144,7 +148,15 @@ function sendReplicate(
   ports.send(follower.record, message);
   follower.next = from + records.length;
   follower.inflight++;
-  follower.resendAtMs = ports.nowMs() + RETRY_MS;
+  follower.resendAtMs = ports.nowMs() + pauseMs(RETRY_MS, follower.repeats);
   follower.toldHighWatermark = highWatermark;
   ports.trace?.sendReplicate(follower.record, message);
+}
+
+/**
+ * Doubles until there is an answer: whoever is asked may be behind with thousands of other segments, and what is repeated to a
+ * node that is late makes it later.
+ */
+function pauseMs(firstMs: number, repeats: number): number {
+  return Math.min(firstMs * 2 ** repeats, PAUSE_MAX_MS);
 }

@@ -17,6 +17,8 @@ export interface Follower {
   inflight: number;
   /** When to send again from `match` if nothing is heard. */
   resendAtMs: number;
+  /** How often in a row it was sent the same again, and did not answer. */
+  repeats: number;
   /** Nothing was heard for a while: one message at a time until it answers. */
   probing: boolean;
   /** A read of records for it is under way. */
@@ -40,6 +42,8 @@ export class Writer {
   ended = false;
   /** When the end of the segment is proposed again, if the log has not brought it back before. */
   proposeAgainAtMs = 0;
+  /** How often the end has been proposed. */
+  proposals = 0;
   private readonly waiting: { readonly index: number; readonly settle: Settle }[] = [];
   private firstWaiting = 0;
 
@@ -55,6 +59,7 @@ export class Writer {
         next: 0,
         inflight: 0,
         resendAtMs: 0,
+        repeats: 0,
         probing: false,
         reading: false,
         toldHighWatermark: 0,
@@ -75,7 +80,7 @@ export class Writer {
 
   /** From now on the next segment may be another owner's. */
   get isEndProposed(): boolean {
-    return this.proposeAgainAtMs > 0;
+    return this.proposals > 0;
   }
 
   get waitingCount(): number {
