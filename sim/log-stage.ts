@@ -6,7 +6,7 @@
  */
 import type { Reply } from '../impl/core/controller/operations.ts';
 import type { NodeId } from '../impl/core/ids.ts';
-import type { SegmentRecord } from '../impl/core/metadata/cluster-state.ts';
+import type { SegmentRecord, TopicRecord } from '../impl/core/metadata/cluster-state.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
 import { utf8Encode } from '../impl/core/utf8.ts';
@@ -56,6 +56,8 @@ export class LogStage extends Stage<Step> {
   private readonly held: Held[] = [];
   /** Records that a client has asked to append. */
   private readonly asked = new Set<number>();
+  /** As it was when the scenario began. */
+  private topic!: TopicRecord;
   private isByHand = false;
   /** Machines by the numbers that the scenario gives them. */
   private readonly cast = new Map<number, Machine>();
@@ -97,7 +99,8 @@ export class LogStage extends Stage<Step> {
       machines.every(({ node }) => node!.clusterState!.topicNamed(TOPIC) !== undefined),
     );
     this.mustCome('its owner', () => registered?.kind === 'registered');
-    const segment = this.segment(leader);
+    this.topic = leader.node!.clusterState!.topicNamed(TOPIC)!;
+    const [segment] = this.topic.segments as [SegmentRecord];
     const others = segment.replicas.map(({ node }) => node).filter((id) => id !== segment.owner);
     if (leader.node!.raft!.role !== 'leader' || segment.replicas.some(({ node }) => node === 1)) {
       throw new Error('the metadata has not the machines for itself');
@@ -291,7 +294,7 @@ export class LogStage extends Stage<Step> {
       from === this.actor(step.sender).id &&
       to === this.actor(step.node).id &&
       body.kind === kind &&
-      body.topic === TOPIC &&
+      body.topic === this.topic.id &&
       body.segment === step.segment &&
       body.epoch === this.index(step.epoch!) &&
       (step.durableEnd === undefined || body.durableEnd === step.durableEnd) &&
@@ -327,7 +330,7 @@ export class LogStage extends Stage<Step> {
   /** A command of the scenario in real numbers, without where the next segment goes. */
   private named(command: Step['command'] & object): { kind: string } {
     const { nextOwner, nextReplicas, topic, group, ...rest } = command as Record<string, unknown>;
-    const own: Record<string, unknown> = { ...rest, topic: TOPIC };
+    const own: Record<string, unknown> = { ...rest, topic: this.topic.id };
     if (group !== undefined) own.group = GROUP;
     for (const name of ['epoch', 'expectedEpoch']) {
       if (name in own) own[name] = this.index(own[name] as number);
@@ -347,10 +350,6 @@ export class LogStage extends Stage<Step> {
     const real = this.indexes.get(index > 0 ? Math.max(index, this.scenario.epoch) : 0);
     if (real === undefined) throw new Error(`index ${index} was not committed yet`);
     return real;
-  }
-
-  private segment(machine: Machine): SegmentRecord {
-    return machine.node!.clusterState!.topicNamed(TOPIC)!.segments.at(-1)!;
   }
 
   // What the cluster tells its observer.
