@@ -26,7 +26,7 @@ export class Peers {
     this.heardAt.set(from, nowMs);
   }
 
-  /** A message of this disk is being handled, and may be answered later. */
+  /** A message of this disk is being handled. */
   asked(from: NodeId, incarnation: Incarnation): void {
     this.askedFrom.set(from, incarnation);
   }

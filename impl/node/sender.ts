@@ -40,17 +40,10 @@ export class Sender {
     this.ports.network.sendToAddress(address, this.wrap(to, toIncarnation, body));
   }
 
-  /** A question goes to the member, an answer to whoever asked: its disk may be newer than the membership here. */
-  sendRaft({ to, message }: Outgoing, membership: Membership): void {
-    switch (message.kind) {
-      case 'RequestVoteResponse':
-      case 'AppendEntriesResponse':
-      case 'InstallSnapshotResponse':
-        this.send(to, this.ports.peers.incarnation(to), message);
-        break;
-      default:
-        this.send(to, membership.find(({ id }) => id === to)?.incarnation ?? 0, message);
-    }
+  /** A question goes to the member, an answer to the disk that asked, which may be newer than the membership here. */
+  sendRaft({ to, asker, message }: Outgoing, membership: Membership): void {
+    const member = membership.find(({ id }) => id === to);
+    this.send(to, asker ?? member?.incarnation ?? 0, message);
   }
 
   private wrap(to: NodeId | 0, toIncarnation: Incarnation | 0, body: Message): Envelope {

@@ -33,7 +33,12 @@ const lostTail =
     whileAway(scene, machines[0], forMs, (machine) => {
       const newest = newestLog(machine);
       if (newest !== undefined)
-        damage(machine, newest, amount, losableFrames(scene, machine, newest));
+        damage(
+          machine,
+          newest,
+          amount,
+          losableFrames(scene, machine, machine.disk.files(), newest),
+        );
     });
 
 export type DamageFault =
@@ -82,7 +87,9 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
         whileAway(scene, machine, 1, ({ disk }) => {
           const newest = newestLog(machine);
           const at =
-            newest === undefined ? undefined : losableFrames(scene, machine, newest).at(-1);
+            newest === undefined
+              ? undefined
+              : losableFrames(scene, machine, machine.disk.files(), newest).at(-1);
           if (at !== undefined) disk.rotBit(newest!, at + FRAME_HEADER_BYTES, 3);
         });
       });
@@ -190,7 +197,7 @@ function rot(
     for (let i = 0; i <= amount * 64 && names.length > 0; i++) {
       const name = names[Math.floor(fraction(amount * 31 + i * 0.618) * names.length)]!;
       const bytes = files.get(name)!;
-      const frames = framesOf(bytes);
+      const frames = losableFrames(scene, machine!, files, name);
       const frame = frames[Math.floor(fraction(amount * 977 + i * 0.382) * frames.length)];
       if (frame === undefined) continue;
       const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -214,16 +221,20 @@ function newestLog(machine: Machine): string | undefined {
 }
 
 /**
- * Where frames of its newest log file begin that it may lose. Without the very first one of a log the disk is an empty one, as
+ * Where frames of a log file begin that it may lose. Without the very first one of a log the disk is an empty one, as
  * after `LostFile`; with that alone, a founder knows nobody, and leads a cluster of its own.
  */
-function losableFrames({ beyond }: Scene, machine: Machine, newest: string): number[] {
-  const files = machine.disk.files();
-  const frames = framesOf(files.get(newest)!);
-  const isLone =
-    newest === logFiles(machine)[0] &&
-    ![...files.keys()].some((name) => parseFileName(name)?.kind === 'checkpoint');
-  if (beyond || !isLone) return frames;
+function losableFrames(
+  { beyond }: Scene,
+  machine: Machine,
+  files: ReadonlyMap<string, Uint8Array>,
+  name: string,
+): number[] {
+  const frames = framesOf(files.get(name)!);
+  const isFirst =
+    name === logFiles(machine)[0] &&
+    ![...files.keys()].some((each) => parseFileName(each)?.kind === 'checkpoint');
+  if (beyond || !isFirst) return frames;
   return isFounder(machine) ? [] : frames.slice(1);
 }
 

@@ -2,7 +2,7 @@
  * What Raft nodes say to each other. Values are immutable and may be lost, repeated, delayed and reordered. The
  * sender's id travels outside; every message carries the sender's term except as noted.
  */
-import type { LogIndex, NodeId, Term } from '../ids.ts';
+import type { Incarnation, LogIndex, NodeId, Term } from '../ids.ts';
 import type { Entry } from './entry.ts';
 import type { Membership } from './membership.ts';
 
@@ -94,5 +94,7 @@ export interface TimeoutNow {
 /** A message on its way out. */
 export interface Outgoing {
   readonly to: NodeId;
+  /** Of an answer: the disk that asked. A question goes to the member that has the number. */
+  readonly asker: Incarnation | undefined;
   readonly message: RaftMessage;
 }

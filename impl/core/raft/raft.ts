@@ -311,18 +311,18 @@ export class Raft {
     if (message.term > this.state.term && bindsTerm(message)) this.updateTerm(from, message);
     switch (message.kind) {
       case 'RequestVoteRequest':
-        if (message.preVote) this.handlePreVoteRequest(from, message);
-        else this.handleRequestVoteRequest(from, message);
+        if (message.preVote) this.handlePreVoteRequest(sender, message);
+        else this.handleRequestVoteRequest(sender, message);
         break;
       case 'RequestVoteResponse':
         if (message.preVote) this.handlePreVoteResponse(sender, message);
         else this.handleRequestVoteResponse(sender, message);
         break;
       case 'AppendEntriesRequest':
-        this.handleAppendEntriesRequest(from, message);
+        this.handleAppendEntriesRequest(sender, message);
         break;
       case 'InstallSnapshotRequest':
-        this.handleInstallSnapshotRequest(from, message);
+        this.handleInstallSnapshotRequest(sender, message);
         break;
       case 'AppendEntriesResponse':
       case 'InstallSnapshotResponse':
@@ -429,7 +429,7 @@ export class Raft {
     const request = this.voteRequest(state.term, false, transfer);
     for (const { id, learner } of this.membership) {
       if (learner || id === options.id) continue;
-      const afterPersist = this.sendWhenDurable(id, request);
+      const afterPersist = this.sendWhenDurable({ to: id, asker: undefined, message: request });
       state.trace?.emit({ name: 'RequestVote', to: id, message: request, afterPersist });
     }
   }
@@ -440,7 +440,7 @@ export class Raft {
   }
 
   /** @spec MetadataRaft!HandlePreVoteRequest */
-  private handlePreVoteRequest(from: NodeId, request: RequestVoteRequest): void {
+  private handlePreVoteRequest(from: Peer, request: RequestVoteRequest): void {
     const { state } = this;
     const granted =
       request.term > state.term && state.log.isUpToDate(request.lastIndex, request.lastTerm);
@@ -463,14 +463,14 @@ export class Raft {
    * Gives its vote to the first that asks in a term and whose log holds everything that may be committed here.
    * @spec MetadataRaft!HandleRequestVoteRequest
    */
-  private handleRequestVoteRequest(from: NodeId, request: RequestVoteRequest): void {
+  private handleRequestVoteRequest(from: Peer, request: RequestVoteRequest): void {
     const { state } = this;
     const granted =
       request.term === state.term &&
-      (state.vote === 0 || state.vote === from) &&
+      (state.vote === 0 || state.vote === from.id) &&
       state.log.isUpToDate(request.lastIndex, request.lastTerm);
     if (granted) {
-      if (state.vote === 0) this.setHardState(state.term, from);
+      if (state.vote === 0) this.setHardState(state.term, from.id);
       this.resetElectionTimeout();
     }
     const reply: RequestVoteResponse = {
@@ -587,18 +587,18 @@ export class Raft {
   }
 
   /** @spec MetadataRaft!HandleAppendEntriesRequest */
-  private handleAppendEntriesRequest(from: NodeId, request: AppendEntriesRequest): void {
+  private handleAppendEntriesRequest(from: Peer, request: AppendEntriesRequest): void {
     const { state } = this;
-    if (request.term === state.term) this.leaderHeard(from);
+    if (request.term === state.term) this.leaderHeard(from.id);
     const reply = this.following.appendEntries(request);
     this.followMembership();
     this.answer('HandleAppendEntriesRequest', from, request, reply);
   }
 
   /** @spec MetadataRaft!HandleInstallSnapshotRequest */
-  private handleInstallSnapshotRequest(from: NodeId, request: InstallSnapshotRequest): void {
+  private handleInstallSnapshotRequest(from: Peer, request: InstallSnapshotRequest): void {
     const { state } = this;
-    if (request.term === state.term) this.leaderHeard(from);
+    if (request.term === state.term) this.leaderHeard(from.id);
     const reply = this.following.installSnapshot(request);
     this.followMembership();
     this.answer('HandleInstallSnapshotRequest', from, request, reply);
@@ -660,20 +660,21 @@ export class Raft {
   }
 
   /** Replies to a request when what the reply promises is durable. */
-  private answer(name: AnswerName, from: NodeId, request: RaftMessage, reply: RaftMessage): void {
-    const afterPersist = this.sendWhenDurable(from, reply);
-    this.state.trace?.emit({ name, from, message: request, reply, afterPersist });
+  private answer(name: AnswerName, from: Peer, request: RaftMessage, reply: RaftMessage): void {
+    const { id: to, incarnation: asker } = from;
+    const afterPersist = this.sendWhenDurable({ to, asker, message: reply });
+    this.state.trace?.emit({ name, from: to, message: request, reply, afterPersist });
   }
 
   /**
    * The message promises what this node has: it leaves when all of that is durable, which may be at once. True if it has
    * to wait.
    */
-  private sendWhenDurable(to: NodeId, message: RaftMessage): boolean {
+  private sendWhenDurable(outgoing: Outgoing): boolean {
     const { state } = this;
     const waits = !this.isDurable();
-    if (waits) state.messagesAfterPersist.push({ to, message });
-    else state.send(to, message);
+    if (waits) state.messagesAfterPersist.push(outgoing);
+    else state.messages.push(outgoing);
     return waits;
   }
 

@@ -32,9 +32,9 @@ export class RaftState {
     return this.options.id;
   }
 
-  /** The message may leave at once: it promises nothing that rests on this node's disk. */
+  /** The question may leave at once: it promises nothing that rests on this node's disk. */
   send(to: NodeId, message: RaftMessage): void {
-    this.messages.push({ to, message });
+    this.messages.push({ to, asker: undefined, message });
   }
 }
 
