@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { withTinyFileSystem } from '../../properties/conformance/tiny-file-system.ts';
 import { crc32c } from '../core/storage/crc32c.ts';
 import { FsyncSchedule, Walrus, WalrusError } from '../embedded/walrus.ts';
 import type { Findings } from './findings.ts';
@@ -167,7 +168,7 @@ test('a whole directory: what it holds, for people and for scripts', async () =>
   const inspected = await walrus('inspect', whole);
   expect(inspected.code).toBe(0);
   expect(inspected.stdout).toContain(`topic "orders": offsets 0 to ${RECORDS}, ${RECORDS} records`);
-  expect(inspected.stdout).toContain('topic "other \\"topic\\"": offsets 0 to 1, 1 records');
+  expect(inspected.stdout).toContain('topic "other \\"topic\\"": offsets 0 to 1, 1 record of');
 });
 
 test('files that are reached by links are followed', async () => {
@@ -180,12 +181,15 @@ test('files that are reached by links are followed', async () => {
 
 test('what is wrong is said in one line, with its own exit code', async () => {
   const oneLine = /^Error: .*\n$/;
+  const linked = join(scratch, 'linked');
+  symlinkSync(whole, linked);
   const cases: readonly [number, RegExp, readonly string[]][] = [
     [2, oneLine, ['verify', join(scratch, 'nothing')]],
     [2, oneLine, ['verify', MAIN]],
     [2, /^Error: .* holds no log; there is one in .*copy-1.*\n$/, ['verify', scratch]],
     [2, oneLine, ['salvage', whole, scratch]],
     [2, oneLine, ['salvage', whole, join(whole, 'inside')]],
+    [2, oneLine, ['salvage', linked, join(whole, 'inside', 'more')]],
     [2, /missing required argument/, ['verify']],
     [2, /unknown option/, ['inspect', whole, '--nonsense']],
     [2, /^\{"error":\{"code":"ENOENT".*\}\n$/, ['verify', join(scratch, 'nothing'), '--json']],
@@ -220,4 +224,12 @@ test('a newer version is not called damage', async () => {
   const { code, stderr } = await walrus('verify', directory, '--json');
   expect(code).toBe(3);
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'UnsupportedVersion' } });
+});
+
+test('a copy for which there is no room is refused by name', async (context) => {
+  await withTinyFileSystem(context, 2 ** 20, async (path) => {
+    const { code, stderr } = await walrus('salvage', whole, join(path, 'out'), '--json');
+    expect(code).toBe(3);
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'NoSpace' } });
+  });
 });

@@ -104,21 +104,25 @@ function summary({ streams, files, checkpoints }: Findings): string {
   const records = streams.reduce((sum, stream) => sum + stream.records, 0);
   const bytes = streams.reduce((sum, stream) => sum + stream.bytes, 0);
   const parts = [
-    `${records} records of ${bytes} bytes`,
-    `${streams.length} streams`,
-    `${files.length} files`,
-    `${checkpoints.length} checkpoints`,
+    `${counted(records, 'record')} of ${counted(bytes, 'byte')}`,
+    counted(streams.length, 'stream'),
+    counted(files.length, 'file'),
+    counted(checkpoints.length, 'checkpoint'),
   ];
   return parts.join(', ');
 }
 
 function described({ name, start, end, records, bytes }: FoundStream): string {
-  return `${nameOf(name)}: offsets ${start} to ${end}, ${records} records of ${bytes} bytes`;
+  return `${nameOf(name)}: offsets ${start} to ${end}, ${counted(records, 'record')} of ${counted(bytes, 'byte')}`;
 }
 
 function nameOf(stream: string): string {
   const topic = topicOfStream(stream);
   return topic === undefined ? `stream ${quoted(stream)}` : `topic ${quoted(topic)}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function quoted(name: string): string {

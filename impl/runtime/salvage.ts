@@ -4,8 +4,8 @@
  * Cursors and marks come along. Streams of a node become topics of the same name, without what the node knows of itself, so that no
  * node takes the copy for its own disk.
  */
-import { readdirSync } from 'node:fs';
-import { relative, resolve, sep } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { ByteReader } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
 import type { StreamId } from '../core/storage/ids.ts';
@@ -57,7 +57,7 @@ export async function salvage(
 }
 
 function assertFree(directory: string, into: string): void {
-  const inside = relative(resolve(directory), resolve(into));
+  const inside = relative(realpathSync(directory), realPath(resolve(into)));
   if (inside !== '..' && !inside.startsWith(`..${sep}`)) {
     throw new WalrusError('InvalidArgument', `${into} lies in the directory that is salvaged`);
   }
@@ -70,12 +70,25 @@ function assertFree(directory: string, into: string): void {
   if (names.length > 0) throw new WalrusError('InvalidArgument', `${into} is not empty`);
 }
 
+/** Where a path leads of which the end may not be there yet. */
+function realPath(path: string): string {
+  const parent = dirname(path);
+  if (existsSync(path) || parent === path) return realpathSync(path);
+  return join(realPath(parent), basename(path));
+}
+
 async function copyAll({ findings, survey }: Found, copy: Copy): Promise<SalvagedRun[]> {
   const names = new Set(survey.streams.map(({ name }) => name));
   const runs: SalvagedRun[] = [];
   const ends = cursorEnds(survey.pairs);
+  const lostOf = new Map<string, LostRecords[]>();
+  for (const one of findings.lost) {
+    const known = lostOf.get(one.stream);
+    if (known === undefined) lostOf.set(one.stream, [one]);
+    else known.push(one);
+  }
   for (const stream of survey.streams) {
-    const lost = findings.lost.filter((one) => one.stream === stream.name);
+    const lost = lostOf.get(stream.name) ?? [];
     const own = topicOfStream(stream.name) ?? stream.name;
     // A cursor stood there: what it had passed was lost with the end.
     const end = Math.max(stream.end, ends.get(stream.name) ?? 0);
@@ -128,11 +141,13 @@ function cursorEnds(pairs: ReadonlyMap<string, Uint8Array>): Map<string, number>
 
 /** The new log. */
 class Copy {
+  readonly #directory: string;
   readonly #store: Store;
   readonly #disk: OpenedDisk;
   #wake: () => void = () => {};
 
   private constructor(directory: string) {
+    this.#directory = directory;
     this.#disk = openDisk(directory, 'auto', (completions) => this.#store.complete(completions), {
       inline: false,
       syncsEach: false,
@@ -198,7 +213,10 @@ class Copy {
     for (;;) {
       const room = this.#store.room(bytes);
       if (room === 'yes') return;
-      if (room === 'full') throw this.#store.refusal();
+      if (room === 'full') {
+        const { code, message } = this.#store.refusal();
+        throw new WalrusError(code, `${this.#directory}: ${message}; what is there is not whole`);
+      }
       const progress = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -5,6 +5,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { stateOf, surveyOf } from '../../../sim/store-survey.ts';
 import { StoreWorld } from '../../../sim/store-world.ts';
 import { utf8Decode, utf8Encode } from '../utf8.ts';
 import { VERSION } from './format.ts';
@@ -107,6 +108,7 @@ test.each(VERSIONS)('files of version %d are read', (version) => {
   expect(utf8Decode(alpha[13]!)).toBe('the last record');
   expect(store.start(store.stream('βeta'))).toBe(70_000);
   expect(world.readStream(store.stream('βeta')).map(utf8Decode)).toEqual(['after the reset']);
+  expect(stateOf(surveyOf(unpack(golden(version))))).toEqual(world.readAll());
 });
 
 test.each(VERSIONS)('files of version %d are read without their checkpoints', (version) => {
@@ -116,6 +118,7 @@ test.each(VERSIONS)('files of version %d are read without their checkpoints', (v
   expect(world.open()).toBeUndefined();
   expect(world.store.end(world.store.stream('alpha'))).toBe(15);
   expect(world.readStream(world.store.stream('alpha')).length).toBe(14);
+  expect(stateOf(surveyOf(files))).toEqual(world.readAll());
 });
 
 test.each(VERSIONS)(
