@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -25,7 +25,14 @@ afterEach(async () => {
 
 function start(...flags: string[]): void {
   out = '';
-  const ports = ['--client-port', `${CLIENT_PORT}`, '--raft-port', `${RAFT_PORT}`];
+  const ports = [
+    '--client-port',
+    `${CLIENT_PORT}`,
+    '--raft-port',
+    `${RAFT_PORT}`,
+    '--http-port',
+    'off',
+  ];
   child = spawn(process.execPath, [PROGRAM, 'dev', ...ports, ...flags]);
   child.stdout!.on('data', (chunk) => {
     out += chunk;
@@ -49,6 +56,13 @@ test('starts three nodes, ends them on Ctrl-C, and keeps data only where it is t
   const directory = /data in (\S+) \(removed/.exec(out)?.[1];
   expect(existsSync(directory!)).toBe(true);
   expect(out).toMatch(/^node 2 \| .* listening /m);
+  // Every command that it names is one.
+  const named = [...out.matchAll(/^ {2}walrus (\w+)/gm)].map((match) => match[1]!);
+  expect(named).toEqual(['register', 'put', 'get', 'status', 'repl']);
+  for (const name of named) {
+    expect(spawnSync(process.execPath, [PROGRAM, name, '--help']).status).toBe(0);
+  }
+  expect(out).toContain(`export WALRUS_ADDR=127.0.0.1:${CLIENT_PORT},127.0.0.1:`);
   expect(await interrupt()).toBe(0);
   expect(existsSync(directory!)).toBe(false);
 

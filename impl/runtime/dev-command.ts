@@ -12,6 +12,8 @@ interface DevOptions {
   readonly dataDir?: string;
   readonly clientPort: number;
   readonly raftPort: number;
+  /** Absent: as the nodes choose it. */
+  readonly httpPort?: string;
   readonly logLevel: string;
 }
 
@@ -33,6 +35,7 @@ export function addDevCommand(program: Command): void {
     .option('--data-dir <dir>', 'keep the data here (default: thrown away at the end)')
     .option('--client-port <port>', 'of node 1; the others follow', wholeFrom(1, 65_000), 9091)
     .option('--raft-port <port>', 'of node 1; the others follow', wholeFrom(1, 65_000), 6001)
+    .option('--http-port <port>', 'off: no metrics and no status (default: client port + 100)')
     .option('--log-level <level>', "of the nodes' logs", 'info')
     .action(async (options: DevOptions) => {
       process.exitCode = await runDev(options);
@@ -98,6 +101,7 @@ function startDevNode(id: number, dataDir: string, options: DevOptions): DevNode
     'node',
     ...['--node-id', `${id}`, '--data-dir', dataDir, '--log-level', options.logLevel],
     ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`, ...join],
+    ...(options.httpPort === undefined ? [] : ['--http-port', options.httpPort]),
   ];
   // A process group of its own: Ctrl-C reaches the nodes through us, once.
   const child = spawn(process.execPath, [...process.execArgv, ...args], {
@@ -122,15 +126,23 @@ async function untilReady(nodes: readonly DevNode[], client: WalrusClient): Prom
 }
 
 function announce(nodes: readonly DevNode[], dataDir: string, kept: boolean): void {
+  const addresses = nodes.map(({ client }) => client).join(',');
+  // The commands ask 9091, 9092 and 9093 unless they are told otherwise.
+  const isFoundByDefault = nodes.some(({ client }) => client === '127.0.0.1:9091');
   process.stdout.write(
     [
       '',
       `${nodes.length} nodes are up, data in ${dataDir}${kept ? '' : ' (removed at the end)'}`,
       ...nodes.map(({ id, client: at, child }) => `  node ${id}  clients ${at}  pid ${child.pid}`),
       '',
-      `try:  walrus register logs --addr ${nodes[0]!.client}`,
-      `      walrus put logs hello --addr ${nodes.at(-1)!.client}`,
-      `      walrus get logs --addr ${nodes[0]!.client}`,
+      'try in another terminal (npx walrus in a checkout):',
+      ...(isFoundByDefault ? [] : [`  export WALRUS_ADDR=${addresses}`]),
+      '  walrus register logs       make a topic',
+      '  walrus put logs hello      append a record',
+      '  walrus get logs            take the next one',
+      '  walrus status --watch      see that all is right, and what is not',
+      '  walrus repl                all of it, line by line; help lists the words',
+      `  kill -9 ${String(nodes[0]!.child.pid).padEnd(18)} and see it go on`,
       'Ctrl-C ends all.',
       '',
       '',

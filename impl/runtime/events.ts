@@ -39,7 +39,9 @@ export class Events {
 
   notice(notice: Notice): void {
     const { kind, ...facts } = notice;
-    this.tell(LEVELS[kind] ?? 'info', kind, sentence(notice), facts);
+    // `node` of a line is the one that tells.
+    const member = 'node' in facts ? { node: undefined, member: facts.node } : {};
+    this.tell(LEVELS[kind] ?? 'info', kind, sentence(notice), { ...facts, ...member });
   }
 
   /** A node whose disk is full goes on reading, and leaves the writing to others that have room. */
@@ -90,7 +92,7 @@ export class Events {
     this.count(event, typeof facts.reason === 'string' ? facts.reason : undefined);
     this.kept.push({ time: new Date().toISOString(), node: this.node, level, text });
     if (this.kept.length > KEPT) this.kept.shift();
-    this.log[level]({ event, ...rounded(facts) }, text);
+    this.log[level]({ event, ...shown(facts) }, text);
   }
 }
 
@@ -189,12 +191,11 @@ export function span(ms: number): string {
   return `${(ms / 3_600_000).toFixed(1)} hours`;
 }
 
-/** Times to the millisecond. */
-function rounded(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** Those that there are; times to the millisecond. */
+function shown(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(facts).map(([key, value]) => [
-      key,
-      typeof value === 'number' ? Math.round(value) : value,
-    ]),
+    Object.entries(facts)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [key, typeof value === 'number' ? Math.round(value) : value]),
   );
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addClientCommands } from '../client/commands.ts';
 import { prepare, run } from '../client/program.ts';
+import { addStatusCommand } from '../client/status-command.ts';
 import { addDevCommand } from './dev-command.ts';
 import { addDirectoryCommands } from './directory-commands.ts';
 import { addNodeCommand } from './node-command.ts';
@@ -12,5 +13,6 @@ const program = prepare(new Command('walrus'))
 addNodeCommand(program);
 addDevCommand(program);
 addDirectoryCommands(program);
+addStatusCommand(program);
 addClientCommands(program, false);
 await run(program);

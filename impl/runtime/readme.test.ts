@@ -100,7 +100,8 @@ test('the cluster of the readme talks as the readme says', async () => {
   const commands = commandsIn('README.md').filter((line) => /^npx walrus (?!node|repl)/.test(line));
   expect(commands.length).toBeGreaterThan(4);
   const [client, , , raft] = (await freePorts(6)) as [number, number, number, number];
-  await start(`${walrus} dev --client-port ${client} --raft-port ${raft}`, /3 nodes are up/);
+  const flags = `--client-port ${client} --raft-port ${raft} --http-port 0`;
+  await start(`${walrus} dev ${flags}`, /3 nodes are up/);
   const heard = commands.map((line) => {
     const here = line
       .replace('npx walrus', walrus)
@@ -109,6 +110,14 @@ test('the cluster of the readme talks as the readme says', async () => {
   });
   expect(heard).toContain('world');
   expect(heard).toContain('hello');
+  expect(heard.some((text) => text.startsWith('Everything is all right: 3 nodes'))).toBe(true);
+
+  // What the page of the client says to the REPL.
+  const piped = commandsIn('impl/client/README.md').filter((line) => line.includes('walrus repl'));
+  expect(piped).toHaveLength(1);
+  const said = piped[0]!.replace('npx walrus', walrus).replaceAll(' logs', ' piped');
+  const answers = run(`export WALRUS_ADDR=127.0.0.1:1,127.0.0.1:${client}; ${said}`).split('\n');
+  expect(answers).toEqual([expect.any(String), expect.any(String), 'hello', '']);
 
   // The page of the client talks to the same cluster, from a project that has the package installed.
   const page = readFileSync(join(root, 'impl/client/README.md'), 'utf8');
@@ -131,7 +140,7 @@ test('the three commands of the readme make a cluster', async () => {
       .replace(/10\.0\.0\.(\d):6000/g, (_, node) => `127.0.0.1:${ports[Number(node) - 1]}`)
       .replace(/10\.0\.0\.\d/g, '127.0.0.1')
       .replace(/--raft-port \d+/, `--raft-port ${ports[i]}`)
-      .replace('0.0.0.0', `127.0.0.1 --client-port ${ports[3 + i]}`);
+      .replace('0.0.0.0', `127.0.0.1 --http-port off --client-port ${ports[3 + i]}`);
     await start(here, /client/i);
   }
   const address = `127.0.0.1:${ports[5]}`;

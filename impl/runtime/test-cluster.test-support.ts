@@ -97,8 +97,8 @@ export class TestCluster {
         'node',
         ...['--node-id', `${id}`, '--data-dir', this.directory],
         ...['--raft-port', `${node.raftPort}`, '--client-port', `${node.clientPort}`],
-        // Ports beside those that are free for sure are not tried; a test that wants one says so after this.
-        ...['--http-port', 'off'],
+        // The system draws a free one.
+        ...['--http-port', '0'],
         ...seeds,
         ...trace,
         ...(this.options.flags ?? []),
