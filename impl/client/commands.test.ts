@@ -173,9 +173,17 @@ test('the REPL gives JSON if it is told to', async () => {
   expect(JSON.parse(err).error.code).toBe('InvalidArgument');
 });
 
+test('the REPL shows the status, and ends with 1 if something is wrong', async () => {
+  const { code, out } = await cli(['--addr', '127.0.0.1:1'], 'status\n');
+  expect(out).toMatch(
+    /^One thing is not all right:\n {2}! 127\.0\.0\.1:1: .*\n {4}→ start a node there/,
+  );
+  expect(code).toBe(1);
+});
+
 test('the REPL lists its words and completes them', async () => {
   const { out } = await cli(['--addr', node.address], 'help\n');
-  for (const word of ['register', 'put', 'get', 'fetch', 'state', 'metrics', 'exit']) {
+  for (const word of ['register', 'put', 'get', 'fetch', 'state', 'metrics', 'status', 'exit']) {
     expect(out).toMatch(new RegExp(`^  ${word}\\b`, 'm'));
   }
   const session = new Session({ addr: [parseAddress(node.address)!], timeout: 5000 });

@@ -15,7 +15,9 @@ import { ask } from './asking.ts';
 import { CLIENT_EXIT, clientExitCode } from './exit-code.ts';
 import { asJson, errorAsJson, type Sendable, shown, told, VERBS, type Verb } from './grammar.ts';
 import { parseRequest, writeRequest } from './protocol.ts';
-import { topicNames } from './status-source.ts';
+import { statusOf } from './status.ts';
+import { screen } from './status-screen.ts';
+import { hearAll, topicNames } from './status-source.ts';
 
 const TEAL = '\u001b[38;5;80m';
 const RESET = '\u001b[0m';
@@ -31,6 +33,7 @@ const BANNER = [
 const HINT = 'help lists the commands · Tab completes · exit leaves';
 const HELP = [
   ...VERBS.map(({ name, usage, description }) => [`${name} ${usage}`.trim(), description]),
+  ['status', 'show whether everything is all right, and if not, what to do'],
   ['help', 'print this list'],
   ['exit', 'leave; also quit, q, Ctrl-D'],
 ]
@@ -108,6 +111,7 @@ export class Session {
       print(HELP.join('\n'));
       return CLIENT_EXIT.done;
     }
+    if (/^status$/i.test(text)) return this.status();
     try {
       const isRaw = /^[A-Z]+( |$)/.test(text);
       const request = isRaw ? rawRequest(text) : requestOf(text);
@@ -128,11 +132,18 @@ export class Session {
     }
   }
 
+  private async status(): Promise<number> {
+    const status = statusOf(await hearAll(this.flags.addr));
+    if (this.flags.json) print(JSON.stringify(status));
+    else process.stdout.write(screen(status, process.stdout.isTTY === true));
+    return status.ok ? CLIENT_EXIT.done : CLIENT_EXIT.refused;
+  }
+
   /** The words that may stand at the end of the line, and the beginning of them that is there. */
   async complete(line: string): Promise<[string[], string]> {
     const [, verb, begun] = /^\s*(\S+)\s+(\S*)$/.exec(line) ?? [];
     if (verb === undefined) {
-      const words = [...VERBS.map(({ name }) => name), 'help', 'exit'];
+      const words = [...VERBS.map(({ name }) => name), 'status', 'help', 'exit'];
       const start = line.trimStart();
       return [words.filter((word) => word.startsWith(start)).map((word) => `${word} `), start];
     }
