@@ -10,7 +10,13 @@ const METRICS = { contentType: 'text/plain', scrape: async () => '\nwalrus_ready
 let server: Server;
 let observed: Observed;
 beforeEach(async () => {
-  observed = { status: 'running', exclusion: undefined, metrics: { current_leader: 2 } };
+  observed = {
+    status: 'running',
+    exclusion: undefined,
+    diskIsFull: false,
+    damagedRecords: 0,
+    metrics: { current_leader: 2 },
+  };
   server = await startHttp(
     { host: '127.0.0.1', port: 0 },
     { metrics: METRICS, observe: () => observed, report: () => ({ node: 3 }) as NodeReport },
@@ -45,6 +51,12 @@ test('a node is ready when it runs and knows a leader; alive until it has stoppe
   expect((await get('/livez')).status).toBe(200);
   observed = { ...observed, status: 'stopped' };
   expect((await get('/livez')).status).toBe(503);
+});
+
+test('a node whose disk is full or holds damaged records says both', async () => {
+  observed = { ...observed, diskIsFull: true, damagedRecords: 3 };
+  const body = 'the disk is full\nrecords that are damaged: 3\n';
+  expect(await get('/readyz')).toEqual({ status: 503, body });
 });
 
 test('anything else is not there', async () => {

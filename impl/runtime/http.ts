@@ -8,6 +8,9 @@ export interface Observed {
   readonly status: 'starting' | 'running' | 'amnesiac' | 'stopped';
   /** Why the cluster takes nothing of the node although it lives. */
   readonly exclusion: string | undefined;
+  readonly diskIsFull: boolean;
+  /** Records that cannot be read here until they are mended from another node. */
+  readonly damagedRecords: number;
   /** The `METRICS` answer. */
   readonly metrics: Readonly<Record<string, unknown>>;
 }
@@ -58,10 +61,17 @@ export function startHttp(
   });
 }
 
-/** Empty if the node takes part: it runs and knows a leader. */
-export function reasonsNotReady({ status, exclusion, metrics }: Observed): string[] {
+/**
+ * Empty if the node takes its full part: it runs, knows a leader, has room, and can read what it holds. One that is cut off from the
+ * majority knows no leader any more within two election timeouts.
+ */
+export function reasonsNotReady(observed: Observed): string[] {
+  const { status, exclusion, diskIsFull, damagedRecords, metrics } = observed;
   if (exclusion !== undefined) return [exclusion];
   if (status !== 'running') return [`the node is ${status}`];
-  if (metrics.current_leader === null) return ['no Raft leader is known'];
-  return [];
+  const reasons: string[] = [];
+  if (metrics.current_leader === null) reasons.push('no Raft leader is known');
+  if (diskIsFull) reasons.push('the disk is full');
+  if (damagedRecords > 0) reasons.push(`records that are damaged: ${damagedRecords}`);
+  return reasons;
 }

@@ -108,6 +108,8 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   const observe = (): Observed => ({
     status: host.status,
     exclusion: host.exclusion,
+    diskIsFull: host.diskIsFull,
+    damagedRecords: host.damage?.standing ?? 0,
     metrics: host.metrics() as Record<string, unknown>,
   });
   const reasons = (): string[] => reasonsNotReady(observe());
