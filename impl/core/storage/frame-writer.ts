@@ -5,6 +5,7 @@
  * commit that finds nothing under way has its write and its sync submitted in one turn.
  */
 import type { Checksum } from '../../ports/disk.ts';
+import { Queue } from '../queue.ts';
 import type { Arena } from './arena.ts';
 import { FRAME_HEADER_BYTES, FRAME_UNIT_BYTES, roundUp } from './format.ts';
 import type { Frame } from './frame.ts';
@@ -38,6 +39,8 @@ export interface FrameWriterEvents {
 export class FrameWriter {
   /** The frame being filled. */
   frame: Frame | undefined = undefined;
+  /** It lies, as long as it may become, in a file that is there. */
+  private isPlaced = false;
   /** Records staged since the last commit. */
   staged = 0;
   written: Lsn;
@@ -55,7 +58,7 @@ export class FrameWriter {
   private readonly events: FrameWriterEvents;
   private readonly alignmentBytes: number;
   private nextLsn: Lsn;
-  private readonly queue: Frame[] = [];
+  private readonly queue = new Queue<Frame>();
   /** Frames handed to the disk, in order; the front ones that are done move `written`. */
   private readonly writing: Frame[] = [];
   private writesInFlight = 0;
@@ -102,7 +105,7 @@ export class FrameWriter {
 
   /** What is queued was refused, or its file was, and nothing is under way that could change it. */
   get isBlocked(): boolean {
-    const first = this.queue[0];
+    const { first } = this.queue;
     if (first === undefined || this.writesInFlight > 0) return false;
     return this.isRefused || first.file?.state === 'noSpace';
   }
@@ -119,7 +122,11 @@ export class FrameWriter {
 
   private openFrame(bytes: number): Frame {
     if (this.frame !== undefined) this.closeFrame(this.frame);
-    const size = this.nextSize(bytes);
+    const roomBytes = this.files.roomAt(this.nextLsn, this.alignmentBytes);
+    const fits = FRAME_HEADER_BYTES + bytes <= roomBytes;
+    this.isPlaced = fits && this.files.current?.state === 'ready';
+    // What has a place there must not wait for another file.
+    const size = fits ? Math.min(this.frameSize(bytes), roomBytes) : this.frameSize(bytes);
     const opened = this.arena.open(this.nextLsn, size, this.alignmentBytes, this.staged > 0);
     this.frame = opened;
     return opened;
@@ -134,6 +141,8 @@ export class FrameWriter {
 
   hasRoom(bytes: number, purpose: Purpose): 'yes' | 'busy' | 'full' {
     const { frame } = this;
+    const fits = frame?.hasRoomFor(bytes) === true;
+    if (fits && this.isPlaced && !this.isRefused && this.files.isAtEase) return 'yes';
     const unplacedBytes = frame === undefined ? 0 : frame.usedBytes;
     const needed = bytes + FRAME_HEADER_BYTES + this.alignmentBytes;
     const place = this.files.hasPlace(this.nextLsn, needed, unplacedBytes, purpose);
@@ -141,7 +150,7 @@ export class FrameWriter {
     // It would wait behind what was refused.
     if (this.isRefused) return 'full';
     if (place !== 'yes') return place;
-    if (frame?.hasRoomFor(bytes)) return 'yes';
+    if (fits) return 'yes';
     const size = this.frameSize(bytes);
     // A record larger than the whole ring gets memory of its own, but only once nothing else waits.
     if (this.arena.hasRoom(size + this.alignmentBytes)) return 'yes';
@@ -186,7 +195,7 @@ export class FrameWriter {
 
   /** Gives up what the disk has refused so far, to close: it is void, as after a crash. */
   abandon(): void {
-    this.queue.length = 0;
+    this.queue.takeAll();
     this.writing.length = 0;
     this.isRefused = false;
     this.isStalled = false;
@@ -224,13 +233,6 @@ export class FrameWriter {
   private frameSize(bytes: number): number {
     const size = Math.max(FRAME_BATCHES_MAX * this.options.batchBytes, FRAME_HEADER_BYTES + bytes);
     return roundUp(size, this.alignmentBytes);
-  }
-
-  /** No more than the file has room for, if that is enough: what has a place there must not wait for another file. */
-  private nextSize(bytes: number): number {
-    const size = this.frameSize(bytes);
-    const roomBytes = this.files.roomAt(this.nextLsn, this.alignmentBytes);
-    return FRAME_HEADER_BYTES + bytes <= roomBytes ? Math.min(size, roomBytes) : size;
   }
 
   /** Closes the open frame if it ends with a transaction. */
@@ -271,7 +273,7 @@ export class FrameWriter {
 
   private pump(): void {
     while (this.writesInFlight < WRITES_MAX && !this.isStalled && !this.hasFailed) {
-      const frame = this.queue[0];
+      const frame = this.queue.first;
       if (frame?.file === undefined || frame.file.state !== 'ready') return;
       this.queue.shift();
       this.write(frame, frame.file);
@@ -333,8 +335,8 @@ export class FrameWriter {
     this.syncing = Math.min(this.syncing, frame.lsn);
     this.isRefused = true;
     this.isStalled = true;
-    this.queue.push(frame);
-    this.queue.sort((a, b) => a.lsn - b.lsn);
+    const queued = [...this.queue.takeAll(), frame].sort((a, b) => a.lsn - b.lsn);
+    for (const each of queued) this.queue.push(each);
     this.events.onProgress();
   }
 

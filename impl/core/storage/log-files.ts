@@ -175,6 +175,11 @@ export class LogFiles {
     if (this.reserve.isRefused) this.fillReserve();
   }
 
+  /** Nothing lacks its room. */
+  get isAtEase(): boolean {
+    return !this.isFull && this.reserve.isWhole;
+  }
+
   /** Some file, or the reserve, lacks its room. */
   get isFull(): boolean {
     return this.refused.size > 0 || this.reserve.isRefused;
