@@ -137,17 +137,16 @@ export function batchBytes(records: readonly Uint8Array[]): number {
 
 /** The records as they are now: an array of the caller's own may be changed while they wait. */
 export function batchOf(records: unknown): readonly Uint8Array[] {
-  const batch: Uint8Array[] = [];
-  looked('records', () => {
+  return looked('records', () => {
     if (!Array.isArray(records)) invalid('records must be an array', records);
-    for (const record of records) {
-      if (batch.length === BATCH_ENTRIES_MAX) {
-        throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_ENTRIES_MAX} records`);
-      }
-      batch.push(recordOf(record));
+    const { length } = records;
+    if (length > BATCH_ENTRIES_MAX) {
+      throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_ENTRIES_MAX} records`);
     }
+    const batch = new Array<Uint8Array>(length);
+    for (let i = 0; i < length; i++) batch[i] = recordOf(records[i]);
+    return batch;
   });
-  return batch;
 }
 
 export function checkpointOf(options: ReadOptions): boolean {
