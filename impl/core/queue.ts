@@ -1,10 +1,10 @@
-/**
- * First in, first out. To take one costs the same however many wait behind it: an array's `shift` moves all of them
- * once they are some ten thousands.
- */
 /** So many free places at the front are not worth a new array. */
 const HEAD_MAX = 32;
 
+/**
+ * First in, first out. To take one costs the same however many wait behind it: an array's `shift` and `splice` move all of them
+ * once they are some ten thousands.
+ */
 export class Queue<Item> {
   private items: (Item | undefined)[] = [];
   /** Place of the oldest; what was before it is gone. */
@@ -37,6 +37,11 @@ export class Queue<Item> {
       this.head = 0;
     }
     return item;
+  }
+
+  /** All, oldest first; they stay. */
+  *[Symbol.iterator](): Generator<Item, undefined> {
+    for (let i = this.head; i < this.items.length; i++) yield this.items[i] as Item;
   }
 
   /** Takes all, oldest first. */

@@ -2,6 +2,7 @@
  * The end of each input: persist, then send. What the input changed goes into the store as one batch, what may leave at
  * once leaves, what is committed is applied, and what promises something waits until the batch is durable.
  */
+import { Queue } from '../core/queue.ts';
 import type { Snapshot } from '../core/raft/entry.ts';
 import type { Outgoing } from '../core/raft/messages.ts';
 import type { Raft } from '../core/raft/raft.ts';
@@ -45,7 +46,9 @@ interface PendingCommit {
 export class ReadyLoop {
   private readonly ports: ReadyLoopPorts;
   /** In the order of their `lsn`. */
-  private readonly pendingCommits: PendingCommit[] = [];
+  private readonly pendingCommits = new Queue<PendingCommit>();
+  /** One of them is of a log that was replaced. */
+  private isCompacting = false;
   private promisedLsn: Lsn;
 
   constructor(ports: ReadyLoopPorts) {
@@ -117,20 +120,23 @@ export class ReadyLoop {
     const { store, raft, dataPlane } = this.ports;
     const { durableLsn } = store;
     dataPlane.durable(durableLsn);
-    while (this.pendingCommits.length > 0 && this.pendingCommits[0]!.lsn <= durableLsn) {
+    while (this.pendingCommits.length > 0 && this.pendingCommits.first!.lsn <= durableLsn) {
       const { readies, messages, compaction } = this.pendingCommits.shift()!;
       for (const number of readies) raft.persisted(number);
       this.send(messages);
-      if (compaction !== undefined) raft.compact(compaction);
+      if (compaction === undefined) continue;
+      this.isCompacting = false;
+      raft.compact(compaction);
     }
   }
 
   /** Replaces a long log by the state that it led to; one such replacement is under way at a time. */
   private compact(): Snapshot | undefined {
-    if (this.pendingCommits.some(({ compaction }) => compaction !== undefined)) return undefined;
+    if (this.isCompacting) return undefined;
     const { config, metadata, raftStorage, dataPlane } = this.ports;
     const snapshot = metadata.snapshotEvery(config.snapshotEveryEntries);
     if (snapshot === undefined) return undefined;
+    this.isCompacting = true;
     raftStorage.compact(snapshot);
     dataPlane.metadataKept(snapshot.index);
     return snapshot;

@@ -7,6 +7,7 @@ import type { WalrusError } from '../errors.ts';
 import type { Offset, TopicId } from '../ids.ts';
 import type { ClusterState, Outcome } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
+import { Queue } from '../queue.ts';
 import type { Tracer } from '../tracer.ts';
 import { errorReply, type Reply } from './operations.ts';
 
@@ -31,16 +32,16 @@ type Answer = (reply: Reply) => void;
 /** Requests that may wait for one cursor. */
 const WAITING_MAX = 4096;
 
-interface Queue {
+interface Line {
   readonly topic: TopicId;
   readonly group: string;
-  readonly waiting: Answer[];
+  readonly waiting: Queue<Answer>;
   busy: boolean;
 }
 
 export class Deliveries {
   private readonly ports: DeliveryPorts;
-  private readonly queues = new Map<string, Queue>();
+  private readonly queues = new Map<string, Line>();
 
   constructor(ports: DeliveryPorts) {
     this.ports = ports;
@@ -51,7 +52,7 @@ export class Deliveries {
     const key = `${topic}/${group}`;
     let queue = this.queues.get(key);
     if (queue === undefined) {
-      queue = { topic, group, waiting: [], busy: false };
+      queue = { topic, group, waiting: new Queue(), busy: false };
       this.queues.set(key, queue);
     }
     if (queue.waiting.length >= WAITING_MAX) {
@@ -62,7 +63,7 @@ export class Deliveries {
     this.serve(key, queue);
   }
 
-  private serve(key: string, queue: Queue): void {
+  private serve(key: string, queue: Line): void {
     if (queue.busy) return;
     if (queue.waiting.length === 0) {
       this.queues.delete(key);
@@ -103,15 +104,14 @@ export class Deliveries {
   }
 
   /** @spec DistributedLog!DeliverRecord */
-  private deliverRecord({ topic, group }: Queue, offset: Offset, record: Uint8Array): Reply {
+  private deliverRecord({ topic, group }: Line, offset: Offset, record: Uint8Array): Reply {
     this.ports.trace?.deliverRecord(topic, group, offset);
     return { kind: 'record', offset, record };
   }
 
   /** Answers the first `count` of those who wait and goes on with the rest. */
-  private finish(key: string, queue: Queue, count: number, reply: (i: number) => Reply): void {
-    const served = queue.waiting.splice(0, count);
-    for (let i = 0; i < served.length; i++) served[i]!(reply(i));
+  private finish(key: string, queue: Line, count: number, reply: (i: number) => Reply): void {
+    for (let i = 0; i < count; i++) queue.waiting.shift()!(reply(i));
     queue.busy = false;
     this.serve(key, queue);
   }

@@ -4,6 +4,7 @@
  */
 import { assert } from '../assert.ts';
 import type { LogIndex, NodeId } from '../ids.ts';
+import { Queue } from '../queue.ts';
 import { type Entry, NO_ENTRIES } from './entry.ts';
 import { isVoter, memberOf } from './membership.ts';
 import type {
@@ -39,7 +40,7 @@ export class Leadership {
   private transferEndsMs: number = Number.POSITIVE_INFINITY;
   /** Read requests from before this leader had committed an entry of its term. */
   private earlyReads: number[] = [];
-  private reads: PendingRead[] = [];
+  private readonly reads = new Queue<PendingRead>();
   private heartbeatWanted = false;
   private replicationWanted = true;
   /** The commit index at the latest heartbeat: what a learner must have to count as caught up. */
@@ -214,10 +215,10 @@ export class Leadership {
   takeReadStates(): readonly ReadState[] {
     if (this.reads.length === 0) return NO_READS;
     const confirmed = this.quorumOf(this.round, ackedRound);
-    let end = 0;
-    while (end < this.reads.length && this.reads[end]!.round <= confirmed) end++;
-    if (end === 0) return NO_READS;
-    const done = this.reads.splice(0, end);
+    const done: ReadState[] = [];
+    while (this.reads.length > 0 && this.reads.first!.round <= confirmed) {
+      done.push(this.reads.shift()!);
+    }
     for (const { id, index } of done) {
       this.state.trace?.emit({ name: 'ConfirmReadIndex', id, index });
     }

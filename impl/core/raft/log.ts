@@ -8,6 +8,7 @@
  */
 import { assert } from '../assert.ts';
 import type { LogIndex, Term } from '../ids.ts';
+import { Queue } from '../queue.ts';
 import { type Entry, NO_ENTRIES, type Restored, type Snapshot } from './entry.ts';
 import { decodeMembership, type Membership } from './membership.ts';
 
@@ -33,7 +34,7 @@ export class RaftLog {
   private installed: Snapshot | undefined;
   private truncatedFrom: LogIndex | undefined;
 
-  private batches: Batch[] = [];
+  private readonly batches = new Queue<Batch>();
 
   private entries: Entry[];
   /** The snapshot's membership and those of the log after it, oldest first. */
@@ -214,11 +215,10 @@ export class RaftLog {
 
   /** Batch `number` and all before it are durable. */
   persisted(number: number): void {
-    let done = 0;
-    while (done < this.batches.length && this.batches[done]!.number <= number) {
-      this.durableIndex = Math.max(this.durableIndex, this.batches[done++]!.lastIndex) as LogIndex;
+    while (this.batches.length > 0 && this.batches.first!.number <= number) {
+      const { lastIndex } = this.batches.shift()!;
+      this.durableIndex = Math.max(this.durableIndex, lastIndex) as LogIndex;
     }
-    if (done > 0) this.batches.splice(0, done);
   }
 
   takeCommitted(): readonly Entry[] {

@@ -9,6 +9,7 @@
 import { WalrusError } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import type { ReplicaRecord } from '../metadata/cluster-state.ts';
+import { Queue } from '../queue.ts';
 import { DamagedRecords } from '../storage/damaged-records.ts';
 import type { Lsn } from '../storage/ids.ts';
 import type { ReadDone, ReadLimit } from '../storage/reader.ts';
@@ -53,7 +54,7 @@ export class Mending {
   /** Since the last commit. */
   private readonly staged: Rewritten[] = [];
   /** Committed to the store, oldest first. */
-  private readonly unsynced: { readonly lsn: Lsn; readonly rewritten: Rewritten }[] = [];
+  private readonly unsynced = new Queue<{ readonly lsn: Lsn; readonly rewritten: Rewritten }>();
   private lastPeer = 0;
   private wakeAtMs = Infinity;
 
@@ -143,7 +144,7 @@ export class Mending {
 
   /** The store is durable up to `lsn`: what was written again by then is mended. */
   syncCompleted(lsn: Lsn): void {
-    while (this.unsynced.length > 0 && this.unsynced[0]!.lsn <= lsn) {
+    while (this.unsynced.length > 0 && this.unsynced.first!.lsn <= lsn) {
       const { replica, from, to, source } = this.unsynced.shift()!.rewritten;
       this.mended += to - from;
       const { topic, segment } = replica;

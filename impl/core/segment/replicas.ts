@@ -5,6 +5,7 @@
 import { assert } from '../assert.ts';
 import type { Epoch, LogIndex, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import { Queue } from '../queue.ts';
 import type { Lsn } from '../storage/ids.ts';
 import { Mending } from './mending.ts';
 import type {
@@ -30,7 +31,7 @@ export class Replicas {
   /** Changed since the last commit. */
   private readonly staged = new Set<Replica>();
   /** Committed to the store and not yet durable, oldest first. */
-  private readonly unsynced: Unsynced[] = [];
+  private readonly unsynced = new Queue<Unsynced>();
   /** Sealed segments of which records are missing here. */
   private readonly lagging = new Map<Replica, { restoreAtMs: number }>();
   /** Ended without a record, as of that entry of the metadata's log. */
@@ -254,8 +255,9 @@ export class Replicas {
       store.drop(stream);
       store.put(promiseKey(topic, segment), undefined);
     }
-    const others = this.unsynced.filter(({ replica }) => !gone.has(replica));
-    this.unsynced.splice(0, this.unsynced.length, ...others);
+    for (const each of this.unsynced.takeAll()) {
+      if (!gone.has(each.replica)) this.unsynced.push(each);
+    }
   }
 
   /** Everything staged so far becomes durable when the store's durable end reaches `lsn`. */
@@ -272,18 +274,15 @@ export class Replicas {
    * @spec DistributedLog!SyncCompleted
    */
   syncCompleted(lsn: Lsn): readonly Replica[] {
-    let count = 0;
     const changed = new Set<Replica>();
-    for (const { lsn: at, replica, end, promised } of this.unsynced) {
-      if (at > lsn) break;
-      count++;
+    while (this.unsynced.length > 0 && this.unsynced.first!.lsn <= lsn) {
+      const { replica, end, promised } = this.unsynced.shift()!;
       // A cut may have come after: what was cut is not durable, it is gone.
       replica.durableEnd = Math.max(replica.durableEnd, Math.min(end, replica.end));
       replica.durablePromise = promised;
       changed.add(replica);
     }
-    if (count === 0) return [];
-    this.unsynced.splice(0, count);
+    if (changed.size === 0) return [];
     const replicas = [...changed];
     this.ports.trace?.syncCompleted(replicas);
     for (const replica of replicas) this.answer(replica);

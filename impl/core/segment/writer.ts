@@ -4,6 +4,7 @@
  */
 import type { Epoch, NodeId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import { Queue } from '../queue.ts';
 import type { Replica } from './replica.ts';
 
 /** What the writer knows of one other replica. */
@@ -44,8 +45,7 @@ export class Writer {
   proposeAgainAtMs = 0;
   /** How often the end has been proposed. */
   proposals = 0;
-  private readonly waiting: { readonly index: number; readonly settle: Settle }[] = [];
-  private firstWaiting = 0;
+  private readonly waiting = new Queue<{ readonly index: number; readonly settle: Settle }>();
 
   constructor(replica: Replica, segment: SegmentRecord, self: NodeId) {
     this.replica = replica;
@@ -84,7 +84,7 @@ export class Writer {
   }
 
   get waitingCount(): number {
-    return this.waiting.length - this.firstWaiting;
+    return this.waiting.length;
   }
 
   /**
@@ -100,24 +100,14 @@ export class Writer {
 
   /** Tells those who wait for records below `end` that they are safe. */
   settleBelow(end: number): void {
-    while (this.firstWaiting < this.waiting.length) {
-      const each = this.waiting[this.firstWaiting]!;
-      if (each.index >= end) break;
-      this.firstWaiting++;
-      each.settle('committed');
-    }
-    if (this.firstWaiting > 1024 && this.firstWaiting * 2 > this.waiting.length) {
-      this.waiting.splice(0, this.firstWaiting);
-      this.firstWaiting = 0;
+    while (this.waiting.length > 0 && this.waiting.first!.index < end) {
+      this.waiting.shift()!.settle('committed');
     }
   }
 
   /** The segment ended at `count`: what lies below it is safe, what lies beyond will never be read. */
   settleSealed(count: number): void {
     this.settleBelow(count);
-    const rest = this.waiting.splice(this.firstWaiting);
-    this.waiting.length = 0;
-    this.firstWaiting = 0;
-    for (const each of rest) each.settle('lost');
+    for (const each of this.waiting.takeAll()) each.settle('lost');
   }
 }
