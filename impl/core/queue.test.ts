@@ -25,6 +25,7 @@ test('is an array of which the oldest is taken', () => {
           expect(queue.shift()).toBe(model.shift());
         }
         expect(queue.length).toBe(model.length);
+        expect([...queue]).toEqual(model);
       }
       while (model.length > 0) expect(queue.shift()).toBe(model.shift());
       expect(queue.shift()).toBeUndefined();

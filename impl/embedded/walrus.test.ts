@@ -570,6 +570,23 @@ describe('files', () => {
   });
 });
 
+test('who reads batch after batch has the disk read in large pieces, and everything once', async () => {
+  const world = new LogWorld(await mkdtemp(join(tmpdir(), 'walrus-library-')), 'auto');
+  const records = range(1000).map((i) => pattern(760, i));
+  const writer = await world.open({ fsync: FsyncSchedule.NoFsync, fileBytes: 2 ** 26 });
+  for (let i = 0; i < 20; i++) await writer.appendBatch('t', records);
+  await writer.close();
+  const log = await world.open();
+  let next = 0;
+  while (next < 20_000) next += (await log.readBatch('t', { from: next })).length;
+  const { chunksRead, readBytes } = log.stats().store;
+  const payloadBytes = 20_000 * 760;
+  expect(readBytes).toBeLessThan(1.02 * payloadBytes);
+  // A part of the last record that does not fit is no reason to begin anew.
+  expect(chunksRead).toBeLessThan((2 * payloadBytes) / 2 ** 20);
+  await world.dispose();
+});
+
 describe('a sync that fails', () => {
   const { fdatasync } = fs;
   afterEach(() => {
