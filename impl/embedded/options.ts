@@ -1,5 +1,6 @@
 /** What a user can choose when a log is opened, and what the environment chooses for those who do not. */
 import { join } from 'node:path';
+import { isWellFormed } from '../core/utf8.ts';
 import type { DiskChoice } from '../runtime/open-disk.ts';
 import { invalid, looked, wholeNumber } from './arguments.ts';
 import { namespaceDirectory } from './namespace.ts';
@@ -106,7 +107,7 @@ function check(options: WalrusOptions, environment: Environment): Settings {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.includes(name)) invalid(`the options are ${OPTION_NAMES.join(', ')}`, name);
   }
-  if (dir !== undefined && (typeof dir !== 'string' || dir === '' || dir.includes('\0'))) {
+  if (dir !== undefined && !isPath(dir)) {
     invalid('dir must be a path', dir);
   }
   if (namespace !== undefined && typeof namespace !== 'string') {
@@ -134,6 +135,11 @@ function check(options: WalrusOptions, environment: Environment): Settings {
     waitMs: wholeNumber('waitMs', waitMs),
     quiet: environment.WALRUS_QUIET !== undefined,
   };
+}
+
+/** The system would take half a surrogate pair for another character, and two such paths for one. */
+function isPath(dir: unknown): boolean {
+  return typeof dir === 'string' && dir !== '' && !dir.includes('\0') && isWellFormed(dir);
 }
 
 const OPTION_NAMES = [

@@ -648,6 +648,7 @@ describe('options and arguments', () => {
       [{ dir: '' }, /dir/],
       [{ dir: 7 }, /dir/],
       [{ dir: 'a\0b' }, /dir/],
+      [{ dir: 'a\ud800' }, /dir/],
       [{ namespace: 7 }, /namespace/],
       [{ namespace: '\ud800' }, /namespace/],
       [{ disk: 'floppy' }, /disk.*floppy/],
