@@ -241,7 +241,8 @@ export class Walrus {
     const record = recordOf(data);
     const { length } = record;
     const bytes = length + FRAME_BYTES;
-    if (!this.#topics.has(topic)) checkTopicName(topic);
+    const it = this.#topics.get(topic);
+    if (it === undefined) checkTopicName(topic);
     if (!this.#commits.hasRoom(bytes)) {
       if (this.#store.room(bytes) === 'full') {
         throw this.#store.refusal();
@@ -249,7 +250,7 @@ export class Walrus {
       this.#refusedBytes = bytes;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
     }
-    return this.#stageRecord(this.#topic(topic), record, this.#commits.current(length));
+    return this.#stageRecord(it ?? this.#topic(topic), record, this.#commits.current(length));
   }
 
   /**
