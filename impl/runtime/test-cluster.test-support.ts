@@ -16,6 +16,8 @@ export interface ClusterOptions {
   readonly flags?: readonly string[];
   /** Each node writes `trace-N.ndjson` in the cluster's directory. */
   readonly trace?: boolean;
+  /** Is given the cluster's directory before any node starts. */
+  readonly prepare?: (directory: string) => void;
 }
 
 export interface TestNode {
@@ -46,6 +48,7 @@ export class TestCluster {
       cluster.nodes.push({ id, clientPort, raftPort, address, process: undefined, log: '' });
     }
     try {
+      options.prepare?.(cluster.directory);
       for (const { id } of cluster.nodes) cluster.launch(id);
       await cluster.ready();
     } catch (error) {
