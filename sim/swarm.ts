@@ -81,7 +81,7 @@ export function drawOptions(
   const special = randomness.stream('swarm/special');
   const draw = special.unit();
   if (draw < 0.25) return calm(options, special);
-  if (draw < 0.27 && (beyond || !NOT_YET_SURVIVED.has('large'))) return large(options, special);
+  if (draw < 0.27) return large(options, special);
   return options;
 }
 
