@@ -1,114 +1,9 @@
-/** What one node does with its copies: over a store in memory whose reads come back when the test says so. */
+/** What one node does with its copies. */
 import { expect, test } from 'vitest';
-import type { BootId, Epoch, Incarnation, NodeId, SegmentId, TopicId } from '../ids.ts';
-import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
-import type { Store } from '../storage/store.ts';
-import { DataPlane } from './data-plane.ts';
-import type { DataMessage, Replicate } from './messages.ts';
-import { MESSAGE_LIMIT } from './ports.ts';
-
-const TOPIC = 4 as TopicId;
-const SEGMENT = 1 as SegmentId;
-const [SELF, OTHER, THIRD] = [1, 2, 3].map((node) => ({
-  node: node as NodeId,
-  incarnation: (100 + node) as Incarnation,
-})) as [ReplicaRecord, ReplicaRecord, ReplicaRecord];
-
-/** A copy that this node has, and what the metadata says of the segment. */
-class Bench {
-  readonly sent: DataMessage[] = [];
-  readonly dataPlane: DataPlane;
-  /** Ends the reads that are under way. */
-  readonly reads: (() => void)[] = [];
-  private readonly records: Uint8Array[] = [];
-  private segments: SegmentRecord[] = [];
-
-  constructor() {
-    this.dataPlane = new DataPlane({
-      self: SELF,
-      boot: 11 as BootId,
-      store: this.store(),
-      trace: undefined,
-      maxSegmentEntries: 100,
-      scrub: { everyMs: 0, bytesPerSecond: 0 },
-      cluster: () =>
-        ({
-          segment: (_: string, id: SegmentId) => this.segments[id - 1],
-          currentSegment: () => this.segments.at(-1),
-          topic: () => ({ segments: this.segments }),
-          isGone: () => false,
-        }) as never,
-      nowMs: () => 0,
-      leaseValid: () => true,
-      send: (_, message) => this.sent.push(message),
-      propose: () => {},
-      place: () => ({ owner: OTHER.node, replicas: [1, 2, 3] as NodeId[] }),
-      hasRoom: () => true,
-      notice: () => {},
-      failed: (error) => {
-        throw error;
-      },
-    });
-  }
-
-  /** The metadata now says so of the topic's segments. */
-  learn(...segments: Partial<SegmentRecord>[]): void {
-    this.segments = segments.map(
-      (segment, i) =>
-        ({
-          id: i + 1,
-          state: 'open',
-          epoch: 5,
-          owner: OTHER.node,
-          boot: 22,
-          replicas: [SELF, OTHER, THIRD],
-          baseOffset: 0,
-          count: 0,
-          ...segment,
-        }) as SegmentRecord,
-    );
-    this.dataPlane.topicChanged(TOPIC);
-  }
-
-  replicate(from: number, count: number, highWatermark: number): void {
-    const message: Replicate = {
-      kind: 'Replicate',
-      topic: TOPIC,
-      segment: SEGMENT,
-      epoch: 5 as Epoch,
-      from,
-      records: Array.from({ length: count }, (_, i) => Uint8Array.of(from + i)),
-      highWatermark,
-    };
-    this.dataPlane.handle(OTHER, message);
-  }
-
-  get readable(): number {
-    return this.dataPlane.readableEnd(TOPIC, SEGMENT);
-  }
-
-  private store(): Store {
-    const { records, reads } = this;
-    const store = {
-      streams: () => [],
-      keys: () => [],
-      stream: () => 1,
-      end: () => records.length,
-      get: () => undefined,
-      put: () => {},
-      room: () => 'enough',
-      append: (_: number, __: number, record: Uint8Array) => records.push(record) - 1,
-      truncate: (_: number, end: number) => records.splice(end),
-      read: (
-        _: number,
-        from: number,
-        limit: { records: number },
-        done: (...all: unknown[]) => void,
-      ) => reads.push(() => done(undefined, records.slice(from, from + limit.records))),
-    };
-    return store as never;
-  }
-}
+import type { Epoch } from '../ids.ts';
+import type { SegmentRecord } from '../metadata/cluster-state.ts';
+import { Bench, records, SEGMENT, THIRD, TOPIC } from './data-plane.test-support.ts';
+import { MESSAGE_LIMIT, RETRY_MS } from './ports.ts';
 
 test('all of a sealed segment that is here may be read, whichever way it came and whenever', () => {
   const bench = new Bench();
@@ -121,39 +16,48 @@ test('all of a sealed segment that is here may be read, whichever way it came an
   expect(bench.readable).toBe(3);
 });
 
+test('what a sealed copy lacks is asked of all others by turns, again and again, until it is here', () => {
+  const bench = new Bench();
+  bench.learn({ state: 'sealed', count: 2 }, {});
+  for (let i = 0; i < 4; i++) bench.passes(RETRY_MS);
+  expect(bench.sent('CopyRequest')).toMatchObject(
+    [2, 3, 2, 3].map((to) => ({ to, epoch: 0, from: 0 })),
+  );
+  bench.hear(THIRD, 'Copy', { epoch: 0 as Epoch, from: 0, records: records(0, 2) });
+  bench.passes(RETRY_MS);
+  expect(bench.sent('CopyRequest')).toEqual([]);
+  expect(bench.readable).toBe(2);
+});
+
 test('a copy that was asked for under an epoch is not sent once a higher one is promised', () => {
   const bench = new Bench();
   bench.learn({});
   bench.replicate(0, 2, 0);
-  const of = { topic: TOPIC, segment: SEGMENT };
   const ask = (epoch: number): void =>
-    bench.dataPlane.handle(THIRD, { kind: 'CopyRequest', ...of, epoch: epoch as Epoch, from: 0 });
+    bench.hear(THIRD, 'CopyRequest', { epoch: epoch as Epoch, from: 0 });
   const promise = (epoch: number): void =>
-    bench.dataPlane.handle(THIRD, { kind: 'PromiseRequest', ...of, epoch: epoch as Epoch });
-  const copies = (): DataMessage[] => bench.sent.filter(({ kind }) => kind === 'Copy');
+    bench.hear(THIRD, 'PromiseRequest', { epoch: epoch as Epoch });
   promise(7);
   ask(7);
   promise(8);
   bench.reads.shift()!();
-  expect(copies()).toEqual([]);
+  expect(bench.sent('Copy')).toEqual([]);
   ask(8);
   bench.reads.shift()!();
-  expect(copies()).toMatchObject([{ epoch: 8, records: [Uint8Array.of(0), Uint8Array.of(1)] }]);
+  expect(bench.sent('Copy')).toMatchObject([{ epoch: 8, records: records(0, 2) }]);
 });
 
 test('an owner sends nothing that was read before it promised a higher epoch', () => {
   const bench = new Bench();
-  bench.learn({ owner: SELF.node, boot: 11 as BootId });
-  const request = { node: SELF.node, boot: 11 as BootId, sequence: 1 };
-  bench.dataPlane.owner.appendRecord(TOPIC, Uint8Array.of(0), request, () => {});
+  bench.own();
+  bench.append(0);
   bench.dataPlane.flush();
   expect(bench.reads).toHaveLength(2);
   bench.reads.shift()!();
-  expect(bench.sent).toMatchObject([{ kind: 'Replicate', records: [Uint8Array.of(0)] }]);
-  const of = { topic: TOPIC, segment: SEGMENT };
-  bench.dataPlane.handle(THIRD, { kind: 'PromiseRequest', ...of, epoch: 6 as Epoch });
+  expect(bench.sent('Replicate')).toMatchObject([{ records: records(0, 1) }]);
+  bench.hear(THIRD, 'PromiseRequest', { epoch: 6 as Epoch });
   bench.reads.shift()!();
-  expect(bench.sent.filter(({ kind }) => kind === 'Replicate')).toHaveLength(1);
+  expect(bench.sent('Replicate')).toEqual([]);
 });
 
 test('a read ends where what may be read ends', () => {
@@ -167,4 +71,54 @@ test('a read ends where what may be read ends', () => {
   );
   bench.reads.shift()!();
   expect(heard).toEqual([2]);
+});
+
+test('an answer waits until what it says is durable', () => {
+  const bench = new Bench();
+  bench.learn({});
+  bench.replicate(0, 2, 0);
+  expect(bench.letters).toEqual([]);
+  bench.sync();
+  expect(bench.sent('ReplicateAck')).toMatchObject([{ to: 2, end: 2, durableEnd: 2, gap: false }]);
+});
+
+test('what does not join on is not taken, and the answer says where to begin', () => {
+  const bench = new Bench();
+  bench.learn({});
+  bench.replicate(0, 2, 0);
+  bench.sync();
+  bench.sent('ReplicateAck');
+  bench.replicate(3, 2, 0);
+  expect(bench.sent('ReplicateAck')).toMatchObject([{ end: 2, gap: true }]);
+});
+
+test('a lower epoch is refused, and told of the higher', () => {
+  const bench = new Bench();
+  bench.learn({});
+  bench.hear(THIRD, 'PromiseRequest', { epoch: 9 as Epoch });
+  bench.replicate(0, 1, 0);
+  expect(bench.sent('Refuse')).toMatchObject([{ to: 2, epoch: 5, promised: 9 }]);
+  expect(bench.dataPlane.replicas.find(TOPIC, SEGMENT)!.end).toBe(0);
+});
+
+test('a promise is told when it is durable, with what is durable by then', () => {
+  const bench = new Bench();
+  bench.learn({});
+  bench.replicate(0, 2, 0);
+  bench.hear(THIRD, 'PromiseRequest', { epoch: 6 as Epoch });
+  expect(bench.letters).toEqual([]);
+  bench.sync();
+  // The writer that was fenced hears nothing that it could count.
+  expect(bench.sent('ReplicateAck')).toEqual([]);
+  expect(bench.sent('Promise')).toMatchObject([{ to: 3, epoch: 6, durableEnd: 2 }]);
+});
+
+test('what lies beyond the end of a sealed segment is cut', () => {
+  const bench = new Bench();
+  bench.learn({});
+  bench.replicate(0, 5, 0);
+  bench.learn({ state: 'sealed', count: 3 }, {});
+  expect(bench.dataPlane.replicas.find(TOPIC, SEGMENT)).toMatchObject({ end: 3 });
+  bench.replicate(3, 2, 0);
+  expect(bench.readable).toBe(3);
 });
