@@ -11,6 +11,8 @@ export interface FrameLimits {
   readonly maxSkipBytes: number;
 }
 
+const NOTHING = Buffer.alloc(0);
+
 export interface FrameSink {
   /** One whole frame. The bytes stay valid and unchanged for as long as the receiver keeps them. */
   onFrame(bytes: Uint8Array): void;
@@ -21,13 +23,18 @@ export interface FrameSink {
   onInvalidLength(lengthBytes: number, skipped: boolean): void;
 }
 
-/** Cuts a byte stream into frames, in place: only a frame that spans chunks is ever copied. */
+/**
+ * Cuts a byte stream into frames, in place: only a frame that spans chunks is ever copied, as its pieces come, so that it takes
+ * no more than twice what came of it, however small they are and whatever length was announced.
+ */
 export class FrameDecoder {
   private readonly limits: FrameLimits;
   private readonly sink: FrameSink;
   private headerBytes = 0;
   private lengthBytes = 0;
-  private parts: Uint8Array[] = [];
+  /** Of a frame that spans chunks: what came of it, at the front. */
+  private gathered: Buffer = NOTHING;
+  private gatheredBytes = 0;
   private missingBytes = 0;
   private skipBytes = 0;
   private broken = false;
@@ -55,7 +62,7 @@ export class FrameDecoder {
         at += taken;
         this.missingBytes -= taken;
         if (this.missingBytes === 0) this.endBody(part);
-        else this.parts.push(part);
+        else this.gather(part);
       }
     }
   }
@@ -73,16 +80,31 @@ export class FrameDecoder {
     this.sink.onInvalidLength(lengthBytes, skipped);
   }
 
+  private gather(part: Uint8Array): void {
+    const endBytes = this.gatheredBytes + part.length;
+    if (endBytes > this.gathered.length) {
+      const capacityBytes = Math.max(2 * this.gathered.length, endBytes);
+      // Not of the pool: a part of it would keep all of it.
+      const larger = Buffer.allocUnsafeSlow(Math.min(this.lengthBytes, capacityBytes));
+      this.gathered.copy(larger, 0, 0, this.gatheredBytes);
+      this.gathered = larger;
+    }
+    this.gathered.set(part, this.gatheredBytes);
+    this.gatheredBytes = endBytes;
+  }
+
   private endBody(last: Uint8Array): void {
-    const parts = this.parts;
+    if (this.gatheredBytes > 0) this.gather(last);
+    const frame = this.gatheredBytes > 0 ? this.gathered : last;
     this.reset();
-    this.sink.onFrame(parts.length === 0 ? last : Buffer.concat([...parts, last]));
+    this.sink.onFrame(frame);
   }
 
   private reset(): void {
     this.headerBytes = 0;
     this.lengthBytes = 0;
-    this.parts = [];
+    this.gathered = NOTHING;
+    this.gatheredBytes = 0;
   }
 }
 

@@ -127,8 +127,10 @@ export class ByteReader {
     return utf8Decode(this.bytes());
   }
 
-  list<Item>(read: () => Item): Item[] {
+  /** Each item takes a byte or more; `most` of them are taken. */
+  list<Item>(read: () => Item, most: number = Infinity): Item[] {
     const length = this.whole();
+    if (length > most) throw new MalformedError('too many');
     if (length > this.buffer.length - this.at) throw new MalformedError('count beyond the end');
     return Array.from({ length }, read);
   }

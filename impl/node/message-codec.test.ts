@@ -12,6 +12,8 @@ import type {
   SegmentId,
   TopicId,
 } from '../core/ids.ts';
+import { countValues, mutated } from '../core/mutated-bytes.test-support.ts';
+import { MESSAGE_LIMIT } from '../core/segment/ports.ts';
 import { decodeEnvelope, encodeEnvelope } from './message-codec.ts';
 import type { Envelope, Message } from './messages.ts';
 
@@ -172,4 +174,35 @@ test('an envelope that ends too early or too late is refused', () => {
       expect(() => decodeEnvelope(Uint8Array.of(...bytes, 0))).toThrow(MalformedError);
     }),
   );
+});
+
+test('almost an envelope is read or refused by name, and makes no more values than it has bytes', () => {
+  const encodings = fc.sample(envelope, { numRuns: 200, seed: 1 }).map(encodeEnvelope);
+  fc.assert(
+    fc.property(mutated(encodings), (bytes) => {
+      try {
+        expect(countValues(decodeEnvelope(bytes))).toBeLessThanOrEqual(20 + 10 * bytes.length);
+      } catch (error) {
+        expect(error).toBeInstanceOf(MalformedError);
+      }
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+test('a message holds no more records than a sender puts into one', () => {
+  const holding = (count: number): Envelope => ({
+    ...fc.sample(envelope, { numRuns: 1, seed: 1 })[0]!,
+    body: {
+      kind: 'Copy',
+      topic: 4 as TopicId,
+      segment: 1 as SegmentId,
+      epoch: 1 as Epoch,
+      from: 0,
+      records: Array.from({ length: count }, () => new Uint8Array()),
+    },
+  });
+  const { records: most } = MESSAGE_LIMIT;
+  expect(decodeEnvelope(encodeEnvelope(holding(most)))).toMatchObject({ body: { kind: 'Copy' } });
+  expect(() => decodeEnvelope(encodeEnvelope(holding(most + 1)))).toThrow(MalformedError);
 });

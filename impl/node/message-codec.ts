@@ -12,6 +12,7 @@ import type {
   TopicId,
 } from '../core/ids.ts';
 import { decodeRaftMessage, encodeRaftMessage } from '../core/raft/message-codec.ts';
+import { MESSAGE_LIMIT } from '../core/segment/ports.ts';
 import type { Envelope, Message } from './messages.ts';
 
 const KINDS = [
@@ -265,8 +266,9 @@ function encodeRecords(out: ByteWriter, records: readonly Uint8Array[]): void {
   out.list(records, (record) => out.bytes(record));
 }
 
+/** A record may be empty, so that a message could hold as many as it has bytes: no sender puts so many into one. */
 function decodeRecords(input: ByteReader): Uint8Array[] {
-  return input.list(() => input.bytes());
+  return input.list(() => input.bytes(), MESSAGE_LIMIT.records);
 }
 
 function encodeWork(out: ByteWriter, work: Work): void {

@@ -1,5 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { WalrusError } from '../core/errors.ts';
 import { readConfig } from './config.ts';
+import { FLAG_DEFAULTS } from './flag-defaults.ts';
 
 test("without flags it is upstream's node 1, which founds a cluster", () => {
   const config = readConfig({}, {});
@@ -99,4 +102,40 @@ describe('what is refused', () => {
       /--raft-port.*\n--client-port.*\nWALRUS_MONITOR_CHECK_MS/,
     );
   });
+});
+
+test('whatever it is told, it is a configuration or an error that names what is wrong', () => {
+  const number = fc.oneof(
+    fc.constantFrom('', ' ', '0', '-1', '1e400', '0x10', 'NaN', '9'.repeat(400), '65536'),
+    fc.integer().map(String),
+    fc.double().map(String),
+  );
+  const value = fc.oneof(
+    number,
+    fc.string(),
+    fc.array(fc.string()),
+    fc.boolean(),
+    fc.constant(null),
+  );
+  const flags = fc.dictionary(fc.constantFrom(...Object.keys(FLAG_DEFAULTS)), value, {
+    maxKeys: 4,
+  });
+  const variables = fc.dictionary(
+    fc.constantFrom('WALRUS_MAX_SEGMENT_ENTRIES', 'WALRUS_MONITOR_CHECK_MS'),
+    number,
+  );
+  fc.assert(
+    fc.property(flags, variables, (given, environment) => {
+      try {
+        const { node, maxConnections } = readConfig(given, environment);
+        for (const each of [...Object.values(node), maxConnections]) {
+          if (typeof each === 'number') expect(each).toSatisfy(Number.isSafeInteger);
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(WalrusError);
+        expect(error).toMatchObject({ code: 'InvalidArgument' });
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });

@@ -86,7 +86,7 @@ const VARIABLES = z.object({
 function atLeast(least: number, otherwise: number): z.ZodType<number, string | undefined> {
   return z
     .string()
-    .regex(/^\d+$/, 'expected a whole number')
+    .regex(/^\d{1,15}$/, 'expected a whole number of at most 15 digits')
     .optional()
     .transform((text) => (text === undefined ? otherwise : Math.max(least, Number(text))));
 }

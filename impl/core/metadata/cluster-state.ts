@@ -279,7 +279,7 @@ export class ClusterState {
     return new SnapshotWriter(this.lastApplied, out, [...this.topicRecords.values()], writeTopic);
   }
 
-  /** The state that `snapshot` wrote. Throws `MalformedError` for anything else. */
+  /** The state that `snapshot` wrote. Throws `MalformedError` for bytes that are none. */
   static restore(snapshot: Uint8Array): ClusterState {
     const state = new ClusterState();
     const input = new ByteReader(snapshot);
@@ -298,6 +298,7 @@ export class ClusterState {
       const id = input.whole() as TopicId;
       const name = input.text();
       const segments = input.list(() => readSegment(input));
+      if (segments.length === 0) throw new MalformedError('a topic without a segment');
       const cursors = new Map(input.list(() => [input.text(), input.whole() as Offset] as const));
       state.setTopic({ id, name, segments, cursors });
     });

@@ -88,8 +88,8 @@ test('promises and copies of another epoch count for nothing', () => {
 
 test('a recoverer that promised a later one proposes nothing more', () => {
   const bench = recoverer(2);
-  bench.hear(THIRD, 'PromiseRequest', { epoch: 7 as Epoch });
   bench.sync();
+  bench.hear(THIRD, 'PromiseRequest', { epoch: 7 as Epoch });
   bench.hear(OTHER, 'Promise', { epoch: NEXT, durableEnd: 2 });
   for (let i = 0; i < 10; i++) bench.passes(RETRY_MS);
   expect(bench.proposed).toEqual([]);

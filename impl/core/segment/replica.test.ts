@@ -13,6 +13,7 @@ test('the name of a stream says whose it is, whatever the topic is called', () =
         expect(parseStreamName(streamName(topic, segment))).toEqual({ topic, segment });
       },
     ),
+    { examples: [['a\nb', 1]] },
   );
 });
 
