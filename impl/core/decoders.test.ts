@@ -11,6 +11,7 @@ import type {
   Offset,
   SegmentId,
   Term,
+  TopicId,
 } from './ids.ts';
 import { ClusterState } from './metadata/cluster-state.ts';
 import { type Command, decodeProposal, encodeProposal } from './metadata/commands.ts';
@@ -20,7 +21,7 @@ import { decodeRaftMessage, encodeRaftMessage } from './raft/message-codec.ts';
 import type { RaftMessage } from './raft/messages.ts';
 
 const NODES = [1, 2, 3] as NodeId[];
-const [topic, group] = ['tôpic', 'g'];
+const [topic, group] = [4 as TopicId, 'g'];
 const [segment, epoch] = [1 as SegmentId, 4 as Epoch];
 const COMMANDS: readonly Command[] = [
   ...NODES.map(
@@ -33,7 +34,7 @@ const COMMANDS: readonly Command[] = [
       clientAddress: 'host:2',
     }),
   ),
-  { kind: 'CreateTopic', topic, owner: NODES[0]!, replicas: NODES },
+  { kind: 'CreateTopic', name: 'tôpic', owner: NODES[0]!, replicas: NODES },
   {
     kind: 'SealSegment',
     topic,
@@ -162,7 +163,7 @@ test('metadata that was read can be gone on with: each topic has a segment, and 
       } catch {
         return;
       }
-      for (const name of state.topicNames()) expect(state.currentSegment(name)).toBeDefined();
+      for (const name of state.topics.keys()) expect(state.currentSegment(name)).toBeDefined();
       const written = state.snapshot();
       expect(ClusterState.restore(written).snapshot()).toEqual(written);
     }),
@@ -171,6 +172,6 @@ test('metadata that was read can be gone on with: each topic has a segment, and 
 });
 
 test('a topic without a segment is no metadata', () => {
-  const bytes = new ByteWriter().whole(7).whole(0).whole(1).text('t').whole(0).whole(0).finish();
+  const bytes = new ByteWriter().whole(7).whole(0).whole(1).whole(4).text('t').whole(0).whole(0).finish();
   expect(() => ClusterState.restore(bytes)).toThrow(MalformedError);
 });

@@ -26,7 +26,8 @@ class Bench {
   }
 
   serve(...ids: number[]): void {
-    this.reads.serve(ids.map((id) => ({ id, index: 9 as LogIndex })));
+    this.reads.confirmed(ids.map((id) => ({ id, index: 9 as LogIndex })));
+    this.reads.serve(9 as LogIndex);
   }
 }
 
@@ -39,6 +40,16 @@ test('a read is confirmed when a majority has confirmed it, and once', () => {
   bench.serve(b);
   bench.serve(a, b);
   expect(bench.heard).toEqual(['b true', 'a true']);
+});
+
+test('a read that is confirmed waits until what was committed when it was asked is applied', () => {
+  const bench = new Bench();
+  bench.ask('a');
+  bench.reads.confirmed([{ id: bench.fake.asked[0]!, index: 9 as LogIndex }]);
+  bench.reads.serve(8 as LogIndex);
+  expect(bench.heard).toEqual([]);
+  bench.reads.serve(9 as LogIndex);
+  expect(bench.heard).toEqual(['a true']);
 });
 
 test('who does not lead cannot confirm', () => {

@@ -1,8 +1,8 @@
 /** Where Raft stood when the process ended: its term and vote, its snapshot, and its log, in the store. */
-import { ByteReader, ByteWriter } from '../core/codec.ts';
+import { ByteReader, ByteWriter, MalformedError } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
 import type { LogIndex, NodeId, Term } from '../core/ids.ts';
-import type { Entry, Restored, Snapshot } from '../core/raft/entry.ts';
+import { EMPTY, type Entry, type Restored, type Snapshot } from '../core/raft/entry.ts';
 import { readMembership, writeMembership } from '../core/raft/membership.ts';
 import type { HardState, Ready } from '../core/raft/ready.ts';
 import type { StreamId } from '../core/storage/ids.ts';
@@ -26,20 +26,24 @@ export class RaftStorage {
 
   /** Reads everything back. `Corrupt` if what was written cannot be read. */
   restore(done: (error: WalrusError | undefined, restored: Restored) => void): void {
-    const snapshot = this.readSnapshot();
-    const { term, vote } = this.readHardState(snapshot);
+    const begin = readBack(() => {
+      const snapshot = this.readSnapshot();
+      return { ...this.readHardState(snapshot), snapshot };
+    });
+    if (begin instanceof WalrusError) return done(begin, EMPTY);
     const entries: Entry[] = [];
-    const first = snapshot === undefined ? 1 : snapshot.index + 1;
-    const finish = (error: WalrusError | undefined): void =>
-      done(error, { term, vote, snapshot, entries });
+    const first = begin.snapshot === undefined ? 1 : begin.snapshot.index + 1;
+    const finish = (error: WalrusError | undefined): void => done(error, { ...begin, entries });
     const readOn = (): void => {
       const from = first + entries.length;
       if (from >= this.store.end(this.log)) return finish(undefined);
       this.store.read(this.log, from, READ_LIMIT, (error, records) => {
         if (error !== undefined) return finish(error);
-        for (const record of records) {
-          entries.push(decodeEntry((first + entries.length) as LogIndex, record));
-        }
+        const more = readBack(() =>
+          records.map((record, i) => decodeEntry((from + i) as LogIndex, record)),
+        );
+        if (more instanceof WalrusError) return finish(more);
+        entries.push(...more);
         readOn();
       });
     };
@@ -98,6 +102,16 @@ export class RaftStorage {
   }
 }
 
+/** What bytes that this node wrote mean; `Corrupt` if it cannot have written them. */
+function readBack<Value>(read: () => Value): Value | WalrusError {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    return new WalrusError('Corrupt', `what was kept of raft cannot be read: ${error.message}`);
+  }
+}
+
 function encodeEntry({ term, kind, data }: Entry): Uint8Array {
   return new ByteWriter().whole(term).byte(KINDS.indexOf(kind)).bytes(data).finish();
 }
@@ -106,6 +120,6 @@ function decodeEntry(index: LogIndex, record: Uint8Array): Entry {
   const input = new ByteReader(record);
   const term = input.whole() as Term;
   const kind = KINDS[input.byte()];
-  if (kind === undefined) throw new WalrusError('Corrupt', `raft log: entry ${index} has no kind`);
+  if (kind === undefined) throw new MalformedError(`entry ${index} is of no kind`);
   return { index, term, kind, data: input.bytes() };
 }

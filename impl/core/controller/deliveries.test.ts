@@ -1,13 +1,14 @@
 /** A shared cursor, over records that are read, and commands that are committed, when the test says so. */
 import { expect, test } from 'vitest';
 import { WalrusError } from '../errors.ts';
-import type { Offset } from '../ids.ts';
+import type { Offset, TopicId } from '../ids.ts';
 import type { Outcome } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 import { Deliveries } from './deliveries.ts';
 import type { Reply } from './operations.ts';
 
 type Advance = Extract<Command, { kind: 'AdvanceCursor' }>;
+const [TOPIC, OTHER] = [4 as TopicId, 5 as TopicId];
 interface Pursued {
   readonly command: Advance;
   done(outcome: Outcome | 'unknown'): void;
@@ -18,6 +19,8 @@ class Bench {
   /** What stands in the topic from offset 0. */
   records: readonly number[] = [10, 11, 12, 13, 14];
   readError: WalrusError | undefined;
+  /** Why this node may not say where the topic ends. */
+  refusal: Reply | undefined;
   readonly heard: string[] = [];
   readonly pursued: Pursued[] = [];
   readonly deliveries = new Deliveries({
@@ -28,13 +31,14 @@ class Bench {
         this.readError,
         this.records.slice(offset, offset + records).map((each) => Uint8Array.of(each)),
       ),
+    confirmEnd: (_, done) => done(this.refusal),
     pursue: (command, done) => this.pursued.push({ command: command as Advance, done }),
   });
 
   /** Named readers ask, one after another. */
   get(...readers: string[]): void {
     for (const reader of readers) {
-      this.deliveries.get('t', 'g', (reply) => this.heard.push(`${reader} ${said(reply)}`));
+      this.deliveries.get(TOPIC, 'g', (reply) => this.heard.push(`${reader} ${said(reply)}`));
     }
   }
 
@@ -110,15 +114,23 @@ test('what cannot be read is told to all who wait, and the cursor stays', () => 
   expect(bench.pursued).toEqual([]);
 });
 
+test('that there is nothing is said by who may say it', () => {
+  const bench = new Bench();
+  bench.records = [];
+  bench.refusal = { kind: 'error', code: 'NotOwner', message: '' };
+  bench.get('a');
+  expect(bench.heard).toEqual(['a NotOwner']);
+});
+
 test('each group has a cursor and a queue of its own', () => {
   const bench = new Bench();
   bench.get('a');
-  bench.deliveries.get('t', 'other', () => {});
-  bench.deliveries.get('u', 'g', () => {});
+  bench.deliveries.get(TOPIC, 'other', () => {});
+  bench.deliveries.get(OTHER, 'g', () => {});
   expect(bench.pursued.map(({ command }) => `${command.topic} ${command.group}`)).toEqual([
-    't g',
-    't other',
-    'u g',
+    '4 g',
+    '4 other',
+    '5 g',
   ]);
 });
 

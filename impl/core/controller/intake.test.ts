@@ -1,12 +1,13 @@
 /** What one node takes from the lanes of others, and what it answers: what it is to do ends when the test says so. */
 import { expect, test } from 'vitest';
-import type { BootId, Epoch, Incarnation, NodeId } from '../ids.ts';
+import type { BootId, Epoch, Incarnation, NodeId, TopicId } from '../ids.ts';
 import { Intake, type Sender } from './intake.ts';
 import { LANE_MAX } from './line.ts';
 import type { Forward, ForwardReply, ForwardsTaken } from './messages.ts';
 import { errorReply, type Reply } from './operations.ts';
 
 const TIMEOUT_MS = 1000;
+const TOPIC = 4 as TopicId;
 const SENDER: Sender = {
   node: 2 as NodeId,
   incarnation: 102 as Incarnation,
@@ -32,7 +33,7 @@ class Bench {
       ({ appliedIndex: this.applied, currentSegment: () => ({ epoch: this.epoch }) }) as never,
     nowMs: () => this.nowMs,
     send: (_, message) => this.sent.push(said(message)),
-    execute: (_, { sequence }, answer) => this.begun.push({ sequence, answer }),
+    execute: (_, __, { sequence }, answer) => this.begun.push({ sequence, answer }),
   });
 
   forward(order: number, fields: Partial<Forward> = {}, sender = SENDER): void {
@@ -45,7 +46,8 @@ class Bench {
       unanswered: 1,
       call: 1000 + order,
       deadlineMs: TIMEOUT_MS,
-      operation: { kind: 'put', topic: 't', record: new Uint8Array(1) },
+      topic: TOPIC,
+      work: { kind: 'put', record: new Uint8Array(1) },
       ...fields,
     });
   }
@@ -142,12 +144,12 @@ test('under a grant that has not come here yet a forward waits until it has', ()
   bench.applied = 4;
   bench.forward(1);
   expect(bench.heard()).toEqual(['1 taken below 1']);
-  bench.intake.topicChanged('t');
+  bench.intake.topicChanged(TOPIC);
   expect(bench.calls).toEqual([]);
   bench.applied = 5;
-  bench.intake.topicChanged('other');
+  bench.intake.topicChanged(5 as TopicId);
   expect(bench.calls).toEqual([]);
-  bench.intake.topicChanged('t');
+  bench.intake.topicChanged(TOPIC);
   expect(bench.calls).toEqual([1001]);
 });
 
@@ -157,7 +159,7 @@ test('a sender has one lane a topic and kind at a time: of an earlier one nothin
   bench.forward(1, { lane: 1, call: 7 });
   expect(bench.calls).toEqual([1001]);
   expect(bench.heard()).toEqual([]);
-  bench.forward(1, { lane: 1, call: 8, operation: { kind: 'get', topic: 't', group: 'g' } });
+  bench.forward(1, { lane: 1, call: 8, work: { kind: 'get', group: 'g' } });
   bench.forward(1, { lane: 1, call: 9 }, { ...SENDER, boot: 21 as BootId });
   expect(bench.calls).toEqual([1001, 8, 9]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { BootId, Epoch, NodeId } from '../ids.ts';
+import type { BootId, Epoch, NodeId, TopicId } from '../ids.ts';
 import { type Call, LANE_MAX, Lane, Line } from './line.ts';
 import type { Effect } from './operations.ts';
 
@@ -27,7 +27,7 @@ function drain(line: Line): number[] {
   return numbers;
 }
 
-const laneOf = (line: Line): Lane => new Lane(1, line, 2 as NodeId, 20 as BootId, 5 as Epoch);
+const laneOf = (line: Line): Lane => new Lane(1, line, 4 as TopicId, { owner: 2 as NodeId, boot: 20 as BootId, epoch: 5 as Epoch });
 
 test('calls leave a line in the order of asking, but for those that were answered meanwhile', () => {
   const calls = [1, 2, 3, 4].map(call);

@@ -1,7 +1,7 @@
 /** A recoverer: from the fence to the proposal of the end. */
 import { expect, test } from 'vitest';
 import type { Epoch } from '../ids.ts';
-import { Bench, OTHER, records, THIRD } from './data-plane.test-support.ts';
+import { Bench, OTHER, records, SEGMENT, THIRD, TOPIC } from './data-plane.test-support.ts';
 import { RETRY_MS } from './ports.ts';
 
 const NEXT = 6 as Epoch;
@@ -83,7 +83,7 @@ test('promises and copies of another epoch count for nothing', () => {
   bench.hear(OTHER, 'Promise', { epoch: 5 as Epoch, durableEnd: 2 });
   expect(bench.proposed).toEqual([]);
   bench.hear(OTHER, 'Copy', { epoch: 5 as Epoch, from: 2, records: records(2, 1) });
-  expect(bench.dataPlane.replicas.find('t', 1 as never)!.end).toBe(2);
+  expect(bench.dataPlane.replicas.find(TOPIC, SEGMENT)!.end).toBe(2);
 });
 
 test('a recoverer that promised a later one proposes nothing more', () => {
@@ -102,5 +102,5 @@ test('when the metadata gives the segment to somebody else nothing is asked any 
   bench.letters.length = 0;
   for (let i = 0; i < 10; i++) bench.passes(RETRY_MS);
   expect(bench.letters).toEqual([]);
-  expect(bench.dataPlane.failover.recovery('t')).toBeUndefined();
+  expect(bench.dataPlane.failover.recovery(TOPIC)).toBeUndefined();
 });

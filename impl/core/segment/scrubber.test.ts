@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Bench, SEGMENT } from './data-plane.test-support.ts';
+import { Bench, SEGMENT, TOPIC } from './data-plane.test-support.ts';
 
 /** A node that holds so many records of a byte each, durably. */
 function scrubbed(count: number, bytesPerSecond: number, everyMs = 1000): Bench {
@@ -40,5 +40,5 @@ test('what is not durable yet is not read', () => {
 test('no rate, no reading', () => {
   const bench = scrubbed(10, 0);
   expect(readFroms(bench, 3000)).toEqual([]);
-  expect(bench.dataPlane.replicas.find('t', SEGMENT)!.durableEnd).toBe(10);
+  expect(bench.dataPlane.replicas.find(TOPIC, SEGMENT)!.durableEnd).toBe(10);
 });
