@@ -172,6 +172,14 @@ test('metadata that was read can be gone on with: each topic has a segment, and 
 });
 
 test('a topic without a segment is no metadata', () => {
-  const bytes = new ByteWriter().whole(7).whole(0).whole(1).whole(4).text('t').whole(0).whole(0).finish();
+  const bytes = new ByteWriter()
+    .whole(7)
+    .whole(0)
+    .whole(1)
+    .whole(4)
+    .text('t')
+    .whole(0)
+    .whole(0)
+    .finish();
   expect(() => ClusterState.restore(bytes)).toThrow(MalformedError);
 });

@@ -54,8 +54,9 @@ test('a question of Raft goes to the disk that is a member, an answer to the one
   const membership = [{ id: TWO, incarnation: 102, address: '', learner: false }] as never;
   const answer = { kind: 'RequestVoteResponse' } as never;
   const question = { kind: 'TimeoutNow' } as never;
-  bench.sender.sendRaft({ to: TWO, message: question }, membership);
-  bench.sender.sendRaft({ to: TWO, message: answer }, membership);
-  bench.sender.sendRaft({ to: THREE, message: question }, membership);
-  expect(bench.sent.map((each) => (each as Envelope).toIncarnation)).toEqual([102, 902, 0]);
+  const asker = 901 as Incarnation;
+  bench.sender.sendRaft({ to: TWO, asker: undefined, message: question }, membership);
+  bench.sender.sendRaft({ to: TWO, asker, message: answer }, membership);
+  bench.sender.sendRaft({ to: THREE, asker: undefined, message: question }, membership);
+  expect(bench.sent.map((each) => (each as Envelope).toIncarnation)).toEqual([102, 901, 0]);
 });

@@ -27,7 +27,8 @@ function drain(line: Line): number[] {
   return numbers;
 }
 
-const laneOf = (line: Line): Lane => new Lane(1, line, 4 as TopicId, { owner: 2 as NodeId, boot: 20 as BootId, epoch: 5 as Epoch });
+const laneOf = (line: Line): Lane =>
+  new Lane(1, line, 4 as TopicId, { owner: 2 as NodeId, boot: 20 as BootId, epoch: 5 as Epoch });
 
 test('calls leave a line in the order of asking, but for those that were answered meanwhile', () => {
   const calls = [1, 2, 3, 4].map(call);

@@ -14,7 +14,14 @@ test('the name of a stream says whose it is', () => {
 });
 
 test('other streams are no segments', () => {
-  for (const name of ['raft', 'segment/', 'segment/x/1', 'segments/1/2', ' segment/1/2', 'segment/1/2/3']) {
+  for (const name of [
+    'raft',
+    'segment/',
+    'segment/x/1',
+    'segments/1/2',
+    ' segment/1/2',
+    'segment/1/2/3',
+  ]) {
     expect(parseStreamName(name)).toBeUndefined();
   }
 });
