@@ -159,11 +159,8 @@ export class Cluster {
     this.randomness = randomness;
     this.checksum = checksum;
     this.observer = observer;
-    this.network = new SimNetwork<Envelope>(
-      options.network,
-      time,
-      randomness,
-      (from, to, envelope) => this.deliver(from, to, envelope),
+    this.network = new SimNetwork<Envelope>(options.network, time, randomness, (_, to, envelope) =>
+      this.deliver(to, envelope),
     );
     this.machines = Array.from({ length: options.nodes }, (_, i) => {
       return new Machine((i + 1) as NodeId, this.newDisk(i + 1), this.newClock(i + 1));
@@ -291,13 +288,8 @@ export class Cluster {
   }
 
   /** A message arrives. */
-  deliver(from: number, to: number, envelope: Envelope): void {
-    const machine = this.machine(to);
-    // Whoever was dialled by another can answer it.
-    if (from < DOUBLES && !machine.located.has(from)) {
-      machine.located.set(from, addressOf(this.machine(from)));
-    }
-    this.input(machine, (node) => node.receive(envelope), envelope);
+  deliver(to: number, envelope: Envelope): void {
+    this.input(this.machine(to), (node) => node.receive(envelope), envelope);
   }
 
   private traces(): Pick<NodePorts, 'trace' | 'raftTrace'> {

@@ -4,7 +4,7 @@
  */
 import type { Incarnation, NodeId } from '../impl/core/ids.ts';
 import type { Envelope } from '../impl/node/messages.ts';
-import type { Cluster, Machine } from './cluster.ts';
+import { type Cluster, type Machine, raftAddress } from './cluster.ts';
 
 /** The others hear of the machine's new process, and it recalls what they remember. */
 export function introduce(cluster: Cluster, machine: Machine): void {
@@ -13,7 +13,7 @@ export function introduce(cluster: Cluster, machine: Machine): void {
   const fromIncarnation = incarnation as Incarnation;
   for (const { id: to } of cluster.machines) {
     if (to === from) continue;
-    const body = { kind: 'Ping', full: false } as const;
+    const body = { kind: 'Ping', address: raftAddress(from), full: false } as const;
     const envelope = {
       from,
       fromIncarnation,
@@ -24,14 +24,14 @@ export function introduce(cluster: Cluster, machine: Machine): void {
       toIncarnation: 0,
       body,
     } as const;
-    cluster.deliver(from, to, envelope);
+    cluster.deliver(to, envelope);
   }
 }
 
 /** Whether the message is a part of that; then it has arrived. */
-export function passes(cluster: Cluster, from: NodeId, to: NodeId, envelope: Envelope): boolean {
+export function passes(cluster: Cluster, to: NodeId, envelope: Envelope): boolean {
   const { kind } = envelope.body;
   if (kind !== 'Remind' && kind !== 'Recall') return false;
-  cluster.deliver(from, to, envelope);
+  cluster.deliver(to, envelope);
   return true;
 }

@@ -176,7 +176,7 @@ export class LogStage extends Stage<Step> {
     this.isByHand = false;
     this.deaf.clear();
     for (const { disk } of this.cluster.machines) disk.faults.hung = false;
-    for (const { from, to, envelope } of this.held) this.cluster.deliver(from, to, envelope);
+    for (const { to, envelope } of this.held) this.cluster.deliver(to, envelope);
   }
 
   /** A request that comes twice is one that another node hands on, and that the network repeats. */
@@ -194,7 +194,7 @@ export class LogStage extends Stage<Step> {
     }
     if (comesTwice) {
       const forward = this.held.find(({ envelope: { body } }) => body.kind === 'Forward')!;
-      this.cluster.deliver(forward.from, forward.to, forward.envelope);
+      this.cluster.deliver(forward.to, forward.envelope);
     }
     this.happens(step);
   }
@@ -305,8 +305,8 @@ export class LogStage extends Stage<Step> {
   private handOver(suits: (held: Held) => boolean): boolean {
     const at = this.held.findIndex(suits);
     if (at < 0) return false;
-    const [{ from, to, envelope }] = this.held.splice(at, 1) as [Held];
-    this.cluster.deliver(from, to, envelope);
+    const [{ to, envelope }] = this.held.splice(at, 1) as [Held];
+    this.cluster.deliver(to, envelope);
     return true;
   }
 
@@ -363,7 +363,7 @@ export class LogStage extends Stage<Step> {
 
   withholds(from: NodeId, to: NodeId, envelope: Envelope): boolean {
     if (!this.isByHand) return false;
-    if (passes(this.cluster, from, to, envelope)) return true;
+    if (passes(this.cluster, to, envelope)) return true;
     if (BY_HAND.has(envelope.body.kind)) {
       this.held.push({ from, to, envelope });
       return true;

@@ -6,8 +6,6 @@ import type { FaultKind } from './faults.ts';
 
 /** Kinds of faults that no seed draws. */
 export const NOT_YET_SURVIVED: ReadonlySet<FaultKind> = new Set<FaultKind>([
-  // Nobody finds a node under its new address if it comes back before it is known to the others.
-  'Move',
   // Where the log had one file only, the disk is an empty one then: it waits for --replace, and a founder founds again. The
   // faults of `damage.ts` that take an end of a log leave its beginning for the same reason.
   'LostFile',

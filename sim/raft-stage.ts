@@ -173,7 +173,7 @@ export class RaftStage extends Stage<RaftStep> {
       machine.disk.faults.hung = false;
       this.unfreeze(machine);
     }
-    for (const { from, to, envelope } of this.left) this.cluster.deliver(from, to, envelope);
+    for (const { to, envelope } of this.left) this.cluster.deliver(to, envelope);
   }
 
   /** Its election timer fires, as often as it takes. */
@@ -189,7 +189,7 @@ export class RaftStage extends Stage<RaftStep> {
     if (message.kind !== 'RequestVoteRequest' || !message.preVote) return;
     const { term } = message;
     const body = { kind: 'RequestVoteResponse', term, preVote: true, granted: true } as const;
-    this.cluster.deliver(to, from, this.envelope(to, from, body));
+    this.cluster.deliver(from, this.envelope(to, from, body));
   }
 
   /** All that its disk was given is durable. */
@@ -262,8 +262,8 @@ export class RaftStage extends Stage<RaftStep> {
     return talk(node, sender!, 'AppendEntriesResponse') || asked;
   }
 
-  private arrive({ from, to, envelope }: Sent): void {
-    this.cluster.deliver(from, to, envelope);
+  private arrive({ to, envelope }: Sent): void {
+    this.cluster.deliver(to, envelope);
   }
 
   /** The leader is to do without a voter: as if that had fallen silent, and an operator had said that its disk is gone. */
@@ -378,7 +378,7 @@ export class RaftStage extends Stage<RaftStep> {
 
   withholds(from: NodeId, to: NodeId, envelope: Envelope): boolean {
     if (!this.isByHand) return false;
-    if (passes(this.cluster, from, to, envelope)) return true;
+    if (passes(this.cluster, to, envelope)) return true;
     const { body } = envelope;
     if (isOfRaft(body)) this.left.push({ from, to, envelope, message: body });
     return true;

@@ -382,14 +382,14 @@ test('a process that the cluster has refused is dead to it, and says why', () =>
 
 test('whoever lives is not replaced', () => {
   const story = new Story('double');
-  const [first, second] = [story.machine(1), story.machine(2)];
+  const second = story.machine(2);
   const { incarnation, boot } = second.node!;
   const leader = story.cluster.machines.find(({ node }) => node?.raft?.role === 'leader')!;
   const body = { kind: 'Join', address: 'elsewhere', replace: true, amnesiac: false } as const;
   const double = { from: second.id, fromIncarnation: ((incarnation as number) + 1) as never };
   const to = { to: leader.id, toIncarnation: 0 } as const;
   if (leader === second) throw new Error('another seed');
-  story.cluster.deliver(first.id, leader.id, {
+  story.cluster.deliver(leader.id, {
     ...double,
     fromBoot: boot,
     fromLsn: 0,

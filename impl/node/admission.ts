@@ -1,8 +1,9 @@
 /** The cluster's side of joining: whether a disk that asks gets a place, keeps the one it has, or gives it up. */
 import type { Incarnation, NodeId } from '../core/ids.ts';
 import type { ClusterState } from '../core/metadata/cluster-state.ts';
-import type { MembershipChange } from '../core/raft/membership.ts';
+import type { Member, MembershipChange } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
+import type { Place } from './addresses.ts';
 import { atStake } from './at-stake.ts';
 import type { LinearizableReads } from './linearizable-reads.ts';
 import type { JoinMessage } from './messages.ts';
@@ -26,6 +27,9 @@ export interface AdmissionPorts {
   /** Whether the member of that number was heard lately. */
   live(node: NodeId): boolean;
   nowMs(): number;
+  /** The members that are heard, and this node: where each says that it is. */
+  heardMembers(): readonly Place[];
+  addressOf(member: Member): string;
 }
 
 export class Admission {
@@ -51,8 +55,13 @@ export class Admission {
   ): void {
     const { raft } = this.ports;
     const answer = (outcome: JoinReply['outcome'], detail: string, leaderAddress = ''): void => {
-      const members = raft.membership.map((each) => ({ id: each.id, address: each.address }));
-      reply({ kind: 'JoinReply', outcome, leaderAddress, detail, members });
+      reply({
+        kind: 'JoinReply',
+        outcome,
+        leaderAddress,
+        detail,
+        members: this.ports.heardMembers(),
+      });
     };
     const propose = (change: MembershipChange): void => {
       const result = raft.proposeMembership(change);
@@ -64,7 +73,7 @@ export class Admission {
       answer('admitted', 'a member already');
     } else if (raft.role !== 'leader') {
       const leader = raft.membership.find((each) => each.id === raft.leader);
-      answer('pending', 'not the leader', leader?.address);
+      answer('pending', 'not the leader', leader && this.ports.addressOf(leader));
     } else if (amnesiac && !hasPlace) {
       if (raft.isMembershipCommitted) answer('released', 'no member');
       else answer('pending', 'its removal is not committed');

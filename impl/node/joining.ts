@@ -1,8 +1,9 @@
 /** How a node comes into a cluster: it asks for admission until it finds itself in the Raft log. */
+import type { Member } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
-import type { Network } from '../ports/network.ts';
+import type { Place } from './addresses.ts';
 import type { NodeConfig } from './config.ts';
-import type { Envelope, JoinMessage } from './messages.ts';
+import type { JoinMessage } from './messages.ts';
 import type { Sender } from './sender.ts';
 
 type JoinReply = Extract<JoinMessage, { kind: 'JoinReply' }>;
@@ -16,12 +17,14 @@ const FORGOTTEN_MS = 3_000;
 
 export interface JoiningPorts {
   readonly config: NodeConfig;
-  readonly network: Network<Envelope>;
   readonly raft: Raft;
   readonly sender: Sender;
   /** Addresses to ask, besides those in the configuration. */
   readonly seeds: readonly string[];
   nowMs(): number;
+  addressOf(member: Member): string;
+  /** A disk that somebody hears is there. */
+  passedOn(place: Place): void;
 }
 
 export class Joining {
@@ -60,14 +63,14 @@ export class Joining {
     sender.sendToAddress(address, 0, 0, join);
   }
 
-  /** Learns where the members are, since the log will come from one of them and wants an answer. */
+  /** Learns where members are, since the log will come from one of them and wants an answer. */
   handleReply({ outcome, leaderAddress, detail, members }: JoinReply): void {
     if (outcome === 'pending') {
       this.leaderAddress = leaderAddress;
       // There is more to it than an operator's word: also for whoever was refused before.
       this.askAtMs = Math.min(this.askAtMs, this.ports.nowMs() + ASK_AGAIN_MS);
     } else this.refusedBecause = outcome === 'refused' ? detail : undefined;
-    for (const { id, address } of members) this.ports.network.locate(id, address);
+    for (const member of members) this.ports.passedOn(member);
   }
 
   /**
@@ -79,11 +82,11 @@ export class Joining {
     return raft.self !== undefined && this.ports.nowMs() - raft.leaderContactMs <= FORGOTTEN_MS;
   }
 
-  /** Those that were given. A disk that founded a cluster has none, and asks the members that it knew. */
+  /** Those that were given, and the members that it knew: of either some may have moved. */
   private addresses(): readonly string[] {
-    const { config, raft, seeds } = this.ports;
-    const given = [...config.join, ...seeds];
-    if (given.length > 0) return given;
-    return raft.membership.filter(({ id }) => id !== config.id).map(({ address }) => address);
+    const { config, raft, seeds, addressOf } = this.ports;
+    const others = raft.membership.filter(({ id }) => id !== config.id);
+    const known = [...config.join, ...seeds, ...others.map(addressOf)];
+    return [...new Set(known)].filter((address) => address !== config.raftAddress);
   }
 }

@@ -19,6 +19,7 @@ import type { Store } from '../core/storage/store.ts';
 import { Tracer } from '../core/tracer.ts';
 import type { Network } from '../ports/network.ts';
 import type { TraceSink } from '../ports/trace-sink.ts';
+import { Addresses, type Place } from './addresses.ts';
 import { Admission } from './admission.ts';
 import { type Amnesia, readSeeds } from './amnesia.ts';
 import { Applier } from './applier.ts';
@@ -70,6 +71,7 @@ export class Member {
   readonly trace: Tracer | undefined;
   readonly lease: Lease;
   readonly peers: Peers;
+  readonly addresses: Addresses;
   readonly peerClocks: PeerClocks;
   readonly sender: Sender;
   readonly metadata: MetadataLog;
@@ -115,6 +117,7 @@ export class Member {
     this.seeds = readSeeds(store);
     this.lease = new Lease(config.leaseMs);
     this.peers = new Peers(config.failoverMs, this.nowMs());
+    this.addresses = new Addresses();
     this.peerClocks = new PeerClocks();
     this.sender = new Sender(this);
     this.metadata = new MetadataLog(this.trace);
@@ -214,11 +217,36 @@ export class Member {
     this.watch?.follow();
   }
 
-  /** A node that came back under another address says so when it registers; the membership keeps the first one. */
-  locate({ id, incarnation, address }: RaftMember): void {
+  locate(member: RaftMember): void {
+    this.network.locate(member.id, this.addressOf(member));
+  }
+
+  /** Where it said lately that it is; else where it was when it registered last; else where it was when it was let in. */
+  addressOf = ({ id, incarnation, address }: RaftMember): string => {
+    if (id === this.config.id) return this.config.raftAddress;
     const known = this.cluster.node(id);
-    const moved = known?.incarnation === incarnation ? known.raftAddress : undefined;
-    this.network.locate(id, moved ?? address);
+    const registered = known?.incarnation === incarnation ? known.raftAddress : undefined;
+    return this.addresses.of(id, incarnation, this.nowMs()) ?? registered ?? address;
+  };
+
+  told(place: Place): void {
+    this.addresses.told(place, this.nowMs());
+    this.network.locate(place.id, place.address);
+  }
+
+  passedOn(place: Place): void {
+    if (place.id === this.config.id || !this.addresses.passedOn(place, this.nowMs())) return;
+    this.network.locate(place.id, place.address);
+  }
+
+  heardMembers(): readonly Place[] {
+    return this.raft.membership.flatMap(({ id, incarnation }) => {
+      const isSelf = id === this.config.id;
+      const address = isSelf
+        ? this.config.raftAddress
+        : this.addresses.of(id, incarnation, this.nowMs());
+      return address === undefined ? [] : [{ id, incarnation, address }];
+    });
   }
 
   /** Whether the node was heard of lately. A node that is about to stop does not count itself. */

@@ -118,9 +118,15 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     outcome: fc.constantFrom(...(['admitted', 'pending', 'refused', 'released'] as const)),
     leaderAddress: text,
     detail: text,
-    members: fc.array(fc.record({ id: natural as fc.Arbitrary<NodeId>, address: text })),
+    members: fc.array(
+      fc.record({
+        id: natural as fc.Arbitrary<NodeId>,
+        incarnation: natural as fc.Arbitrary<Incarnation>,
+        address: text,
+      }),
+    ),
   }),
-  fc.record({ kind: kind('Ping'), full: fc.boolean() }),
+  fc.record({ kind: kind('Ping'), address: text, full: fc.boolean() }),
   fc.record({
     kind: fc.constantFrom(...(['Remind', 'Recall'] as const)),
     boot: natural as fc.Arbitrary<BootId>,

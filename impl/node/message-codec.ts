@@ -130,10 +130,12 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       break;
     case 'JoinReply':
       out.byte(OUTCOMES.indexOf(message.outcome)).text(message.leaderAddress).text(message.detail);
-      out.list(message.members, ({ id, address }) => out.whole(id).text(address));
+      out.list(message.members, ({ id, incarnation, address }) =>
+        out.whole(id).whole(incarnation).text(address),
+      );
       break;
     case 'Ping':
-      out.bool(message.full);
+      out.text(message.address).bool(message.full);
       break;
     case 'Remind':
     case 'Recall':
@@ -223,11 +225,15 @@ function decodeMessage(input: ByteReader): Message {
       const outcome = known(OUTCOMES[input.byte()]);
       const leaderAddress = input.text();
       const detail = input.text();
-      const members = input.list(() => ({ id: input.whole() as NodeId, address: input.text() }));
+      const members = input.list(() => ({
+        id: input.whole() as NodeId,
+        incarnation: input.whole() as Incarnation,
+        address: input.text(),
+      }));
       return { kind, outcome, leaderAddress, detail, members };
     }
     case 'Ping':
-      return { kind, full: input.bool() };
+      return { kind, address: input.text(), full: input.bool() };
     case 'Remind':
     case 'Recall':
       return { kind, boot: input.whole() as BootId, lsn: input.whole() };

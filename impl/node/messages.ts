@@ -4,6 +4,7 @@ import type { BootId, Incarnation, NodeId } from '../core/ids.ts';
 import type { RaftMessage } from '../core/raft/messages.ts';
 import type { DataMessage } from '../core/segment/messages.ts';
 import type { Lsn } from '../core/storage/ids.ts';
+import type { Place } from './addresses.ts';
 import type { Reach } from './lives.ts';
 
 /** Every message travels in one of these; a node drops what is not meant for this life of its disk. */
@@ -38,9 +39,11 @@ export type MemoryMessage =
   /** The present life of the sender's disk has that. */
   | ({ readonly kind: 'Recall' } & Reach);
 
-/** Says that its sender lives, where nothing else was sent for a while, and that its disk is full, as long as it is. */
+/** Says that its sender lives, where nothing else was sent for a while; where it is; and that its disk is full, as long as it is. */
 export interface Ping {
   readonly kind: 'Ping';
+  /** Where other nodes reach the sender. */
+  readonly address: string;
   readonly full: boolean;
 }
 
@@ -61,13 +64,13 @@ export type JoinMessage =
       readonly amnesiac: boolean;
     }
   /**
-   * `leaderAddress` is '' if none is known. `members` is where the log will come from; admission itself shows in
-   * that log. A disk that is `released` has no place in the cluster any more, and may forget all that it has.
+   * `leaderAddress` is '' if none is known. `members` are those that the sender hears, and itself: from one of them the log will
+   * come. Admission itself shows in that log. A disk that is `released` has no place in the cluster any more, and may forget all that it has.
    */
   | {
       readonly kind: 'JoinReply';
       readonly outcome: 'admitted' | 'pending' | 'refused' | 'released';
       readonly leaderAddress: string;
-      readonly members: readonly { readonly id: NodeId; readonly address: string }[];
+      readonly members: readonly Place[];
       readonly detail: string;
     };

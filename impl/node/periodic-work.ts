@@ -1,5 +1,6 @@
 /** What a node does without being asked, at each turn of one period. */
 import type { NodeId } from '../core/ids.ts';
+import type { Member } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
 import type { Store } from '../core/storage/store.ts';
@@ -12,6 +13,8 @@ import type { Registration } from './registration.ts';
 import type { Sender } from './sender.ts';
 
 const PERIOD_MS = 250;
+/** Everybody is told so often where this node is. */
+const PING_ALL_MS = 1000;
 /** A log that nothing was written to for so long rests. */
 const REST_AFTER_MS = 5000;
 
@@ -27,11 +30,14 @@ export interface PeriodicWorkPorts {
   readonly registration: Registration;
   readonly handover: Handover;
   nowMs(): number;
+  /** Tells the network where a member is, as far as that is known now. */
+  locate(member: Member): void;
 }
 
 export class PeriodicWork {
   private readonly ports: PeriodicWorkPorts;
   private dueAtMs: number;
+  private pingAllAtMs = 0;
   private rollOverAtMs = 0;
   /** Where the log ended at the last turn, and when it is to rest if it still ends there; Infinity if it does. */
   private logEnd = -1;
@@ -67,13 +73,21 @@ export class PeriodicWork {
     if (handover.isUnderWay && handover.advance(nowMs)) lifecycle.stop();
   }
 
-  /** Shows those that hear nothing else that this node lives; all of them, as long as its disk is full. */
+  /**
+   * Shows those that hear nothing else that this node lives; now and then all of them where it is, and as long as its disk is
+   * full, that.
+   */
   private ping(full: boolean, nowMs: number): void {
     const { config, raft, peers, sender } = this.ports;
-    for (const { id, incarnation } of raft.membership) {
+    const { raftAddress: address } = config;
+    const toAll = full || nowMs >= this.pingAllAtMs;
+    if (toAll) this.pingAllAtMs = nowMs + PING_ALL_MS;
+    for (const member of raft.membership) {
+      const { id, incarnation } = member;
       if (id === config.id) continue;
-      if (full || peers.idleSince(id, nowMs - PERIOD_MS)) {
-        sender.send(id, incarnation, { kind: 'Ping', full });
+      this.ports.locate(member);
+      if (toAll || peers.idleSince(id, nowMs - PERIOD_MS)) {
+        sender.send(id, incarnation, { kind: 'Ping', address, full });
       }
     }
   }

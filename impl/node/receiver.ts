@@ -9,7 +9,7 @@ import type { Controller } from '../core/controller/controller.ts';
 import { memberOf } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
-import type { Network } from '../ports/network.ts';
+import type { Place } from './addresses.ts';
 import type { Admission } from './admission.ts';
 import type { Amnesia } from './amnesia.ts';
 import type { Identity } from './identity.ts';
@@ -28,7 +28,6 @@ type AmongMembers = Exclude<Message, JoinMessage | MemoryMessage>;
 
 export interface ReceiverPorts {
   readonly identity: Identity;
-  readonly network: Network<Envelope>;
   readonly peers: Peers;
   readonly peerClocks: PeerClocks;
   readonly sender: Sender;
@@ -42,6 +41,8 @@ export interface ReceiverPorts {
   /** Absent if nobody listens. */
   readonly watch: Watch | undefined;
   nowMs(): number;
+  /** A member said where it is. */
+  told(place: Place): void;
   /** This disk has less than it told that node it had. */
   lapsed(amnesia: Amnesia): void;
 }
@@ -86,6 +87,7 @@ export class Receiver {
         this.remind(envelope, forgotten);
         return true;
       }
+      if (body.kind === 'Ping') this.ports.told(placeOf(envelope, body.address));
       peers.heard(from, nowMs);
       peerClocks.heard(from, fromBoot, sentAtMs, nowMs);
     } else if (!isRaftRequest(body)) return false;
@@ -137,8 +139,12 @@ export class Receiver {
     return memberOf(this.ports.raft.membership, sender) !== undefined;
   }
 
-  private remind({ from, fromIncarnation }: Envelope, { boot, lsn }: Reach): void {
-    this.ports.sender.send(from, fromIncarnation, { kind: 'Remind', boot, lsn });
+  /** Where the sender is to be found is known only if it says so: it may be another life of its disk because it moved. */
+  private remind({ from, fromIncarnation, body }: Envelope, { boot, lsn }: Reach): void {
+    const { sender } = this.ports;
+    const remind = { kind: 'Remind', boot, lsn } as const;
+    if ('address' in body) sender.sendToAddress(body.address, from, fromIncarnation, remind);
+    else sender.send(from, fromIncarnation, remind);
   }
 
   private handleRemind({ from, fromIncarnation }: Envelope, { boot, lsn }: Reach): void {
@@ -149,25 +155,26 @@ export class Receiver {
   }
 
   private handleJoin(envelope: Envelope, join: Extract<Message, { kind: 'Join' }>): void {
-    const { admission, knownDisks, network, sender } = this.ports;
+    const { admission, knownDisks, sender } = this.ports;
     const { from, fromIncarnation } = envelope;
     const { address, amnesiac } = join;
     if (!amnesiac && this.isMember(envelope)) {
       const forgotten = knownDisks.hear(envelope);
-      if (forgotten !== undefined) {
-        const { boot, lsn } = forgotten;
-        sender.sendToAddress(address, from, fromIncarnation, { kind: 'Remind', boot, lsn });
-        return;
-      }
+      if (forgotten === undefined) this.ports.told(placeOf(envelope, address));
+      else this.remind(envelope, forgotten);
     }
+    // Who has to recall something first is answered, too: it may not know where this node is, and has to tell it.
     admission.admit(from, fromIncarnation, join, (reply) => {
-      if (reply.outcome === 'admitted') network.locate(from, address);
       if (reply.outcome === 'refused') {
         this.ports.watch?.joinRefused(from, fromIncarnation, reply.detail);
       }
       sender.sendToAddress(address, from, fromIncarnation, reply);
     });
   }
+}
+
+function placeOf({ from, fromIncarnation }: Envelope, address: string): Place {
+  return { id: from, incarnation: fromIncarnation, address };
 }
 
 function isRaftRequest({ kind }: AmongMembers): boolean {

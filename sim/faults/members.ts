@@ -2,7 +2,7 @@
 import type { Machine } from '../cluster.ts';
 import { isWholeWithout, survivesLossOf } from './budget.ts';
 import { DISK_FAULTS } from './disks.ts';
-import { type Faults, later, type Scene } from './scene.ts';
+import { type Faults, later, rest, type Scene } from './scene.ts';
 
 /** How long somebody takes to see that a process is refused, on top of a fault's time. */
 const OPERATOR_MS = 20_000;
@@ -58,13 +58,20 @@ export const MEMBER_FAULTS: Faults<MemberFault> = {
       });
     }
   },
-  /** One comes back under another address, and knows where the others are. */
-  Move: (scene, machines, { forMs }) => {
-    for (const machine of machines.slice(0, 1)) {
+  /**
+   * They come back under other addresses, one after another, and each is told where the others are then. It is left out while
+   * somebody runs who has no place yet: all that he knows is where they were when he started.
+   */
+  Move: (scene, machines, { forMs, amount }) => {
+    const isStranger = ({ node }: Machine): boolean =>
+      node !== undefined && node.raft?.self === undefined;
+    if (rest(scene, machines).some(isStranger)) return;
+    machines.forEach((machine, i) => {
       scene.crash(machine, false);
       machine.moves++;
-      later(scene, forMs, [machine], (each) => scene.restart(each));
-    }
+      const awayMs = forMs * (1 + i * amount);
+      later(scene, awayMs, [machine], (each) => scene.restart(each));
+    });
   },
   /** All are stopped in good order and started again, one after another. */
   RollingRestart: (scene, _, { forMs }) => {
