@@ -29,14 +29,14 @@ check: build ## Format, lint, walls, types: no test is run
 test: build native ## All tests; ends with "N passed, N failed"
 	@npx vitest run $(FILE)
 
-sim: build ## Simulate: SEED=, or N= seeds from FIRST= on (commit: its own), DURATION= virtual seconds, JOBS=, TRACE=file, BEYOND=1: also what is known to fail
-	@node dist/sim/main.js $(call flag,SEED,--seed) $(call flag,N,--seeds) $(call flag,FIRST,--first) $(call flag,DURATION,--duration) $(call flag,JOBS,--jobs) $(call flag,TRACE,--trace) $(if $(BEYOND),--beyond)
+sim: build ## Simulate: SEED=, or N= seeds from FIRST= on (commit: its own), DURATION= virtual seconds, JOBS=, TRACE=file, BEYOND=1: also what is known to fail, HARM=1: what no cluster survives
+	@node dist/sim/main.js $(call flag,SEED,--seed) $(call flag,N,--seeds) $(call flag,FIRST,--first) $(call flag,DURATION,--duration) $(call flag,JOBS,--jobs) $(call flag,TRACE,--trace) $(if $(BEYOND),--beyond) $(if $(HARM),--harm)
 
 replay: build ## Tell the story of one run: SEED=, or FILE=traces/regressions/x.json, VERBOSE=1: every action
-	@node dist/sim/main.js $(if $(VERBOSE),--verbose,--story) $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay) $(if $(BEYOND),--beyond)
+	@node dist/sim/main.js $(if $(VERBOSE),--verbose,--story) $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay) $(if $(BEYOND),--beyond) $(if $(HARM),--harm)
 
 shrink: build ## Make a failing run small: SEED=, or FILE=traces/failed/x.json
-	@node dist/sim/main.js --shrink $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay) $(if $(BEYOND),--beyond)
+	@node dist/sim/main.js --shrink $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay) $(if $(BEYOND),--beyond) $(if $(HARM),--harm)
 
 scenario: build ## Play a counterexample of TLC against the code: FILE=traces/counterexamples/x.json
 	@node dist/sim/scenario-main.js $(FILE)

@@ -159,7 +159,7 @@ export class Checker implements TraceSink<DataEvent> {
 
   private copiesLost(node: NodeId): void {
     for (const segment of this.record.segments()) {
-      if (segment.copies.delete(node)) this.ackedIsDurable(segment);
+      if (segment.copies.delete(node)) this.judge(() => this.ackedIsDurable(segment));
     }
   }
 

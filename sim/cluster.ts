@@ -25,7 +25,14 @@ import { costMs, touchDisk, touchMessage } from './work.ts';
 /** What every node is told, but for what differs from node to node. */
 export type SharedConfig = Omit<
   NodeConfig,
-  'id' | 'bootstrap' | 'join' | 'replace' | 'raftAddress' | 'clientAddress' | keyof typeof NO_SCRUB
+  | 'id'
+  | 'bootstrap'
+  | 'foundAfterMs'
+  | 'join'
+  | 'replace'
+  | 'raftAddress'
+  | 'clientAddress'
+  | keyof typeof NO_SCRUB
 > &
   Partial<typeof NO_SCRUB>;
 
@@ -184,14 +191,25 @@ export class Cluster {
     return this.machines[id - 1] ?? this.doubles.get(id)!;
   }
 
-  /** Starts another process under the machine's number, on an empty disk, as somebody does who takes the wrong number. */
-  startDouble({ id }: Machine): void {
+  /**
+   * Starts another process under the machine's number, on a disk of its own that holds `files`. With `replace` somebody says that
+   * the machine's disk is gone. Undefined if there is such a process.
+   */
+  startDouble(
+    { id }: Machine,
+    files: ReadonlyMap<string, Uint8Array> = new Map(),
+    replace = false,
+  ): Machine | undefined {
     const link = DOUBLES + id;
-    if (this.doubles.has(link)) return;
-    const double = new Machine(id, this.newDisk(link), this.newClock(link));
+    const double =
+      this.doubles.get(link) ?? new Machine(id, this.newDisk(link), this.newClock(link));
+    if (double.node !== undefined) return undefined;
     double.isDouble = true;
+    double.replaced = replace;
+    double.disk.restore(files);
     this.doubles.set(link, double);
     this.start(double);
+    return double;
   }
 
   /** Ends the process of a double that has that disk, if there is one; returns the machine whose number it bears. */
@@ -243,8 +261,7 @@ export class Cluster {
   /** Its process has made an empty disk of the one that it had. */
   diskEmptied(machine: Machine): void {
     machine.replaced = true;
-    machine.disk.isRenewed = true;
-    machine.disk.isDamaged = false;
+    machine.disk.renew();
   }
 
   /** Asks the process to end in good order. */
@@ -443,19 +460,24 @@ export class Cluster {
 
   private configOf(machine: Machine): NodeConfig {
     const others = this.machines.filter((each) => each.id !== machine.id);
-    const bootstrap = isFounder(machine);
+    // As the command line has it: the first node is told of no others, and founds.
+    const isFirst = machine.id === 1 && machine.moves === 0 && !machine.isDouble;
     return {
       ...NO_SCRUB,
       ...this.options.config,
       id: machine.id,
-      bootstrap,
-      join: bootstrap && machine.moves === 0 ? [] : others.map(addressOf),
+      bootstrap: isFirst && !machine.replaced,
+      foundAfterMs: machine.life === 1 ? 0 : LISTEN_MS,
+      join: isFirst ? [] : others.map(addressOf),
       replace: machine.replaced,
       raftAddress: addressOf(machine),
       clientAddress: `node-${machine.id}:client`,
     };
   }
 }
+
+/** So long a founder listens, but for the first time: then there is nobody. */
+export const LISTEN_MS = 3000;
 
 const TICK = (node: Node): void => node.tick();
 

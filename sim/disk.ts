@@ -355,9 +355,16 @@ export class SimDisk {
   /** All processes die, all files are gone: another disk in the same place. */
   wipe(): void {
     this.counts.wipe++;
+    this.renew();
+    this.clear();
+  }
+
+  /** It is another one from now on, or as good as that: it does what it says. */
+  renew(): void {
     this.isRenewed = true;
     this.isDamaged = false;
-    this.clear();
+    this.faults.lyingSync = 0;
+    this.faults.misdirectedWrite = 0;
   }
 
   /** All files as power loss would leave them, if nothing survived of what was not synced. */

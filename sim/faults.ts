@@ -6,6 +6,7 @@ import type { Machine } from './cluster.ts';
 import { CLOCK_FAULTS, type ClockFault } from './faults/clocks.ts';
 import { DAMAGE_FAULTS, type DamageFault } from './faults/damage.ts';
 import { DISK_FAULTS, type DiskTrouble } from './faults/disks.ts';
+import { HARM_FAULTS, type HarmFault } from './faults/harm.ts';
 import { LEADER_FAULTS, type LeaderFault } from './faults/leaders.ts';
 import { LINK_FAULTS, type LinkFault } from './faults/links.ts';
 import { MEMBER_FAULTS, type MemberFault } from './faults/members.ts';
@@ -16,7 +17,7 @@ import type { RandomStream } from './random.ts';
 
 type CommonKind = ProcessFault | LinkFault | ClockFault | DiskTrouble;
 type RareKind = MemberFault | RoomFault | DamageFault | LeaderFault;
-export type FaultKind = CommonKind | RareKind;
+export type FaultKind = CommonKind | RareKind | HarmFault;
 
 /** Nodes by id, or whoever leads Raft, or owns a topic's open segment, when the time comes. */
 export type Target = 'leader' | 'owner' | readonly number[];
@@ -55,13 +56,15 @@ const RARE: Faults<RareKind> = {
   ...DAMAGE_FAULTS,
   ...LEADER_FAULTS,
 };
-const INJECT: Faults<FaultKind> = { ...COMMON, ...RARE };
+const INJECT: Faults<FaultKind> = { ...COMMON, ...RARE, ...HARM_FAULTS };
 
 const kindsOf = (faults: object): FaultKind[] => Object.keys(faults) as FaultKind[];
 export const COMMON_KINDS: readonly FaultKind[] = kindsOf(COMMON);
 /** Drawn each by itself, so that one more changes no seed that does not draw it. */
 export const RARE_KINDS: readonly FaultKind[] = kindsOf(RARE);
-export const FAULT_KINDS: readonly FaultKind[] = [...COMMON_KINDS, ...RARE_KINDS];
+/** Drawn only where harm is what is looked at. */
+export const HARM_KINDS: readonly FaultKind[] = kindsOf(HARM_FAULTS);
+export const FAULT_KINDS: readonly FaultKind[] = [...COMMON_KINDS, ...RARE_KINDS, ...HARM_KINDS];
 
 /** Draws the faults of a run, in the order of their times. */
 export function planFaults(

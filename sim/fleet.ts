@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { assert } from '../impl/core/assert.ts';
 import type { Played } from './seed.ts';
 import type { Task } from './seed-worker.ts';
+import type { Draw } from './swarm.ts';
 
 /** The file of a thread, which lies beside the one that asks, compiled or not as that is. */
 export function beside(module: string, name: string): URL {
@@ -44,12 +45,10 @@ export class Fleet<Task, Done> {
   }
 }
 
-export interface FleetOptions {
+export interface FleetOptions extends Draw {
   readonly seeds: readonly string[];
   readonly durationMs: number;
   readonly jobs: number;
-  /** Also what the code is known not to stand yet. */
-  readonly beyond?: boolean;
   /** Returns whether more seeds are to be begun. */
   onPlayed(played: Played): boolean;
 }
@@ -58,15 +57,15 @@ export async function playAll({
   seeds,
   durationMs,
   jobs,
-  beyond,
   onPlayed,
+  ...draw
 }: FleetOptions): Promise<void> {
   const size = Math.min(jobs, seeds.length);
   const fleet = new Fleet<Task, Played>(beside(import.meta.url, 'seed-worker'), size);
   const waiting = [...seeds];
   const playSome = async (): Promise<void> => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const played = await fleet.run({ seed, durationMs, beyond });
+      const played = await fleet.run({ seed, durationMs, ...draw });
       if (!onPlayed(played)) waiting.length = 0;
     }
   };

@@ -29,6 +29,7 @@ interface Flags {
   readonly verbose?: boolean;
   readonly keepGoing?: boolean;
   readonly beyond?: boolean;
+  readonly harm?: boolean;
 }
 
 const REGRESSIONS = 'traces/regressions';
@@ -53,6 +54,7 @@ const command = new Command('sim')
   .option('--verbose', 'print the actions of the run one by one, of --seed or --replay')
   .option('--keep-going', 'play all seeds, even after a failure')
   .option('--beyond', 'also what the code is known not to stand yet')
+  .option('--harm', 'what no cluster survives: is the harm told?')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .parse();
 const flags = command.opts<Flags>();
@@ -66,8 +68,7 @@ async function main(): Promise<number> {
     return 2;
   }
   if (flags.replay !== undefined) return single(readRegression(flags.replay)!);
-  if (flags.seed !== undefined)
-    return single(runOfSeed(flags.seed, flags.duration * 1000, flags.beyond));
+  if (flags.seed !== undefined) return single(runOfSeed(flags.seed, flags.duration * 1000, flags));
   return many();
 }
 
@@ -148,7 +149,8 @@ async function many(): Promise<number> {
     seeds,
     durationMs: flags.duration * 1000,
     jobs: flags.jobs,
-    beyond: flags.beyond === true,
+    beyond: flags.beyond,
+    harm: flags.harm,
     onPlayed: (played) => {
       summary.add(played);
       if (hasFailed(played)) {
@@ -170,7 +172,7 @@ async function many(): Promise<number> {
   if (bar !== undefined) for (const failed of failures.slice(1)) say(failed);
   const [first] = failures;
   if (first !== undefined) {
-    return report(first, runOfSeed(first.seed, flags.duration * 1000, flags.beyond));
+    return report(first, runOfSeed(first.seed, flags.duration * 1000, flags));
   }
   console.log(summary.sentence());
   return 0;
@@ -184,8 +186,8 @@ function report(played: Played, run: Run): number {
   if (flags.replay !== undefined) console.log(`make replay FILE=${flags.replay}`);
   else {
     keep(FAILED, run, property ?? 'Crash');
-    const beyond = flags.beyond ? ' BEYOND=1' : '';
-    console.log(`make sim SEED=${played.seed} DURATION=${flags.duration}${beyond}`);
+    const draw = `${flags.beyond ? ' BEYOND=1' : ''}${flags.harm ? ' HARM=1' : ''}`;
+    console.log(`make sim SEED=${played.seed} DURATION=${flags.duration}${draw}`);
   }
   return played.crash === undefined ? 1 : 2;
 }

@@ -105,6 +105,14 @@ export class SimNetwork<Message> {
     link.cuts = Math.max(0, link.cuts - 1);
   }
 
+  /** Whether what is sent there now arrives soon, if it is not lost. */
+  isSwift(from: number, to: number): boolean {
+    const { latencyMeanMs, spikeProbability } = this.options;
+    const link = this.link(from, to);
+    const isOpen = link.cuts === 0 && link.cloggedUntilMs <= this.time.nowMs;
+    return isOpen && this.jitterMs === 0 && latencyMeanMs * (spikeProbability > 0 ? 50 : 1) < 50;
+  }
+
   /** Holds back everything from one node to another until so much later. */
   clog(from: number, to: number, durationMs: number): void {
     const link = this.link(from, to);

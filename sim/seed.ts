@@ -1,7 +1,7 @@
 /** One seed from beginning to end, and how long that took. */
 import { Randomness } from './random.ts';
 import { type Outcome, planRun, type Run, Simulation } from './simulator.ts';
-import { drawOptions } from './swarm.ts';
+import { type Draw, drawOptions } from './swarm.ts';
 import type { Noted } from './trace.ts';
 
 export interface Played {
@@ -12,9 +12,8 @@ export interface Played {
   readonly wallMs: number;
 }
 
-/** `beyond`: also what the code is known not to stand yet. */
-export function runOfSeed(seed: string, durationMs: number, beyond = false): Run {
-  return planRun(seed, drawOptions(new Randomness(seed), durationMs, beyond));
+export function runOfSeed(seed: string, durationMs: number, draw: Draw = {}): Run {
+  return planRun(seed, drawOptions(new Randomness(seed), durationMs, draw));
 }
 
 export function play(run: Run, write?: (event: Noted) => void): Played {

@@ -43,6 +43,7 @@ import { isWholeWithout } from './faults/budget.ts';
 import { isRefused, sayReplaced } from './faults/members.ts';
 import { FILL_ALL_MS } from './faults/room.ts';
 import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
+import { HarmIsTold } from './harm.ts';
 import { NOT_YET_HELD } from './not-yet.ts';
 import { type Overrides, Randomness } from './random.ts';
 import { type Noted, type SimEvent, Trace } from './trace.ts';
@@ -60,6 +61,10 @@ export interface SimOptions {
   readonly beyond?: boolean;
   /** Nothing goes wrong but the faults that are planned, one at most: neither network nor disks do anything by themselves. */
   readonly calm?: boolean;
+  /** The last machine is started only then, into a cluster under load, unless a fault starts it sooner; absent: with the others. */
+  readonly lateMs?: number;
+  /** Also this, which no cluster survives: then nothing is asked but that the harm is told. */
+  readonly harm?: Fault;
 }
 
 /** What is decided before a run begins. Without any part of it the rest means the same. */
@@ -101,11 +106,12 @@ export interface Outcome {
 export function planRun(seed: string, options: SimOptions): Run {
   const randomness = new Randomness(seed);
   const { cluster, workload, faults, durationMs } = options;
+  const planned = planFaults(randomness.stream('faults'), faults, cluster.nodes, durationMs);
   return {
     seed,
     options,
     plan: {
-      faults: planFaults(randomness.stream('faults'), faults, cluster.nodes, durationMs),
+      faults: options.harm === undefined ? planned : [...planned, options.harm],
       calls: planWorkload(randomness.stream('workload'), workload, cluster.nodes, durationMs),
     },
   };
@@ -159,7 +165,7 @@ const throughBytes = (envelope: Envelope): Envelope => decodeEnvelope(encodeEnve
 
 export class Simulation {
   readonly time: VirtualTime = new VirtualTime();
-  readonly checker: Checker = new Checker(crc32c);
+  readonly checker: Checker = new Checker(crc32c, () => this.isHarmed);
   readonly raftChecker: RaftChecker = new RaftChecker();
   readonly leadershipChecker: LeadershipChecker;
   readonly cluster: Cluster;
@@ -170,6 +176,8 @@ export class Simulation {
   readonly calm: Calm = new Calm();
   readonly newLeaders: Set<(leader: Machine) => void> = new Set();
   healed = false;
+  /** Something happened that no cluster survives. */
+  private isHarmed = false;
   private readonly faultCounts = new Map<string, number>();
   private events = 0;
   private watchEvents = SPINNING_EVENTS;
@@ -202,8 +210,8 @@ export class Simulation {
     let failure: Failure | undefined;
     try {
       this.underFaults();
-      const contents = this.afterHealing();
-      this.judge(contents);
+      if (this.isHarmed) this.afterHarm();
+      else this.judge(this.afterHealing());
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
       failure = { property: error.property, message: error.message, atMs: this.time.nowMs };
@@ -223,7 +231,11 @@ export class Simulation {
 
   private underFaults(): void {
     const { plan, options } = this.run;
-    for (const machine of this.cluster.machines) this.cluster.start(machine);
+    for (const machine of this.cluster.machines) {
+      const isLate = options.lateMs !== undefined && machine === this.cluster.machines.at(-1);
+      if (isLate) this.time.at(options.lateMs!, () => this.restart(machine));
+      else this.cluster.start(machine);
+    }
     for (const fault of plan.faults) this.time.at(fault.atMs, () => this.inject(fault));
     this.workload.run(plan.calls);
     while (this.time.nextMs <= options.durationMs) this.tick();
@@ -236,7 +248,7 @@ export class Simulation {
     const nextId = 1 + plan.calls.reduce((most, { id }) => Math.max(most, id), 0);
     const aftermath = new Aftermath(this, nextId, maxSegmentEntries);
     this.healed = true;
-    this.calm.disturbed(this.time.nowMs, 0);
+    this.disturbed(0);
     for (const machine of aftermath.rest) {
       this.frozen.add(machine);
       if (machine.node !== undefined && !isRefused(machine)) this.crash(machine, true);
@@ -253,6 +265,19 @@ export class Simulation {
     this.healed = true;
     healMachines(this, this.cluster.machines);
     while (this.time.nextMs <= endMs) this.tick();
+  }
+
+  /** Everything runs that can run, and all that was acknowledged is asked for. */
+  private afterHarm(): void {
+    const { cluster, workload } = this;
+    this.healed = true;
+    workload.stop();
+    healMachines(this, cluster.machines);
+    const judge = new HarmIsTold(this, workload.history);
+    judge.begin();
+    while (!judge.done) this.tick();
+    EmptyIsTrueProp(workload.history);
+    TopicIsKnownProp(workload.history);
   }
 
   private judge(contents: Contents): void {
@@ -319,9 +344,9 @@ export class Simulation {
     }
     this.trace.write(event);
     this.checker.emitRaft(event);
-    this.raftChecker.traced(event);
+    if (!this.isHarmed) this.raftChecker.traced(event);
     const host = this.cluster.machine(event.node);
-    this.leadershipChecker.traced(event, host.clock.monotonicMs());
+    if (!this.isHarmed) this.leadershipChecker.traced(event, host.clock.monotonicMs());
     if (event.name === 'BecomeLeader') for (const told of this.newLeaders) told(host);
     if (event.name === 'ProposeMembership') this.membershipProposed(event.change, event.state.term);
   }
@@ -341,6 +366,7 @@ export class Simulation {
   }
 
   sent(from: NodeId, to: NodeId, { body }: Envelope): void {
+    if (this.isHarmed) return;
     if (body.kind === 'RequestVoteResponse') this.raftChecker.sent(from, to, body);
     else if (body.kind === 'Refuse') this.checker.probe('a lower epoch refused');
   }
@@ -351,15 +377,17 @@ export class Simulation {
     this.checker.afterInput(node, records);
     this.noFalseAmnesia(node);
     if (node.raft === undefined) return;
-    this.raftChecker.afterInput(node.id, node.raft);
-    const nowMs = this.cluster.machine(node.id).clock.monotonicMs();
-    this.leadershipChecker.afterInput(node.id, node.raft, nowMs);
+    if (!this.isHarmed) {
+      this.raftChecker.afterInput(node.id, node.raft);
+      const nowMs = this.cluster.machine(node.id).clock.monotonicMs();
+      this.leadershipChecker.afterInput(node.id, node.raft, nowMs);
+    }
     this.trace.mix((node.raft.term << 16) ^ node.raft.commitIndex);
   }
 
   /** A disk that has what it said it had is never taken for one that has not. */
   private noFalseAmnesia({ id, status, exclusion }: Node): void {
-    if (status !== 'amnesiac') return;
+    if (status !== 'amnesiac' || this.isHarmed) return;
     const forgot = this.checker.record.lapsed.has(id) || this.cluster.machine(id).disk.isDamaged;
     demand(forgot, 'NoFalseAmnesiaInv', () => `node ${id} is ${exclusion}`);
   }
@@ -378,7 +406,7 @@ export class Simulation {
     this.raftChecker.crashed(machine.id);
     const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
     this.say({ name: 'Ended', node: machine.id, detail });
-    if (reason !== undefined) NoFalseAlarmInv(machine, reason);
+    if (reason !== undefined && !this.isHarmed) NoFalseAlarmInv(machine, reason);
     // Who says that its disk is damaged gets another one, as soon as the others can spare it.
     const isBeyondRepair =
       reason?.code === 'Corrupt' || (reason !== undefined && machine.disk.isDamaged);
@@ -412,11 +440,19 @@ export class Simulation {
     this.trace.note({ name: 'LoseTail', node: machine.id });
   }
 
+  harmed(): void {
+    this.isHarmed = true;
+  }
+
   damaged(machine: Machine): void {
     machine.disk.isDamaged = true;
     machine.disk.counts.damage++;
     this.checker.diskDamaged(machine.id);
     this.raftChecker.diskReplaced(machine.id);
+  }
+
+  disturbed(forMs: number): void {
+    this.calm.disturbed(this.time.nowMs, forMs);
   }
 
   restart(machine: Machine): void {
@@ -432,7 +468,7 @@ export class Simulation {
   private inject(fault: Fault): void {
     const { kind, target, forMs, amount } = fault;
     if (!inject(this, fault)) return;
-    this.calm.disturbed(this.time.nowMs, kind === 'FillAll' ? FILL_ALL_MS + forMs : forMs);
+    this.disturbed(kind === 'FillAll' ? FILL_ALL_MS + forMs : forMs);
     this.faultCounts.set(kind, (this.faultCounts.get(kind) ?? 0) + 1);
     const detail = `${kind} ${JSON.stringify(target)} for ${forMs} ms, ${amount}`;
     this.say({ name: 'Fault', node: 0, detail });

@@ -488,6 +488,29 @@ test('an amnesiac keeps what it has as long as the others could not do without',
   expect(story.readAll(victim!.id)).toEqual(letters(11));
 });
 
+test('a founder that lost its disk founds no second cluster, and gets its number back when somebody says so', () => {
+  const story = new Story('blank-founder');
+  const founder = story.machine(1);
+  for (const text of letters(4)) story.put(2, text);
+  story.cluster.replaceDisk(founder);
+  story.checker.diskReplaced(founder.id);
+  founder.replaced = false;
+  story.cluster.start(founder);
+
+  const why =
+    'refused: node 1 is a member with another disk; start it with --replace if that is lost';
+  story.until(() => founder.node!.exclusion === why);
+  expect(founder.node!.raft!.membership).toEqual([]);
+  expect(story.put(1, 'nowhere')).toMatchObject({ kind: 'error', code: 'Unavailable' });
+  expect(story.put(2, 'm4')?.kind).toBe('appended');
+
+  story.powerLoss(founder);
+  founder.replaced = true;
+  story.cluster.start(founder);
+  story.until(() => founder.node!.raft?.self?.learner === false);
+  expect(story.readAll(1)).toEqual(letters(5));
+});
+
 test('readers on different nodes share one cursor: each record goes to one of them', () => {
   const story = new Story('shared-cursor');
   for (const text of letters(9)) story.put(1, text);

@@ -8,12 +8,20 @@ import { NOT_YET_SURVIVED } from './not-yet.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
 import type { WorkloadOptions } from './workload.ts';
-import { calm, large, rotting } from './worlds.ts';
+import { calm, harmed, large, rotting } from './worlds.ts';
+
+/** What is drawn besides what the cluster is to survive. */
+export interface Draw {
+  /** Also what the code is known not to stand yet. */
+  readonly beyond?: boolean | undefined;
+  /** Something that no cluster survives. */
+  readonly harm?: boolean | undefined;
+}
 
 export function drawOptions(
   randomness: Randomness,
   durationMs: number,
-  beyond = false,
+  { beyond = false, harm = false }: Draw = {},
 ): SimOptions {
   const random = randomness.stream('swarm');
   const nodes = random.pick([1, 3, 3, 3, 3, 3, 5]);
@@ -77,7 +85,9 @@ export function drawOptions(
     },
   };
   const { BitRot = 0, BadSectors = 0 } = drawn.faults.weights;
-  const options = BitRot + BadSectors > 0 ? rotting(drawn) : drawn;
+  const dry = BitRot + BadSectors > 0 ? rotting(drawn) : drawn;
+  const options = { ...dry, ...drawLate(randomness.stream('swarm/late'), dry) };
+  if (harm) return harmed(options, randomness.stream('swarm/harm'));
   const special = randomness.stream('swarm/special');
   const draw = special.unit();
   if (draw < 0.25) return calm(options, special);
@@ -89,6 +99,16 @@ export function drawOptions(
 function drawSlowness(random: RandomStream): Partial<SimOptions['cluster']> {
   const slowness = random.pick([0, 0, 0, 1, 1, 3]);
   return slowness === 0 ? {} : { slowness };
+}
+
+/** In one world of twenty the last machine joins a cluster that is under load. A double would be let in before it. */
+function drawLate(
+  random: RandomStream,
+  { cluster, faults, durationMs }: SimOptions,
+): Partial<SimOptions> {
+  const isPossible = cluster.nodes >= 3 && faults.weights.Double === undefined;
+  if (!isPossible || !random.chance(0.05)) return {};
+  return { lateMs: Math.round(durationMs * random.between(0.1, 0.6)) };
 }
 
 /** Half of all worlds read their records through again and again. */

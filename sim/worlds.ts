@@ -1,24 +1,33 @@
 /** Worlds of a special kind, that some seeds get instead of what the swarm drew: each makes of its options others. */
 import { FAST_DISK } from './disk.ts';
+import { CLOCK_FAULTS } from './faults/clocks.ts';
+import { LINK_FAULTS } from './faults/links.ts';
+import { PROCESS_FAULTS } from './faults/processes.ts';
+import { HARM_KINDS } from './faults.ts';
 import { CALM_NETWORK } from './network.ts';
 import type { RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
 
-/** Network, disks and clocks do as they should, and there is one fault or none. */
+/** Network, disks and clocks do as they should, and there is one fault or none. One in ten has a hundred topics, and work takes time. */
 export function calm(options: SimOptions, random: RandomStream): SimOptions {
-  const { cluster, faults, durationMs } = options;
+  const { lateMs: _, ...punctual } = options;
+  const { cluster, faults, workload, durationMs } = punctual;
   const electionTimeoutMs = random.pick([300, 500]);
   const atMost = random.pick([0, 0, 1]);
   // A store whose files hold a few records refuses a part of a burst (`Overloaded`), and may.
   const fileBytes = Math.max(cluster.config.fileBytes, 65_536);
+  const network = { ...CALM_NETWORK, latencyMeanMs: random.pick([0.1, 0.3, 1]) };
+  const syncMs = random.pick([0.2, 1]);
+  const isHeavy = random.chance(0.1);
   return {
-    ...options,
+    ...punctual,
     calm: true,
     cluster: {
       ...cluster,
       clockDrift: 0.0001,
-      network: { ...CALM_NETWORK, latencyMeanMs: random.pick([0.1, 0.3, 1]) },
-      disk: { ...FAST_DISK, syncMs: random.pick([0.2, 1]) },
+      network,
+      disk: { ...FAST_DISK, syncMs },
+      ...(isHeavy ? { slowness: 1 } : {}),
       config: {
         ...cluster.config,
         fileBytes,
@@ -26,6 +35,7 @@ export function calm(options: SimOptions, random: RandomStream): SimOptions {
         heartbeatMs: electionTimeoutMs / 5,
       },
     },
+    workload: isHeavy ? { ...workload, topics: 100, perSecond: 10 } : workload,
     faults: { ...faults, atMost, meanIntervalMs: atMost === 0 ? Infinity : durationMs / 3 },
   };
 }
@@ -43,6 +53,26 @@ export function rotting(options: SimOptions): SimOptions {
     ...options,
     cluster: { ...cluster, config },
     workload: { ...workload, recordBytesMax: 4000 },
+  };
+}
+
+/** Something happens that no cluster survives, in the second half, beside what happens anyway to processes, links and clocks. */
+export function harmed(options: SimOptions, random: RandomStream): SimOptions {
+  const { cluster, faults, durationMs } = options;
+  const usual = { ...PROCESS_FAULTS, ...LINK_FAULTS, ...CLOCK_FAULTS };
+  const weights = Object.entries(faults.weights).filter(([kind]) => kind in usual);
+  return {
+    ...options,
+    // Of a single machine nobody remembers anything.
+    cluster: { ...cluster, nodes: Math.max(3, cluster.nodes) },
+    faults: { ...faults, weights: Object.fromEntries(weights) },
+    harm: {
+      kind: random.pick(HARM_KINDS),
+      atMs: Math.round(durationMs * random.between(0.4, 0.8)),
+      target: [1],
+      forMs: 0,
+      amount: random.unit(),
+    },
   };
 }
 

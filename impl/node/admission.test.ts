@@ -47,6 +47,8 @@ beforeEach(() => {
     cluster: ClusterState.bootstrap(),
     linearizableReads: new LinearizableReads(),
     live: (node) => node !== three,
+    heardMembers: () => membership,
+    addressOf: ({ address }) => address,
     nowMs: () => nowMs,
   });
 });

@@ -12,7 +12,7 @@ class Bench {
 
   constructor(join: readonly string[], seeds: readonly string[]) {
     this.amnesiac = new Amnesiac({
-      config: { join, raftAddress: 'own' },
+      config: { join, raftAddress: 'own', replace: false },
       identity: { node: 1, incarnation: 101 },
       boot: 11,
       clock: { monotonicMs: () => this.nowMs },

@@ -9,7 +9,7 @@ import type { Network } from '../ports/network.ts';
 import type { Amnesia } from './amnesia.ts';
 import type { NodeConfig } from './config.ts';
 import type { Identity } from './identity.ts';
-import type { Envelope } from './messages.ts';
+import { type Envelope, isForNumber } from './messages.ts';
 
 /** Pause between two requests, in milliseconds. */
 const ASK_AGAIN_MS = 1000;
@@ -29,7 +29,7 @@ export interface AmnesiacPorts {
 
 export class Amnesiac {
   private readonly ports: AmnesiacPorts;
-  private readonly addresses: readonly string[];
+  private readonly addresses: Set<string>;
   private asked = 0;
   private askAtMs: number;
   private leaderAddress = '';
@@ -39,7 +39,7 @@ export class Amnesiac {
     const { config, seeds, clock } = ports;
     const others = (address: string): boolean => address !== config.raftAddress;
     this.ports = ports;
-    this.addresses = [...new Set([...config.join, ...seeds])].filter(others);
+    this.addresses = new Set([...config.join, ...seeds].filter(others));
     this.askAtMs = clock.monotonicMs();
   }
 
@@ -60,12 +60,18 @@ export class Amnesiac {
     const nowMs = this.ports.clock.monotonicMs();
     if (nowMs < this.askAtMs) return;
     this.askAtMs = nowMs + ASK_AGAIN_MS;
-    const address = this.leaderAddress || this.addresses[this.asked++ % this.addresses.length];
+    const known = [...this.addresses];
+    const address = this.leaderAddress || known[this.asked++ % known.length];
     this.leaderAddress = '';
     if (address !== undefined) this.ask(address);
   }
 
-  receive({ toIncarnation, body }: Envelope): void {
+  receive(envelope: Envelope): void {
+    const { toIncarnation, body } = envelope;
+    // Whoever founded the cluster may remember nobody to ask.
+    if (body.kind === 'Ping' && isForNumber(envelope, this.ports.identity.node)) {
+      this.addresses.add(body.address);
+    }
     if (body.kind !== 'JoinReply' || toIncarnation !== this.ports.identity.incarnation) return;
     if (body.outcome === 'released') this.ports.released();
     else if (body.outcome === 'refused') this.refusal = body.detail;
@@ -82,7 +88,8 @@ export class Amnesiac {
       sentAtMs: Math.floor(this.ports.clock.monotonicMs()),
       to: 0,
       toIncarnation: 0,
-      body: { kind: 'Join', address: config.raftAddress, replace: false, amnesiac: true },
+      // Another disk may have its number by now: it may have forgotten even that it was emptied once.
+      body: { kind: 'Join', address: config.raftAddress, replace: config.replace, amnesiac: true },
     });
   }
 }

@@ -3,8 +3,10 @@ import type { NodeId } from '../core/ids.ts';
 
 export interface NodeConfig {
   readonly id: NodeId;
-  /** Found a new cluster if the disk is empty. Exactly one node of a cluster is ever started so. */
+  /** Found a new cluster if the disk is empty and nobody knows this number. Exactly one node of a cluster is ever started so. */
   readonly bootstrap: boolean;
+  /** A founder listens for so long whether a node that lives knows its number; then it founds. */
+  readonly foundAfterMs: number;
   /** Raft addresses to ask for admission while this node is in no cluster. */
   readonly join: readonly string[];
   /** The operator's word that an earlier disk of this id is gone for good. */

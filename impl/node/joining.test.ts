@@ -1,6 +1,7 @@
 /** How a node asks for its place: whom, how often, and until when. */
 import { expect, test } from 'vitest';
-import { nodeId } from '../core/ids.ts';
+import { type Incarnation, nodeId } from '../core/ids.ts';
+import type { Place } from './addresses.ts';
 import { Joining } from './joining.ts';
 import type { JoinMessage } from './messages.ts';
 
@@ -12,16 +13,15 @@ class Bench {
   isMember = false;
   leaderContactMs = -Infinity;
   readonly asked: string[] = [];
-  readonly located: string[] = [];
+  readonly heard: string[] = [];
   readonly joining: Joining;
 
   constructor(join: readonly string[] = ['a', 'b'], seeds: readonly string[] = []) {
     const bench = this;
     this.joining = new Joining({
       config: { id: 1, join, replace: false, raftAddress: 'own' },
-      network: {
-        locate: (id: number, address: string) => this.located.push(`${id} at ${address}`),
-      },
+      passedOn: ({ id, address }: Place) => this.heard.push(`${id} at ${address}`),
+      addressOf: ({ address }: Place) => address,
       raft: {
         get self() {
           return bench.isMember ? {} : undefined;
@@ -41,7 +41,7 @@ class Bench {
   }
 
   reply(outcome: JoinReply['outcome'], leaderAddress = '', detail = ''): void {
-    const members = [{ id: nodeId(2), address: 'two' }];
+    const members = [{ id: nodeId(2), incarnation: 200 as Incarnation, address: 'two' }];
     this.joining.handleReply({ kind: 'JoinReply', outcome, leaderAddress, detail, members });
   }
 
@@ -61,8 +61,8 @@ class Bench {
 
 test('it asks each address in turn, and again', () => {
   const bench = new Bench(['a', 'b'], ['c']);
-  expect(bench.pauses(4)).toEqual([500, 500, 500]);
-  expect(bench.asked).toEqual(['a', 'b', 'c', 'a']);
+  expect(bench.pauses(5)).toEqual([500, 500, 500, 500]);
+  expect(bench.asked).toEqual(['a', 'b', 'c', 'two', 'a']);
 });
 
 test('it asks the leader when one is named, once', () => {
@@ -71,7 +71,7 @@ test('it asks the leader when one is named, once', () => {
   bench.reply('pending', 'leader');
   bench.pauses(2);
   expect(bench.asked).toEqual(['a', 'leader', 'b']);
-  expect(bench.located).toEqual(['2 at two']);
+  expect(bench.heard).toEqual(['2 at two']);
 });
 
 test('who was refused says why, and asks seldom', () => {

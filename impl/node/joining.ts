@@ -34,6 +34,8 @@ export class Joining {
   /** Where the last answer said that the leader is. */
   private leaderAddress = '';
   private refusedBecause: string | undefined;
+  /** A node that lives is there, and is in a cluster in which this number is a member. */
+  private heardAddress: string | undefined;
 
   constructor(ports: JoiningPorts) {
     this.ports = ports;
@@ -51,16 +53,24 @@ export class Joining {
 
   /** Asks the leader if one was named, else each known address in turn. */
   ask(): void {
-    const { config, sender } = this.ports;
-    const { replace, raftAddress } = config;
     const addresses = this.addresses();
     const address = this.leaderAddress || addresses[this.asked++ % addresses.length];
     this.leaderAddress = '';
     const pauseMs = this.refusedBecause === undefined ? ASK_AGAIN_MS : REFUSED_ASK_AGAIN_MS;
     this.askAtMs = this.ports.nowMs() + pauseMs;
-    if (address === undefined) return;
+    if (address !== undefined) this.introduce(address);
+  }
+
+  /** Asks one node for a place. If it knows that this disk has one, it compares what it remembers of the disk. */
+  introduce(address: string): void {
+    const { replace, raftAddress } = this.ports.config;
     const join = { kind: 'Join', address: raftAddress, replace, amnesiac: false } as const;
-    sender.sendToAddress(address, 0, 0, join);
+    this.ports.sender.sendToAddress(address, 0, 0, join);
+  }
+
+  /** Somebody tells another disk of this number where he is. */
+  heardOf(address: string): void {
+    this.heardAddress = address;
   }
 
   /** Learns where members are, since the log will come from one of them and wants an answer. */
@@ -86,7 +96,8 @@ export class Joining {
   private addresses(): readonly string[] {
     const { config, raft, seeds, addressOf } = this.ports;
     const others = raft.membership.filter(({ id }) => id !== config.id);
-    const known = [...config.join, ...seeds, ...others.map(addressOf)];
+    const heard = this.heardAddress === undefined ? [] : [this.heardAddress];
+    const known = [...config.join, ...seeds, ...heard, ...others.map(addressOf)];
     return [...new Set(known)].filter((address) => address !== config.raftAddress);
   }
 }

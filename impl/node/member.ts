@@ -34,6 +34,7 @@ import type { Life } from './lives.ts';
 import type { Envelope } from './messages.ts';
 import { MetadataLog } from './metadata-log.ts';
 import { type Notice, named } from './notices.ts';
+import { OtherCluster } from './other-cluster.ts';
 import { Ownership } from './ownership.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { Peers } from './peers.ts';
@@ -87,6 +88,7 @@ export class Member {
   readonly knownDisks: KnownDisks;
   readonly seeds: readonly string[];
   readonly joining: Joining;
+  readonly otherCluster: OtherCluster;
   readonly admission: Admission;
   readonly registration: Registration;
   readonly handover: Handover;
@@ -131,6 +133,7 @@ export class Member {
     this.controller = this.newController();
     this.supervisor = this.newSupervisor();
     this.joining = new Joining(this);
+    this.otherCluster = new OtherCluster(this);
     this.admission = new Admission(this);
     this.registration = new Registration(this);
     this.handover = new Handover(this);

@@ -24,6 +24,11 @@ export interface Envelope {
   readonly body: Message;
 }
 
+/** Whether the sender is in a cluster in which this number is a member: only members say where they are. */
+export function isForNumber({ from, to, body }: Envelope, id: NodeId): boolean {
+  return body.kind === 'Ping' && to === id && from !== id;
+}
+
 export type Message =
   | RaftMessage
   | DataMessage

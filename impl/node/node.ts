@@ -32,7 +32,7 @@ import type { Identity } from './identity.ts';
 import { Lifecycle, type Status } from './lifecycle.ts';
 import type { Reach } from './lives.ts';
 import { Member } from './member.ts';
-import type { Envelope } from './messages.ts';
+import { type Envelope, isForNumber } from './messages.ts';
 import { raftMetrics } from './metrics.ts';
 import type { NodePorts } from './ports.ts';
 import { type Recovered, Startup } from './startup.ts';
@@ -91,10 +91,14 @@ export class Node {
     return this.lifecycle.failure;
   }
 
-  /** Why the cluster takes nothing of this node although it lives: it was refused, or its disk has forgotten something. */
+  /**
+   * Why the cluster takes nothing of this node although it lives: it was refused, or its disk has forgotten something, or there is
+   * another cluster of this name in which its number is a member.
+   */
   get exclusion(): string | undefined {
     const refusal = this.running?.joining.refusal;
-    return this.amnesiac?.reason ?? (refusal && `refused: ${refusal}`);
+    const other = this.running?.otherCluster.reason;
+    return this.amnesiac?.reason ?? other ?? (refusal && `refused: ${refusal}`);
   }
 
   /** Opens the store, then takes part. Called once. */
@@ -109,6 +113,7 @@ export class Node {
   }
 
   receive(envelope: Envelope): void {
+    if (this.status === 'starting' && isForNumber(envelope, this.id)) this.startup.known();
     this.running?.receive(envelope);
     this.amnesiac?.receive(envelope);
   }

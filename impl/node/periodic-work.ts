@@ -1,5 +1,6 @@
 /** What a node does without being asked, at each turn of one period. */
 import type { NodeId } from '../core/ids.ts';
+import type { ClusterState, NodeRecord } from '../core/metadata/cluster-state.ts';
 import type { Member } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
@@ -23,6 +24,7 @@ export interface PeriodicWorkPorts {
   readonly lifecycle: Lifecycle;
   readonly store: Store;
   readonly raft: Raft;
+  readonly cluster: ClusterState;
   readonly dataPlane: DataPlane;
   readonly peers: Peers;
   readonly sender: Sender;
@@ -90,6 +92,18 @@ export class PeriodicWork {
         sender.send(id, incarnation, { kind: 'Ping', address, full });
       }
     }
+    if (!toAll) return;
+    for (const { id, incarnation, raftAddress } of this.withoutPlace()) {
+      sender.sendToAddress(raftAddress, id, incarnation, { kind: 'Ping', address, full });
+    }
+  }
+
+  /** Those whose disk is about to be replaced have no place for a moment; an empty one must hear that its number is known. */
+  private withoutPlace(): readonly NodeRecord[] {
+    const { config, raft, cluster } = this.ports;
+    const isOut = ({ id }: NodeRecord): boolean =>
+      id !== config.id && !raft.membership.some((member) => member.id === id);
+    return [...cluster.nodes.values()].filter(isOut).sort((a, b) => a.id - b.id);
   }
 
   private rest(nowMs: number): void {

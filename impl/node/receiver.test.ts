@@ -43,7 +43,13 @@ class Bench {
       },
       dataPlane: { handle: says('data plane') },
       controller: { handle: says('controller') },
-      joining: { handleReply: says('joining') },
+      joining: {
+        handleReply: says('joining'),
+        introduce: says('introduced'),
+        heardOf: says('heard of'),
+      },
+      otherCluster: { heard: says('other cluster') },
+      told: () => {},
       admission: { admit: says('admission') },
       lives: [{ boot: 11, openedLsn: 50 }],
       knownDisks: { hear: () => this.forgotten, recalled: says('recalled') },
@@ -67,7 +73,7 @@ class Bench {
       body,
     };
     const hadEffect = this.receiver.receive(envelope as never);
-    expect(hadEffect).toBe(this.said.length > 0);
+    if (hadEffect) expect(this.said).not.toEqual([]);
     return [...this.said];
   }
 }
@@ -93,17 +99,33 @@ test('of another disk than the member only a request of Raft is heard, and it is
   const bench = new Bench();
   const stranger = { fromIncarnation: 999 };
   expect(bench.hear(REQUEST, stranger)).toEqual(['asked 2 999', 'raft 1000']);
-  for (const body of [ANSWER, { kind: 'Replicate' }, { kind: 'Ping' }, { kind: 'Forward' }]) {
+  for (const body of [ANSWER, { kind: 'Replicate' }, { kind: 'Forward' }]) {
     expect(bench.hear(body, stranger)).toEqual([]);
   }
 });
 
-test('a member that has not recalled what it said is reminded, and nothing else is done', () => {
+test('a stranger who says where it is is told of this disk, and counts for nothing', () => {
+  const bench = new Bench();
+  const ping = { kind: 'Ping', address: 'there', full: false };
+  expect(bench.hear(ping, { fromIncarnation: 999 })).toEqual(['introduced there']);
+});
+
+test('who pings another disk of this number tells where to ask, or of another cluster', () => {
+  const bench = new Bench();
+  const ping = { kind: 'Ping', address: 'there', full: false };
+  expect(bench.hear(ping, { toIncarnation: 100 })).toEqual([
+    'heard of there',
+    'other cluster 2 100',
+  ]);
+});
+
+test('a member that has not recalled what it said is reminded; only a question for a place is answered, too', () => {
   const bench = new Bench();
   bench.forgotten = REACH;
   expect(bench.hear({ kind: 'Replicate' })).toEqual(['send Remind to 2/102']);
   expect(bench.hear({ kind: 'Join', address: 'a', amnesiac: false })).toEqual([
     'send Remind to 2 at a',
+    'admission 2 102',
   ]);
   bench.forgotten = undefined;
   expect(bench.hear({ kind: 'Recall', ...REACH })).toEqual(['recalled']);

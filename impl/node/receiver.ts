@@ -16,8 +16,15 @@ import type { Identity } from './identity.ts';
 import type { Joining } from './joining.ts';
 import type { KnownDisks } from './known-disks.ts';
 import { hasKept, type Life, type Reach } from './lives.ts';
-import type { Envelope, JoinMessage, MemoryMessage, Message } from './messages.ts';
+import {
+  type Envelope,
+  isForNumber,
+  type JoinMessage,
+  type MemoryMessage,
+  type Message,
+} from './messages.ts';
 import { parseProposal } from './metadata-log.ts';
+import type { OtherCluster } from './other-cluster.ts';
 import type { PeerClocks } from './peer-clocks.ts';
 import type { Peers } from './peers.ts';
 import type { Sender } from './sender.ts';
@@ -36,6 +43,7 @@ export interface ReceiverPorts {
   readonly controller: Controller;
   readonly joining: Joining;
   readonly admission: Admission;
+  readonly otherCluster: OtherCluster;
   readonly lives: readonly Life[];
   readonly knownDisks: KnownDisks;
   /** Absent if nobody listens. */
@@ -56,7 +64,7 @@ export class Receiver {
 
   /** False if it had no effect. */
   receive(envelope: Envelope): boolean {
-    if (!this.isForMe(envelope)) return false;
+    if (!this.isForMe(envelope)) return this.receiveForNumber(envelope);
     const { joining, knownDisks } = this.ports;
     const { body } = envelope;
     switch (body.kind) {
@@ -90,7 +98,11 @@ export class Receiver {
       if (body.kind === 'Ping') this.ports.told(placeOf(envelope, body.address));
       peers.heard(from, nowMs);
       peerClocks.heard(from, fromBoot, sentAtMs, nowMs);
-    } else if (!isRaftRequest(body)) return false;
+    } else if (!isRaftRequest(body)) {
+      // A member of this disk's cluster whom it does not know: it is behind, or it is an older copy of itself and will be told so.
+      if (body.kind === 'Ping') this.ports.joining.introduce(body.address);
+      return false;
+    }
     peers.asked(from, fromIncarnation);
     switch (body.kind) {
       case 'Ping':
@@ -125,6 +137,16 @@ export class Receiver {
           this.ports.watch?.snapshotInstalled(from, body.snapshotIndex);
         }
     }
+    return true;
+  }
+
+  /** It is for another disk: whoever has no place learns whom to ask, whoever has one that there is another cluster. */
+  private receiveForNumber(envelope: Envelope): boolean {
+    const { identity, joining, otherCluster } = this.ports;
+    const { from, toIncarnation, body } = envelope;
+    if (!isForNumber(envelope, identity.node) || body.kind !== 'Ping') return false;
+    joining.heardOf(body.address);
+    otherCluster.heard(from, toIncarnation);
     return true;
   }
 

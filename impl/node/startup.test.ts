@@ -11,7 +11,12 @@ import type { Amnesia } from './amnesia.ts';
 import type { Identity } from './identity.ts';
 import { type Recovered, Startup, type StartupConfig } from './startup.ts';
 
-const CONFIG: StartupConfig = { id: nodeId(1), bootstrap: true, raftAddress: 'one:6001' };
+const CONFIG: StartupConfig = {
+  id: nodeId(1),
+  bootstrap: true,
+  foundAfterMs: 3000,
+  raftAddress: 'one:6001',
+};
 
 type Outcome = Recovered | Amnesia | WalrusError;
 
@@ -29,8 +34,8 @@ class Machine {
     this.time.after(delayMs, task);
   }
 
-  /** What comes of a start; undefined if the power fails after `steps` answers of the disk. */
-  start(config = CONFIG, steps = Infinity): Outcome | undefined {
+  /** What comes of a start; undefined if the power fails after `steps` events. After `knownAtMs` the number is known to somebody. */
+  start(config = CONFIG, steps = Infinity, knownAtMs?: number): Outcome | undefined {
     let outcome: Outcome | undefined;
     const told = (what: Outcome): void => {
       expect(outcome, 'told once').toBeUndefined();
@@ -44,6 +49,7 @@ class Machine {
       nowMs: () => this.time.nowMs,
     });
     startup.begin(drawId(random) as BootId);
+    if (knownAtMs !== undefined) this.time.after(knownAtMs, () => startup.known());
     let isOver = false;
     const wake = (): void => {
       if (isOver) return;
@@ -108,6 +114,13 @@ test('on an empty disk a node founds a cluster of itself, or waits to be added t
   expect(restored.snapshot!.membership).toEqual([self]);
   const waiting = new Machine().start({ ...CONFIG, bootstrap: false }) as Recovered;
   expect(waiting.restored).toMatchObject({ term: 0, vote: 0, snapshot: undefined, entries: [] });
+});
+
+test('a founder founds nothing if it hears that its number is known', () => {
+  const isTold = new Machine().start(CONFIG, Infinity, 2999) as Recovered;
+  expect(isTold.restored).toMatchObject({ term: 0, snapshot: undefined });
+  const isToldTooLate = new Machine().start(CONFIG, Infinity, 3200) as Recovered;
+  expect(isToldTooLate.restored.snapshot!.membership).toHaveLength(1);
 });
 
 test('nobody hears who a node is before that is durable, whenever the power fails', () => {

@@ -1,6 +1,9 @@
 /**
  * From a closed store to what a member begins with: who it is, which lives its disk had, and where its Raft stood. What is
  * decided here is durable before anybody hears of it: all of it on an empty disk, else that another life has begun.
+ *
+ * A founder whose disk is empty may be a member that lost its disk; if it founded again there would be two clusters of one
+ * name. So it listens first: nodes that live tell every member now and then where they are, a dead one too.
  */
 import { WalrusError } from '../core/errors.ts';
 import { type BootId, drawId, type Incarnation } from '../core/ids.ts';
@@ -22,7 +25,7 @@ export interface Recovered {
   readonly restored: Restored;
 }
 
-export type StartupConfig = Pick<NodeConfig, 'id' | 'bootstrap' | 'raftAddress'>;
+export type StartupConfig = Pick<NodeConfig, 'id' | 'bootstrap' | 'foundAfterMs' | 'raftAddress'>;
 
 export interface StartupPorts {
   readonly random: Random;
@@ -51,6 +54,9 @@ export class Startup {
   /** The disk had no room for the beginnings of a store. */
   private isRefused = false;
   private askAtMs = 0;
+  /** When a cluster is founded, unless somebody is heard before who knows this number. */
+  private foundAtMs = Infinity;
+  private isKnown = false;
 
   constructor(config: StartupConfig, ports: StartupPorts) {
     this.config = config;
@@ -72,13 +78,28 @@ export class Startup {
 
   /** When `tick` wants to be called. */
   deadlineMs(): number {
-    return this.isRefused || this.whenDurable !== undefined ? this.askAtMs : Infinity;
+    const isAsking = this.isRefused || this.whenDurable !== undefined;
+    return Math.min(this.foundAtMs, isAsking ? this.askAtMs : Infinity);
+  }
+
+  /** A node that lives is a member of a cluster in which this number is one, too. */
+  known(): void {
+    this.isKnown = true;
+    if (this.foundAtMs === Infinity) return;
+    this.foundAtMs = Infinity;
+    this.initialize(this.drawIdentity(), EMPTY);
   }
 
   /** Asks the disk again: nobody else does before the node runs. */
   tick(): void {
     const nowMs = this.ports.nowMs();
     if (nowMs < this.deadlineMs()) return;
+    if (this.foundAtMs < Infinity) {
+      const identity = this.drawIdentity();
+      this.foundAtMs = Infinity;
+      this.initialize(identity, this.newCluster(identity));
+      return;
+    }
     this.askAtMs = nowMs + ASK_AGAIN_MS;
     if (this.isRefused) this.open();
     else this.ports.store.retry();
@@ -111,8 +132,9 @@ export class Startup {
     const { id } = this.config;
     const identity = readIdentity(store);
     if (identity === undefined) {
-      const newIdentity = this.drawIdentity();
-      this.initialize(newIdentity, this.config.bootstrap ? this.newCluster(newIdentity) : EMPTY);
+      const { bootstrap, foundAfterMs } = this.config;
+      if (bootstrap && !this.isKnown) this.foundAtMs = this.ports.nowMs() + foundAfterMs;
+      else this.initialize(this.drawIdentity(), EMPTY);
     } else if (identity instanceof WalrusError) {
       this.ports.failed(identity);
     } else if (identity.node !== id) {

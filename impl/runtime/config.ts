@@ -56,6 +56,7 @@ const FLAGS = z.object({
   join: z.array(hostPort),
   initialPeer: z.array(hostPort),
   replace: z.boolean(),
+  foundAfterMs: z.coerce.number().int().min(0),
   cluster: z.string().min(1).max(64),
   disk: z.enum(['auto', 'io_uring', 'pwrite', 'portable']),
   replicationFactor: positive.max(7),
@@ -118,6 +119,7 @@ export function readConfig(
       id: nodeId(flags.nodeId),
       ...bootstrapOrJoin(flags),
       replace: flags.replace,
+      foundAfterMs: flags.foundAfterMs,
       raftAddress: `${raftHost}:${flags.raftPort}`,
       clientAddress: `${clientHost}:${flags.clientPort}`,
       replicationFactor: flags.replicationFactor,
@@ -169,11 +171,11 @@ export function isWildcard(host: string): boolean {
 }
 
 /**
- * As upstream: node 1 without `--join` founds the cluster if its disk is empty. The others ask to be let in;
- * `--initial-peer` names nodes to ask just as `--join` does.
+ * As upstream: node 1 without `--join` founds the cluster if its disk is empty, unless it is to replace one. The others ask to be
+ * let in; `--initial-peer` names nodes to ask just as `--join` does.
  */
 function bootstrapOrJoin(flags: Flags): { bootstrap: boolean; join: readonly string[] } {
-  const bootstrap = flags.nodeId === 1 && flags.join.length === 0;
+  const bootstrap = flags.nodeId === 1 && flags.join.length === 0 && !flags.replace;
   return { bootstrap, join: bootstrap ? [] : [...flags.join, ...flags.initialPeer] };
 }
 

@@ -103,8 +103,10 @@ function startDevNode(id: number, dataDir: string, options: DevOptions): DevNode
     ...['--raft-port', `${raftPort}`, '--client-port', `${clientPort}`, ...join],
     ...(options.httpPort === undefined ? [] : ['--http-port', options.httpPort]),
   ];
+  // In a directory that was made just now there is no other cluster that the first node could hear of.
+  const found = options.dataDir === undefined ? ['--found-after-ms', '0'] : [];
   // A process group of its own: Ctrl-C reaches the nodes through us, once.
-  const child = spawn(process.execPath, [...process.execArgv, ...args], {
+  const child = spawn(process.execPath, [...process.execArgv, ...args, ...found], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

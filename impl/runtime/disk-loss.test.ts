@@ -96,6 +96,49 @@ test('a process with an empty disk, started as if nothing had happened, counts a
   expect(await fetchAll(cluster.client(), topic)).toEqual(messagesOf(0, 10));
 });
 
+test('a founder that lost its disk founds no second cluster', async () => {
+  cluster = await TestCluster.start();
+  const { topic } = await topicOf(cluster);
+  await putAll(cluster, topic, messagesOf(0, 5));
+  await cluster.kill(1);
+  rmSync(directoryOf(cluster, 1), { recursive: true });
+  cluster.launch(1);
+
+  await cluster.until('it says that it is refused', async () => {
+    return cluster!.node(1).log.includes('refused: node 1 is a member with another disk');
+  });
+  const alone = cluster.clientOf(1, { retryForMs: 0 });
+  await expect(alone.put(topic, 'nowhere')).rejects.toMatchObject({ committed: 'no' });
+  await cluster.client(2, { retryForMs: 60_000 }).put(topic, 'message-5');
+
+  await cluster.kill(1);
+  cluster.launch(1, ['--replace']);
+  await cluster.ready();
+  expect(await fetchAll(cluster.client(), topic)).toEqual(messagesOf(0, 6));
+});
+
+test('a founder that nobody tells in time serves nobody once it hears of the first cluster', async () => {
+  cluster = await TestCluster.start();
+  const { topic } = await topicOf(cluster);
+  await putAll(cluster, topic, messagesOf(0, 5));
+  const [httpPort] = await freePorts(1);
+  await cluster.kill(1);
+  rmSync(directoryOf(cluster, 1), { recursive: true });
+  cluster.launch(1, ['--found-after-ms', '0', '--http-port', `${httpPort}`]);
+
+  await cluster.until('it says that there are two clusters', async () => {
+    return /two clusters: node [23] is in one of this name/.test(cluster!.node(1).log);
+  });
+  await cluster.until('it is not ready', async () => {
+    const ready = await fetch(`http://127.0.0.1:${httpPort}/readyz`);
+    return ready.status === 503 && (await ready.text()).startsWith('two clusters: ');
+  });
+  const alone = cluster.clientOf(1, { retryForMs: 0 });
+  await expect(alone.register('nowhere')).rejects.toMatchObject({ committed: 'no' });
+  await cluster.client(2, { retryForMs: 60_000 }).put(topic, 'message-5');
+  expect(await fetchAll(cluster.client(2), topic)).toEqual(messagesOf(0, 6));
+});
+
 test('the old disk of a number that another one has is refused, and disturbs nobody', async () => {
   cluster = await TestCluster.start();
   const { topic } = await topicOf(cluster);

@@ -9,6 +9,7 @@ export const FLAG_DEFAULTS = {
   join: [],
   initialPeer: [],
   replace: false,
+  foundAfterMs: 3000,
   cluster: 'walrus',
   disk: 'auto',
   replicationFactor: 3,

@@ -21,6 +21,11 @@ export function addNodeCommand(program: Command): void {
     .option('--join <host:port>', 'raft address of any member; may be repeated', list, [])
     .option('--initial-peer <host:port>', 'the same, ignored by node 1', list, [])
     .option('--replace', "an earlier disk of this node's id is gone for good", false)
+    .option(
+      '--found-after-ms <ms>',
+      'node 1, its disk empty, listens so long before it founds a cluster',
+      String(defaults.foundAfterMs),
+    )
     .option('--cluster <name>', 'nodes of other clusters are turned away', defaults.cluster)
     .option('--disk <way>', 'auto, io_uring, pwrite or portable', defaults.disk)
     .option('--replication-factor <n>', 'copies of each record', String(defaults.replicationFactor))

@@ -49,7 +49,8 @@ export class TestCluster {
     }
     try {
       options.prepare?.(cluster.directory);
-      for (const { id } of cluster.nodes) cluster.launch(id);
+      // There is no other cluster that the first node could hear of.
+      for (const { id } of cluster.nodes) cluster.launch(id, ['--found-after-ms', '0']);
       await cluster.ready();
     } catch (error) {
       await cluster.destroy();

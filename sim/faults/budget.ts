@@ -1,6 +1,6 @@
 /** What a cluster can be expected to survive: a fault that takes a disk, or a part of it, waits for the others to be whole. */
 import type { Record as History } from '../../properties/record.ts';
-import type { Machine } from '../cluster.ts';
+import { LISTEN_MS, type Machine } from '../cluster.ts';
 import type { Scene } from './scene.ts';
 
 /** How long a fault waits for its turn. */
@@ -80,6 +80,27 @@ export function whenWholeWithout(
     if (scene.healed || scene.time.nowMs > endMs) return;
     if (machine.node !== undefined && isWholeWithout(scene, machine)) act();
     else scene.time.after(POLL_MS, look);
+  };
+  look();
+}
+
+/**
+ * A founder that lost its disk, and is cut off for as long as it listens, founds a second cluster, and nobody can expect it not
+ * to. So somebody starts it again in the middle of listening, until it has heard of the first one.
+ */
+export function neverUnheard(scene: Scene, machine: Machine): void {
+  let life = machine.life;
+  let sinceMs = scene.time.nowMs;
+  const look = (): void => {
+    if (machine.replaced || (machine.node !== undefined && machine.node.incarnation !== 0)) return;
+    if (machine.life !== life) {
+      life = machine.life;
+      sinceMs = scene.time.nowMs;
+    } else if (machine.node !== undefined && scene.time.nowMs - sinceMs > LISTEN_MS / 2) {
+      scene.crash(machine, false);
+      scene.restart(machine);
+    }
+    scene.time.after(POLL_MS, look);
   };
   look();
 }

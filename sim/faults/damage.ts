@@ -12,7 +12,8 @@ import {
 } from '../../impl/core/storage/format.ts';
 import type { Node } from '../../impl/node/node.ts';
 import { isFounder, type Machine } from '../cluster.ts';
-import { survivesLossOf, whenWholeWithout } from './budget.ts';
+import { neverUnheard, survivesLossOf, whenWholeWithout } from './budget.ts';
+import { OPERATOR_MS, sayReplaced } from './members.ts';
 import {
   crash,
   type Faults,
@@ -23,6 +24,8 @@ import {
   rest,
   type Scene,
 } from './scene.ts';
+
+const POLL_MS = 5;
 
 type Damage = (machine: Machine, newest: string, amount: number, frames: readonly number[]) => void;
 
@@ -145,14 +148,15 @@ export const DAMAGE_FAULTS: Faults<DamageFault> = {
       const name = names[Math.floor(amount * names.length)];
       if (name !== undefined) disk.rotBit(name, Math.floor(fraction(amount * 977) * 64), 2);
     }),
-  /** Writes of one machine land elsewhere now and then. */
-  MisdirectedWrites: (scene, machines, { forMs }) => {
+  /** Writes of one machine land elsewhere now and then; below an amount of 0.5 it starts again afterwards. */
+  MisdirectedWrites: (scene, machines, { forMs, amount }) => {
     const machine = machines[0];
     whenWholeWithout(scene, machine, () => {
       scene.damaged(machine!);
-      machine!.disk.faults.misdirectedWrite = 0.02;
-      later(scene, forMs, [machine!], ({ disk }) => {
-        disk.faults.misdirectedWrite = 0;
+      machine!.disk.faults.misdirectedWrite = 0.2;
+      scene.time.after(forMs, () => {
+        machine!.disk.faults.misdirectedWrite = 0;
+        if (amount < 0.5 && !scene.healed) crash(scene, [machine!], { forMs: 100, amount }, false);
       });
     });
   },
@@ -177,11 +181,31 @@ function whileAway(
   damage: (machine: Machine) => void,
 ): void {
   whenWholeWithout(scene, machine, () => {
+    const { incarnation } = machine!.node!;
     scene.crash(machine!, false);
     scene.damaged(machine!);
     damage(machine!);
     later(scene, Math.min(forMs, 5000), [machine!], (each) => scene.restart(each));
+    neverUnheard(scene, machine!);
+    whenEmptied(scene, machine!, incarnation, () => {
+      later(scene, forMs + OPERATOR_MS, [machine!], (each) => sayReplaced(scene, each));
+    });
   });
+}
+
+/** What was damaged may have been all there was: the disk is an empty one then, and is refused until somebody says that it is. */
+function whenEmptied(scene: Scene, machine: Machine, incarnation: number, act: () => void): void {
+  const look = (): void => {
+    const { node, disk } = machine;
+    if (disk.isRenewed || node?.incarnation === incarnation) return;
+    if (node === undefined || node.incarnation === 0) {
+      scene.time.after(POLL_MS, look);
+      return;
+    }
+    disk.isRenewed = true;
+    act();
+  };
+  look();
 }
 
 function rot(
@@ -210,12 +234,12 @@ function rot(
   });
 }
 
-function logFiles({ disk }: Machine): string[] {
+export function logFiles({ disk }: Machine): string[] {
   return [...disk.files().keys()].filter((name) => name.endsWith('.wal'));
 }
 
 /** The last one that anything was written to: the next is made before it is needed. */
-function newestLog(machine: Machine): string | undefined {
+export function newestLog(machine: Machine): string | undefined {
   const files = machine.disk.files();
   return logFiles(machine).findLast((name) => framesOf(files.get(name)!).length > 0);
 }
@@ -245,7 +269,7 @@ function isAlone({ raft }: Node): boolean {
 }
 
 /** Where frames begin. */
-function framesOf(bytes: Uint8Array): number[] {
+export function framesOf(bytes: Uint8Array): number[] {
   const frames: number[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const last = bytes.length - FRAME_HEADER_BYTES;

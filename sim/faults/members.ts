@@ -1,18 +1,23 @@
 /** Machines that come back as others than they were, that are refused, or that are there twice. */
 import type { Machine } from '../cluster.ts';
-import { isWholeWithout, survivesLossOf } from './budget.ts';
+import { isWholeWithout, neverUnheard, survivesLossOf, whenWholeWithout } from './budget.ts';
 import { DISK_FAULTS } from './disks.ts';
 import { type Faults, later, rest, type Scene } from './scene.ts';
 
+/** How often somebody looks after two processes of one number. */
+const LOOK_MS = 20;
 /** How long somebody takes to see that a process is refused, on top of a fault's time. */
-const OPERATOR_MS = 20_000;
+export const OPERATOR_MS = 20_000;
 /** By then a double has asked for its number, and was refused. */
 const DOUBLE_ASKS_MS = 3000;
 
 export type MemberFault =
   | 'BlankDisk'
+  | 'BlankFounder'
   | 'OldDisk'
   | 'Double'
+  | 'ReplaceLiving'
+  | 'Copy'
   | 'Move'
   | 'RollingRestart'
   | 'LongAbsence';
@@ -22,13 +27,13 @@ export const MEMBER_FAULTS: Faults<MemberFault> = {
    * One machine loses its disk and comes back with an empty one at once, but nobody said that the old one is gone for good. It
    * is refused and goes on asking, until somebody says so.
    */
-  BlankDisk: (scene, machines, { forMs }) => {
-    const machine = machines[0];
-    if (machine === undefined || !survivesLossOf(scene, machine)) return;
-    scene.replaceDisk(machine);
-    machine.replaced = false;
-    scene.restart(machine);
-    later(scene, forMs + OPERATOR_MS, [machine], (each) => sayReplaced(scene, each));
+  BlankDisk: (scene, [machine], { forMs }) => {
+    if (machine !== undefined && survivesLossOf(scene, machine)) blank(scene, machine, forMs);
+  },
+  /** Likewise, but it is the one that founded the cluster, and is started as it was then. */
+  BlankFounder: (scene, _, { forMs }) => {
+    const founder = scene.cluster.machine(1);
+    whenWholeWithout(scene, founder, () => blank(scene, founder, forMs));
   },
   /** One machine gets an empty disk, is admitted, then has its old one again for a while, then the new one. */
   OldDisk: (scene, machines, { forMs }) => {
@@ -57,6 +62,27 @@ export const MEMBER_FAULTS: Faults<MemberFault> = {
         if (!scene.healed) DISK_FAULTS.ReplaceDisk(scene, [each], { forMs, amount: 2 * amount });
       });
     }
+  },
+  /** Somebody starts another process with the number of one that lives, and says that its disk is gone; it ends as soon as that is true. */
+  ReplaceLiving: (scene, [machine], { forMs }) => {
+    if (machine !== undefined && isWell(scene, machine)) {
+      beside(scene, machine, forMs, () => scene.cluster.startDouble(machine, new Map(), true));
+    }
+  },
+  /** Somebody copied a disk a while ago, and starts the copy beside it, elsewhere; it ends as soon as the node itself is not well. */
+  Copy: (scene, [machine], { forMs, amount }) => {
+    const endLsn = machine?.node?.storage?.writtenLsn;
+    if (machine === undefined || endLsn === undefined) return;
+    const { incarnation } = machine.node!;
+    const old = machine.disk.stableFiles();
+    scene.time.after(1000 + 20_000 * amount, () => {
+      const isTold = rest(scene, [machine]).every(
+        ({ node }) => (node?.reachOf(machine.id)?.lsn ?? 0) > endLsn,
+      );
+      const isItself = machine.node?.incarnation === incarnation;
+      if (!isTold || !isItself || !isWell(scene, machine)) return;
+      beside(scene, machine, forMs, () => scene.cluster.startDouble(machine, old));
+    });
   },
   /**
    * They come back under other addresses, one after another, and each is told where the others are then. It is left out while
@@ -105,6 +131,45 @@ export function sayReplaced(scene: Scene, machine: Machine): void {
   if (machine.node !== undefined) scene.crash(machine, false);
   machine.replaced = true;
   scene.restart(machine);
+}
+
+function blank(scene: Scene, machine: Machine, forMs: number): void {
+  scene.replaceDisk(machine);
+  machine.replaced = false;
+  scene.restart(machine);
+  neverUnheard(scene, machine);
+  later(scene, forMs + OPERATOR_MS, [machine], (each) => sayReplaced(scene, each));
+}
+
+/** It runs, is a voter, and the others hear it. */
+function isWell(scene: Scene, machine: Machine): boolean {
+  const { node, paused, id } = machine;
+  const isMember = node?.status === 'running' && node.raft?.self?.learner === false;
+  const { network } = scene.cluster;
+  const others = rest(scene, [machine]);
+  return (
+    !scene.healed && isMember && !paused && others.every((other) => network.isSwift(id, other.id))
+  );
+}
+
+/** Starts a second process, and ends it in time: who takes the number of a node that nobody hears does so rightly. */
+function beside(
+  scene: Scene,
+  machine: Machine,
+  forMs: number,
+  start: () => Machine | undefined,
+): void {
+  const double = start();
+  if (double === undefined) return;
+  const endMs = scene.time.nowMs + forMs;
+  const { life } = machine;
+  const look = (): void => {
+    if (double.node === undefined) return;
+    const isOver = scene.time.nowMs >= endMs || machine.life !== life || !isWell(scene, machine);
+    if (isOver) scene.cluster.crash(double, false);
+    else scene.time.after(LOOK_MS, look);
+  };
+  look();
 }
 
 function swap(scene: Scene, machine: Machine, files: ReadonlyMap<string, Uint8Array>): void {

@@ -20,6 +20,10 @@ export interface Scene {
   loseTail(machine: Machine, files: ReadonlyMap<string, Uint8Array>): void;
   /** Its disk holds less from now on, or other bytes, than it said that it holds. */
   damaged(machine: Machine): void;
+  /** From now on records may be lost for good: nothing is asked but that this is told. */
+  harmed(): void;
+  /** Clients may feel what happens now, for so long: it may begin long after the fault that it is part of. */
+  disturbed(forMs: number): void;
   /** Starts the machine's process if it has none. */
   restart(machine: Machine): void;
 }
@@ -65,10 +69,12 @@ export function isolate(scene: Scene, machines: readonly Machine[], forMs: numbe
 }
 
 export function cut(
-  { cluster, time }: Scene,
+  scene: Scene,
   forMs: number,
   links: readonly (readonly [number, number])[],
 ): void {
+  const { cluster, time } = scene;
+  scene.disturbed(forMs);
   for (const [from, to] of links) cluster.network.cut(from, to);
   time.after(forMs, () => {
     for (const [from, to] of links) cluster.network.mend(from, to);
