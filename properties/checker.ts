@@ -14,6 +14,7 @@ import type { TraceSink } from '../impl/ports/trace-sink.ts';
 import {
   AckedIsDurableInv,
   CursorBoundsInv,
+  DeletedStaysDeletedInv,
   DomainConsistencyInv,
   NoWritesPastOpenInv,
   named,
@@ -238,10 +239,10 @@ export class Checker implements TraceSink<DataEvent> {
   }
 
   private told({ topic, offset, record, put }: Told): void {
-    const segment = this.segmentAt(topic, offset);
+    const checksums = [this.checksum(record, 0, record.length, 0)];
+    const segment = this.segmentAt(topic, offset, checksums[0]!);
     const index = offset - this.record.model(segment)!.baseOffset;
     this.count('SequentialOrderInv');
-    const checksums = [this.checksum(record, 0, record.length, 0)];
     SequentialOrderInv(segment, index, checksums, () => 'a client');
     if (put) {
       segment.ackedEnd = Math.max(segment.ackedEnd, index + 1);
@@ -389,7 +390,8 @@ export class Checker implements TraceSink<DataEvent> {
     node: NodeView,
   ): void {
     const replica = node.replica(command.topic, command.segment);
-    if (replica === undefined) return;
+    // Of a topic that was deleted nothing is cut: all of it will go.
+    if (replica === undefined || this.record.metadata.ended.has(command.topic)) return;
     demand(
       replica.end <= command.count,
       'SealedExactInv',
@@ -401,7 +403,7 @@ export class Checker implements TraceSink<DataEvent> {
   /** A node whose disk had forgotten something empties it. */
   private giveUpDisk(node: NodeId): void {
     this.diskLost(node);
-    for (const segment of this.record.segments()) {
+    for (const segment of this.record.standing()) {
       const replicas = this.record.model(segment)?.replicas ?? [];
       if (!replicas.some((each) => each.node === node)) continue;
       this.count('LastCopyProp');
@@ -421,8 +423,9 @@ export class Checker implements TraceSink<DataEvent> {
       const copy = segment.copies.get(event.node);
       const found = ends.get(named(segment));
       const model = this.record.model(segment);
-      const isGone = model?.state === 'sealed' && model.count === 0;
-      // Of what ended without a record the promise may be forgotten as well: when, is for the twin to say.
+      const isEmpty = model?.state === 'sealed' && model.count === 0;
+      const isGone = isEmpty || this.record.isEnded(segment);
+      // Of what is over, without a record or with its topic, all may be forgotten: when, is for the twin to say.
       if (copy !== undefined && !(isGone && found === undefined)) {
         if (model?.state === 'sealed') copy.durableEnd = Math.min(copy.durableEnd, model.count);
         this.count('DurableSurvivesProp');
@@ -467,6 +470,8 @@ export class Checker implements TraceSink<DataEvent> {
     this.count('SealedCutProp');
     const sealedCount = model?.state === 'sealed' ? model.count : undefined;
     SealedCutProp(segment, node.id, copy, replica.end, sealedCount);
+    this.count('DeletedStaysDeletedInv');
+    DeletedStaysDeletedInv(segment, replica.promised);
     this.count('MonotonicPromiseProp');
     MonotonicPromiseProp(segment, node.id, copy, replica.promised);
     copy.end = replica.end;
@@ -484,6 +489,14 @@ export class Checker implements TraceSink<DataEvent> {
     for (const id of this.touchedTopics) {
       const topic = state.topics.get(id);
       const model = this.record.metadata.topics.get(id);
+      if (this.record.metadata.ended.has(id)) {
+        demand(
+          topic === undefined,
+          'ApplyCommandProp',
+          () => `node ${node.id} has the topic ${id}, which was deleted`,
+        );
+        continue;
+      }
       this.count('DomainConsistencyInv');
       demand(
         topic !== undefined && model !== undefined,
@@ -540,13 +553,18 @@ export class Checker implements TraceSink<DataEvent> {
     for (const replica of node.replicas()) this.touch(replica);
   }
 
-  private segmentAt(name: string, offset: Offset): SegmentRecord {
-    const topic = this.record.metadata.topicNamed(name);
-    demand(topic !== undefined, 'SequentialOrderInv', () => `topic ${name} does not exist`);
-    const { segments } = topic;
-    let id = segments.length;
-    while (id > 1 && segments[id - 1]!.baseOffset > offset) id--;
-    return this.record.segment(topic.id, id as SegmentId);
+  /** Where the record is: of all topics that ever had the name in the latest that has it there; else in the present one. */
+  private segmentAt(name: string, offset: Offset, record: number): SegmentRecord {
+    const topics = this.record.metadata.topicsNamed(name);
+    demand(topics.length > 0, 'SequentialOrderInv', () => `topic ${name} does not exist`);
+    const places = topics.map(({ id, segments }) => {
+      let number = segments.length;
+      while (number > 1 && segments[number - 1]!.baseOffset > offset) number--;
+      return this.record.segment(id, number as SegmentId);
+    });
+    const holds = (segment: SegmentRecord): boolean =>
+      segment.records[offset - this.record.model(segment)!.baseOffset] === record;
+    return places.find(holds) ?? places[0]!;
   }
 
   private count(property: string): void {

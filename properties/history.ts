@@ -92,7 +92,7 @@ export function ReadIsTrueProp(history: readonly Call[], contents: Contents): vo
   }
 }
 
-/** Once a registration was answered, nobody who asks later is told that there is no such topic. */
+/** Once a registration was answered, nobody who asks later is told that there is no such topic, unless it may have been deleted. */
 export function TopicIsKnownProp(history: readonly Call[]): void {
   const known = new Map<string, Call>();
   for (const call of history) {
@@ -100,11 +100,18 @@ export function TopicIsKnownProp(history: readonly Call[]): void {
     const earliest = known.get(call.operation.topic);
     if (call.repliedMs < (earliest?.repliedMs ?? Infinity)) known.set(call.operation.topic, call);
   }
-  for (const { id, operation, invokedMs, reply } of history) {
+  for (const { id, operation, invokedMs, repliedMs, reply } of history) {
     if (reply?.kind !== 'error' || reply.code !== 'UnknownTopic') continue;
     const registered = known.get(operation.topic);
+    const isDeleted = history.some(
+      (deletion) =>
+        deletion.operation.kind === 'delete' &&
+        deletion.operation.topic === operation.topic &&
+        deletion.invokedMs < repliedMs &&
+        deletion.repliedMs > (registered?.invokedMs ?? 0),
+    );
     demand(
-      registered === undefined || registered.repliedMs >= invokedMs,
+      registered === undefined || registered.repliedMs >= invokedMs || isDeleted,
       'TopicIsKnownProp',
       () =>
         `call ${id} was told that there is no topic ${operation.topic}, after call ${registered!.id} had made it`,

@@ -13,6 +13,7 @@ import type { Command } from '../impl/core/metadata/commands.ts';
 import {
   AckedIsDurableInv,
   CursorBoundsInv,
+  DeletedStaysDeletedInv,
   DomainConsistencyInv,
   NoWritesPastOpenInv,
   SealedExactInv,
@@ -169,4 +170,27 @@ test('DomainConsistencyInv: a gap, a second open segment and an unknown owner ar
   expect(() => check(first, { ...open, epoch: 4 as Epoch })).toThrow('epoch');
   expect(() => check(first, { ...open, owner: node(9) })).toThrow('not registered');
   expect(() => check()).toThrow('no segment');
+});
+
+test('DeletedStaysDeletedInv: nothing of a topic is older than the topic', () => {
+  const { segment } = world();
+  DeletedStaysDeletedInv(segment, 0 as Epoch);
+  DeletedStaysDeletedInv(segment, 4 as Epoch);
+  expect(() => DeletedStaysDeletedInv(segment, 3 as Epoch)).toThrow(
+    'before there was such a topic',
+  );
+});
+
+test('of a topic that was deleted nobody has to hold anything, and no more than its end was acknowledged', () => {
+  const { record, segment, apply } = world();
+  segment.records.push(1, 2, 3);
+  segment.ackedEnd = 2;
+  apply({ kind: 'DeleteTopic', topic: TOPIC });
+  expect(() => AckedIsDurableInv(record, segment)).toThrow('durable on 0');
+  apply(seal(2));
+  expect(record.isEnded(segment)).toBe(true);
+  AckedIsDurableInv(record, segment);
+  SealedExactInv(record, segment);
+  segment.ackedEnd = 3;
+  expect(() => SealedExactInv(record, segment)).toThrow('3 are acknowledged');
 });

@@ -15,7 +15,7 @@ import { demand } from './violation.ts';
 export function AckedIsDurableInv(record: Record, segment: SegmentRecord): void {
   const end = segment.ackedEnd;
   const model = record.model(segment);
-  if (end === 0 || model === undefined) return;
+  if (end === 0 || model === undefined || record.isEnded(segment)) return;
   const { holding, lacking } = record.replicasWith(segment, end);
   const quorum = (model.replicas.length >> 1) + 1;
   demand(
@@ -52,6 +52,7 @@ export function SealedExactInv(record: Record, segment: SegmentRecord): void {
     () =>
       `${named(segment)} is sealed at ${count}, but only ${segment.records.length} were appended`,
   );
+  if (record.isEnded(segment)) return;
   const { holding, lacking } = record.replicasWith(segment, count);
   demand(
     count === 0 || (holding > 0 && lacking < (model.replicas.length >> 1) + 1),
@@ -86,6 +87,19 @@ export function SingleWriterInv(
     grant.role === 'owner',
     'SingleWriterInv',
     () => `node ${node} writes ${named(segment)} under epoch ${epoch}, granted for recovery`,
+  );
+}
+
+/**
+ * What a topic has is not older than itself, whatever else had its name: what is promised or written of it is so under a grant
+ * that was made when it was created, or later.
+ */
+export function DeletedStaysDeletedInv(segment: SegmentRecord, epoch: Epoch): void {
+  demand(
+    epoch === 0 || epoch >= segment.topic,
+    'DeletedStaysDeletedInv',
+    () =>
+      `${named(segment)} has something under epoch ${epoch}, from before there was such a topic`,
   );
 }
 

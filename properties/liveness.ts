@@ -59,6 +59,24 @@ export function failoverProgress(record: Record, nodes: readonly NodeView[]): Un
   return undefined;
 }
 
+/** A topic that is to be deleted is, and then no live node holds anything of it. */
+export function deletionProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
+  const unmet = (reason: string): Unmet => ({ property: 'DeletionProgress', reason });
+  const hopeless = hopelessTopics(record, nodes);
+  const { topics, ended } = record.metadata;
+  for (const { id, name, isDeleting } of topics.values()) {
+    if (isDeleting && !hopeless.has(id)) return unmet(`${name} is being deleted`);
+  }
+  for (const node of nodes) {
+    for (const { topic, segment } of node.replicas()) {
+      if (ended.has(topic)) {
+        return unmet(`node ${node.id} holds ${topic}/${segment}, whose topic was deleted`);
+      }
+    }
+  }
+  return undefined;
+}
+
 /** No open segment stays full. */
 export function rolloverProgress(
   record: Record,

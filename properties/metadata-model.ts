@@ -37,6 +37,7 @@ export interface ModelTopic {
   readonly name: string;
   readonly segments: ModelSegment[];
   readonly cursors: Map<string, Offset>;
+  isDeleting: boolean;
 }
 
 /** Segments of a topic that nodes keep, with their numbers: of those that ended without a record they keep nothing. */
@@ -50,11 +51,19 @@ export class MetadataModel {
   index: LogIndex = 0 as LogIndex;
   readonly nodes: Map<NodeId, { boot: BootId; incarnation: Incarnation }> = new Map();
   readonly topics: Map<TopicId, ModelTopic> = new Map();
+  /** Topics that are no more, as they ended. */
+  readonly ended: Map<TopicId, ModelTopic> = new Map();
   private readonly byName = new Map<string, ModelTopic>();
 
-  /** The topic that is called so. */
+  /** The topic that is called so now. */
   topicNamed(name: string): ModelTopic | undefined {
     return this.byName.get(name);
+  }
+
+  /** All that were ever called so, the latest first. */
+  topicsNamed(name: string): ModelTopic[] {
+    const all = [...this.ended.values(), ...this.topics.values()];
+    return all.filter((topic) => topic.name === name).sort((a, b) => b.id - a.id);
   }
 
   /** Applies the entry at `index` and says whether it changed anything. Null is an entry of Raft's own. */
@@ -71,7 +80,7 @@ export class MetadataModel {
       if (this.byName.has(name) || !this.known([owner, ...replicas])) return false;
       const id = index as number as TopicId;
       const segments = [this.opened(index, owner, replicas, 0 as Offset)];
-      const created = { id, name, segments, cursors: new Map() };
+      const created = { id, name, segments, cursors: new Map(), isDeleting: false };
       this.topics.set(id, created);
       this.byName.set(name, created);
       return true;
@@ -82,9 +91,16 @@ export class MetadataModel {
     switch (command.kind) {
       case 'SealSegment': {
         if (command.segment !== topic.segments.length || command.epoch !== open.epoch) return false;
-        if (!this.known([command.nextOwner, ...command.nextReplicas])) return false;
+        const isKnown = this.known([command.nextOwner, ...command.nextReplicas]);
+        if (!topic.isDeleting && !isKnown) return false;
         open.state = 'sealed';
         open.count = command.count;
+        if (topic.isDeleting) {
+          this.topics.delete(topic.id);
+          this.byName.delete(topic.name);
+          this.ended.set(topic.id, topic);
+          return true;
+        }
         const base = (open.baseOffset + command.count) as Offset;
         topic.segments.push(this.opened(index, command.nextOwner, command.nextReplicas, base));
         return true;
@@ -109,6 +125,11 @@ export class MetadataModel {
         const { node, incarnation } = command;
         if (this.nodes.get(node)?.incarnation !== incarnation) return false;
         segment.replicas = segment.replicas.with(place, { node, incarnation });
+        return true;
+      }
+      case 'DeleteTopic': {
+        if (topic.isDeleting) return false;
+        topic.isDeleting = true;
         return true;
       }
     }

@@ -3,7 +3,7 @@
  * one sequence of records, what of it was acknowledged, and what each disk is known to hold, whether its node lives or not.
  */
 import type { Epoch, Incarnation, NodeId, Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
-import { MetadataModel, type ModelSegment } from './metadata-model.ts';
+import { MetadataModel, type ModelSegment, type ModelTopic } from './metadata-model.ts';
 
 /** What one disk holds of one segment. */
 export interface Copy {
@@ -52,6 +52,19 @@ export class Record {
     return segments[segment - 1]!;
   }
 
+  /** Those of topics that were not deleted. */
+  *standing(): Iterable<SegmentRecord> {
+    for (const segment of this.segments()) if (!this.isEnded(segment)) yield segment;
+  }
+
+  /** Checksums of all records of a topic that are decided, in their order. */
+  decided({ id, segments }: ModelTopic): number[] {
+    return segments.flatMap(({ state, count }, i) => {
+      const segment = this.segment(id, (i + 1) as SegmentId);
+      return segment.records.slice(0, state === 'sealed' ? count : segment.highWatermark);
+    });
+  }
+
   *segments(): Iterable<SegmentRecord> {
     for (const segments of this.topics.values()) yield* segments;
   }
@@ -64,7 +77,13 @@ export class Record {
   }
 
   model(of: SegmentRecord): ModelSegment | undefined {
-    return this.metadata.topics.get(of.topic)?.segments[of.segment - 1];
+    const { topics, ended } = this.metadata;
+    return (topics.get(of.topic) ?? ended.get(of.topic))?.segments[of.segment - 1];
+  }
+
+  /** Whether its topic was deleted: nobody has to hold anything of it any more. */
+  isEnded(of: SegmentRecord): boolean {
+    return this.metadata.ended.has(of.topic);
   }
 
   /** The copy on the node's present disk. */

@@ -6,6 +6,7 @@
 import type { Reply } from '../impl/core/controller/operations.ts';
 import type { Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import {
+  deletionProgress,
   failoverProgress,
   hopelessTopics,
   leadershipProgress,
@@ -107,6 +108,7 @@ export class Aftermath {
       this.unanswered() ??
       leadershipProgress(nodes) ??
       failoverProgress(checker.record, nodes) ??
+      deletionProgress(checker.record, nodes) ??
       rolloverProgress(checker.record, nodes, this.maxSegmentEntries) ??
       (minds('RepairProgress') ? repairProgress(checker.record, nodes) : undefined);
     if (unmet === undefined) {
@@ -136,21 +138,36 @@ export class Aftermath {
     const lost = new Set(known.filter(({ id }) => hopeless.has(id)).map(({ name }) => name));
     const every = Math.ceil(topics.length / USED_MAX);
     const kinds = ['register', 'put', 'get', 'fetch'] as const;
-    const asks = topics
+    const asks: Pick<PlannedCall, 'topic' | 'kind'>[] = topics
       .filter((topic, i) => i % every === 0 && !lost.has(topic))
       .flatMap((topic) => kinds.map((kind) => ({ topic, kind })));
+    const deleted = 'deleted afterwards';
+    for (const kind of ['register', 'put', 'delete'] as const) asks.push({ topic: deleted, kind });
     const next = (): void => {
       const ask = asks.shift();
-      if (ask === undefined) this.readAll(topics);
+      if (ask === undefined) this.awaitRelease(() => this.readAll(topics));
       else this.insist(ask.kind, ask.topic, next);
     };
     next();
   }
 
+  /** Nobody holds anything of what was deleted. */
+  private awaitRelease(done: () => void): void {
+    const { checker, time } = this.world;
+    const unmet = deletionProgress(
+      checker.record,
+      this.core.flatMap(({ node }) => node ?? []),
+    );
+    if (unmet === undefined) done();
+    else if (time.nowMs > this.deadlineMs) throw new Violation(unmet.property, unmet.reason);
+    else time.after(POLL_MS, () => this.awaitRelease(done));
+  }
+
   private insist(kind: PlannedCall['kind'], topic: string, done: () => void): void {
     const call = this.call(kind, topic);
     this.world.workload.ask(call, (reply) => {
-      if (reply !== undefined && reply.kind !== 'error') {
+      const isGone = kind === 'delete' && reply?.kind === 'error' && reply.code === 'UnknownTopic';
+      if (isGone || (reply !== undefined && reply.kind !== 'error')) {
         done();
         return;
       }

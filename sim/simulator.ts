@@ -24,6 +24,7 @@ import {
 import { Checker } from '../properties/checker.ts';
 import {
   AckedIsReadableProp,
+  type Call,
   ConsumedOnceProp,
   type Contents,
   NothingInventedProp,
@@ -34,6 +35,7 @@ import {
 import { LeadershipChecker } from '../properties/leadership.ts';
 import { FewInVainProp } from '../properties/liveness.ts';
 import { RaftChecker } from '../properties/raft-invariants.ts';
+import { DeletedStaysDeletedProp, type Past, tellApart } from '../properties/topic-lives.ts';
 import { demand, Violation } from '../properties/violation.ts';
 import { Aftermath, healMachines } from './aftermath.ts';
 import { Calm } from './calm.ts';
@@ -280,15 +282,18 @@ export class Simulation {
     TopicIsKnownProp(workload.history);
   }
 
-  private judge(contents: Contents): void {
-    const { history } = this.workload;
+  private judge(present: Contents): void {
+    const { history: told } = this.workload;
+    const apart = tellApart(told, present, this.past(told));
+    const { history, contents } = apart;
     const checks: Readonly<Record<string, () => void>> = {
       AckedIsReadableProp: () => AckedIsReadableProp(history, contents),
       NothingInventedProp: () => NothingInventedProp(history, contents),
       RealTimeOrderProp: () => RealTimeOrderProp(history),
       ConsumedOnceProp: () => ConsumedOnceProp(history),
       ReadIsTrueProp: () => ReadIsTrueProp(history, contents),
-      TopicIsKnownProp: () => TopicIsKnownProp(history),
+      TopicIsKnownProp: () => TopicIsKnownProp(told),
+      DeletedStaysDeletedProp: () => DeletedStaysDeletedProp(told, apart),
       RefusedIsAbsentProp: () => RefusedIsAbsentProp(history, contents),
       DamageIsHiddenProp: () => DamageIsHiddenProp(history),
       EmptyIsTrueProp: () => EmptyIsTrueProp(history),
@@ -306,6 +311,22 @@ export class Simulation {
       },
     };
     for (const [property, check] of Object.entries(checks)) this.minding(property, check);
+  }
+
+  /** Topics that were deleted, with what was in them: their records by their checksums. */
+  private past(history: readonly Call[]): Past[] {
+    const { metadata } = this.checker.record;
+    const puts = new Map<string, Uint8Array>();
+    for (const { operation } of metadata.ended.size === 0 ? [] : history) {
+      if (operation.kind !== 'put') continue;
+      const { topic, record } = operation;
+      puts.set(`${topic} ${crc32c(record, 0, record.length, 0)}`, record);
+    }
+    return [...metadata.ended.values()].map((topic) => {
+      const checksums = this.checker.record.decided(topic);
+      const records = checksums.flatMap((checksum) => puts.get(`${topic.name} ${checksum}`) ?? []);
+      return { name: topic.name, id: topic.id, records };
+    });
   }
 
   /** Whether a run fails if this does not hold. */
@@ -393,7 +414,7 @@ export class Simulation {
   }
 
   replied(operation: Operation, reply: Reply): void {
-    if (reply.kind === 'record' && operation.kind !== 'register') {
+    if (reply.kind === 'record') {
       this.checker.wasRead(operation.topic, reply.offset, reply.record);
     } else if (reply.kind === 'appended' && operation.kind === 'put') {
       this.checker.wasAppended(operation.topic, reply.offset, operation.record);

@@ -116,11 +116,29 @@ class Story {
     return this.machine(node).node!.clusterState!.topicNamed('t')!.segments;
   }
 
-  /** The machine of the open segment's owner, as most nodes see it. */
+  /** Until it is done, whichever node it takes. */
+  delete(node: number): void {
+    this.insist(node, { kind: 'delete', topic: 't' }, 'deleted');
+  }
+
+  register(node: number): void {
+    this.insist(node, { kind: 'register', topic: 't' }, 'registered');
+  }
+
+  private insist(node: number, operation: Operation, kind: Reply['kind']): void {
+    this.until(() => this.ask(node, operation)?.kind === kind);
+  }
+
+  /** What the disk of a machine that runs has of a topic. */
+  held(machine: Machine, topic: TopicId): number {
+    return [...machine.node!.replicas()].filter((each) => each.topic === topic).length;
+  }
+
   get topic(): TopicId {
     return this.machine(1).node!.clusterState!.topicNamed('t')!.id;
   }
 
+  /** The machine of the open segment's owner, as most nodes see it. */
   owner(): Machine {
     const views = this.cluster.machines.flatMap(
       ({ node }) => node?.clusterState?.topicNamed('t')?.segments.at(-1) ?? [],
@@ -560,4 +578,73 @@ test('a node that is asked to stop hands over first: nobody has to time out', ()
   expect(fences).toEqual([]);
   expect(story.put(witness!.id, 'm2')?.kind).toBe('appended');
   expect(story.readAll(witness!.id)).toEqual(letters(3));
+});
+
+test('a topic that is made again after its deletion is another one, also for a node that was away', () => {
+  const story = new Story('deleted-while-away');
+  for (const text of letters(9)) story.put(1, text);
+  const { topic } = story;
+  const leader = story.cluster.machines.find(({ node }) => node?.raft?.role === 'leader')!;
+  const [absent, witness] = story.others(leader);
+  expect(story.get(witness!.id)).toBe('m0');
+  story.powerLoss(absent!);
+  story.pass(2000);
+
+  story.delete(witness!.id);
+  expect(story.get(leader.id)).toBe('error');
+  story.register(leader.id);
+  expect(story.put(witness!.id, 'another')?.kind).toBe('appended');
+  story.cluster.start(absent!);
+  story.until(() => absent!.node?.clusterState?.topic(topic) === undefined);
+  story.until(() => absent!.node?.clusterState?.topicNamed('t') !== undefined);
+  story.pass(2000);
+
+  expect(story.cluster.machines.map((machine) => story.held(machine, topic))).toEqual([0, 0, 0]);
+  expect(story.readAll(absent!.id)).toEqual(['another']);
+  expect(story.get(absent!.id)).toBe('another');
+  expect(story.get(witness!.id)).toBe('empty');
+});
+
+test('a dead owner keeps no topic from being deleted, and comes back as the owner of nothing', () => {
+  const story = new Story('deleted-without-owner');
+  for (const text of letters(3)) story.put(1, text);
+  const { topic } = story;
+  const owner = story.owner();
+  const [witness] = story.others(owner);
+  story.powerLoss(owner);
+
+  story.delete(witness!.id);
+  story.register(witness!.id);
+  expect(story.readAll(witness!.id)).toEqual([]);
+  story.cluster.start(owner);
+  story.until(() => owner.node?.clusterState?.topicNamed('t') !== undefined);
+  story.pass(2000);
+
+  expect(story.held(owner, topic)).toBe(0);
+  expect(story.put(owner.id, 'another')?.kind).toBe('appended');
+  expect(story.readAll(owner.id)).toEqual(['another']);
+});
+
+test('an owner that is cut off while its topic is deleted and made again acknowledges nothing of either', () => {
+  const story = new Story('deleted-behind-the-back');
+  for (const text of letters(3)) story.put(1, text);
+  const owner = story.owner();
+  const [witness] = story.others(owner);
+  for (const { id } of story.others(owner)) {
+    story.cluster.network.cut(owner.id, id);
+    story.cluster.network.cut(id, owner.id);
+  }
+  story.delete(witness!.id);
+  story.register(witness!.id);
+  const operation: Operation = { kind: 'put', topic: 't', record: utf8Encode('late') };
+  const heard: (Reply | undefined)[] = [];
+  story.cluster.request(owner, operation, (reply) => heard.push(reply));
+  story.pass(300);
+  story.cluster.network.heal();
+  story.until(() => heard.length > 0);
+  story.pass(2000);
+
+  // It was refused, or is in the topic that there is now: in no case in the one that is no more.
+  const all = story.readAll(witness!.id);
+  expect(all).toEqual(heard[0]?.kind === 'appended' ? ['late'] : []);
 });

@@ -74,6 +74,7 @@ export function drawOptions(
       },
       phaseMs: 10_000,
       ...drawClients(randomness.stream('swarm/clients')),
+      ...drawDeletes(randomness.stream('swarm/deletes')),
     },
     faults: {
       meanIntervalMs: random.pick([2000, 5000, 10_000, 20_000, 60_000, Infinity]),
@@ -124,6 +125,11 @@ function drawClients(random: RandomStream): Partial<WorkloadOptions> {
   const burst = random.pick([1, 10, 40]);
   const perSecond = burst === 1 ? {} : { perSecond: random.pick([10, 30]) / burst };
   return { repeats, pipeline: random.pick([8, 64, 256]), burst, ...perSecond };
+}
+
+/** In a third of all worlds topics are deleted, and made again. */
+function drawDeletes(random: RandomStream): Partial<WorkloadOptions> {
+  return random.chance(0.33) ? { deletes: random.pick([0.003, 0.02, 0.1]) } : {};
 }
 
 /** Half of all common kinds, or, in one run of three, no more than two. */

@@ -31,6 +31,8 @@ export interface WorkloadOptions {
   readonly burst?: number;
   /** Every topic is made, and gets a record, as fast as a client can: for worlds of thousands. */
   readonly populate?: boolean;
+  /** How often a client deletes its topic instead of what it was about to ask; absent: never. */
+  readonly deletes?: number;
   /** Whether a client that does not know what became of its put asks for it again. */
   readonly repeats?: boolean;
 }
@@ -57,7 +59,7 @@ export function planWorkload(
   durationMs: number,
 ): PlannedCall[] {
   const calls: PlannedCall[] = options.populate ? planPopulation(options, nodes) : [];
-  const { weights, burst = 1 } = options;
+  const { weights, burst = 1, deletes = 0 } = options;
   const total = weights.put + weights.get + weights.fetch;
   const isEarly = (): boolean => !options.populate && calls.length < options.topics * 4;
   let rate = 1;
@@ -90,6 +92,10 @@ export function planWorkload(
       amount: Math.round(random.unit() * 1000) / 1000,
     });
     const last = calls.at(-1)!;
+    if (deletes > 0 && !isEarly() && random.chance(deletes)) {
+      calls[calls.length - 1] = { ...last, kind: 'delete' };
+      continue;
+    }
     if (burst === 1 || last.kind !== 'put') continue;
     for (let more = random.below(burst); more > 0; more--) {
       calls.push({
@@ -301,7 +307,9 @@ export class Workload {
       const { topic } = call.operation;
       this.ends.set(topic, Math.max(this.ends.get(topic) ?? 0, reply.offset + 1));
     }
-    if (reply?.kind === 'error' && reply.code === 'UnknownTopic') this.register(call);
+    if (reply?.kind === 'deleted') this.ends.delete(call.operation.topic);
+    const isUnknown = reply?.kind === 'error' && reply.code === 'UnknownTopic';
+    if (isUnknown && call.operation.kind !== 'delete') this.register(call);
     done(reply);
   }
 
@@ -316,6 +324,7 @@ export class Workload {
   private operationOf({ kind, id, topic, group, amount }: PlannedCall): Operation {
     switch (kind) {
       case 'register':
+      case 'delete':
         return { kind, topic };
       case 'put':
         return {

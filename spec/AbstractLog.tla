@@ -1,7 +1,8 @@
 ------------------------------ MODULE AbstractLog ------------------------------
 (* What clients may see of Walrus, and nothing of how it is done.
 
-   A topic is one sequence of records that only ever grows at its end. A record gets into it once, and then has its
+   A topic is one sequence of records that only ever grows at its end, until it is deleted: then nothing happens in it any
+   more, and another one that has its name has nothing of it. A record gets into it once, and then has its
    offset for ever. A record may get in although its client was told nothing, or a timeout: the outcome was unknown.
    A client is told OK only for a record that is in.
 
@@ -13,36 +14,49 @@
 EXTENDS Naturals, Sequences
 
 CONSTANTS
-  Topics,    \* names of topics
+  Topics,    \* topics, each with a name that it may have from another one
   Groups     \* names of groups of readers
 
 VARIABLES
   topics,    \* the topics that exist
+  created,   \* the topics that were ever made
   log,       \* log[t]: the records of topic t; the one at offset i is log[t][i + 1]
   cursor,    \* cursor[t][g]: the next offset that group g has not been given
   delivered  \* delivered[t][g]: the offsets that GET has answered with, in that order
 
-vars == <<topics, log, cursor, delivered>>
+vars == <<topics, created, log, cursor, delivered>>
 
 Init ==
   /\ topics \subseteq Topics
+  /\ created = topics
   /\ log = [t \in Topics |-> <<>>]
   /\ cursor = [t \in Topics |-> [g \in Groups |-> 0]]
   /\ delivered = [t \in Topics |-> [g \in Groups |-> <<>>]]
 
 CreateTopic(t) ==
-  /\ t \notin topics
+  /\ t \notin created
   /\ topics' = topics \cup {t}
+  /\ created' = created \cup {t}
   /\ UNCHANGED <<log, cursor, delivered>>
+
+Extends(t) ==
+  /\ SubSeq(log'[t], 1, Len(log[t])) = log[t]
+  /\ log' = [log EXCEPT ![t] = log'[t]]
+  /\ \A i \in DOMAIN log'[t] : \A j \in DOMAIN log'[t] : i # j => log'[t][i] # log'[t][j]
+
+\* The topic is no more. Records whose fate was open may have got into it at its end.
+DeleteTopic(t) ==
+  /\ t \in topics
+  /\ topics' = topics \ {t}
+  /\ Extends(t)
+  /\ UNCHANGED <<created, cursor, delivered>>
 
 \* Records become part of the topic: of one segment at its end, so several at a time if they became safe together.
 AppendRecords(t) ==
   /\ t \in topics
   /\ Len(log'[t]) > Len(log[t])
-  /\ SubSeq(log'[t], 1, Len(log[t])) = log[t]
-  /\ log' = [log EXCEPT ![t] = log'[t]]
-  /\ \A i \in DOMAIN log'[t] : \A j \in DOMAIN log'[t] : i # j => log'[t][i] # log'[t][j]
-  /\ UNCHANGED <<topics, cursor, delivered>>
+  /\ Extends(t)
+  /\ UNCHANGED <<topics, created, cursor, delivered>>
 
 \* The client of the record at this offset is told OK.
 Acknowledge(t, offset) ==
@@ -53,14 +67,14 @@ Acknowledge(t, offset) ==
 MoveCursor(t, g) ==
   /\ t \in topics
   /\ \E next \in cursor[t][g] + 1 .. Len(log[t]) : cursor' = [cursor EXCEPT ![t][g] = next]
-  /\ UNCHANGED <<topics, log, delivered>>
+  /\ UNCHANGED <<topics, created, log, delivered>>
 
 \* GET answers with a record that the cursor has passed, and never again with that one.
 Deliver(t, g) ==
   /\ \E offset \in 0 .. cursor[t][g] - 1 :
        /\ \A i \in DOMAIN delivered[t][g] : delivered[t][g][i] # offset
        /\ delivered' = [delivered EXCEPT ![t][g] = Append(@, offset)]
-  /\ UNCHANGED <<topics, log, cursor>>
+  /\ UNCHANGED <<topics, created, log, cursor>>
 
 \* FETCH answers with a record.
 Read(t, offset) ==
@@ -70,6 +84,7 @@ Read(t, offset) ==
 Next ==
   \E t \in Topics :
     \/ CreateTopic(t)
+    \/ DeleteTopic(t)
     \/ AppendRecords(t)
     \/ \E g \in Groups : MoveCursor(t, g) \/ Deliver(t, g)
 

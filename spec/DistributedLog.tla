@@ -17,6 +17,10 @@
    any more. Of a majority that promised, the longest has all that was ever acknowledged. When a majority holds that
    much durably, the recoverer proposes to seal at that count. Replicas cut off what lies beyond.
 
+   Deletion. A topic that is to be deleted ends with its current segment: the seal of that is the end of the topic, and
+   frees its name. So whoever could still have acknowledged a record of it has stopped, or was fenced, before another
+   topic can have the name; and what is late finds a number that is not given again.
+
    A grant names one life of one process (its boot) and one life of each disk (its incarnation): a restarted owner
    is owner no more, and an empty disk under an old name has no voice.
 
@@ -43,6 +47,7 @@ CONSTANTS
 
 Segment(t, i) == <<t, i>>
 Segments == Topics \X SegmentIds
+TopicOf(s) == s[1]
 PerSegment(value) == [s \in Segments |-> value]
 
 VARIABLES
@@ -51,6 +56,7 @@ VARIABLES
   meta,            \* the state that all of `log` leads to; nobody knows it, `view` is what nodes know
   applied,         \* applied[n]: so much of `log` has node n applied
   view,            \* view[n]: the state that this leads to
+  kept,            \* kept[n]: no restart takes it back to before so much
   (* Lives *)
   up,              \* up[n]: the process runs
   boot,            \* boot[n]: the number of its life
@@ -79,7 +85,7 @@ VARIABLES
   delivered        \* delivered[t][g]: offsets that GET answered with, in that order
 
 metadata  == <<log, meta>>
-knowledge == <<applied, view>>
+knowledge == <<applied, view, kept>>
 lives     == <<up, boot, lease>>
 identity  == <<incarnation, lapsed>>
 disk      == <<identity, records, durable, promised, durablePromise>>
@@ -121,6 +127,8 @@ NoMetadata ==
    topics   |-> {},
    names    |-> [x \in Names |-> 0],
    created  |-> 0,
+   born     |-> [t \in Topics |-> 0],
+   deleting |-> {},
    segments |-> PerSegment(NoSegment),
    cursors  |-> [t \in Topics |-> [g \in Groups |-> 0]]]
 
@@ -140,7 +148,8 @@ Fits(state, c) ==
     [] c.kind = "CreateTopic" -> state.names[c.name] = 0 /\ \A m \in c.replicas : Registered(state, m)
     [] c.kind = "SealSegment" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
-         g.state \in {"open", "fenced"} /\ g.epoch = c.epoch /\ \A m \in c.nextReplicas : Registered(state, m)
+         /\ g.state \in {"open", "fenced"} /\ g.epoch = c.epoch
+         /\ c.topic \in state.deleting \/ \A m \in c.nextReplicas : Registered(state, m)
     [] c.kind = "FenceSegment" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          g.state \in {"open", "fenced"} /\ g.epoch = c.expectedEpoch /\ Registered(state, c.recoverer)
@@ -148,8 +157,15 @@ Fits(state, c) ==
     [] c.kind = "RestoreReplica" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          \* A late one names a disk that has been replaced since.
-         g.state = "sealed" /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
+         /\ c.topic \in state.topics
+         /\ g.state = "sealed" /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
+    [] c.kind = "DeleteTopic" -> c.topic \in state.topics \ state.deleting
     [] c.kind = "Noop" -> FALSE
+
+\* The topic is no more, and its name is free. Its segments and cursors are as they were, here; nobody keeps them.
+Without(state, t) ==
+  [state EXCEPT !.topics = @ \ {t}, !.deleting = @ \ {t},
+                !.names = [x \in Names |-> IF @[x] = t THEN 0 ELSE @[x]]]
 
 \* The state after the command that the log has at `index`.
 ApplyTo(state, index, c) ==
@@ -161,12 +177,15 @@ ApplyTo(state, index, c) ==
          [state EXCEPT !.topics = @ \cup {t},
                        !.names[c.name] = t,
                        !.created = t,
+                       !.born[t] = index,
                        !.segments[Segment(t, 1)] = Opened(state, index, c.owner, c.replicas, 0)]
     [] c.kind = "SealSegment" ->
-         LET g == state.segments[Segment(c.topic, c.segment)] IN
-         [state EXCEPT !.segments[Segment(c.topic, c.segment)] = [g EXCEPT !.state = "sealed", !.count = c.count],
-                       !.segments[Segment(c.topic, c.segment + 1)] =
-                          Opened(state, index, c.nextOwner, c.nextReplicas, g.base + c.count)]
+         LET g == state.segments[Segment(c.topic, c.segment)]
+             sealed == [state EXCEPT !.segments[Segment(c.topic, c.segment)] =
+                          [g EXCEPT !.state = "sealed", !.count = c.count]]
+         IN IF c.topic \in state.deleting THEN Without(sealed, c.topic)
+            ELSE [sealed EXCEPT !.segments[Segment(c.topic, c.segment + 1)] =
+                    Opened(state, index, c.nextOwner, c.nextReplicas, g.base + c.count)]
     [] c.kind = "FenceSegment" ->
          [state EXCEPT !.segments[Segment(c.topic, c.segment)] =
             [@ EXCEPT !.state = "fenced", !.epoch = index,
@@ -174,6 +193,7 @@ ApplyTo(state, index, c) ==
     [] c.kind = "AdvanceCursor" -> [state EXCEPT !.cursors[c.topic][c.group] = c.next]
     [] c.kind = "RestoreReplica" ->
          [state EXCEPT !.segments[Segment(c.topic, c.segment)].replicas[c.node] = c.incarnation]
+    [] c.kind = "DeleteTopic" -> [state EXCEPT !.deleting = @ \cup {c.topic}]
 
 Nobody == [node |-> None, boot |-> 0, sequence |-> 0]
 Noop == [origin |-> Nobody, command |-> [kind |-> "Noop"]]
@@ -189,6 +209,11 @@ StateAt(commands, index) ==
 
 Grant(n, s) == view[n].segments[s]
 
+\* Is the segment over, and nothing of it kept: because it ended without a record, or because its topic was deleted?
+Gone(state, s) ==
+  \/ TopicOf(s) <= state.created /\ TopicOf(s) \notin state.topics
+  \/ state.segments[s].state = "sealed" /\ state.segments[s].count = 0
+
 \* A grant is for one life of a process, so a restarted owner does not resume its epoch.
 GrantedTo(n, g) == g.owner = n /\ g.boot = boot[n]
 
@@ -199,9 +224,10 @@ Writes(n, s)   == Owns(n, s) \/ Recovers(n, s)
 \* Does this life of m's disk count in the quorums of the segment? An empty disk under an old name does not.
 Counts(g, m, inc) == m \in DOMAIN g.replicas /\ g.replicas[m] = inc
 
-\* A node that knows the segment to be sealed has cut off what lies beyond. Said so, and not by changing `records`, it
+\* A node that knows the segment to be sealed has cut off what lies beyond, unless its topic is gone: then all of it will go. Said so, and not by changing `records`, it
 \* is also right about a node that crashes, forgets that it knew, and finds the records uncut.
-Limit(n, s) == IF Grant(n, s).state = "sealed" THEN Grant(n, s).count ELSE Len(records[n][s])
+Limit(n, s) ==
+  IF Grant(n, s).state = "sealed" /\ TopicOf(s) \in view[n].topics THEN Grant(n, s).count ELSE Len(records[n][s])
 End(n, s)        == Min(Len(records[n][s]), Limit(n, s))
 DurableEnd(n, s) == Min(durable[n][s], Limit(n, s))
 
@@ -251,11 +277,15 @@ KnownEnd(n, t) ==
 
 NoReports == [m \in Nodes |-> -1]
 
-Init ==
+InitKnowledge ==
   /\ log \in InitialLogs
   /\ meta = StateAt(log, Len(log))
   /\ applied = [n \in Nodes |-> Len(log)]
   /\ view = [n \in Nodes |-> meta]
+
+Init ==
+  /\ InitKnowledge
+  /\ kept = [n \in Nodes |-> 0]
   /\ up = [n \in Nodes |-> TRUE]
   /\ boot = [n \in Nodes |-> 1]
   /\ lease = [n \in Nodes |-> FALSE]
@@ -300,6 +330,7 @@ MayPropose(n, c) ==
          /\ c.node = n /\ c.incarnation = incarnation[n]
          /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
          /\ durable[n][s] >= Grant(n, s).count
+    [] c.kind = "DeleteTopic" -> c.topic \in view[n].topics
 
 \* Node n sends a proposal on its way to the Raft leader, who does not listen to every disk.
 ProposeCommand(n, p) ==
@@ -349,7 +380,7 @@ ApplyCommand(n) ==
                    THEN [pending EXCEPT ![n] = @ \cup {[topic |-> c.topic, group |-> c.group, offset |-> o] :
                                                        o \in c.expected .. c.next - 1}]
                    ELSE pending
-  /\ UNCHANGED <<metadata, lives, identity, records, durable, durablePromise, watermark, history, delivered>>
+  /\ UNCHANGED <<metadata, kept, lives, identity, records, durable, durablePromise, watermark, history, delivered>>
 
 \* Node n, far behind, takes the metadata as of `index` from a snapshot.
 RestoreMetadata(n, index) ==
@@ -361,7 +392,7 @@ RestoreMetadata(n, index) ==
      /\ reported' = Renewed(n, new, reported, NoReports)
      /\ promises' = Renewed(n, new, promises, NoReports)
      /\ promised' = OwnPromises(n, new)
-  /\ UNCHANGED <<metadata, lives, identity, records, durable, durablePromise, watermark, history, reading>>
+  /\ UNCHANGED <<metadata, kept, lives, identity, records, durable, durablePromise, watermark, history, reading>>
 
 --------------------------------------------------------------------------------
 (* Leases *)
@@ -436,6 +467,9 @@ SendReplicate(n, s, to, from, count) ==
   /\ Puts(ReplicateMessage(n, s, to, from, count))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
+\* A replica takes nothing, and promises nothing, of what it knows to be gone: it may have forgotten what it promised.
+Serves(m, s) == ~Gone(view[m], s)
+
 \* A replica takes nothing of an epoch lower than it promised, and by taking something promises its epoch.
 Obeys(m, s, epoch) == epoch >= promised[m][s]
 Raised(promise, epoch) == Max(promise, epoch)
@@ -444,6 +478,7 @@ Raised(promise, epoch) == Max(promise, epoch)
 HandleReplicate(m, x) ==
   /\ x \in InFlight /\ x.type = "Replicate" /\ x.to = m
   /\ up[m] /\ Believes(m, x)
+  /\ Serves(m, x.segment)
   /\ Obeys(m, x.segment, x.epoch)
   /\ LET s == x.segment
          extended == Extended(m, s, x.from, x.records)
@@ -524,6 +559,7 @@ Asks(sender, m, s, epoch) ==
 HandlePromiseRequest(m, s, epoch, sender) ==
   /\ up[m]
   /\ Asks(sender, m, s, epoch)
+  /\ Serves(m, s)
   /\ Obeys(m, s, epoch)
   /\ promised' = [promised EXCEPT ![m][s] = Raised(@, epoch)]
   /\ UNCHANGED <<metadata, knowledge, lives, identity, records, durable, durablePromise, writing, history, reading>>
@@ -600,7 +636,7 @@ DeliverRecord(n, t, g, offset) ==
 
 \* FETCH answers, at any replica, with a record that it has and knows to be safe. Nothing changes.
 ReadRecord(n, t, offset) ==
-  /\ up[n]
+  /\ up[n] /\ t \in view[n].topics
   /\ \E i \in KnownSegments(n, t) :
        LET s == Segment(t, i) g == Grant(n, s) safe == IF g.state = "sealed" THEN g.count ELSE watermark[n][s] IN
        g.base <= offset /\ offset - g.base < Min(safe, End(n, s))
@@ -628,29 +664,34 @@ LoseTail(n) ==
   /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, durable, promised, durablePromise,
                  writing, history, reading>>
 
-\* What may be left of a disk: all that was synced (or cut off because of a seal), if it did not lose that, and any part
-\* of what was not.
-SurvivingEnd(n, s) == IF lapsed[n] THEN 0 ELSE DurableEnd(n, s)
-SurvivingPromise(n, s) == IF lapsed[n] THEN 0 ELSE durablePromise[n][s]
-KeptChoices(n) ==
-  {kept \in [Segments -> [end : 0 .. Cardinality(Records), promised : 0 .. Len(log)]] : \A s \in Segments :
-     /\ SurvivingEnd(n, s) <= kept[s].end /\ kept[s].end <= Len(records[n][s])
-     /\ SurvivingPromise(n, s) <= kept[s].promised /\ kept[s].promised <= promised[n][s]}
+\* What is gone may be forgotten with the commit that keeps the metadata in which it is: so of a disk that comes back with
+\* the metadata as of `index` that may be missing, and no later restart takes it back to before that.
+Released(n, s, index) == Gone(StateAt(log, index), s)
+
+\* What may be left of a disk: all that was synced (or cut off because of a seal), if it did not lose or release that, and
+\* any part of what was not.
+SurvivingEnd(n, s, index) == IF lapsed[n] \/ Released(n, s, index) THEN 0 ELSE DurableEnd(n, s)
+SurvivingPromise(n, s, index) == IF lapsed[n] \/ Released(n, s, index) THEN 0 ELSE durablePromise[n][s]
+KeptChoices(n, index) ==
+  {survivors \in [Segments -> [end : 0 .. Cardinality(Records), promised : 0 .. Len(log)]] : \A s \in Segments :
+     /\ SurvivingEnd(n, s, index) <= survivors[s].end /\ survivors[s].end <= Len(records[n][s])
+     /\ SurvivingPromise(n, s, index) <= survivors[s].promised /\ survivors[s].promised <= promised[n][s]}
 
 Beginnings(sequences, ends) == [s \in Segments |-> SubSeq(sequences[s], 1, ends[s])]
 
-\* Another life begins: with what was kept, and with the metadata as of some time before the crash.
-Restart(n, kept, index) ==
+\* Another life begins: with what survived, and with the metadata as of some time before the crash.
+Restart(n, survivors, index) ==
   /\ ~up[n]
-  /\ index <= applied[n]
+  /\ index <= applied[n] /\ (lapsed[n] \/ kept[n] <= index)
+  /\ kept' = [kept EXCEPT ![n] = index]
   /\ up' = [up EXCEPT ![n] = TRUE]
   /\ boot' = [boot EXCEPT ![n] = @ + 1]
   /\ applied' = [applied EXCEPT ![n] = index]
   /\ view' = [view EXCEPT ![n] = StateAt(log, index)]
-  /\ records' = [records EXCEPT ![n] = Beginnings(@, Ends(kept))]
-  /\ durable' = [durable EXCEPT ![n] = Ends(kept)]
-  /\ promised' = [promised EXCEPT ![n] = Promises(kept)]
-  /\ durablePromise' = [durablePromise EXCEPT ![n] = Promises(kept)]
+  /\ records' = [records EXCEPT ![n] = Beginnings(@, Ends(survivors))]
+  /\ durable' = [durable EXCEPT ![n] = Ends(survivors)]
+  /\ promised' = [promised EXCEPT ![n] = Promises(survivors)]
+  /\ durablePromise' = [durablePromise EXCEPT ![n] = Promises(survivors)]
   /\ UNCHANGED <<metadata, lease, identity, writing, history, reading>>
 
 \* The disk of a dead node is lost, or given up because it lost a part; it comes back under the same number with an empty one.
@@ -664,6 +705,7 @@ ReplaceDisk(n) ==
   /\ durablePromise' = [durablePromise EXCEPT ![n] = PerSegment(0)]
   /\ applied' = [applied EXCEPT ![n] = 0]
   /\ view' = [view EXCEPT ![n] = NoMetadata]
+  /\ kept' = [kept EXCEPT ![n] = 0]
   /\ UNCHANGED <<metadata, lives, writing, history, reading>>
 
 --------------------------------------------------------------------------------
@@ -679,6 +721,7 @@ Commands ==
   \cup [kind : {"FenceSegment"}, topic : Topics, segment : SegmentIds, expectedEpoch : epochs, recoverer : Nodes]
   \cup [kind : {"AdvanceCursor"}, topic : Topics, group : Groups, expected : counts, next : counts]
   \cup [kind : {"RestoreReplica"}, topic : Topics, segment : SegmentIds, node : Nodes, incarnation : lifetimes]
+  \cup [kind : {"DeleteTopic"}, topic : Topics]
 
 \* Steps of a node, of the metadata log, or of fate. None of them sends.
 Step ==
@@ -689,7 +732,7 @@ Step ==
        \/ RenewLease(n) \/ ExpireLease(n)
        \/ \E upTo \in SyncChoices(n) : SyncCompleted(n, upTo)
        \/ Crash(n)
-       \/ \E kept \in KeptChoices(n), index \in 0 .. Len(log) : Restart(n, kept, index)
+       \/ \E index \in 0 .. Len(log) : \E survivors \in KeptChoices(n, index) : Restart(n, survivors, index)
        \/ LoseTail(n) \/ ReplaceDisk(n)
   \/ \E n \in Nodes, s \in Segments :
        \/ \E r \in Records : AppendRecord(n, s, r)
@@ -758,7 +801,7 @@ IsDurable(s, a) ==
       has(m) == durable[m][s] > a.index /\ records[m][s][a.index + 1] = a.record
   IN IsMajority({m \in replicas : Lost(s, m) \/ has(m)}, replicas)
 AllDurable(s) == \A a \in AckedIn(s) : IsDurable(s, a)
-AckedIsDurableInv == \A s \in Watched : AllDurable(s)
+AckedIsDurableInv == \A s \in Watched : TopicOf(s) \in meta.topics => AllDurable(s)
 
 \* The count of a sealed segment is the number of its records: every acknowledged record is inside, and a majority of its
 \* replicas has them all durably, but for lost disks.
@@ -767,7 +810,18 @@ SealedExactInv ==
     LET count == meta.segments[s].count replicas == DOMAIN meta.segments[s].replicas IN
     /\ count <= Len(assigned[s])
     /\ \A a \in AckedIn(s) : a.index < count
-    /\ IsMajority({m \in replicas : Lost(s, m) \/ Holds(m, s, count)}, replicas)
+    /\ TopicOf(s) \in meta.topics => IsMajority({m \in replicas : Lost(s, m) \/ Holds(m, s, count)}, replicas)
+
+\* What a topic has is not older than itself, whatever else had its name: records, promises and grants. One that is no more
+\* has no name, and nothing in it is open.
+DeletedStaysDeletedInv ==
+  /\ \A s \in Watched : LET born == meta.born[TopicOf(s)] IN
+       /\ \A w \in writers[s] : w[1] >= born
+       /\ \A n \in Nodes : promised[n][s] = 0 \/ promised[n][s] >= born
+       /\ meta.segments[s].epoch = 0 \/ meta.segments[s].epoch >= born
+  /\ \A t \in WatchedTopics : t \notin meta.topics =>
+       /\ \A x \in Names : meta.names[x] # t
+       /\ \A i \in SegmentIds : meta.segments[Segment(t, i)].state \in {"none", "sealed"}
 
 \* A segment has one writer: one life of one process, under one epoch.
 SingleWriterInv == \A s \in Watched : Cardinality(writers[s]) <= 1
@@ -814,13 +868,14 @@ DeliveredOnceInv ==
 \* Topics, names, segments and cursors refer to each other; all segments of a topic but the last are sealed; epochs are unique.
 DomainConsistencyInv ==
   /\ \A t \in WatchedTopics :
-       /\ (t \in meta.topics) <=> (Last(t) > 0)
-       /\ \A g \in Groups : meta.cursors[t][g] > 0 => t \in meta.topics
+       /\ (t <= meta.created) <=> (Last(t) > 0)
+       /\ t \in meta.topics => t <= meta.created
+       /\ \A g \in Groups : meta.cursors[t][g] > 0 => t <= meta.created
        /\ t \in meta.topics => \E x \in Names : meta.names[x] = t
   /\ \A place \in WatchedPlaces :
        LET t == place[1] i == place[2] s == Segment(t, i) g == meta.segments[s] IN
        /\ i < Last(t) => g.state = "sealed"
-       /\ i = Last(t) => g.state \in {"open", "fenced"}
+       /\ i = Last(t) /\ t \in meta.topics => g.state \in {"open", "fenced"}
        /\ i > Last(t) => g.state = "none"
        /\ i <= Last(t) => g.owner \in DOMAIN g.replicas /\ g.epoch \in 1 .. Len(log)
        /\ \A u \in Segments : s # u /\ g.epoch = meta.segments[u].epoch => g.epoch = 0
@@ -853,6 +908,9 @@ RolloverProgress(full) ==
   \A s \in Segments : s[2] + 1 \in SegmentIds =>
     (Len(assigned[s]) >= full ~> meta.segments[s].state = "sealed")
 
+\* A topic that is to be deleted is no more in the end.
+DeletionProgress == \A t \in Topics : t \in meta.deleting ~> t \notin meta.topics
+
 \* What is safe is read in the end, by a group that goes on asking.
 ReadProgress ==
   \A t \in Topics, g \in Groups, k \in 1 .. Cardinality(Records) :
@@ -874,6 +932,7 @@ DecidedRecords(t, i) ==
 
 Abstract == INSTANCE AbstractLog WITH
   topics <- meta.topics,
+  created <- 1 .. meta.created,
   log <- [t \in Topics |-> DecidedRecords(t, Last(t))],
   cursor <- meta.cursors,
   delivered <- delivered

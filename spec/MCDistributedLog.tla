@@ -36,8 +36,10 @@ ASSUME Features \subseteq
    "move",     \* cursors move, records are delivered
    "again",    \* who owned or recovered a segment may be made its recoverer; without it, only somebody else
    "lease",    \* leases expire; without it every owner has one
+   "delete",   \* topics are deleted, and made again under their names
    "lapse",    \* disks lose an end of what they had durably, each once
-   "forget"}   \* after a restart, metadata is as of any time before; snapshots
+   "rewind",   \* after a restart, metadata is as of any time before
+   "forget"}   \* as "rewind", and snapshots
 
 Has(feature) == feature \in Features
 \* In place of `ToldWatermark`: replicas that nobody reads need not know the watermark.
@@ -58,6 +60,18 @@ Order ==
 MCInitialLogs ==
   {[i \in DOMAIN Order |-> Registration(Order[i], 1, 1)] \o Creations(Names, First)}
 InitialLength == Cardinality(Nodes) + Cardinality(Names)
+
+\* In place of InitKnowledge: topic 1 is to be deleted, and was taken from its owner, who alone does not know it.
+LateKnowledge ==
+  LET known == CHOOSE l \in MCInitialLogs : TRUE
+      deletion == [kind |-> "DeleteTopic", topic |-> 1]
+      fence == [kind |-> "FenceSegment", topic |-> 1, segment |-> 1, expectedEpoch |-> InitialLength,
+                recoverer |-> CHOOSE n \in Recoverers : TRUE]
+  IN
+  /\ log = known \o <<[origin |-> Nobody, command |-> deletion], [origin |-> Nobody, command |-> fence]>>
+  /\ meta = StateAt(log, Len(log))
+  /\ applied = [n \in Nodes |-> IF n = First THEN Len(known) ELSE Len(log)]
+  /\ view = [n \in Nodes |-> StateAt(log, applied[n])]
 
 --------------------------------------------------------------------------------
 (* What is sent as soon as it may be *)
@@ -100,8 +114,11 @@ Outbox ==
   UNION {Stretches(n, s) \cup PromiseRequests(n, s) \cup Answers(n, s) \cup Copies(n, s) :
            n \in Nodes, s \in {s \in Segments : meta.segments[s].state # "none"}}
 
+\* There is a next segment, or there is to be none.
+MayEnd(n, s) == s[2] + 1 \in SegmentIds \/ s[1] \in view[n].deleting
+
 Seals(n, s) ==
-  IF (IF Grant(n, s).state = "open" THEN stopped[n][s] ELSE Recovers(n, s)) /\ s[2] + 1 \in SegmentIds
+  IF (IF Grant(n, s).state = "open" THEN stopped[n][s] ELSE Recovers(n, s)) /\ MayEnd(n, s)
   THEN [kind : {"SealSegment"}, topic : {s[1]}, segment : {s[2]}, epoch : {Grant(n, s).epoch},
         count : IF Owns(n, s) THEN {End(n, s)} ELSE RecoveredCounts(n, s),
         nextOwner : NextOwners, nextReplicas : {Nodes}]
@@ -109,7 +126,7 @@ Seals(n, s) ==
 
 FencesDone == Cardinality({i \in DOMAIN log : log[i].command.kind = "FenceSegment"})
 Fences(n, s) ==
-  IF Recoverers # {} /\ FencesDone < MaxFences /\ Grant(n, s).state \in {"open", "fenced"} /\ s[2] + 1 \in SegmentIds
+  IF Recoverers # {} /\ FencesDone < MaxFences /\ Grant(n, s).state \in {"open", "fenced"} /\ MayEnd(n, s)
   THEN [kind : {"FenceSegment"}, topic : {s[1]}, segment : {s[2]}, expectedEpoch : {Grant(n, s).epoch},
         recoverer : {m \in Recoverers : Has("again") \/ m # Grant(n, s).owner}]
   ELSE {}
@@ -125,12 +142,19 @@ Moves(n, t, g) ==
         next : {view[n].cursors[t][g] + 1}]
   ELSE {}
 
+Deletions(n) ==
+  IF Has("delete") THEN [kind : {"DeleteTopic"}, topic : view[n].topics \ view[n].deleting] ELSE {}
+
+Remakings(n) ==
+  LET free == {x \in Names : view[n].names[x] = 0 /\ NewTopic(view[n], x) \in Topics} IN
+  IF Has("delete") THEN [kind : {"CreateTopic"}, name : free, owner : NextOwners, replicas : {Nodes}] ELSE {}
+
 Registrations(n) ==
   IF view[n].nodes[n] = [boot |-> boot[n], incarnation |-> incarnation[n]] THEN {}
   ELSE [kind : {"RegisterNode"}, node : {n}, boot : {boot[n]}, incarnation : {incarnation[n]}]
 
 CommandsOf(n) ==
-  Registrations(n)
+  Registrations(n) \cup Deletions(n) \cup Remakings(n)
   \cup UNION {Seals(n, s) \cup Fences(n, s) \cup Restorations(n, s) : s \in Segments}
   \cup UNION {Moves(n, t, g) : t \in Topics, g \in Groups}
 
@@ -194,8 +218,10 @@ MCHandleReplicateAck ==
   /\ \E x \in messages : x.type = "ReplicateAck" /\ HandleReplicateAck(x.to, x) /\ reported' # reported /\ Sending
 MCAdvanceHighWatermark == Calm /\ \E n \in Nodes, s \in Segments : AdvanceHighWatermark(n, s) /\ Sending
 MCStopAppending ==
-  /\ Has("roll") /\ Calm
-  /\ \E n \in Nodes, s \in Segments : s[2] + 1 \in SegmentIds /\ End(n, s) > 0 /\ StopAppending(n, s) /\ Sending
+  /\ Calm
+  /\ \E n \in Nodes, s \in Segments :
+       /\ s[1] \in view[n].deleting \/ (Has("roll") /\ s[2] + 1 \in SegmentIds /\ End(n, s) > 0)
+       /\ StopAppending(n, s) /\ Sending
 MCHandlePromiseRequest ==
   /\ Calm
   /\ \/ \E x \in messages : /\ x.type = "PromiseRequest"
@@ -220,14 +246,14 @@ MCReadRecord ==
   /\ \E n \in Nodes, t \in Topics, offset \in 0 .. Cardinality(Records) - 1 : ReadRecord(n, t, offset) /\ Sending
 MCCrash == Crashes < MaxCrashes /\ Calm /\ \E n \in Crashers : Crash(n) /\ Sending
 \* All survives, or only what had to; without "forget", the metadata as it was known.
-KeptPromise(n, s) == SurvivingPromise(n, s)
+KeptPromise(n, s, index) == SurvivingPromise(n, s, index)
 MCRestart ==
   /\ Calm
   /\ \E n \in Crashers :
-       \E kept \in {[s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]],
-                    [s \in Segments |-> [end |-> SurvivingEnd(n, s), promised |-> KeptPromise(n, s)]]} :
-         \E index \in (IF Has("forget") THEN Min(InitialLength, applied[n]) .. applied[n] ELSE {applied[n]}) :
-           Restart(n, kept, index) /\ Sending
+       \E index \in (IF Has("forget") \/ Has("rewind") THEN Min(InitialLength, applied[n]) .. applied[n] ELSE {applied[n]}) :
+         \E survivors \in {[s \in Segments |-> [end |-> Len(records[n][s]), promised |-> promised[n][s]]],
+                           [s \in Segments |-> [end |-> SurvivingEnd(n, s, index), promised |-> KeptPromise(n, s, index)]]} :
+           Restart(n, survivors, index) /\ Sending
 MCLoseTail == Has("lapse") /\ Calm /\ \E n \in Crashers : ~lapsed[n] /\ LoseTail(n) /\ Sending
 MCReplaceDisk == Replacements < MaxReplacements /\ Calm /\ \E n \in Crashers : ReplaceDisk(n) /\ Sending
 
@@ -262,7 +288,7 @@ Solid ==
   \A n \in Nodes :
     /\ Same(records[n]) /\ Same(durable[n]) /\ Same(promised[n]) /\ Same(durablePromise[n])
     /\ Same(watermark[n]) /\ Same(stopped[n]) /\ Same(reported[n]) /\ Same(promises[n])
-    /\ Same(view[n].nodes) /\ Same(view[n].names) /\ Same(view[n].segments) /\ Same(view[n].cursors)
+    /\ Same(view[n].nodes) /\ Same(view[n].names) /\ Same(view[n].born) /\ Same(view[n].segments) /\ Same(view[n].cursors)
     /\ \A s \in Segments : Same(reported[n][s]) /\ Same(promises[n][s])
     /\ \A t \in Topics : Same(view[n].cursors[t])
 
@@ -282,7 +308,7 @@ PromisedInMemory(m, s, epoch) == promised[m][s] = epoch
 \* in place of KeepsPromise: an owner that promised goes on.
 KeepsNoPromise(n, s) == TRUE
 \* in place of KeptPromise: what was promised on disk is not read again.
-NoPromise(n, s) == 0
+NoPromise(n, s, index) == 0
 \* in place of MayAppend: the count is read, and appending goes on.
 MayAppendAlways(n, s) == lease[n]
 \* in place of AckedEnd, OwnEnd: what is written counts as durable.
@@ -335,6 +361,12 @@ AskedBySomebody(n, p) == TRUE
 WrittenTopicEnd(n, t) ==
   LET last == Longest({i \in SegmentIds : Grant(n, <<t, i>>).state # "none"}) IN
   Grant(n, <<t, last>>).base + End(n, <<t, last>>)
+\* in place of NewTopic: a topic is what has its name.
+NewTopicByName(state, name) == CHOOSE i \in 1 .. Cardinality(Names) : Creations(Names, First)[i].command.name = name
+\* in place of Released: what is gone is forgotten at once.
+ReleasedAtOnce(n, s, index) == Gone(view[n], s)
+\* in place of Serves: a replica takes whatever it did not promise not to take.
+ServesAll(m, s) == TRUE
 \* in place of IsNew: a request that comes twice is done twice.
 Repeatable(r) == TRUE
 
@@ -343,7 +375,7 @@ Repeatable(r) == TRUE
    Needs one worker. *)
 
 Says(i, name, holds) == (TLCGet(i) = 0 /\ holds) => TLCSet(i, 1) /\ PrintT(<<"reached", name>>)
-ASSUME \A i \in 1 .. 16 : TLCSet(i, 0)
+ASSUME \A i \in 1 .. 20 : TLCSet(i, 0)
 
 SealedWith(s, k) == meta.segments[s].state = "sealed" /\ meta.segments[s].count = k
 Reached ==
@@ -371,4 +403,9 @@ Reached ==
                /\ \E x \in messages : x.type = "ReplicateAck" /\ x.sender = n /\ x.segment = s /\ x.durableEnd > 0)
   /\ Says(16, "broke a promise and is not believed", \E n \in Nodes, s \in Segments : up[n] /\ lapsed[n]
                /\ \E x \in messages : x.type = "Promise" /\ x.sender = n /\ x.segment = s /\ x.epoch > promised[n][s])
+  /\ Says(17, "deleted", meta.created > Cardinality(meta.topics))
+  /\ Says(18, "made again", \E s \in Segments : s[1] > Cardinality(Names) /\ assigned[s] # <<>>)
+  /\ Says(19, "owns what is deleted", \E n \in Nodes, s \in Segments : Owns(n, s) /\ Gone(meta, s) /\ meta.topics # {})
+  /\ Says(20, "released", \E n \in Nodes, s \in Segments : boot[n] > 1 /\ Gone(view[n], s) /\ incarnation[n] = 1
+               /\ promised[n][s] = 0 /\ \E x \in messages : x.type \in {"ReplicateAck", "Promise"} /\ x.sender = n /\ x.segment = s)
 ================================================================================

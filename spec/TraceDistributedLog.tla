@@ -36,6 +36,7 @@ TraceNone == 0
 TraceSegment(t, i) == (t - 1) * SegmentsEach + i
 TraceSegments == 1..SegmentsInAll
 TracePerSegment(value) == Repeated(value, SegmentsInAll)
+TraceTopicOf(s) == (s - 1) \div SegmentsEach + 1
 PlaceOf(s) == <<(s - 1) \div SegmentsEach + 1, ((s - 1) % SegmentsEach) + 1>>
 
 VARIABLES
@@ -126,10 +127,10 @@ Survivors(changes) ==
   [end |-> Placed(PerSegment(0), places, ToldEnds(changes)),
    promised |-> Placed(PerSegment(0), places, ToldPromises(changes))]
 \* Of segments that are not spoken of, and of which nothing was durable, this is 0 <= 0.
-Survived(n, changes, kept) ==
+Survived(n, changes, survivors, index) ==
   \A s \in Spoken(changes) \cup Differing(durable[n], PerSegment(0)) \cup Differing(durablePromise[n], PerSegment(0)) :
-    /\ SurvivingEnd(n, s) <= kept.end[s] /\ kept.end[s] <= Len(records[n][s])
-    /\ SurvivingPromise(n, s) <= kept.promised[s] /\ kept.promised[s] <= promised[n][s]
+    /\ SurvivingEnd(n, s, index) <= survivors.end[s] /\ survivors.end[s] <= Len(records[n][s])
+    /\ SurvivingPromise(n, s, index) <= survivors.promised[s] /\ survivors.promised[s] <= promised[n][s]
 
 \* What the action makes of it, and what the event says. All comparisons are written so, for Explanation.tla to tell.
 Is(name, expected, actual) == expected = actual
@@ -139,7 +140,7 @@ FitIs(n, index, fits) ==
 \* The end of what n has of the segment, within the segment.
 EndIs(n, s, end) ==
   LET g == Grant(n, s) had == Len(records'[n][s]) IN
-  Is("end", IF g.state = "sealed" THEN Min(had, g.count) ELSE had, end)
+  Is("end", IF g.state = "sealed" /\ TopicOf(s) \in view[n].topics THEN Min(had, g.count) ELSE had, end)
 EpochIs(n, s, epoch) == Is("epoch", Grant(n, s).epoch, epoch)
 
 \* The first start of a node: the spec has them all running from the beginning.
@@ -194,8 +195,8 @@ TraceStep == \E line \in {Line} : \E n \in {line.n}, s \in {Segment(line.s[1], l
     [] line.e = "ReplaceDisk" -> ReplaceDisk(n) /\ Quiet
     [] line.e = "Restart" ->
          IF n \notin begun THEN Begins(n, line) /\ UNCHANGED states
-         ELSE \E kept \in {Survivors(line.ends)} :
-                Survived(n, line.ends, kept) /\ Restart(n, kept, line.index)
+         ELSE \E survivors \in {Survivors(line.ends)} :
+                Survived(n, line.ends, survivors, line.index) /\ Restart(n, survivors, line.index)
                 /\ Is("boot", boot'[n], line.boot) /\ Is("incarnation", incarnation[n], line.incarnation)
                 /\ Quiet
 
@@ -253,6 +254,7 @@ InvariantsHold ==
   /\ Keeps("TypeInv", TypeInv)
   /\ Keeps("AckedIsDurableInv", AckedIsDurableInv)
   /\ Keeps("SealedExactInv", SealedExactInv)
+  /\ Keeps("DeletedStaysDeletedInv", DeletedStaysDeletedInv)
   /\ Keeps("SingleWriterInv", SingleWriterInv)
   /\ Keeps("NoWritesPastOpenInv", NoWritesPastOpenInv)
   /\ Keeps("SequentialOrderInv", SequentialOrderInv)

@@ -31,6 +31,7 @@ const invariants = [
   'TypeInv',
   'AckedIsDurableInv',
   'SealedExactInv',
+  'DeletedStaysDeletedInv',
   'SingleWriterInv',
   'NoWritesPastOpenInv',
   'SequentialOrderInv',
@@ -109,6 +110,37 @@ const race = {
   Cut: '{{n1, n2}}',
   MaxCommits: '3',
   MaxFences: '2',
+} as const;
+
+/** Topics have one segment, are deleted, and made again under their name. */
+const deletion = {
+  ...base,
+  Topics: '{1, 2}',
+  SegmentIds: '{1}',
+  Written: '{1}',
+  MaxCount: '1',
+  MaxCommits: '3',
+  Features: '{"delete"}',
+} as const;
+
+/** The owner does not hear that its topic is to end, and is fenced by one that it does not hear. */
+const deletionByOthers = {
+  ...deletion,
+  Topics: '{1}',
+  Records: '{1}',
+  Recoverers: '{n2}',
+  MaxFences: '1',
+  Cut: '{{n1, n2}}',
+} as const;
+
+/** It has come so far, and the third node forgets what it promised. */
+const release = {
+  ...deletionByOthers,
+  InitKnowledge: '<- LateKnowledge',
+  Laggards: '{n1, n3}',
+  Crashers: '{n3}',
+  MaxCrashes: '1',
+  Features: '{"delete", "rewind"}',
 } as const;
 
 /** A model that leaves something out, and shows what happens then. */
@@ -244,6 +276,51 @@ export const logModels: readonly Model[] = [
   },
   {
     ...safe,
+    name: 'MCDelete',
+    about:
+      'a topic is deleted, and another one has its name; the first owner is late to hear of it',
+    kind: 'quick',
+    constants: deletion,
+    expect: {},
+    reaches: ['acknowledged', 'deleted', 'made again'],
+  },
+  {
+    ...safe,
+    name: 'MCDeleteByOthers',
+    about: 'a topic is deleted while its owner is cut off: it is fenced first',
+    kind: 'quick',
+    constants: { ...deletionByOthers, Topics: '{1, 2}', MaxCommits: '4' },
+    expect: {},
+    reaches: ['acknowledged', 'deleted', 'owns what is deleted'],
+  },
+  {
+    ...safe,
+    name: 'MCRelease',
+    about: 'what is deleted goes from the disk with the metadata in which it is',
+    kind: 'nightly',
+    constants: { ...release, Laggards: '{n1}' },
+    expect: {},
+    reaches: ['acknowledged', 'deleted', 'released'],
+  },
+  {
+    ...safe,
+    name: 'MCDeleteLiveness',
+    about: 'a topic that is to be deleted is, also if its owner dies',
+    kind: 'nightly',
+    specification: 'FairSpec',
+    constants: {
+      ...deletionByOthers,
+      MaxCommits: '4',
+      Crashers: '{n1}',
+      MaxCrashes: '1',
+      Laggards: '{}',
+    },
+    invariants: [],
+    properties: ['DeletionProgress'],
+    expect: {},
+  },
+  {
+    ...safe,
     name: 'MCFailoverLiveness',
     about: 'a dead owner is replaced',
     kind: 'quick',
@@ -366,6 +443,29 @@ export const logModels: readonly Model[] = [
     'FailoverProgress',
     { ...torn, MaxFences: '0', Crashers: '{n1}', MaxCrashes: '1' },
     { specification: 'FairSpec', invariants: [], properties: ['FailoverProgress'] },
+  ),
+  mustFail(
+    'MCDeleteByName',
+    'a topic is what has its name: the next one has what is left of the one before',
+    'DeletedStaysDeletedInv',
+    { ...deletion, NewTopic: '<- NewTopicByName' },
+  ),
+  mustFail(
+    'MCReleaseAtOnce',
+    'promises for what is deleted are forgotten, and a restart goes back to before',
+    'SealedExactInv',
+    { ...release, Released: '<- ReleasedAtOnce' },
+    { kind: 'nightly' },
+  ),
+  mustFail(
+    'MCServeGone',
+    'what is deleted is served by who has forgotten its promise',
+    'SealedExactInv',
+    {
+      ...release,
+      Serves: '<- ServesAll',
+    },
+    { kind: 'nightly' },
   ),
   mustFail('MCNoFencing', 'replicas promise an epoch and obey lower ones', 'SealedExactInv', {
     ...torn,

@@ -53,8 +53,6 @@ class Projection {
   /** Of each topic, where its segments begin and which commands opened them. */
   private readonly opened = new Map<TopicId, { base: number; index: number }[]>();
   private readonly applied = new Map<number, number>();
-  /** What each disk told of last, by segment. */
-  private readonly durable = new Map<number, Map<string, DurableChange>>();
   private readonly boots = new Map<number, Numbers<number>>();
   private readonly incarnations = new Map<number, Numbers<number>>();
   private readonly running = new Set<number>();
@@ -131,7 +129,6 @@ class Projection {
         return { e, n, s, epoch, index, record };
       }
       case 'SyncCompleted':
-        this.tellsOf(event.node, event.durable);
         return { e, n, s, durable: event.durable.map((change) => this.change(change)) };
       case 'SendReplicate': {
         const { epoch, to, from, count, highWatermark } = event;
@@ -218,11 +215,9 @@ class Projection {
           boot: this.boot(event.node, event.boot),
           incarnation: this.incarnation(event.node, event.incarnation),
           index: event.applied,
-          ends: this.survivors(event).map((change) => this.change(change)),
+          ends: event.ends.map((change) => this.change(change)),
         };
       case 'ReplaceDisk':
-        this.durable.delete(event.node);
-        return { e, n, s };
       case 'RenewLease':
       case 'ExpireLease':
       case 'Crash':
@@ -284,22 +279,6 @@ class Projection {
     const time = (last?.time ?? 0) + (isLost ? 1 : 0);
     this.appended.set(request, { s, index, time });
     return this.records.of(`${request} ${time}`);
-  }
-
-  private tellsOf(node: number, changes: readonly DurableChange[]): void {
-    const told = this.durable.get(node) ?? new Map<string, DurableChange>();
-    this.durable.set(node, told);
-    for (const change of changes) told.set(`${this.segment(change.topic, change.segment)}`, change);
-  }
-
-  /** Of segments that ended without a record a disk forgets its promises; to the specification they are still there. */
-  private survivors({ node, ends }: Extract<DataEvent, { name: 'Restart' }>): DurableChange[] {
-    const told = new Set(ends.map(({ topic, segment }) => `${this.segment(topic, segment)}`));
-    const gone = [...(this.durable.get(node) ?? [])]
-      .filter(([key]) => this.sealed.get(key) === 0 && !told.has(key))
-      .map(([, change]) => ({ ...change, end: 0 }));
-    this.tellsOf(node, ends);
-    return [...ends, ...gone];
   }
 
   private change({ topic, segment, end, promised }: DurableChange): Line {
@@ -386,6 +365,8 @@ class Projection {
           incarnation: this.incarnation(node, incarnation),
         };
       }
+      case 'DeleteTopic':
+        return { kind: command.kind, topic: this.topics.of(command.topic) };
     }
   }
 }

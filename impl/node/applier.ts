@@ -5,7 +5,8 @@
  */
 import type { Controller } from '../core/controller/controller.ts';
 import type { TopicId } from '../core/ids.ts';
-import type { Proposal } from '../core/metadata/commands.ts';
+import type { TopicRecord } from '../core/metadata/cluster-state.ts';
+import type { Command, Proposal } from '../core/metadata/commands.ts';
 import type { Proposals } from '../core/metadata/proposals.ts';
 import type { Entry, Snapshot } from '../core/raft/entry.ts';
 import type { Member } from '../core/raft/membership.ts';
@@ -68,7 +69,8 @@ export class Applier {
     if (result === undefined) return;
     const { proposal, outcome, before } = result;
     if (outcome.applied) {
-      this.applied(proposal);
+      if (outcome.ended === undefined) this.applied(proposal);
+      else this.ended(outcome.ended, proposal);
       ownership?.applied(proposal.command, before);
     }
     proposals.applied(proposal.origin, outcome);
@@ -79,9 +81,13 @@ export class Applier {
     const { trace, metadata, dataPlane, controller, proposals } = this.ports;
     this.waiting = [];
     this.next = 0;
+    const before = [...metadata.cluster.topics.values()];
     metadata.restore(snapshot);
     trace?.restoreMetadata(snapshot.index);
+    const ended = before.filter(({ id }) => metadata.cluster.topic(id) === undefined);
+    for (const { id } of ended) dataPlane.topicGone(id, undefined);
     dataPlane.everythingChanged();
+    for (const topic of ended) controller.topicChanged(topic);
     for (const topic of metadata.cluster.topics.values()) controller.topicChanged(topic);
     proposals.skipped();
   }
@@ -97,6 +103,7 @@ export class Applier {
         this.topicChanged(command.topic);
         break;
       case 'FenceSegment':
+      case 'DeleteTopic':
         this.topicChanged(command.topic);
         break;
       case 'RestoreReplica':
@@ -110,6 +117,13 @@ export class Applier {
       case 'AdvanceCursor':
         break;
     }
+  }
+
+  /** The seal was the end of its topic. */
+  private ended(topic: TopicRecord, { command }: Proposal): void {
+    const { dataPlane, controller } = this.ports;
+    dataPlane.topicGone(topic.id, (command as Extract<Command, { kind: 'SealSegment' }>).count);
+    controller.topicChanged(topic);
   }
 
   private topicChanged(id: TopicId): void {

@@ -41,6 +41,7 @@ const question: fc.Arbitrary<Question> = fc.oneof(
 );
 const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: kind('registered') }),
+  fc.record({ kind: kind('deleted') }),
   fc.record({ kind: kind('empty') }),
   fc.record({ kind: kind('record'), offset: natural as fc.Arbitrary<Offset>, record: bytes }),
   fc.record({

@@ -46,6 +46,7 @@ const REPLIES = [
   'record',
   'empty',
   'error',
+  'deleted',
 ] as const satisfies Reply['kind'][];
 const OUTCOMES = ['admitted', 'pending', 'refused', 'released'] as const;
 const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
@@ -316,6 +317,7 @@ function decodeReply(input: ByteReader): Reply {
   const kind = known(REPLIES[input.byte()]);
   switch (kind) {
     case 'registered':
+    case 'deleted':
     case 'empty':
       return { kind };
     case 'appended': {

@@ -53,7 +53,7 @@ test('a snapshot names the term and the membership as of the last entry in it', 
   const log = new MetadataLog(undefined);
   log.apply(entry(1, 'membership', encodeMembership(MEMBERS)));
   log.apply(registers(2));
-  const snapshot = log.snapshotEvery(2)!;
+  const snapshot = log.snapshotEvery(2, false)!;
   expect(snapshot).toMatchObject({ index: 2, term: 3, membership: MEMBERS });
   const other = new MetadataLog(undefined);
   other.restore(snapshot);
@@ -65,12 +65,12 @@ test('a snapshot names the term and the membership as of the last entry in it', 
 test('snapshots come after so many entries, and as many bytes as the last one has', () => {
   const log = new MetadataLog(undefined);
   log.apply(registers(1, 1000));
-  expect(log.snapshotEvery(2)).toBeUndefined();
+  expect(log.snapshotEvery(2, false)).toBeUndefined();
   log.apply(registers(2));
-  expect(log.snapshotEvery(2)).toBeDefined();
+  expect(log.snapshotEvery(2, false)).toBeDefined();
   for (const index of [3, 4, 5]) log.apply(registers(index));
-  expect(log.snapshotEvery(2)).toBeUndefined();
+  expect(log.snapshotEvery(2, false)).toBeUndefined();
   log.apply(registers(6, 1000));
-  expect(log.snapshotEvery(2)).toMatchObject({ index: 6 });
+  expect(log.snapshotEvery(2, false)).toMatchObject({ index: 6 });
   expect(log.snapshot).toMatchObject({ index: 6 });
 });

@@ -95,10 +95,10 @@ export class MetadataLog {
   /**
    * Begins a snapshot of what is applied, if the log has grown by so many entries since the last one, and by as many bytes as
    * that one has: so what snapshots cost stays in proportion to what is logged, however much there is. Each call goes on with
-   * it; the last one gives it.
+   * it; the last one gives it. One that is wanted is begun as soon as there is anything new.
    */
-  snapshotEvery(entries: number): Snapshot | undefined {
-    if (this.writing === undefined && this.isDue(entries)) {
+  snapshotEvery(entries: number, isWanted: boolean): Snapshot | undefined {
+    if (this.writing === undefined && this.isDue(isWanted ? 1 : entries, isWanted)) {
       const { term, membership } = this;
       const writer = this.state.beginSnapshot();
       this.writing = { index: writer.index, term, membership, writer };
@@ -111,9 +111,9 @@ export class MetadataLog {
     return this.latest;
   }
 
-  private isDue(entries: number): boolean {
+  private isDue(entries: number, isWanted: boolean): boolean {
     if (this.state.appliedIndex - (this.latest?.index ?? 0) < entries) return false;
-    return this.sinceBytes >= (this.latest?.data.length ?? 0);
+    return isWanted || this.sinceBytes >= (this.latest?.data.length ?? 0);
   }
 }
 

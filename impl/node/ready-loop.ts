@@ -35,6 +35,9 @@ export interface ReadyLoopPorts {
   followRaft(): void;
 }
 
+/** Pause between snapshots that are taken for the sake of what they release. */
+const RELEASE_MS = 1000;
+
 /** What waits for one commit of the store to become durable. */
 interface PendingCommit {
   readonly lsn: Lsn;
@@ -50,6 +53,7 @@ export class ReadyLoop {
   /** One of them is of a log that was replaced. */
   private isCompacting = false;
   private promisedLsn: Lsn;
+  private releaseAtMs = 0;
 
   constructor(ports: ReadyLoopPorts) {
     this.ports = ports;
@@ -130,13 +134,19 @@ export class ReadyLoop {
     }
   }
 
-  /** Replaces a long log by the state that it led to; one such replacement is under way at a time. */
+  /**
+   * Replaces a log by the state that it led to, if it is long, or if what was deleted is only kept for the sake of a restart that
+   * would go back to before that. One such replacement is under way at a time.
+   */
   private compact(): Snapshot | undefined {
     if (this.isCompacting) return undefined;
     const { config, metadata, raftStorage, dataPlane } = this.ports;
-    const snapshot = metadata.snapshotEvery(config.snapshotEveryEntries);
+    const nowMs = this.ports.nowMs();
+    const isWanted = dataPlane.replicas.holdsDeleted && nowMs >= this.releaseAtMs;
+    const snapshot = metadata.snapshotEvery(config.snapshotEveryEntries, isWanted);
     if (snapshot === undefined) return undefined;
     this.isCompacting = true;
+    this.releaseAtMs = nowMs + RELEASE_MS;
     raftStorage.compact(snapshot);
     dataPlane.metadataKept(snapshot.index);
     return snapshot;

@@ -98,6 +98,10 @@ export class FakeNode implements HostedNode<string> {
         offset: offset(topic.records.length - 1),
       };
     }
+    if (operation.kind === 'delete') {
+      this.topics.delete(operation.topic);
+      return { kind: 'deleted' };
+    }
     const at = operation.kind === 'get' ? topic.cursor : operation.offset;
     const record = topic.records[at];
     if (record === undefined) return { kind: 'empty' };

@@ -167,6 +167,7 @@ export class ClientServer {
   private responseTo(request: TopicRequest, reply: Reply): Response {
     switch (reply.kind) {
       case 'registered':
+      case 'deleted':
       case 'appended':
         return { kind: 'ok' };
       case 'record':

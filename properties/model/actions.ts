@@ -5,7 +5,7 @@
 import type { Epoch, LogIndex, TopicId } from '../../impl/core/ids.ts';
 import type { Proposal } from '../../impl/core/metadata/commands.ts';
 import type { DataEvent } from '../../impl/core/trace.ts';
-import { type Grant, segmentKey } from './metadata.ts';
+import { type Grant, segmentKey, topicOf } from './metadata.ts';
 import { keyOf, type LogModel, type NodeState } from './state.ts';
 
 type Named<Name extends DataEvent['name']> = Extract<DataEvent, { readonly name: Name }>;
@@ -72,6 +72,10 @@ function mayPropose(model: LogModel, node: NodeState, { command }: Proposal): Re
       if (grant?.state !== 'sealed') return 'only replicas of sealed segments are restored';
       const has = command.node === node.id && node.copy(key).durable >= grant.count;
       return has ? undefined : 'a restored replica has the whole segment durably';
+    }
+    case 'DeleteTopic': {
+      const exists = model.metadata.exists(command.topic, node.applied);
+      return exists ? undefined : 'only a topic that the node knows is deleted';
     }
   }
 }
@@ -270,6 +274,7 @@ function HandleReplicate(model: LogModel, event: Named<'HandleReplicate'>): Refu
   const copy = node.copy(key);
   const { sender, from, count, highWatermark } = event;
   if (!node.up) return 'the process runs';
+  if (model.isGone(node, event.topic, key)) return 'nothing is taken of what is gone';
   if (
     !model.messages.has(
       'Replicate',
@@ -385,6 +390,7 @@ function HandlePromiseRequest(model: LogModel, event: Named<'HandlePromiseReques
   if (!own && !model.messages.has('PromiseRequest', event.sender, event.node, key, event.epoch)) {
     return 'the message was sent';
   }
+  if (model.isGone(node, event.topic, key)) return 'nothing is promised of what is gone';
   if (event.epoch < copy.promised) return 'promises never fall';
   copy.promised = event.epoch;
   return undefined;
@@ -484,6 +490,7 @@ function DeliverRecord(model: LogModel, event: Named<'DeliverRecord'>): Refusal 
 
 function ReadRecord(model: LogModel, { node: id, topic, offset }: Named<'ReadRecord'>): Refusal {
   const node = model.node(id);
+  if (!model.metadata.exists(topic, node.applied)) return 'the node knows the topic';
   for (let segment = model.metadata.last(topic); segment > 0; segment--) {
     const key = keyOf({ topic, segment });
     const grant = model.grant(node, key);
@@ -515,17 +522,13 @@ function Restart(model: LogModel, event: Named<'Restart'>): Refusal {
   const kept = new Map<string, { readonly end: number; readonly promised: number }>(
     event.ends.map((change) => [keyOf(change), change]),
   );
-  // Of a segment that ended without a record the disk forgets the promise, once no restart can take it back to before the end.
-  for (const [key, { durablePromise: promised }] of node.copies) {
-    const known = model.metadata.grant(key, event.applied);
-    const isGone = known?.state === 'sealed' && known.count === 0;
-    if (isGone && !kept.has(key)) kept.set(key, { end: 0, promised });
-  }
   for (const [key, copy] of node.copies) {
     const { end = 0, promised = 0 } = kept.get(key) ?? {};
-    const least = node.lapsed ? 0 : model.durableEnd(node, key);
+    // What is over is released once no restart takes the disk back to before its end.
+    const isReleased = !kept.has(key) && model.metadata.isGone(topicOf(key), key, event.applied);
+    const least = node.lapsed || isReleased ? 0 : model.durableEnd(node, key);
     if (end < least || end > copy.end) return `${key}: what is durable stays`;
-    const leastPromise = node.lapsed ? 0 : copy.durablePromise;
+    const leastPromise = node.lapsed || isReleased ? 0 : copy.durablePromise;
     if (promised < leastPromise || promised > copy.promised) {
       return `${key}: promises that are durable stay`;
     }
@@ -533,6 +536,7 @@ function Restart(model: LogModel, event: Named<'Restart'>): Refusal {
   for (const key of kept.keys())
     if (!node.copies.has(key)) return `${key}: nothing comes of nothing`;
   if (event.applied > Math.max(node.applied, 1)) return 'metadata is as of a time before the crash';
+  if (event.applied < node.kept && !node.lapsed) return 'metadata that was kept stays';
   for (const [key, copy] of node.copies) {
     const { end = 0, promised = 0 } = kept.get(key) ?? {};
     copy.end = end;
@@ -544,6 +548,7 @@ function Restart(model: LogModel, event: Named<'Restart'>): Refusal {
   node.boot = event.boot;
   node.incarnation = event.incarnation;
   node.applied = event.applied;
+  node.kept = event.applied;
   return undefined;
 }
 
@@ -560,6 +565,7 @@ function ReplaceDisk(model: LogModel, { node: id }: Named<'ReplaceDisk'>): Refus
   node.lapsed = false;
   node.copies.clear();
   node.applied = 0;
+  node.kept = 0;
   return undefined;
 }
 

@@ -30,6 +30,10 @@ export class Metadata {
   private readonly segments = new Map<string, Grant[]>();
   private readonly lasts = new Map<TopicId, number>();
   private readonly named = new Map<string, TopicId>();
+  private readonly names = new Map<TopicId, string>();
+  private readonly deleting = new Set<TopicId>();
+  /** By which command each topic ended that is no more. */
+  private readonly ended = new Map<TopicId, number>();
   private readonly nodes = new Map<NodeId, Registration>();
   private readonly cursors = new Map<string, number>();
 
@@ -53,6 +57,18 @@ export class Metadata {
     return this.lasts.get(topic) ?? 0;
   }
 
+  /** Whether there is such a topic after the first `index` commands. */
+  exists(topic: TopicId, index: number): boolean {
+    return this.names.has(topic) && topic <= index && (this.ended.get(topic) ?? Infinity) > index;
+  }
+
+  /** Whether the first `index` commands leave the segment behind, so that nothing of it is kept. */
+  isGone(topic: TopicId, key: string, index: number): boolean {
+    if ((this.ended.get(topic) ?? Infinity) <= index) return true;
+    const grant = this.grant(key, index);
+    return grant?.state === 'sealed' && grant.count === 0;
+  }
+
   keys(): Iterable<string> {
     return this.segments.keys();
   }
@@ -74,6 +90,7 @@ export class Metadata {
         if (this.named.has(name) || !this.know(replicas)) return false;
         const topic = index as TopicId;
         this.named.set(name, topic);
+        this.names.set(topic, name);
         this.open(index, topic, 1, owner, replicas, 0);
         return true;
       }
@@ -81,8 +98,14 @@ export class Metadata {
         const { topic, segment, epoch, count, nextOwner, nextReplicas } = command;
         const grant = this.grant(segmentKey(topic, segment), index);
         if (grant === undefined || grant.state === 'sealed' || grant.epoch !== epoch) return false;
-        if (!this.know(nextReplicas)) return false;
+        const isLast = this.deleting.has(topic);
+        if (!isLast && !this.know(nextReplicas)) return false;
         this.put(topic, segment, { ...grant, index, state: 'sealed', count });
+        if (isLast) {
+          this.ended.set(topic, index);
+          this.named.delete(this.names.get(topic)!);
+          return true;
+        }
         this.open(index, topic, segment + 1, nextOwner, nextReplicas, grant.base + count);
         return true;
       }
@@ -107,17 +130,24 @@ export class Metadata {
       case 'AdvanceCursor': {
         const { topic, group, expected, next } = command;
         const key = `${topic} ${group}`;
-        if (this.last(topic) === 0 || (this.cursors.get(key) ?? 0) !== expected) return false;
+        if (!this.exists(topic, index) || (this.cursors.get(key) ?? 0) !== expected) return false;
         this.cursors.set(key, next);
         return true;
       }
       case 'RestoreReplica': {
         const { topic, segment, node, incarnation } = command;
         const grant = this.grant(segmentKey(topic, segment), index);
+        if (!this.exists(topic, index)) return false;
         if (grant?.state !== 'sealed' || !grant.replicas.has(node)) return false;
         if (this.nodes.get(node)?.incarnation !== incarnation) return false;
         const replicas = new Map(grant.replicas).set(node, incarnation);
         this.put(topic, segment, { ...grant, index, replicas });
+        return true;
+      }
+      case 'DeleteTopic': {
+        const { topic } = command;
+        if (!this.exists(topic, index) || this.deleting.has(topic)) return false;
+        this.deleting.add(topic);
         return true;
       }
     }
@@ -167,4 +197,9 @@ export function segmentKey(topic: TopicId, segment: number): string {
   }
   keys[segment] ??= `${topic}/${segment}`;
   return keys[segment];
+}
+
+/** The topic of a key that `segmentKey` made. */
+export function topicOf(key: string): TopicId {
+  return Number.parseInt(key, 10) as TopicId;
 }

@@ -1,7 +1,7 @@
 /** The variables of `spec/DistributedLog.tla`, in a form in which one step costs about a microsecond. */
 import type { BootId, Epoch, Incarnation, NodeId, TopicId } from '../../impl/core/ids.ts';
 import { Messages } from './messages.ts';
-import { type Grant, Metadata, segmentKey } from './metadata.ts';
+import { type Grant, Metadata, segmentKey, topicOf } from './metadata.ts';
 
 /** One node's copy of one segment: on its disk, and what its process knows under the present grant. */
 export class Copy {
@@ -32,6 +32,8 @@ export class NodeState {
   lapsed = false;
   lease = false;
   applied = 0;
+  /** No restart of its disk takes it back to before that. */
+  kept = 0;
   readonly copies: Map<string, Copy> = new Map();
   /** Answers to GET that it may give, because it moved the cursor. */
   readonly pending: Set<string> = new Set();
@@ -96,6 +98,11 @@ export class LogModel {
     return this.metadata.grant(key, node.applied);
   }
 
+  /** Whether the node knows that the segment is over and nothing of it is kept. */
+  isGone(node: NodeState, topic: TopicId, key: string): boolean {
+    return this.metadata.isGone(topic, key, node.applied);
+  }
+
   owns(node: NodeState, key: string): boolean {
     return this.writesAs('open', node, key);
   }
@@ -137,7 +144,9 @@ export class LogModel {
 
   private within(node: NodeState, key: string, end: number): number {
     const grant = this.grant(node, key);
-    return grant?.state === 'sealed' ? Math.min(end, grant.count) : end;
+    // Of a topic that is no more nothing is cut: all of it will go.
+    const isCut = grant?.state === 'sealed' && this.metadata.exists(topicOf(key), node.applied);
+    return isCut ? Math.min(end, grant.count) : end;
   }
 }
 

@@ -28,7 +28,7 @@ function areUpToDate({ checker }: Pick<Scene, 'checker'>, machines: readonly Mac
 
 /** Whether of each segment a majority of replicas, and all that matters of its records, is on these machines. */
 export function replicasLeft(record: History, machines: readonly Machine[]): boolean {
-  for (const segment of record.segments()) {
+  for (const segment of record.standing()) {
     const replicas = record.model(segment)?.replicas ?? [];
     const left = replicas.filter(
       ({ node, incarnation }) =>
@@ -53,7 +53,7 @@ export function isWholeWithout({ checker, cluster }: Scene, machine: Machine): b
   // Of two copies both are needed to write: a disk that says it is damaged could not be spared as long as that goes on.
   if (cluster.replicationFactor < 3) return false;
   if (!areUpToDate({ checker }, others) || others.some(({ disk }) => disk.isDamaged)) return false;
-  for (const segment of record.segments()) {
+  for (const segment of record.standing()) {
     const model = record.model(segment);
     if (model === undefined) return false;
     const end = Math.max(segment.ackedEnd, segment.highWatermark);

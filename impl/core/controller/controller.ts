@@ -7,7 +7,7 @@
  */
 import { type ErrorCode, WalrusError } from '../errors.ts';
 import type { BootId, Incarnation, NodeId, Offset, TopicId } from '../ids.ts';
-import type { ClusterState, SegmentRecord, TopicRecord } from '../metadata/cluster-state.ts';
+import type { ClusterState, TopicRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import type { Proposals } from '../metadata/proposals.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
@@ -22,6 +22,7 @@ import type { Call } from './line.ts';
 import { Lines } from './lines.ts';
 import type { ControllerMessage } from './messages.ts';
 import {
+  type Delete,
   type Effect,
   type ErrorReply,
   errorReply,
@@ -29,6 +30,7 @@ import {
   isRefusal,
   type Operation,
   type Question,
+  type Register,
   type Reply,
   type Work,
 } from './operations.ts';
@@ -62,6 +64,8 @@ type Answer = (reply: Reply) => void;
 
 /** Of a client, by the topic's name; or of this node, by its id. */
 type Reading = Fetch | Extract<Question, { kind: 'fetch' }>;
+/** What may be tried as often as one likes until it is answered. */
+type Asked = Reading | Register | Delete;
 
 /** Pause before a question that got no answer that helps is asked again. */
 const ASK_AGAIN_MS = 50;
@@ -80,7 +84,9 @@ export class Controller {
   /** Everything that is not answered yet; answered with `Timeout`, or what was last heard, when it is due. */
   private readonly underWay: DelayQueue<Call>;
   /** Was asked in vain so far. */
-  private readonly askAgain = new DelayQueue<Call<Reading>>(ASK_AGAIN_MS);
+  private readonly askAgain = new DelayQueue<Call<Asked>>(ASK_AGAIN_MS);
+  /** Wait for a topic to end. */
+  private readonly deleting = new Map<TopicId, Call<Delete>[]>();
   private nextCall = 1;
   private nextPeer = 0;
 
@@ -133,11 +139,8 @@ export class Controller {
       return;
     }
     switch (operation.kind) {
-      case 'register': {
-        const call = this.begin(operation, answer);
-        this.register(operation.topic, (reply) => this.finish(call, reply));
-        break;
-      }
+      case 'register':
+      case 'delete':
       case 'fetch':
         this.attempt(this.begin(operation, answer));
         break;
@@ -171,10 +174,14 @@ export class Controller {
     }
   }
 
-  /** The metadata of a topic has changed: what waits for that is tried again. */
+  /** The metadata of a topic has changed, or it is no more: what waits for that is tried again. */
   topicChanged(topic: Pick<TopicRecord, 'id' | 'name'>): void {
     this.intake.topicChanged(topic.id);
     this.lines.topicChanged(topic);
+    if (this.ports.cluster().topic(topic.id) !== undefined) return;
+    const deleting = this.deleting.get(topic.id) ?? [];
+    this.deleting.delete(topic.id);
+    for (const call of deleting) this.finish(call, { kind: 'deleted' });
   }
 
   tick(nowMs: number): void {
@@ -200,9 +207,9 @@ export class Controller {
     for (const call of this.underWay.take(Infinity)) this.expire(call);
   }
 
-  private begin<Asked extends Operation | Question>(operation: Asked, answer: Answer): Call<Asked> {
+  private begin<Of extends Operation | Question>(operation: Of, answer: Answer): Call<Of> {
     const nowMs = this.ports.nowMs();
-    const call: Call<Asked> = {
+    const call: Call<Of> = {
       operation,
       number: this.nextCall++,
       deadlineMs: nowMs + this.ports.operationTimeoutMs,
@@ -233,9 +240,9 @@ export class Controller {
     }
   }
 
-  // ---- questions
+  // ---- what is tried until it is answered
 
-  private attempt(call: Call<Reading>): void {
+  private attempt(call: Call<Asked>): void {
     if (call.answered) return;
     const { operation } = call;
     const settle = (reply: Reply): void => {
@@ -247,8 +254,19 @@ export class Controller {
       call.last = reply;
       this.askAgain.push(call, this.ports.nowMs());
     };
-    const { offset } = operation;
-    const topic = this.topicOf(operation);
+    switch (operation.kind) {
+      case 'register':
+        return this.register(call as Call<Register>, settle);
+      case 'delete':
+        return this.delete(call as Call<Delete>, settle);
+      case 'fetch':
+        return this.read(operation, settle);
+    }
+  }
+
+  private read(reading: Reading, settle: Answer): void {
+    const { offset } = reading;
+    const topic = this.topicOf(reading);
     if (typeof topic === 'string') {
       this.lookUp(topic, (reply) =>
         settle(reply.kind === 'registered' ? this.refusal('NotOwner', topic) : reply),
@@ -305,16 +323,19 @@ export class Controller {
     }
     const { topic } = question;
     this.ports.confirm((confirmed) => {
+      const known = this.ports.cluster().topicNamed(topic);
       if (!confirmed)
         answer(errorReply('NoLeader', `nobody can say whether there is a topic ${topic}`));
-      else if (this.ports.cluster().topicNamed(topic) !== undefined) answer({ kind: 'registered' });
+      else if (known?.isDeleting) answer(errorReply('SegmentSealing', `${topic} is being deleted`));
+      else if (known !== undefined) answer({ kind: 'registered' });
       else answer(errorReply('UnknownTopic', `unknown topic ${topic}`));
     });
   }
 
   /** The node that can read it: the owner, or any replica if the record may surely be read there. One whose copy is damaged cannot. */
   private readerOf(topic: TopicId, offset: Offset): NodeId {
-    const segment = this.ports.cluster().segmentAt(topic, offset)!;
+    const segment = this.ports.cluster().segmentAt(topic, offset);
+    if (segment === undefined) return this.ports.node;
     const index = offset - segment.baseOffset;
     if (!this.dataPlane.isDamaged(topic, segment.id, index)) {
       if (index < this.dataPlane.readableEnd(topic, segment.id)) return this.ports.node;
@@ -333,25 +354,65 @@ export class Controller {
       this.put(topic, work.record, origin, answer);
       return;
     }
-    const refusal = this.notServing(topic, this.ports.cluster().currentSegment(topic)!);
+    const refusal = this.notServing(topic);
     if (refusal === undefined) this.deliveries.get(topic, work.group, answer);
     else answer(refusal);
   }
 
-  private register(name: string, answer: Answer): void {
-    if (this.ports.cluster().topicNamed(name) !== undefined) {
-      answer({ kind: 'registered' });
+  /** A topic that is known here may be gone meanwhile, so that it is there is asked of the Raft leader. */
+  private register(call: Call<Register>, settle: Answer): void {
+    const name = call.operation.topic;
+    const known = this.ports.cluster().topicNamed(name);
+    if (known === undefined || known.isDeleting) {
+      this.create(call, settle);
       return;
     }
+    this.lookUp(name, (reply) => {
+      if (reply.kind === 'error' && reply.code === 'UnknownTopic') this.create(call, settle);
+      else settle(reply);
+    });
+  }
+
+  private create(call: Call<Register>, settle: Answer): void {
+    const name = call.operation.topic;
     const { owner, replicas } = this.ports.placeTopic(name);
-    const deadlineMs = this.ports.nowMs() + this.ports.operationTimeoutMs;
-    this.proposals.pursue({ kind: 'CreateTopic', name, owner, replicas }, deadlineMs, (outcome) => {
+    const command = { kind: 'CreateTopic', name, owner, replicas } as const;
+    call.last = undefined;
+    this.proposals.pursue(command, call.deadlineMs, (outcome) => {
       if (outcome === 'unknown') {
-        answer(errorReply('Timeout', 'no raft leader known for metadata proposal after retries'));
+        settle(errorReply('Timeout', 'no raft leader known for metadata proposal after retries'));
       } else if (outcome.applied || outcome.reason === 'Exists') {
-        answer({ kind: 'registered' });
+        settle({ kind: 'registered' });
+      } else if (outcome.reason === 'Deleting') {
+        settle(errorReply('SegmentSealing', `an earlier topic ${name} is being deleted`));
       } else {
-        answer(errorReply('Unavailable', 'a node that should hold the topic is not registered'));
+        settle(errorReply('Unavailable', 'a node that should hold the topic is not registered'));
+      }
+    });
+  }
+
+  /** The topic that has the name now is to end; once it has, here, the call is answered. */
+  private delete(call: Call<Delete>, settle: Answer): void {
+    const name = call.operation.topic;
+    const topic = this.ports.cluster().topicNamed(name);
+    if (topic === undefined) {
+      this.lookUp(name, (reply) =>
+        settle(reply.kind === 'registered' ? this.refusal('NotOwner', name) : reply),
+      );
+      return;
+    }
+    const { id } = topic;
+    call.last = undefined;
+    this.proposals.pursue({ kind: 'DeleteTopic', topic: id }, call.deadlineMs, (outcome) => {
+      if (outcome === 'unknown') {
+        settle(errorReply('Timeout', 'nobody knows what became of the deletion'));
+      } else if (this.ports.cluster().topic(id) === undefined) {
+        // It was not this call that ended it: another topic may have the name.
+        settle(this.refusal('NotOwner', name));
+      } else {
+        const others = this.deleting.get(id);
+        if (others === undefined) this.deleting.set(id, [call]);
+        else others.push(call);
       }
     });
   }
@@ -360,6 +421,7 @@ export class Controller {
     const writer = this.dataPlane.owner.writer(topic);
     const taken = this.dataPlane.owner.appendRecord(topic, record, origin, (outcome) => {
       if (outcome === 'lost') answer(this.refusal('Fenced', this.nameOf(topic)));
+      else if (outcome === 'unknown') answer(errorReply('OutcomeUnknown', 'its topic was deleted'));
       else answer(this.acknowledgeRecord(writer!, taken as number));
     });
     if (typeof taken === 'string') answer(this.refusal(taken, this.nameOf(topic)));
@@ -393,7 +455,10 @@ export class Controller {
       { ...MESSAGE_LIMIT, records: 1 },
       (error, records) => {
         if (error !== undefined) answer(errorReply(error.code, error.message));
-        else answer(this.readRecord(topic, offset, records[0]!));
+        // It was deleted while it was read.
+        else if (this.ports.cluster().topic(topic) === undefined) {
+          answer(this.refusal('NotOwner', this.nameOf(topic)));
+        } else answer(this.readRecord(topic, offset, records[0]!));
       },
     );
   }
@@ -405,18 +470,18 @@ export class Controller {
   }
 
   /** Why this node cannot say what the end of the topic is; undefined if it can. */
-  private notServing(topic: TopicId, segment: SegmentRecord): Reply | undefined {
+  private notServing(topic: TopicId): Reply | undefined {
     const refuse = (code: ErrorCode): ErrorReply => this.refusal(code, this.nameOf(topic));
-    if (segment.state === 'fenced') return refuse('SegmentSealing');
+    const segment = this.ports.cluster().currentSegment(topic);
+    if (segment?.state === 'fenced') return refuse('SegmentSealing');
     const writer = this.dataPlane.owner.writer(topic);
-    if (writer === undefined || writer.epoch !== segment.epoch) return refuse('NotOwner');
+    if (writer === undefined || writer.epoch !== segment?.epoch) return refuse('NotOwner');
     return this.ports.leaseValid() ? undefined : refuse('LeaseExpired');
   }
 
   /** Before anybody is told that there is no more: whatever was acknowledged by then, by whomever, has been seen. */
   private confirmEnd(topic: TopicId, done: (refusal: Reply | undefined) => void): void {
-    const segment = this.ports.cluster().currentSegment(topic)!;
-    const refusal = this.notServing(topic, segment);
+    const refusal = this.notServing(topic);
     if (refusal !== undefined) {
       done(refusal);
       return;
@@ -434,7 +499,9 @@ export class Controller {
   /** What the metadata says counts, too: who has it may have dropped the copy, and the promise with it. */
   private promised({ topic, segment, epoch }: Extract<Question, { kind: 'promised' }>): Reply {
     const current = this.ports.cluster().currentSegment(topic);
-    const isOver = current !== undefined && (current.id > segment || current.epoch > epoch);
+    const isOver =
+      this.ports.cluster().isGone(topic, segment) ||
+      (current !== undefined && (current.id > segment || current.epoch > epoch));
     if (isOver || this.dataPlane.promised(topic, segment) > epoch) {
       return this.refusal('Fenced', this.nameOf(topic));
     }
@@ -447,7 +514,11 @@ export class Controller {
     records: number,
     done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
   ): void {
-    const segment = this.ports.cluster().segmentAt(topic, offset)!;
+    const segment = this.ports.cluster().segmentAt(topic, offset);
+    if (segment === undefined) {
+      done(undefined, []);
+      return;
+    }
     const index = offset - segment.baseOffset;
     const readable = this.dataPlane.readableEnd(topic, segment.id);
     if (index < readable || segment.state !== 'sealed') {

@@ -14,7 +14,7 @@ import { errorReply, type Reply } from './operations.ts';
 export interface DeliveryPorts {
   readonly trace: Tracer | undefined;
   cluster(): ClusterState;
-  /** Records from an offset of a topic that this node owns: none if there is none to be read yet. */
+  /** Records from an offset of a topic that this node owns: none if there is none to be read yet, or no such topic any more. */
   read(
     topic: TopicId,
     offset: Offset,

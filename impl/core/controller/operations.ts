@@ -24,7 +24,13 @@ export interface Fetch {
   readonly offset: Offset;
 }
 
-export type Operation = Register | Effect | Fetch;
+/** Forgets a topic, with its records, cursors and name. */
+export interface Delete {
+  readonly kind: 'delete';
+  readonly topic: string;
+}
+
+export type Operation = Register | Delete | Effect | Fetch;
 
 /** What changes nothing, and so may be asked of anybody, as often as one likes. */
 export type Question =
@@ -36,11 +42,16 @@ export type Question =
       readonly segment: SegmentId;
       readonly epoch: Epoch;
     }
-  /** Whether there is such a topic: `registered`, or `UnknownTopic` from a Raft leader that is current. */
+  /**
+   * Whether there is such a topic: `registered`, or `UnknownTopic` from a Raft leader that is current; `SegmentSealing` if it is
+   * being deleted.
+   */
   | { readonly kind: 'lookup'; readonly topic: string };
 
 export type Reply =
   | { readonly kind: 'registered' }
+  /** No record of it is given out or taken any more, through whichever node, and its name is free. */
+  | { readonly kind: 'deleted' }
   | {
       readonly kind: 'appended';
       readonly segment: SegmentId;

@@ -49,6 +49,8 @@ const fence = (topic: TopicId, segment: number, epoch: number, recoverer: number
   recoverer: node(recoverer),
 });
 
+const remove = (topic: TopicId): Command => ({ kind: 'DeleteTopic', topic });
+
 /** A state after these commands, from index 1 on. */
 function after(...commands: (Command | null)[]): ClusterState {
   const state = new ClusterState();
@@ -179,6 +181,7 @@ const commands = fc.array(
     fc
       .tuple(topics, fc.integer({ min: 1, max: 4 }), fc.nat(30), fc.integer({ min: 1, max: 3 }))
       .map(([topic, segment, epoch, recoverer]) => fence(topic, segment, epoch, recoverer)),
+    topics.map(remove),
     fc.constant(null),
   ),
   { maxLength: 40 },
@@ -258,7 +261,7 @@ test('a segment that ends without a record leaves nothing behind but its number'
   expect(state.segmentAt(t, 7 as Offset)?.id).toBe(3);
   const gone = [1, 2, 3, 4].map((id) => state.isGone(t, id as SegmentId));
   expect(gone).toEqual([true, false, false, false]);
-  expect(state.isGone(u, 1 as SegmentId)).toBe(false);
+  expect(state.isGone(99 as TopicId, 1 as SegmentId)).toBe(false);
 });
 
 test('an idle topic is no larger after a thousand restarts of its owner', () => {
@@ -275,4 +278,37 @@ test('an idle topic is no larger after a thousand restarts of its owner', () => 
   expect(state.currentSegment(t)).toMatchObject({ id: 1001, state: 'open', baseOffset: 0 });
   // Its numbers have become longer.
   expect(state.snapshot().length).toBeLessThan(sizeBytes + 8);
+});
+
+test('a topic that is to be deleted ends with its segment, and nothing is kept of it', () => {
+  const state = after(...three, create('t', 1), seal(t, 1, 4, 10), remove(t));
+  expect(state.topic(t)).toMatchObject({ isDeleting: true });
+  expect(apply(state, remove(t))).toEqual({ applied: false, reason: 'Deleting' });
+  expect(apply(state, create('t', 1))).toEqual({ applied: false, reason: 'Deleting' });
+  expect(apply(state, seal(t, 2, 4, 3))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, seal(t, 2, 5, 3))).toMatchObject({ applied: true, ended: { id: t } });
+  expect(state.topic(t)).toBeUndefined();
+  expect(state.topicNamed('t')).toBeUndefined();
+  expect([...state.holders()]).toEqual([]);
+  for (const id of [1, 2, 3]) expect(state.isGone(t, id as SegmentId)).toBe(true);
+  expect(apply(state, remove(t))).toEqual({ applied: false, reason: 'UnknownTopic' });
+});
+
+test('a topic that has the name of a deleted one has nothing of it', () => {
+  const move: Command = {
+    kind: 'AdvanceCursor',
+    topic: t,
+    group: 'g',
+    expected: 0 as Offset,
+    next: 3 as Offset,
+  };
+  const state = after(...three, create('t', 1), remove(t), fence(t, 1, 4, 2), seal(t, 1, 6, 3));
+  apply(state, create('t', 2));
+  const again = state.topicNamed('t')!;
+  expect(again).toMatchObject({ id: 8, isDeleting: false });
+  expect(again.segments).toMatchObject([{ id: 1, epoch: 8, baseOffset: 0, count: 0 }]);
+  for (const late of [move, seal(t, 1, 4, 3), fence(t, 1, 4, 3), remove(t)]) {
+    expect(apply(state, late)).toEqual({ applied: false, reason: 'UnknownTopic' });
+  }
+  expect(state.topicNamed('t')).toBe(again);
 });

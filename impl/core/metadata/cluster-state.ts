@@ -63,6 +63,8 @@ export interface TopicRecord {
    */
   readonly segments: readonly SegmentRecord[];
   readonly cursors: ReadonlyMap<string, Offset>;
+  /** It ends with its current segment. Until then it has its name. */
+  readonly isDeleting: boolean;
 }
 
 /** One life of a process, and what is granted to it now. */
@@ -73,18 +75,16 @@ export interface Holder {
   readonly topics: ReadonlySet<TopicId>;
 }
 
+/** Why a command changed nothing. `Deleting`: the topic, or the one that still has its name, is being deleted. */
+type Reason = 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale' | 'Deleting';
+
 export type Outcome =
-  | { readonly applied: true }
-  | {
-      readonly applied: false;
-      readonly reason: 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale';
-    };
+  /** `ended` is a topic that is no more. */
+  | { readonly applied: true; readonly ended?: TopicRecord }
+  | { readonly applied: false; readonly reason: Reason };
 
 const APPLIED: Outcome = { applied: true };
-const refused = (reason: 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale'): Outcome => ({
-  applied: false,
-  reason,
-});
+const refused = (reason: Reason): Outcome => ({ applied: false, reason });
 
 export class ClusterState {
   private readonly nodeRecords = new Map<NodeId, NodeRecord>();
@@ -153,10 +153,11 @@ export class ClusterState {
     return lastOf(this.topicRecords.get(topic)?.segments, (each) => each.baseOffset <= offset);
   }
 
-  /** Whether the segment has ended without a record: it is the past of a topic that is known, and not kept. */
+  /** Whether the segment is over and nothing is kept of it: it ended without a record, or its topic was deleted. */
   isGone(topic: TopicId, id: SegmentId): boolean {
     const current = this.currentSegment(topic);
-    return current !== undefined && id < current.id && this.segment(topic, id) === undefined;
+    if (current === undefined) return topic <= this.lastApplied;
+    return id < current.id && this.segment(topic, id) === undefined;
   }
 
   /** The next offset that the group has not been given; 0 if it never read. */
@@ -180,12 +181,14 @@ export class ClusterState {
         return APPLIED;
       }
       case 'CreateTopic': {
-        if (this.byName.has(command.name)) return refused('Exists');
+        const namesake = this.byName.get(command.name);
+        if (namesake !== undefined) return refused(namesake.isDeleting ? 'Deleting' : 'Exists');
         const grant = this.grant(index, command.owner, command.replicas);
         if (grant === undefined) return refused('UnknownNode');
         const first = opened(1 as SegmentId, grant, 0 as Offset);
         const id = index as number as TopicId;
-        this.setTopic({ id, name: command.name, segments: [first], cursors: new Map() });
+        const cursors = new Map();
+        this.setTopic({ id, name: command.name, segments: [first], cursors, isDeleting: false });
         return APPLIED;
       }
       case 'SealSegment': {
@@ -194,6 +197,10 @@ export class ClusterState {
         const current = topic.segments.at(-1)!;
         if (current.id !== command.segment || current.epoch !== command.epoch) {
           return refused('Stale');
+        }
+        if (topic.isDeleting) {
+          this.removeTopic(topic);
+          return { applied: true, ended: topic };
         }
         const grant = this.grant(index, command.nextOwner, command.nextReplicas);
         if (grant === undefined) return refused('UnknownNode');
@@ -254,6 +261,13 @@ export class ClusterState {
         this.setTopic({ ...topic, segments });
         return APPLIED;
       }
+      case 'DeleteTopic': {
+        const topic = this.topicRecords.get(command.topic);
+        if (topic === undefined) return refused('UnknownTopic');
+        if (topic.isDeleting) return refused('Deleting');
+        this.setTopic({ ...topic, isDeleting: true });
+        return APPLIED;
+      }
       default:
         return unreachable(command);
     }
@@ -297,10 +311,11 @@ export class ClusterState {
     input.list(() => {
       const id = input.whole() as TopicId;
       const name = input.text();
+      const isDeleting = input.bool();
       const segments = input.list(() => readSegment(input));
       if (segments.length === 0) throw new MalformedError('a topic without a segment');
       const cursors = new Map(input.list(() => [input.text(), input.whole() as Offset] as const));
-      state.setTopic({ id, name, segments, cursors });
+      state.setTopic({ id, name, segments, cursors, isDeleting });
     });
     input.end();
     return state;
@@ -338,6 +353,12 @@ export class ClusterState {
     if (current.state === 'fenced') this.fencedTopics.add(id);
   }
 
+  private removeTopic({ id, name, segments }: TopicRecord): void {
+    this.release(id, segments.at(-1)!);
+    this.topicRecords.delete(id);
+    this.byName.delete(name);
+  }
+
   private release(topic: TopicId, { boot }: SegmentRecord): void {
     const { topics } = this.heldBy.get(boot)!;
     topics.delete(topic);
@@ -373,8 +394,11 @@ function sortedBy<Item>(items: readonly Item[], key: (item: Item) => number): It
 
 const STATES: readonly SegmentState[] = ['open', 'fenced', 'sealed'];
 
-function writeTopic(out: ByteWriter, { id, name, segments, cursors }: TopicRecord): void {
-  out.whole(id).text(name);
+function writeTopic(
+  out: ByteWriter,
+  { id, name, segments, cursors, isDeleting }: TopicRecord,
+): void {
+  out.whole(id).text(name).bool(isDeleting);
   out.list(segments, (segment) => writeSegment(out, segment));
   out.list([...cursors.keys()].sort(), (group) => {
     out.text(group).whole(cursors.get(group)!);

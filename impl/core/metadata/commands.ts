@@ -22,7 +22,10 @@ export type Command =
       readonly owner: NodeId;
       readonly replicas: readonly NodeId[];
     }
-  /** Ends the segment at `count` records and opens the next under `nextOwner`. Expects `epoch`. Of one without records nothing is kept. */
+  /**
+   * Ends the segment at `count` records and opens the next under `nextOwner`. Expects `epoch`. Of one without records nothing is
+   * kept. Of a topic that is being deleted no next segment is opened: nothing is kept of any.
+   */
   | {
       readonly kind: 'SealSegment';
       readonly topic: TopicId;
@@ -55,7 +58,9 @@ export type Command =
       readonly segment: SegmentId;
       readonly node: NodeId;
       readonly incarnation: Incarnation;
-    };
+    }
+  /** Ends the topic: with the seal of its current segment it is gone, and its name is free. */
+  | { readonly kind: 'DeleteTopic'; readonly topic: TopicId };
 
 /** Who asked first, and which of its questions it was: a proposer knows its own command when the log brings it back. */
 export interface Origin {
@@ -76,6 +81,7 @@ const KINDS = [
   'FenceSegment',
   'AdvanceCursor',
   'RestoreReplica',
+  'DeleteTopic',
 ] as const satisfies readonly Command['kind'][];
 
 export function encodeProposal({ origin, command }: Proposal): Uint8Array {
@@ -116,6 +122,9 @@ export function encodeProposal({ origin, command }: Proposal): Uint8Array {
         .whole(command.segment)
         .whole(command.node)
         .whole(command.incarnation);
+      break;
+    case 'DeleteTopic':
+      out.whole(command.topic);
       break;
   }
   return out.finish();
@@ -187,6 +196,8 @@ function decodeCommand(input: ByteReader): Command {
         node: input.whole() as NodeId,
         incarnation: input.whole() as Incarnation,
       };
+    case 'DeleteTopic':
+      return { kind, topic: input.whole() as TopicId };
     default:
       throw new MalformedError('no such command');
   }

@@ -67,11 +67,24 @@ export class DataPlane {
 
   /** The metadata of one topic has changed: what was sealed ends here, and what was granted begins. */
   topicChanged(topic: TopicId): void {
-    const segments = this.ports.cluster().topic(topic)!.segments;
+    const { segments, isDeleting } = this.ports.cluster().topic(topic)!;
     const previous = segments.at(-2);
     if (previous !== undefined) this.replicas.seal(topic, previous);
     this.endOutdated(topic, segments.at(-1)!);
     this.beginGranted(topic, segments.at(-1)!);
+    if (isDeleting) this.owner.end(topic);
+  }
+
+  /** The topic was deleted, with its last segment ending at `count`; undefined if that is not told. */
+  topicGone(topic: TopicId, count: number | undefined): void {
+    const recovery = this.failover.recovery(topic);
+    if (recovery !== undefined) this.failover.end(topic, recovery);
+    const writer = this.owner.writer(topic);
+    if (writer !== undefined) {
+      if (count === undefined) this.owner.gone(topic, writer);
+      else this.owner.sealed(topic, writer, count);
+    }
+    this.replicas.topicGone(topic);
   }
 
   /** The segment ended without a record. */

@@ -76,6 +76,7 @@ export class Mending {
 
   /**
    * As `Store.read`, but what is damaged is noted, to be mended, and told as `Unavailable` while another replica may still have it.
+   * Of a copy that was forgotten meanwhile it gives nothing.
    */
   read(replica: Replica, from: number, limit: ReadLimit, done: ReadDone): void {
     const known = this.damageAt(replica, from);
@@ -83,8 +84,14 @@ export class Mending {
       done(this.told(known), []);
       return;
     }
+    if (replica.isForgotten) {
+      done(undefined, []);
+      return;
+    }
     this.ports.store.read(replica.stream, from, limit, (error, records) => {
-      if (error === undefined) {
+      if (replica.isForgotten) {
+        done(undefined, []);
+      } else if (error === undefined) {
         done(undefined, records);
       } else if (error.code === 'StorageFailed' && limit.records > 1) {
         // What is wrong may be behind the first record.
@@ -134,6 +141,12 @@ export class Mending {
     damage.lackedBy.clear();
     damage.askAtMs = this.ports.nowMs();
     this.wakeAtMs = damage.askAtMs;
+  }
+
+  /** These copies are no more. */
+  forget(replicas: ReadonlySet<Replica>): void {
+    for (const damage of this.damages)
+      if (replicas.has(damage.replica)) this.damages.delete(damage);
   }
 
   /** Everything staged so far becomes durable when the store's durable end reaches `lsn`. */

@@ -72,6 +72,19 @@ export class Owner {
     writer.settleSealed(count);
   }
 
+  /** A snapshot of the metadata has no such topic any more. */
+  gone(topic: TopicId, writer: Writer): void {
+    this.writers.delete(topic);
+    writer.ended = true;
+    writer.settleUnknown();
+  }
+
+  /** The topic is to end: its segment is sealed as soon as that can be. */
+  end(topic: TopicId): void {
+    const writer = this.writers.get(topic);
+    if (writer !== undefined && !writer.ended) this.stopAppending(writer);
+  }
+
   /**
    * Puts the record of `request` at the end of the topic and returns its index in the segment. It counts once `settle` hears
    * `committed`, which is when a majority of the replicas hold it durably. Errors by name: `NotOwner`,

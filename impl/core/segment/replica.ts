@@ -28,6 +28,9 @@ export class Replica {
   /** The recoverer to answer once the promise to it is durable. */
   owesPromise: { readonly to: ReplicaRecord; readonly epoch: Epoch } | undefined;
 
+  /** The store has nothing of it any more. */
+  isForgotten = false;
+
   constructor(store: Store, topic: TopicId, segment: SegmentId) {
     this.topic = topic;
     this.segment = segment;

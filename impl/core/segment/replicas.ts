@@ -34,8 +34,10 @@ export class Replicas {
   private readonly unsynced = new Queue<Unsynced>();
   /** Sealed segments of which records are missing here. */
   private readonly lagging = new Map<Replica, { restoreAtMs: number }>();
-  /** Ended without a record, as of that entry of the metadata's log. */
+  /** Over, and nothing is kept of them, as of that entry of the metadata's log. */
   private readonly goneSince = new Map<Replica, LogIndex>();
+  /** There is something here of a topic that was deleted. */
+  holdsDeleted = false;
   private lastPeer = 0;
   private copyAgainAtMs = Infinity;
 
@@ -229,7 +231,17 @@ export class Replicas {
     this.goneSince.set(replica, this.ports.cluster().appliedIndex);
   }
 
-  /** Looks for copies of segments that ended without a record before this node learned anything at all. */
+  /** The topic was deleted. What is here of it stays until `forgetGone`, for the same reason as a promise does. */
+  topicGone(topic: TopicId): void {
+    const { appliedIndex } = this.ports.cluster();
+    for (const replica of this.byTopic.get(topic)?.values() ?? []) {
+      this.lagging.delete(replica);
+      this.goneSince.set(replica, appliedIndex);
+      this.holdsDeleted = true;
+    }
+  }
+
+  /** Looks for copies of segments that were over, with nothing kept of them, before this node learned anything at all. */
   findGone(): void {
     const cluster = this.ports.cluster();
     for (const replica of this.all()) {
@@ -239,22 +251,28 @@ export class Replicas {
   }
 
   /**
-   * Forgets copies of segments that ended without a record up to log entry `index`, and promises. No restart takes this node
+   * Forgets copies of segments of which the metadata as of log entry `index` keeps nothing, and promises. No restart takes this node
    * back to before that.
    */
   forgetGone(index: LogIndex): void {
     const { store } = this.ports;
     const gone = new Set<Replica>();
     for (const [replica, since] of this.goneSince) if (since <= index) gone.add(replica);
+    this.holdsDeleted &&= gone.size < this.goneSince.size;
     if (gone.size === 0) return;
     for (const replica of gone) {
       const { topic, segment, stream } = replica;
-      this.byTopic.get(topic)!.delete(segment);
+      const ofTopic = this.byTopic.get(topic)!;
+      ofTopic.delete(segment);
+      if (ofTopic.size === 0) this.byTopic.delete(topic);
+      replica.isForgotten = true;
       this.goneSince.delete(replica);
+      this.lagging.delete(replica);
       this.staged.delete(replica);
       store.drop(stream);
       store.put(promiseKey(topic, segment), undefined);
     }
+    this.mending.forget(gone);
     for (const each of this.unsynced.takeAll()) {
       if (!gone.has(each.replica)) this.unsynced.push(each);
     }

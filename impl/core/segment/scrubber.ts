@@ -78,7 +78,7 @@ export class Scrubber {
   private nextReplica(): Replica | undefined {
     for (; this.position < this.pass.length; this.position++) {
       const replica = this.pass[this.position]!;
-      if (this.from < replica.durableEnd) return replica;
+      if (!replica.isForgotten && this.from < replica.durableEnd) return replica;
       this.from = 0;
     }
     return undefined;

@@ -27,8 +27,8 @@ export interface Follower {
   toldHighWatermark: number;
 }
 
-/** Told once what became of a record: its place is below the high watermark, or it will never be. */
-export type Settle = (outcome: 'committed' | 'lost') => void;
+/** Told once what became of a record: its place is below the high watermark, or it will never be, or nobody can say. */
+export type Settle = (outcome: 'committed' | 'lost' | 'unknown') => void;
 
 export class Writer {
   readonly replica: Replica;
@@ -108,6 +108,15 @@ export class Writer {
   /** The segment ended at `count`: what lies below it is safe, what lies beyond will never be read. */
   settleSealed(count: number): void {
     this.settleBelow(count);
-    for (const each of this.waiting.takeAll()) each.settle('lost');
+    this.settleRest('lost');
+  }
+
+  /** The segment ended, and at which count is not known. */
+  settleUnknown(): void {
+    this.settleRest('unknown');
+  }
+
+  private settleRest(outcome: 'lost' | 'unknown'): void {
+    for (const each of this.waiting.takeAll()) each.settle(outcome);
   }
 }
