@@ -226,15 +226,15 @@ Counts(g, m, inc) == m \in DOMAIN g.replicas /\ g.replicas[m] = inc
 
 \* A node that knows the segment to be sealed has cut off what lies beyond, unless its topic is gone: then all of it will go. Said so, and not by changing `records`, it
 \* is also right about a node that crashes, forgets that it knew, and finds the records uncut.
-Limit(n, s) ==
-  IF Grant(n, s).state = "sealed" /\ TopicOf(s) \in view[n].topics THEN Grant(n, s).count ELSE Len(records[n][s])
+IsCut(n, s) == Grant(n, s).state = "sealed" /\ TopicOf(s) \in view[n].topics
+Limit(n, s) == IF IsCut(n, s) THEN Grant(n, s).count ELSE Len(records[n][s])
 End(n, s)        == Min(Len(records[n][s]), Limit(n, s))
 DurableEnd(n, s) == Min(durable[n][s], Limit(n, s))
 
 \* The records below `end`, and those of `new`, which begins at `from`, that come next and are within the segment.
 Extended(n, s, from, new) ==
   LET end == End(n, s)
-      most == IF Grant(n, s).state = "sealed" THEN Min(Grant(n, s).count, from + Len(new)) ELSE from + Len(new)
+      most == IF IsCut(n, s) THEN Min(Grant(n, s).count, from + Len(new)) ELSE from + Len(new)
   IN IF from <= end /\ most > end
      THEN SubSeq(records[n][s], 1, end) \o SubSeq(new, end - from + 1, most - from)
      ELSE records[n][s]
@@ -890,11 +890,12 @@ SealedForeverProp ==
        /\ meta'.segments[s].count = meta.segments[s].count
        /\ meta'.segments[s].base = meta.segments[s].base]_vars
 
-\* Epochs only rise: in the metadata, and in the durable promises of one disk that keeps what it has.
+\* Epochs only rise: in the metadata, and in the durable promises of one disk that keeps what it has, of what is not gone.
 EpochsRiseProp ==
   [][/\ \A s \in Segments : meta'.segments[s].epoch >= meta.segments[s].epoch
      /\ \A n \in Nodes, s \in Segments :
-          incarnation'[n] = incarnation[n] /\ ~lapsed[n] => durablePromise'[n][s] >= durablePromise[n][s]]_vars
+          incarnation'[n] = incarnation[n] /\ ~lapsed[n] /\ ~Gone(view'[n], s) =>
+            durablePromise'[n][s] >= durablePromise[n][s]]_vars
 
 \* A cursor never moves back.
 MonotonicCursorProp ==

@@ -140,7 +140,7 @@ FitIs(n, index, fits) ==
 \* The end of what n has of the segment, within the segment.
 EndIs(n, s, end) ==
   LET g == Grant(n, s) had == Len(records'[n][s]) IN
-  Is("end", IF g.state = "sealed" /\ TopicOf(s) \in view[n].topics THEN Min(had, g.count) ELSE had, end)
+  Is("end", IF IsCut(n, s) THEN Min(had, g.count) ELSE had, end)
 EpochIs(n, s, epoch) == Is("epoch", Grant(n, s).epoch, epoch)
 
 \* The first start of a node: the spec has them all running from the beginning.
