@@ -20,8 +20,8 @@ type Answered = Extract<
 
 /** In election timeouts: no check is so late, however busy its machine is. */
 const PATIENCE = 5;
-/** More than there are terms in any log, and answers under way. */
-const REJECTIONS_MAX = 100;
+/** In heartbeats: more than there are terms in any log. */
+const REJECTIONS_MAX = 50;
 /** In election timeouts: a process whose inputs are further apart stood still between them. */
 const STANDSTILL = 0.5;
 
@@ -33,8 +33,10 @@ interface Heard {
   /** While it leads: when it began to, and when each member last answered. */
   ledSinceMs: number;
   readonly answersMs: Map<NodeId, number>;
-  /** Likewise, how often in a row each has said that its log is another one. */
-  readonly rejections: Map<NodeId, number>;
+  /** Likewise, how often in a row each has said that its log is another one, and the heartbeat in which it was heard to. */
+  readonly rejections: Map<NodeId, { readonly count: number; readonly round: number }>;
+  /** The latest heartbeat. */
+  round: number;
   /** By then a majority had answered; maybe later, too. */
   majorityMs: number;
   /** Since when it leads without a majority; Infinity while it has one. */
@@ -105,6 +107,9 @@ export class LeadershipChecker {
         heard.rejections.clear();
         break;
       }
+      case 'AppendEntries':
+        if ('round' in event.message) this.heardBy(event.node).round = event.message.round;
+        break;
       case 'HandleAppendEntriesResponse':
       case 'HandleInstallSnapshotResponse':
         this.answered(event, nowMs);
@@ -130,15 +135,18 @@ export class LeadershipChecker {
   }
 
   private answered({ node, from, message, matchIndex }: Answered, nowMs: number): void {
-    const { answersMs, rejections } = this.heardBy(node);
+    const { answersMs, rejections, round } = this.heardBy(node);
     answersMs.set(from, nowMs);
     // Who denies what it once confirmed has lost it: that is not for Raft to mend.
     if (!('success' in message) || message.success || message.hintIndex < matchIndex) {
       rejections.delete(from);
       return;
     }
-    const count = (rejections.get(from) ?? 0) + 1;
-    rejections.set(from, count);
+    // A disk that hung lets go of many at once: what they refuse was sent before the leader heard of the first.
+    const last = rejections.get(from) ?? { count: 0, round: -1 };
+    if (message.round <= last.round) return;
+    const count = last.count + 1;
+    rejections.set(from, { count, round });
     this.count('LogsMeetProp');
     LogsMeetProp(node, from, count);
   }
@@ -161,6 +169,7 @@ export class LeadershipChecker {
         majorityMs: -Infinity,
         answersMs: new Map(),
         rejections: new Map(),
+        round: 0,
         aloneSinceMs: Infinity,
         inputMs: -Infinity,
       };
