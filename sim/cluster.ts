@@ -238,6 +238,8 @@ export class Cluster {
       network: this.networkOf(machine),
       disk,
       checksum: this.checksum,
+      // As in production somebody listens, so what only tells is run, too.
+      notice: () => {},
       ...(machine.isDouble ? {} : this.traces()),
     };
     machine.node = new Node(this.configOf(machine), ports);

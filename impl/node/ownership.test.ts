@@ -34,7 +34,7 @@ beforeEach(() => {
 function apply(command: Command): void {
   const before = 'topic' in command ? cluster.currentSegment(command.topic) : undefined;
   const index = (cluster.appliedIndex + 1) as LogIndex;
-  expect(cluster.applyCommand(index, command)).toEqual({ applied: true });
+  expect(cluster.applyCommand(index, command)).toMatchObject({ applied: true });
   ownership.applied(command, before);
 }
 
@@ -138,4 +138,17 @@ test('a failover names the owner that is gone, however many recoverers tried', (
   nowMs = 1800;
   seal(3, 2);
   expect(told).toEqual([changed(1, 'failover', 2, 800)]);
+});
+
+test('a topic that ends has no owner to tell of, whoever ends it', () => {
+  const remove = (): void => apply({ kind: 'DeleteTopic', topic: cluster.topicNamed('t')!.id });
+  create(2);
+  remove();
+  seal(3, 2);
+  create(2);
+  remove();
+  fence(2);
+  seal(3, 2);
+  expect(cluster.topicNamed('t')).toBeUndefined();
+  expect(told).toEqual([changed(undefined, 'created', 1), changed(undefined, 'created', 1)]);
 });

@@ -67,7 +67,10 @@ export class Ownership {
     tookMs: number | undefined,
   ): void {
     const { config, boot, cluster } = this.ports;
-    const { name, segments } = cluster.topic(topic)!;
+    const record = cluster.topic(topic);
+    // The seal was the end of the topic: nobody owns it.
+    if (record === undefined) return;
+    const { name, segments } = record;
     const { id: segment, owner, boot: granted } = segments.at(-1)!;
     if (owner !== config.id || granted !== boot) return;
     this.ports.notice({ kind: 'OwnerChanged', topic: name, segment, before, reason, tookMs });
