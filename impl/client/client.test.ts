@@ -34,6 +34,8 @@ test('each call reads its own kind of answer', async () => {
     fetch: 'OK 8 a b',
     state: '{"current_segment":1}',
     metrics: '{\n  "id": 1\n}',
+    topics: '{"count":0,"topics":[]}',
+    delete: 'OK',
   };
   const { address } = await node((request) => answers[request.kind]);
   const walrus = client({ addresses: [address] });
@@ -43,6 +45,8 @@ test('each call reads its own kind of answer', async () => {
   expect(await walrus.fetch('t', 7)).toEqual({ next: 8, payload: 'a b' });
   expect(await walrus.state('t')).toEqual({ current_segment: 1 });
   expect(await walrus.metrics()).toEqual({ id: 1 });
+  expect(await walrus.topics()).toEqual({ count: 0, topics: [] });
+  await walrus.delete('t');
 });
 
 test('EMPTY is undefined, not an error', async () => {

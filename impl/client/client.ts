@@ -44,6 +44,27 @@ export interface State {
   readonly segment_leaders: Readonly<Record<string, number>>;
 }
 
+/** `TOPICS`: one node's view. */
+export interface Topics {
+  /** Of all topics. */
+  readonly count: number;
+  /** A thousand at most: those that something is wrong with first, then by name. */
+  readonly topics: readonly TopicSummary[];
+}
+
+/** What `TOPICS` says of one topic. */
+export interface TopicSummary {
+  readonly topic: string;
+  /** Of the open segment. */
+  readonly owner: number;
+  /** Those that have records, and the open one. */
+  readonly segments: number;
+  /** Records that may be read; null if the node asked holds no copy of the open segment. */
+  readonly records: number | null;
+  /** It is to be deleted, and takes no more records. */
+  readonly deleting: boolean;
+}
+
 /** `METRICS`: what of it this client's users rely on; the rest is in the README. */
 export interface Metrics {
   readonly id: number;
@@ -116,6 +137,20 @@ export class WalrusClient {
     const text = payloadOf(answer);
     const space = text.indexOf(' ');
     return { next: Number(text.slice(0, space)), payload: text.slice(space + 1) };
+  }
+
+  /**
+   * Forgets the topic with its records and cursors. Returns when its name is free and no node can acknowledge a record of it any
+   * more. Fails with `UnknownTopic` if there is none. A failure whose `committed` is `unknown` may have begun it, and then it goes on;
+   * it is not repeated, since by then another topic may have the name.
+   */
+  async delete(topic: string): Promise<void> {
+    expectOk(await this.call({ kind: 'delete', topic }, false));
+  }
+
+  /** The topics as the node asked sees them, which may be behind. */
+  async topics(): Promise<Topics> {
+    return JSON.parse(await this.call({ kind: 'topics' }, true)) as Topics;
   }
 
   /** The topic as the node asked sees it, which may be behind. */

@@ -8,6 +8,14 @@ import { parseAddress } from './address.ts';
 import { Session } from './repl.ts';
 import { type ScriptedNode, startScriptedNode } from './scripted-node.test-support.ts';
 
+const TOPICS = {
+  count: 3,
+  topics: [
+    { topic: 'logs', owner: 1, segments: 3, records: 2000, deleting: false },
+    { topic: 'old', owner: 2, segments: 1, records: null, deleting: true },
+  ],
+};
+
 let node: ScriptedNode;
 let home: string;
 
@@ -16,11 +24,17 @@ beforeAll(async () => {
   node = await startScriptedNode((request) => {
     if (request.kind === 'malformed') return `ERR ${request.message}`;
     if (request.kind === 'metrics') return '{\n  "id": 1\n}';
+    if (request.kind === 'topics') return JSON.stringify(TOPICS);
     if (request.topic === 'missing') return 'ERR unknown topic missing';
     if (request.topic === 'empty') return 'EMPTY';
-    return { register: 'OK', put: 'OK', get: 'OK hello', fetch: 'OK 4 hello', state: '{"a":1}' }[
-      request.kind
-    ];
+    return {
+      register: 'OK',
+      put: 'OK',
+      get: 'OK hello',
+      fetch: 'OK 4 hello',
+      state: '{"a":1}',
+      delete: 'OK',
+    }[request.kind];
   });
 });
 
@@ -37,6 +51,9 @@ interface Ended {
 
 const cli = (args: readonly string[], input = ''): Promise<Ended> =>
   run('client/walrus-cli.js', args, input);
+
+const walrus = (args: readonly string[], addr = node.address): Promise<Ended> =>
+  run('runtime/main.js', [...args, '--addr', addr]);
 
 /** Runs a built program as a user would. */
 async function run(path: string, args: readonly string[], input = ''): Promise<Ended> {
@@ -139,14 +156,78 @@ test.each([
 });
 
 test("the other program's words: success says something", async () => {
-  const walrus = (args: readonly string[]): Promise<Ended> => run('runtime/main.js', args);
-  const at = ['--addr', node.address];
-  expect((await walrus(['register', 't', ...at])).out).toBe('topic t is there\n');
-  expect((await walrus(['put', 't', 'some data', ...at])).out).toBe(
+  expect((await walrus(['register', 't'])).out).toBe('topic t is there\n');
+  expect((await walrus(['put', 't', 'some data'])).out).toBe(
     'put into t: 9 bytes, on a quorum of disks\n',
   );
-  expect((await walrus(['get', 't', ...at])).out).toBe('hello\n');
+  expect((await walrus(['get', 't'])).out).toBe('hello\n');
   expect((await walrus(['put', '--help'])).out).toMatch(/Exit codes: 0 done; 1 refused/);
+});
+
+test.each<[string[], object, string, string]>([
+  [
+    ['create', 't'],
+    { kind: 'register', topic: 't' },
+    'topic t is there',
+    '{"ok":true,"topic":"t"}',
+  ],
+  [['describe', 't'], { kind: 'state', topic: 't' }, '{"a":1}', '{"a":1}'],
+  [
+    ['delete', 't'],
+    { kind: 'delete', topic: 't' },
+    'deleted topic t, with its records and cursors',
+    '{"ok":true,"topic":"t"}',
+  ],
+  [
+    ['list'],
+    { kind: 'topics' },
+    [
+      'topic  owner   segments  records',
+      'logs   node 1  3         2000',
+      'old    node 2  1         ?        being deleted',
+      'and 1 more',
+    ].join('\n'),
+    JSON.stringify(TOPICS),
+  ],
+])('walrus topic %j', async (args, request, out, json) => {
+  expect(await walrus(['topic', ...args])).toEqual({ code: 0, out: `${out}\n`, err: '' });
+  expect(node.requests.at(-1)).toEqual(request);
+  const scripted = await walrus(['topic', ...args, '--json']);
+  expect(scripted).toEqual({ code: 0, out: `${json}\n`, err: '' });
+});
+
+test('walrus topic fails as the others do', async () => {
+  expect(await walrus(['topic', 'delete', 'missing'])).toEqual({
+    code: 1,
+    out: '',
+    err: 'Error: unknown topic missing\n',
+  });
+  expect((await walrus(['topic', 'describe', 'missing'])).err).toContain('walrus register missing');
+  expect((await walrus(['topic', 'delete', 't'], '127.0.0.1:1')).code).toBe(69);
+  for (const args of [['delete'], ['fly'], []]) {
+    const { code, out } = await run('runtime/main.js', ['topic', ...args]);
+    expect([code, out]).toEqual([64, '']);
+  }
+  const help = await run('runtime/main.js', ['topic', 'delete', '--help']);
+  expect(help.out).toMatch(/Exit codes: 0 done; 1 refused/);
+});
+
+test('whether a topic was deleted may be unknown', async () => {
+  const silent = await startScriptedNode((_, socket) => {
+    socket.destroy();
+    return undefined;
+  });
+  expect((await walrus(['topic', 'delete', 't'], silent.address)).code).toBe(75);
+  await silent.close();
+});
+
+test('the REPL lists and deletes', async () => {
+  const { code, out, err } = await cli(
+    ['--addr', node.address],
+    'topics\ndelete t\nDELETE t\ndelete missing\n',
+  );
+  expect(out).toMatch(/^topic .*\n.*\n.*\nand 1 more\ndeleted topic t, .*\nOK\n$/);
+  expect([code, err]).toEqual([1, 'Error: unknown topic missing\n']);
 });
 
 test('into a pipe the REPL prints answers alone, and ends as its first failure does', async () => {
@@ -183,7 +264,7 @@ test('the REPL shows the status, and ends with 1 if something is wrong', async (
 
 test('the REPL lists its words and completes them', async () => {
   const { out } = await cli(['--addr', node.address], 'help\n');
-  for (const word of ['register', 'put', 'get', 'fetch', 'state', 'metrics', 'status', 'exit']) {
+  for (const word of ['register', 'put', 'get', 'fetch', 'state', 'topics', 'delete', 'status']) {
     expect(out).toMatch(new RegExp(`^  ${word}\\b`, 'm'));
   }
   const session = new Session({ addr: [parseAddress(node.address)!], timeout: 5000 });

@@ -22,7 +22,7 @@ export interface ClientFlags {
 }
 
 /**
- * Adds `repl`, `register`, `put`, `get`, `fetch`, `state` and `metrics`.
+ * Adds `repl`, `register`, `put`, `get`, `fetch`, `state` and `metrics`, and, unless it is as upstream's, `topic`.
  * As upstream's `walrus-cli` has it: options stand before the sub-command, `repl` is what runs without one, the node asked
  * is named first, and `register` and `put` say nothing more.
  */
@@ -40,12 +40,26 @@ export function addClientCommands(program: Command, asUpstream: boolean): void {
       process.exitCode = await runRepl(flags, isInteractive);
     },
   );
-  for (const { name, usage, description, request } of VERBS) {
+  for (const { name, usage, description, request, isOurs } of VERBS) {
+    if (isOurs) continue;
     command(`${name} ${usage}`.trim(), description).action((...given) => {
       const self = given.at(-1) as Command;
       const flags = self.optsWithGlobals<ClientFlags>();
       if (asUpstream && !flags.json) announce(flags.addr);
       return runOneShot(flags, request(self.args), asUpstream);
+    });
+  }
+  if (!asUpstream) addTopicCommands(program);
+}
+
+function addTopicCommands(program: Command): void {
+  const topic = program.command('topic').description('list, create, describe and delete topics');
+  for (const { topicCommand, usage, description, request } of VERBS) {
+    if (topicCommand === undefined) continue;
+    const added = topic.command(`${topicCommand} ${usage}`.trim()).description(description);
+    addClientFlags(added).action((...given) => {
+      const self = given.at(-1) as Command;
+      return runOneShot(self.optsWithGlobals<ClientFlags>(), request(self.args), false);
     });
   }
 }
@@ -102,13 +116,17 @@ async function runOneShot(
     else if (request.kind !== 'register' && request.kind !== 'put') print(bare(request, answer));
   } catch (error) {
     if (!(error instanceof WalrusError)) throw error;
-    fail(flags, error);
+    fail(flags, error, request);
   }
 }
 
 /** Says what was wrong, as one line on stderr. */
-export function fail(flags: Pick<ClientFlags, 'json'>, error: WalrusError): void {
-  const line = flags.json ? JSON.stringify(errorAsJson(error)) : `Error: ${told(error)}`;
+export function fail(
+  flags: Pick<ClientFlags, 'json'>,
+  error: WalrusError,
+  request: Sendable,
+): void {
+  const line = flags.json ? JSON.stringify(errorAsJson(error)) : `Error: ${told(error, request)}`;
   process.stderr.write(`${line}\n`);
   process.exitCode = clientExitCode(error);
 }

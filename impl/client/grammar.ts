@@ -1,5 +1,6 @@
 /** What the command line and the REPL can ask a node: the words for it, and what is shown of the answer. */
 import { WalrusError } from '../core/errors.ts';
+import type { TopicSummary, Topics } from './client.ts';
 import type { Request } from './protocol.ts';
 
 export type Sendable = Exclude<Request, { kind: 'malformed' }>;
@@ -9,6 +10,10 @@ export interface Verb {
   /** The arguments, as `--help` shows them. */
   readonly usage: string;
   readonly description: string;
+  /** What `walrus topic` calls it. */
+  readonly topicCommand?: string;
+  /** Upstream's client has no such command. The command line has it below `walrus topic` only. */
+  readonly isOurs?: true;
   /** Throws `InvalidArgument`. There are as many arguments as `usage` has. */
   request(args: readonly string[]): Sendable;
 }
@@ -18,6 +23,7 @@ export const VERBS: readonly Verb[] = [
     name: 'register',
     usage: '<topic>',
     description: 'create a topic if it does not exist',
+    topicCommand: 'create',
     request: ([topic]) => ({ kind: 'register', topic: topic! }),
   },
   {
@@ -47,7 +53,24 @@ export const VERBS: readonly Verb[] = [
     name: 'state',
     usage: '<topic>',
     description: 'show segments and owners of a topic',
+    topicCommand: 'describe',
     request: ([topic]) => ({ kind: 'state', topic: topic! }),
+  },
+  {
+    name: 'topics',
+    usage: '',
+    description: 'list the topics, as the node asked knows them',
+    topicCommand: 'list',
+    isOurs: true,
+    request: () => ({ kind: 'topics' }),
+  },
+  {
+    name: 'delete',
+    usage: '<topic>',
+    description: 'delete a topic, with all its records and cursors',
+    topicCommand: 'delete',
+    isOurs: true,
+    request: ([topic]) => ({ kind: 'delete', topic: topic! }),
   },
   {
     name: 'metrics',
@@ -65,6 +88,10 @@ function readOffset(text: string): number {
 /** An answer for people. `put` and `register` say as much as the wire does: nothing of offset or segment. */
 export function shown(request: Sendable, answer: string): string {
   switch (request.kind) {
+    case 'topics':
+      return listed(JSON.parse(answer) as Topics);
+    case 'delete':
+      return `deleted topic ${request.topic}, with its records and cursors`;
     case 'register':
       return `topic ${request.topic} is there`;
     case 'put':
@@ -72,6 +99,30 @@ export function shown(request: Sendable, answer: string): string {
     default:
       return bare(request, answer);
   }
+}
+
+/** A line for each topic, in columns. */
+function listed({ count, topics }: Topics): string {
+  if (count === 0) return 'no topics';
+  const rows = [
+    ['topic', 'owner', 'segments', 'records', ''],
+    ...topics.map(({ topic, owner, segments, records, deleting }: TopicSummary) => [
+      topic,
+      `node ${owner}`,
+      `${segments}`,
+      `${records ?? '?'}`,
+      deleting ? 'being deleted' : '',
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+  if (count > topics.length) lines.push(`and ${count - topics.length} more`);
+  return lines.join('\n');
 }
 
 /** The payload, `EMPTY`, or the JSON as it came: what scripts want. */
@@ -85,6 +136,7 @@ export function bare(request: Sendable, answer: string): string {
 export function asJson(request: Sendable, answer: string): unknown {
   switch (request.kind) {
     case 'register':
+    case 'delete':
       return { ok: true, topic: request.topic };
     case 'put':
       return { ok: true, topic: request.topic, bytes: request.payload.length };
@@ -104,9 +156,9 @@ export function errorAsJson({ code, message, retriable, committed }: WalrusError
   return { error: { code, message, retriable, committed } };
 }
 
-/** What went wrong, and what to do about it where that is plain. */
-export function told({ code, message }: WalrusError): string {
-  if (code === 'UnknownTopic') {
+/** What went wrong with the request, and what to do about it where that is plain. */
+export function told({ code, message }: WalrusError, request?: Sendable): string {
+  if (code === 'UnknownTopic' && request?.kind !== 'delete') {
     const topic = /^unknown topic (\S+)/.exec(message)?.[1];
     if (topic !== undefined) return `${message}; make it with: walrus register ${topic}`;
   }

@@ -29,6 +29,10 @@ export type Request =
       readonly offset: number;
     }
   | { readonly kind: 'state'; readonly topic: string }
+  /** Not upstream's: forgets the topic. Answered once no node can acknowledge a record of it. */
+  | { readonly kind: 'delete'; readonly topic: string }
+  /** Not upstream's: the topics that there are. */
+  | { readonly kind: 'topics' }
   | { readonly kind: 'metrics' }
   /** Not a request; `message` is the answer's text. */
   | { readonly kind: 'malformed'; readonly message: string };
@@ -53,6 +57,7 @@ export function parseRequest(frame: Uint8Array): Request {
   const operationEnd = indexOrEnd(text, 0);
   const operation = text.toString('latin1', 0, operationEnd);
   if (operation === 'METRICS') return { kind: 'metrics' };
+  if (operation === 'TOPICS') return { kind: 'topics' };
   if (!NEEDS_TOPIC.has(operation)) return malformed('unknown command');
   if (operationEnd === text.length) return malformed(`${operation} requires a topic`);
 
@@ -70,12 +75,21 @@ export function parseRequest(frame: Uint8Array): Request {
       return { kind: 'get', topic };
     case 'STATE':
       return { kind: 'state', topic };
+    case 'DELETE':
+      return { kind: 'delete', topic };
     default:
       return parseFetch(topic, rest);
   }
 }
 
-const NEEDS_TOPIC: ReadonlySet<string> = new Set(['REGISTER', 'PUT', 'GET', 'FETCH', 'STATE']);
+const NEEDS_TOPIC: ReadonlySet<string> = new Set([
+  'REGISTER',
+  'PUT',
+  'GET',
+  'FETCH',
+  'STATE',
+  'DELETE',
+]);
 
 function parseFetch(topic: string, rest: Buffer | undefined): Request {
   const numbers = /^(\d{1,15}) (\d{1,15})$/.exec(rest?.toString('latin1') ?? '');
@@ -129,8 +143,8 @@ export function writeRequest(
   writer: FrameWriter,
   request: Exclude<Request, { kind: 'malformed' }>,
 ): void {
-  if (request.kind === 'metrics') {
-    writer.frame('METRICS');
+  if (request.kind === 'metrics' || request.kind === 'topics') {
+    writer.frame(request.kind.toUpperCase());
     return;
   }
   const { topic } = request;

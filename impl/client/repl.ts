@@ -112,21 +112,26 @@ export class Session {
       return CLIENT_EXIT.done;
     }
     if (/^status$/i.test(text)) return this.status();
+    let request: Sendable | undefined;
     try {
       const isRaw = /^[A-Z]+( |$)/.test(text);
-      const request = isRaw ? rawRequest(text) : requestOf(text);
+      const asked = isRaw ? rawRequest(text) : requestOf(text);
+      request = asked;
       const { addr: addresses, timeout: timeoutMs, json } = this.flags;
       const { answer } = await ask({ addresses, timeoutMs }, (writer) => {
         if (isRaw) writer.frame(text);
-        else writeRequest(writer, request);
+        else writeRequest(writer, asked);
       });
-      if ('topic' in request) this.named.add(request.topic);
-      if (json) print(JSON.stringify(asJson(request, answer)));
-      else print(isRaw ? answer : shown(request, answer));
+      if (asked.kind === 'delete') this.named.delete(asked.topic);
+      else if ('topic' in asked) this.named.add(asked.topic);
+      if (json) print(JSON.stringify(asJson(asked, answer)));
+      else print(isRaw ? answer : shown(asked, answer));
       return CLIENT_EXIT.done;
     } catch (error) {
       if (!(error instanceof WalrusError)) throw error;
-      const said = this.flags.json ? JSON.stringify(errorAsJson(error)) : `Error: ${told(error)}`;
+      const said = this.flags.json
+        ? JSON.stringify(errorAsJson(error))
+        : `Error: ${told(error, request)}`;
       process.stderr.write(`${said}\n`);
       return error.code === 'InvalidArgument' ? CLIENT_EXIT.usage : clientExitCode(error);
     }

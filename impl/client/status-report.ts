@@ -50,6 +50,8 @@ export interface TopicReport {
   readonly owner: number;
   /** `recovering`: the owner is gone and its successor is being found. `stuck`: too few copies are alive for that, or for writing. */
   readonly state: 'open' | 'recovering' | 'stuck';
+  /** It is to be deleted, and takes no more records. */
+  readonly deleting: boolean;
   readonly segments: number;
   /** Records; null if the node that reports holds no copy of the open segment. */
   readonly records: number | null;

@@ -58,7 +58,7 @@ const NODE_COLUMNS: Columns<NodeStatus> = [
 
 const TOPIC_COLUMNS: Columns<TopicStatus> = [
   ['topic', ({ topic }) => cut(topic, 30)],
-  ['state', ({ state }) => state],
+  ['state', ({ state, deleting }) => (deleting && state === 'open' ? 'deleting' : state)],
   ['owner', ({ owner }) => `node ${owner}`],
   ['segments', ({ segments }) => String(segments)],
   ['copies', ({ shortSegments }) => (shortSegments === 0 ? 'all' : `${shortSegments} short`)],

@@ -27,6 +27,7 @@ function topic(change: Partial<TopicReport> = {}): TopicReport {
     topic: 'logs',
     owner: 1,
     state: 'open',
+    deleting: false,
     segments: 2,
     records: 7,
     shortSegments: 0,

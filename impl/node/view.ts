@@ -38,6 +38,8 @@ export interface TopicView {
   readonly owner: NodeId;
   /** `recovering`: the owner is gone. `stuck`: so are so many copies that nobody can take its place. */
   readonly state: 'open' | 'recovering' | 'stuck';
+  /** It is to be deleted, and takes no more records. */
+  readonly deleting: boolean;
   readonly segments: number;
   /** Records that may be read; undefined if this node holds no copy of the open segment. */
   readonly records: number | undefined;
@@ -121,12 +123,13 @@ function liveCopies(member: ViewedMember, { replicas }: SegmentRecord): number {
 }
 
 function topicView(dataPlane: DataPlane, topic: TopicRecord, health: Health): TopicView {
-  const { id, name, segments, cursors } = topic;
+  const { id, name, segments, cursors, isDeleting } = topic;
   const current = segments.at(-1)!;
   const isHere = dataPlane.replicas.find(id, current.id) !== undefined;
   return {
     topic: name,
     owner: current.owner,
+    deleting: isDeleting,
     segments: segments.length,
     records: isHere ? current.baseOffset + dataPlane.readableEnd(id, current.id) : undefined,
     groups: [...cursors].map(([group, offset]) => ({ group, offset })),

@@ -1,7 +1,8 @@
 /** A cluster member that is none: topics in memory, every operation answered at once, or when a test says. */
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
-import { epoch, nodeId, offset, segmentId } from '../core/ids.ts';
+import { type BootId, epoch, nodeId, offset, segmentId, term } from '../core/ids.ts';
+import type { NodeView } from '../node/view.ts';
 import type { HostedNode } from './hosted-node.ts';
 
 export class FakeNode implements HostedNode<string> {
@@ -50,7 +51,28 @@ export class FakeNode implements HostedNode<string> {
 
   ownerOf(): undefined {}
 
-  view(): undefined {}
+  view(topicsMax: number): NodeView {
+    return {
+      boot: 1 as BootId,
+      role: 'leader',
+      term: term(1),
+      leader: nodeId(1),
+      members: [],
+      topics: [...this.topics].slice(0, topicsMax).map(([topic, { records }]) => ({
+        topic,
+        owner: nodeId(1),
+        state: 'open',
+        deleting: false,
+        segments: 2,
+        records: records.length,
+        shortSegments: 0,
+        groups: [],
+      })),
+      topicCount: this.topics.size,
+      shortSegments: 0,
+      incompleteSegments: 0,
+    };
+  }
 
   topicState(topic: string): TopicState | undefined {
     if (!this.topics.has(topic)) return undefined;

@@ -81,6 +81,7 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
     request: (operation, reply) => host.request(operation, reply),
     topicState: (topic) => host.topicState(topic),
     ownerOf: (topic) => host.ownerOf(topic),
+    view: (topicsMax) => host.view(topicsMax),
     metrics: () => ({ ...host.metrics(), http_address: httpAddress }),
   };
   const server = new ClientServer(service, {

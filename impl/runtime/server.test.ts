@@ -77,12 +77,15 @@ test('every command, in one pipelined write, answered in order in one read', asy
       'GET logs',
       'STATE logs',
       'STATE none',
+      'TOPICS',
+      'DELETE logs',
+      'DELETE logs',
       'METRICS',
       'NOPE',
       'PUT not-mine x',
     ),
   );
-  await eventually(() => expect(answers).toHaveLength(15));
+  await eventually(() => expect(answers).toHaveLength(18));
   expect(answers).toEqual([
     'ERR unknown topic logs',
     'OK',
@@ -97,11 +100,22 @@ test('every command, in one pipelined write, answered in order in one read', asy
     '{"current_segment":2,"leader_node":1,"last_sealed_entry_offset":10,' +
       '"sealed_segments":{"1":10},"segment_leaders":{"1":3,"2":1}}',
     'ERR unknown topic none',
+    '{"count":1,"topics":[{"topic":"logs","owner":1,"segments":2,"records":2,"deleting":false}]}',
+    'OK',
+    'ERR unknown topic logs',
     '{\n  "id": 1,\n  "state": "Leader"\n}',
     'ERR unknown command',
     'ERR NotLeaderForPartition: t_not-mine_s_1',
   ]);
   expect(chunks).toHaveLength(1);
+});
+
+test('a list of topics has an end, and says how many there are', async () => {
+  const walrus = new WalrusClient({ addresses: [`127.0.0.1:${port}`] });
+  await Promise.all(Array.from({ length: 1001 }, (_, i) => walrus.register(`t${i}`)));
+  const { count, topics } = await walrus.topics();
+  expect([count, topics.length]).toEqual([1001, 1000]);
+  await walrus.close();
 });
 
 test('answers keep the order of the requests, whatever the order of the replies', async () => {

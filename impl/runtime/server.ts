@@ -9,6 +9,7 @@ import { FrameWriter } from '../client/frames.ts';
 import { errorText, type Request, type Response, writeResponse } from '../client/protocol.ts';
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import { offset } from '../core/ids.ts';
+import type { NodeView } from '../node/view.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Answered } from './metrics.ts';
 
@@ -17,6 +18,7 @@ export interface Service {
   request(operation: Operation, reply: (reply: Reply) => void): void;
   topicState(topic: string): TopicState | undefined;
   ownerOf(topic: string): number | undefined;
+  view(topicsMax: number): Pick<NodeView, 'topics' | 'topicCount'> | undefined;
   metrics(): object;
 }
 
@@ -30,6 +32,8 @@ export interface ServerOptions {
 
 /** v1 knows no groups: all its readers share this cursor. */
 const DEFAULT_GROUP = 'default';
+/** Topics that one answer lists. */
+const TOPICS_MAX = 1_000;
 
 export class ClientServer {
   /** Requests that are not answered yet. */
@@ -136,6 +140,11 @@ export class ClientServer {
       case 'metrics':
         done({ kind: 'json', text: JSON.stringify(this.service.metrics(), null, 2) }, undefined);
         break;
+      case 'topics': {
+        const response = this.topics();
+        done(response, response.kind === 'error' ? 'Unavailable' : undefined);
+        break;
+      }
       case 'state': {
         const response = this.stateOf(request.topic);
         done(response, response.kind === 'error' ? 'UnknownTopic' : undefined);
@@ -147,6 +156,24 @@ export class ClientServer {
           done(this.responseTo(request, reply), refusal);
         });
     }
+  }
+
+  private topics(): Response {
+    const view = this.service.view(TOPICS_MAX);
+    if (view === undefined) {
+      return {
+        kind: 'error',
+        message: errorText('Unavailable', 'this node takes part in nothing'),
+      };
+    }
+    const topics = view.topics.map(({ topic, owner, segments, records, deleting }) => ({
+      topic,
+      owner,
+      segments,
+      records: records ?? null,
+      deleting,
+    }));
+    return { kind: 'json', text: JSON.stringify({ count: view.topicCount, topics }) };
   }
 
   private stateOf(topic: string): Response {
@@ -182,13 +209,15 @@ export class ClientServer {
   }
 }
 
-type TopicRequest = Exclude<Request, { kind: 'malformed' | 'metrics' | 'state' }>;
+type TopicRequest = Exclude<Request, { kind: 'malformed' | 'metrics' | 'topics' | 'state' }>;
 
 function operationOf(request: TopicRequest): Operation {
   const { topic } = request;
   switch (request.kind) {
     case 'register':
       return { kind: 'register', topic };
+    case 'delete':
+      return { kind: 'delete', topic };
     case 'put':
       return { kind: 'put', topic, record: request.payload };
     case 'get':
