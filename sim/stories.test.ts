@@ -403,7 +403,8 @@ test('whoever lives is not replaced', () => {
   const second = story.machine(2);
   const { incarnation, boot } = second.node!;
   const leader = story.cluster.machines.find(({ node }) => node?.raft?.role === 'leader')!;
-  const body = { kind: 'Join', address: 'elsewhere', replace: true, amnesiac: false } as const;
+  const fields = { address: 'elsewhere', replace: true, amnesiac: false, founder: 0 } as const;
+  const body = { kind: 'Join', ...fields } as const;
   const double = { from: second.id, fromIncarnation: ((incarnation as number) + 1) as never };
   const to = { to: leader.id, toIncarnation: 0 } as const;
   if (leader === second) throw new Error('another seed');

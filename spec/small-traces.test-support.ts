@@ -8,14 +8,14 @@ export const hasJava: boolean = spawnSync('java', ['-version'], { stdio: 'ignore
 if (!hasJava) console.log('Skipped: TLC, which judges traces, needs Java 11 or newer.');
 
 const NODES = [1, 2, 3];
-/** A grant is known by the index of its entry: the founding, three registrations, and then the topic. */
-const at = { topic: 't', segment: 1, epoch: 5 };
+/** A topic and a grant are known by the index of their entry: the founding, three registrations, and then the topic. */
+const at = { topic: 5, segment: 1, epoch: 5 };
 
 /** One record is appended, copied, and below the high watermark. `synced`: the replicas sync it before they say so. */
 export function writing({ synced }: { synced: boolean }): DataEvent[] {
   const proposals = [
     ...NODES.map((node) => proposal(node, 1, { kind: 'RegisterNode', boot: node, node })),
-    proposal(1, 2, { kind: 'CreateTopic', topic: 't', owner: 1, replicas: NODES }),
+    proposal(1, 2, { kind: 'CreateTopic', name: 't', owner: 1, replicas: NODES }),
   ];
   const applied = (index: number): object[] => [
     { name: 'CommitCommand', node: 1, index, proposal: proposals[index - 2] },
@@ -27,7 +27,7 @@ export function writing({ synced }: { synced: boolean }): DataEvent[] {
     return [
       { name: 'SendReplicate', node: 1, ...at, to: node, ...message },
       { name: 'HandleReplicate', node, ...at, sender: 1, ...message, end: 1, promised: 5 },
-      { name: 'SyncCompleted', node, durable: [{ topic: 't', segment: 1, end, promised: 5 }] },
+      { name: 'SyncCompleted', node, durable: [{ topic: 5, segment: 1, end, promised: 5 }] },
       { name: 'SendReplicateAck', node, ...at, to: 1, durableEnd: 1 },
       { name: 'HandleReplicateAck', node: 1, ...at, sender: node, durableEnd: 1 },
     ];

@@ -55,6 +55,22 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
     });
     afterEach(() => world.dispose());
 
+    test('a transferred buffer fails its own call, also once resizable ones have been seen', async () => {
+      const log = await world.open();
+      const resizable = (size: number): ArrayBuffer =>
+        Reflect.construct(ArrayBuffer, [size, { maxByteLength: 2 * size }]);
+      for (let round = 0; round < 200; round++) {
+        const buffers = range(100).map((i) => (i % 2 ? new ArrayBuffer(100) : resizable(100)));
+        await Promise.all(buffers.map((buffer) => log.append('t', new Uint8Array(buffer))));
+      }
+      const gone = new Uint8Array(100);
+      structuredClone(gone.buffer, { transfer: [gone.buffer] });
+      expect(() => log.stage('t', gone)).toThrow('detached');
+      await expect(log.append('t', gone)).rejects.toThrow('detached');
+      await expect(log.appendBatch('t', [bytes('x'), gone])).rejects.toThrow('detached');
+      expect(await log.append('t', bytes('after'))).toBe(20_000);
+    });
+
     test('defect-01-poll-at-the-end-resets-a-strict-cursor', async () => {
       let log = await world.open();
       await log.appendBatch('t', numbers(50));

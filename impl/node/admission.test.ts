@@ -11,6 +11,7 @@ import { Admission } from './admission.ts';
 import { LinearizableReads } from './linearizable-reads.ts';
 
 const three = nodeId(3);
+const FOUNDER = 10 as Incarnation;
 const [old, renewed, double] = [30, 31, 32] as Incarnation[];
 
 let nowMs: number;
@@ -44,7 +45,7 @@ beforeEach(() => {
   };
   admission = new Admission({
     raft: raft as Raft,
-    cluster: ClusterState.bootstrap(),
+    cluster: ClusterState.bootstrap(FOUNDER),
     linearizableReads: new LinearizableReads(),
     live: (node) => node !== three,
     heardMembers: () => membership,
@@ -57,10 +58,10 @@ beforeEach(() => {
 function ask(
   incarnation: Incarnation,
   address: string,
-  { replace = false, amnesiac = false } = {},
+  { replace = false, amnesiac = false, founder = FOUNDER as Incarnation | 0 } = {},
 ) {
   let told = 'nothing';
-  const join = { kind: 'Join', address, replace, amnesiac } as const;
+  const join = { kind: 'Join', address, replace, amnesiac, founder } as const;
   admission.admit(three, incarnation, join, ({ outcome, detail }) => {
     told = `${outcome}: ${detail}`;
   });
@@ -106,4 +107,14 @@ test('a disk that forgot something is released though another one has its number
   isCommitted = true;
   expect(ask(old!, 'node-3', { amnesiac: true })).toBe('released: no member');
   expect(bearer()).toBe(double);
+});
+
+test('a disk of another cluster of this name is not taken in, whatever it is told to say', () => {
+  membership = membership.filter(({ id }) => id !== three);
+  const refused = 'refused: its disk is of another cluster of this name';
+  expect(ask(old!, 'node-3', { founder: 99 as Incarnation })).toBe(refused);
+  expect(ask(old!, 'node-3', { founder: 99 as Incarnation, replace: true })).toBe(refused);
+  expect(bearer()).toBeUndefined();
+  ask(old!, 'node-3', { founder: 0 });
+  expect(bearer()).toBe(old);
 });

@@ -46,14 +46,15 @@ export class Admission {
    * say. It adds a disk as a learner. A number that another disk bears is given to this one only if the operator says
    * that the other is gone, and nothing is heard of it: then that one is removed first, and nobody else who comes meanwhile
    * gets the number. A disk that has forgotten something is released once the number is no longer its own, whosever it is.
+   * A disk of another cluster of this name is refused by anybody: what it holds would be cut off for what this one has.
    */
   admit(
     id: NodeId,
     incarnation: Incarnation,
-    { address, replace, amnesiac }: Join,
+    { address, replace, amnesiac, founder }: Join,
     reply: (reply: JoinReply) => void,
   ): void {
-    const { raft } = this.ports;
+    const { raft, cluster } = this.ports;
     const answer = (outcome: JoinReply['outcome'], detail: string, leaderAddress = ''): void => {
       reply({
         kind: 'JoinReply',
@@ -71,6 +72,8 @@ export class Admission {
     const hasPlace = member?.incarnation === incarnation;
     if (hasPlace && !amnesiac) {
       answer('admitted', 'a member already');
+    } else if (founder !== 0 && cluster.founder !== 0 && founder !== cluster.founder) {
+      answer('refused', 'its disk is of another cluster of this name');
     } else if (raft.role !== 'leader') {
       const leader = raft.membership.find((each) => each.id === raft.leader);
       answer('pending', 'not the leader', leader && this.ports.addressOf(leader));

@@ -89,7 +89,13 @@ export class Amnesiac {
       to: 0,
       toIncarnation: 0,
       // Another disk may have its number by now: it may have forgotten even that it was emptied once.
-      body: { kind: 'Join', address: config.raftAddress, replace: config.replace, amnesiac: true },
+      body: {
+        kind: 'Join',
+        address: config.raftAddress,
+        replace: config.replace,
+        amnesiac: true,
+        founder: 0,
+      },
     });
   }
 }

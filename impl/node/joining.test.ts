@@ -22,6 +22,7 @@ class Bench {
       config: { id: 1, join, replace: false, raftAddress: 'own' },
       passedOn: ({ id, address }: Place) => this.heard.push(`${id} at ${address}`),
       addressOf: ({ address }: Place) => address,
+      cluster: { founder: 0 },
       raft: {
         get self() {
           return bench.isMember ? {} : undefined;

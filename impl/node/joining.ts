@@ -1,4 +1,5 @@
 /** How a node comes into a cluster: it asks for admission until it finds itself in the Raft log. */
+import type { ClusterState } from '../core/metadata/cluster-state.ts';
 import type { Member } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { Place } from './addresses.ts';
@@ -18,6 +19,7 @@ const FORGOTTEN_MS = 3_000;
 export interface JoiningPorts {
   readonly config: NodeConfig;
   readonly raft: Raft;
+  readonly cluster: ClusterState;
   readonly sender: Sender;
   /** Addresses to ask, besides those in the configuration. */
   readonly seeds: readonly string[];
@@ -63,8 +65,9 @@ export class Joining {
 
   /** Asks one node for a place. If it knows that this disk has one, it compares what it remembers of the disk. */
   introduce(address: string): void {
-    const { replace, raftAddress } = this.ports.config;
-    const join = { kind: 'Join', address: raftAddress, replace, amnesiac: false } as const;
+    const { replace, raftAddress: own } = this.ports.config;
+    const { founder } = this.ports.cluster;
+    const join = { kind: 'Join', address: own, replace, amnesiac: false, founder } as const;
     this.ports.sender.sendToAddress(address, 0, 0, join);
   }
 

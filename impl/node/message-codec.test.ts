@@ -110,6 +110,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ kind: kind('Propose'), proposal: bytes }),
   fc.record({
     kind: kind('Join'),
+    founder: natural as fc.Arbitrary<Incarnation>,
     address: text,
     replace: fc.boolean(),
     amnesiac: fc.boolean(),

@@ -128,6 +128,7 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       break;
     case 'Join':
       out.text(message.address).bool(message.replace).bool(message.amnesiac);
+      out.whole(message.founder);
       break;
     case 'JoinReply':
       out.byte(OUTCOMES.indexOf(message.outcome)).text(message.leaderAddress).text(message.detail);
@@ -221,7 +222,13 @@ function decodeMessage(input: ByteReader): Message {
     case 'Propose':
       return { kind, proposal: input.bytes() };
     case 'Join':
-      return { kind, address: input.text(), replace: input.bool(), amnesiac: input.bool() };
+      return {
+        kind,
+        address: input.text(),
+        replace: input.bool(),
+        amnesiac: input.bool(),
+        founder: input.whole() as Incarnation | 0,
+      };
     case 'JoinReply': {
       const outcome = known(OUTCOMES[input.byte()]);
       const leaderAddress = input.text();

@@ -67,6 +67,8 @@ export type JoinMessage =
       readonly replace: boolean;
       /** This disk has less than it said it had, and wants to begin anew. */
       readonly amnesiac: boolean;
+      /** Who founded the cluster that this disk knows of; 0 if it knows none, or has forgotten. */
+      readonly founder: Incarnation | 0;
     }
   /**
    * `leaderAddress` is '' if none is known. `members` are those that the sender hears, and itself: from one of them the log will

@@ -160,7 +160,7 @@ export class Startup {
 
   private newCluster({ node, incarnation }: Identity): Restored {
     const self = { id: node, incarnation, address: this.config.raftAddress, learner: false };
-    return bootstrap([self], ClusterState.bootstrap().snapshot());
+    return bootstrap([self], ClusterState.bootstrap(incarnation).snapshot());
   }
 
   private restore(identity: Identity, raftStorage: RaftStorage): void {

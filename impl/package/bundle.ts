@@ -2,7 +2,7 @@
  * Makes the JavaScript that is shipped out of the sources: `node dist/impl/package/bundle.js`. Each export comes as a
  * module and as CommonJS; the two commands bring along what they need, so that the package depends on nothing.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { EXPORTS, manifestOf, ROOT, SHIPPED } from './places.ts';
@@ -20,6 +20,8 @@ for (const name of existsSync(SHIPPED) ? readdirSync(SHIPPED) : []) {
 }
 const modules = await bundle({ ...exported, ...COMMANDS }, 'esm', 'js');
 await bundle(exported, 'cjs', 'cjs');
+// A link to a command that is there already is not made anew, and so nobody else sees to it.
+for (const name of Object.keys(COMMANDS)) chmodSync(join(SHIPPED, `${name}.js`), 0o755);
 writeFileSync(join(SHIPPED, LICENCES), licences(modules));
 
 /** Gives the modules that went in. */

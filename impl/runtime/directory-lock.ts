@@ -55,10 +55,12 @@ export class DirectoryLock {
   /** Takes the directory, which must exist. Throws `DirectoryLockedError` while another has it. */
   static async acquire(directory: string): Promise<DirectoryLock> {
     const directoryFd = openSync(directory, 'r');
+    let server: Server | undefined;
     try {
       for (let attempt = 1; ; attempt++) {
         const name = newName(directory);
         const socket = await listen(directory, directoryFd, name);
+        server = socket?.server;
         const holder =
           socket === undefined
             ? 'another process'
@@ -66,13 +68,16 @@ export class DirectoryLock {
         if (socket !== undefined && holder === undefined) {
           return new DirectoryLock(directory, directoryFd, socket.server, socket.name);
         }
-        if (socket !== undefined) await close(socket.server);
+        if (server !== undefined) await close(server);
+        server = undefined;
         if (attempt === ATTEMPTS_MAX) {
           throw new DirectoryLockedError(`${directory} is locked by ${holder}`);
         }
         await delay(randomInt(2, 20));
       }
     } catch (error) {
+      // Whoever cannot look for others holds nothing.
+      if (server !== undefined) await close(server);
       closeSync(directoryFd);
       throw error;
     }

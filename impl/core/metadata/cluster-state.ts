@@ -93,6 +93,7 @@ export class ClusterState {
   private readonly heldBy = new Map<BootId, Holder & { readonly topics: Set<TopicId> }>();
   private readonly fencedTopics = new Set<TopicId>();
   private lastApplied = 0 as LogIndex;
+  private foundedBy: Incarnation | 0 = 0;
 
   /** Index of the last log entry that this state contains. */
   get appliedIndex(): LogIndex {
@@ -100,10 +101,16 @@ export class ClusterState {
   }
 
   /** What a new cluster begins with: nothing, as of its first log entry, which is the founding itself. */
-  static bootstrap(): ClusterState {
+  static bootstrap(founder: Incarnation | 0 = 0): ClusterState {
     const state = new ClusterState();
     state.lastApplied = 1 as LogIndex;
+    state.foundedBy = founder;
     return state;
+  }
+
+  /** The disk that founded the cluster, which tells apart two of one name; 0 as long as nothing was heard of it. */
+  get founder(): Incarnation | 0 {
+    return this.foundedBy;
   }
 
   get nodes(): ReadonlyMap<NodeId, NodeRecord> {
@@ -282,7 +289,7 @@ export class ClusterState {
 
   /** The state as it is now: records are replaced, never changed, so it may be written while more is applied. */
   beginSnapshot(): SnapshotWriter<TopicRecord> {
-    const out = new ByteWriter().whole(this.lastApplied);
+    const out = new ByteWriter().whole(this.lastApplied).whole(this.foundedBy);
     out.list(
       sortedBy([...this.nodeRecords.values()], (each) => each.id),
       (each) => {
@@ -298,6 +305,7 @@ export class ClusterState {
     const state = new ClusterState();
     const input = new ByteReader(snapshot);
     state.lastApplied = input.whole() as LogIndex;
+    state.foundedBy = input.whole() as Incarnation | 0;
     input.list(() => {
       const id = input.whole() as NodeId;
       state.nodeRecords.set(id, {

@@ -101,10 +101,14 @@ export class Reserve {
       }
       const file = opened.file!;
       requests.send({ op: 'allocate', file, sizeBytes }, (allocated) => {
-        requests.send({ op: 'close', file }, () => {
-          if (allocated.error === undefined) then(true);
-          else this.discard(name, () => this.fail(name, allocated, then));
-        });
+        const end = (completion: DiskCompletion): void =>
+          requests.send({ op: 'close', file }, () => {
+            if (completion.error === undefined) then(true);
+            else this.discard(name, () => this.fail(name, completion, then));
+          });
+        // Room that a power loss takes back is none when it is needed: at the next start.
+        if (allocated.error === undefined) requests.send({ op: 'sync', file }, end);
+        else end(allocated);
       });
     });
   }
