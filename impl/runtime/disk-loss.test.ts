@@ -139,6 +139,31 @@ test('a founder that nobody tells in time serves nobody once it hears of the fir
   expect(await fetchAll(cluster.client(2), topic)).toEqual(messagesOf(0, 6));
 });
 
+test('a founder that nobody could tell founds a cluster, and takes in nobody of the first one', async () => {
+  cluster = await TestCluster.start();
+  const { topic } = await topicOf(cluster);
+  await putAll(cluster, topic, messagesOf(0, 5));
+  await cluster.kill(1);
+  rmSync(directoryOf(cluster, 1), { recursive: true });
+  await cluster.client(2, { retryForMs: 60_000 }).put(topic, 'message-5');
+  await Promise.all([cluster.kill(2), cluster.kill(3)]);
+  cluster.launch(1, ['--found-after-ms', '0']);
+  await cluster.client(1, { retryForMs: 60_000 }).register('the-second-cluster');
+  for (const id of [2, 3]) cluster.launch(id);
+
+  await cluster.clientOf(2, { retryForMs: 60_000 }).put(topic, 'message-6');
+  expect(await fetchAll(cluster.clientOf(2), topic)).toEqual(messagesOf(0, 7));
+  expect(await fetchAll(cluster.clientOf(3), topic)).toEqual(messagesOf(0, 7));
+  await cluster.until('it says that there are two clusters', async () => {
+    return /two clusters: node [23] is in one of this name/.test(cluster!.node(1).log);
+  });
+  await cluster.kill(1);
+  rmSync(directoryOf(cluster, 1), { recursive: true });
+  cluster.launch(1, ['--replace']);
+  await cluster.ready();
+  expect(await fetchAll(cluster.clientOf(1), topic)).toEqual(messagesOf(0, 7));
+});
+
 test('the old disk of a number that another one has is refused, and disturbs nobody', async () => {
   cluster = await TestCluster.start();
   const { topic } = await topicOf(cluster);
