@@ -366,6 +366,9 @@ Merge(l, prev, entries) ==
   IF prev + Len(entries) <= Len(l) /\ SubSeq(l, prev + 1, prev + Len(entries)) = entries THEN l
   ELSE SubSeq(l, 1, prev) \o entries
 
+\* Who sent a request of an earlier term may lead again in this one: its rounds of then count for nothing.
+RoundFor(n, m) == IF m.term = term[n] THEN m.round ELSE 0
+
 HandleAppendEntriesRequest(n, m) ==
   /\ m.type = "AppendRequest" /\ m.from # n
   /\ m.term <= term[n]
@@ -380,7 +383,7 @@ HandleAppendEntriesRequest(n, m) ==
      /\ log' = [log EXCEPT ![n] = IF success THEN Merge(@, m.prevIndex, m.entries) ELSE @]
      /\ commit' = [commit EXCEPT ![n] = IF success THEN Max(@, Min(m.commit, end)) ELSE @]
      /\ SendWhenDurable(n, [type |-> "AppendResponse", from |-> n, to |-> m.from, term |-> term[n], success |-> success,
-                            match |-> IF success THEN Max(end, commit'[n]) ELSE 0, round |-> m.round])
+                            match |-> IF success THEN Max(end, commit'[n]) ELSE 0, round |-> RoundFor(n, m)])
 
 HandleAppendEntriesResponse(n, m) ==
   /\ m.type = "AppendResponse" /\ m.to = n
@@ -450,7 +453,7 @@ HandleInstallSnapshotRequest(n, m, whole) ==
      /\ snapshot' = [snapshot EXCEPT ![n] = IF installs THEN index ELSE @]
      /\ commit' = [commit EXCEPT ![n] = IF knows THEN Max(@, index) ELSE @]
      /\ SendWhenDurable(n, [type |-> "SnapshotResponse", from |-> n, to |-> m.from, term |-> term[n],
-                            match |-> IF knows THEN index ELSE 0, round |-> m.round])
+                            match |-> IF knows THEN index ELSE 0, round |-> RoundFor(n, m)])
 
 HandleInstallSnapshotResponse(n, m) ==
   /\ m.type = "SnapshotResponse" /\ m.to = n

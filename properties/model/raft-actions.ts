@@ -528,7 +528,8 @@ function HandleAppendEntriesRequest(
   }
   const match = success ? Math.max(end, node.commit) : 0;
   if (reply.kind !== 'AppendEntriesResponse' || reply.success !== success) return SAYS_SO;
-  if (reply.term !== node.term || reply.matchIndex !== match || reply.round !== round) {
+  const answered = isCurrent ? round : 0;
+  if (reply.term !== node.term || reply.matchIndex !== match || reply.round !== answered) {
     return SAYS_SO;
   }
   return sendWhenDurable(model, node, answeredAppend(node, sender, reply), event.afterPersist);
@@ -653,7 +654,8 @@ function HandleInstallSnapshotRequest(
   const knows = isCurrent && (installs || has);
   if (knows) node.commit = Math.max(node.commit, index);
   if (reply.installed !== knows || reply.term !== node.term) return SAYS_SO;
-  if (reply.snapshotIndex !== index || reply.round !== message.round) return SAYS_SO;
+  if (reply.snapshotIndex !== index || reply.round !== (isCurrent ? message.round : 0))
+    return SAYS_SO;
   return sendWhenDurable(model, node, answeredSnapshot(node, sender, reply), event.afterPersist);
 }
 

@@ -13,6 +13,12 @@ import type {
 } from './messages.ts';
 import type { RaftState } from './state.ts';
 
+/**
+ * What an answer to a request of an earlier term repeats of it. Who sent that may lead again, in the term of the answer: it would take a
+ * round of its earlier leadership for one that it has yet to begin, and its reads would be confirmed by nobody.
+ */
+const OUTDATED = { prevIndex: 0 as LogIndex, round: 0 };
+
 export class Following {
   private readonly state: RaftState;
   private incoming: IncomingSnapshot | undefined;
@@ -25,7 +31,7 @@ export class Following {
   appendEntries(request: AppendEntriesRequest): AppendEntriesResponse {
     const { log, term } = this.state;
     const { prevIndex, entries, round } = request;
-    if (request.term < term) return this.rejection(request, 0 as LogIndex);
+    if (request.term < term) return this.rejection(OUTDATED, 0 as LogIndex);
     // The leader's log holds all that is committed here (thesis 3.6.3), so that only what follows is compared.
     if (prevIndex > log.commitIndex && log.term(prevIndex) !== request.prevTerm) {
       return this.rejection(request, log.lastIndexUpToTerm(prevIndex, request.prevTerm));
@@ -60,14 +66,15 @@ export class Following {
   /** Takes a piece of a snapshot, and replaces the log by it once it is whole (thesis 5). */
   installSnapshot(request: InstallSnapshotRequest): InstallSnapshotResponse {
     const { term } = this.state;
-    const { snapshotIndex, sizeBytes, round } = request;
+    const { snapshotIndex, sizeBytes } = request;
+    const round = request.term === term ? request.round : OUTDATED.round;
     const installed = request.term === term && this.receivePiece(request);
     const offsetBytes = installed ? sizeBytes : (this.incoming?.offsetBytes ?? 0);
     return { kind: 'InstallSnapshotResponse', term, snapshotIndex, offsetBytes, installed, round };
   }
 
   private rejection(
-    { prevIndex, round }: AppendEntriesRequest,
+    { prevIndex, round }: Pick<AppendEntriesRequest, 'prevIndex' | 'round'>,
     hintIndex: LogIndex,
   ): AppendEntriesResponse {
     const { term, log } = this.state;

@@ -51,7 +51,7 @@ export interface AppendEntriesResponse {
   readonly kind: 'AppendEntriesResponse';
   readonly term: Term;
   readonly success: boolean;
-  /** Of the request, so that the leader can tell a stale rejection. */
+  /** Of the request, so that the leader can tell a stale rejection; 0, as `round` is, if that was of an earlier term. */
   readonly prevIndex: LogIndex;
   /** On success: both logs are equal and durable up to here. Else 0. */
   readonly matchIndex: LogIndex;

@@ -462,6 +462,29 @@ test('6.4: a deposed leader that does not know it yet serves no read', () => {
   expect(cluster.readState(1, 7)).toBeUndefined();
 });
 
+test('6.4: what is answered to an earlier leadership of the same node confirms no read of this one', () => {
+  const cluster = new RaftCluster([1, 2, 3]);
+  cluster.elect(1);
+  for (let round = 0; round < 20; round++) {
+    cluster.advance(1, HEARTBEAT_MS);
+    cluster.deliver();
+  }
+  cluster.advance(1, HEARTBEAT_MS);
+  const old = cluster.drop();
+  cluster.elect(2, [1, 3]);
+  cluster.elect(1, [2, 3]);
+  // Its answers are of the present term.
+  for (const packet of old) cluster.hand(packet);
+  cluster.deliver();
+  cluster.partition([1], [2, 3]);
+  cluster.elect(2, [3]);
+  cluster.propose(2, 'new');
+  cluster.deliver();
+  expect(cluster.raft(1).role).toBe('leader');
+  cluster.with(1, (raft) => raft.readIndex(7));
+  expect(cluster.readState(1, 7)).toBeUndefined();
+});
+
 test('6.4: a new leader serves no read before it has committed an entry of its own term', () => {
   const cluster = new RaftCluster([1, 2, 3]);
   cluster.elect(1);
