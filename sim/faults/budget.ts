@@ -13,6 +13,8 @@ const POLL_MS = 5;
  */
 export function survivesLossOf(scene: Scene, machine: Machine): boolean {
   const others = scene.cluster.machines.filter((each) => each !== machine);
+  // What a damaged disk still has, nobody knows.
+  if (others.some(({ disk }) => disk.isDamaged)) return false;
   return areUpToDate(scene, others) && replicasLeft(scene.checker.record, others);
 }
 
