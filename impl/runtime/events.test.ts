@@ -22,8 +22,12 @@ interface Line {
 }
 
 function events(name: string): Line[] {
+  // What follows the last line break is a line that is still being written.
   const lines = cluster.nodes.flatMap(({ log }) =>
-    log.split('\n').filter((line) => line.startsWith('{')),
+    log
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => line.startsWith('{')),
   );
   return lines.map((line) => JSON.parse(line) as Line).filter(({ event }) => event === name);
 }
