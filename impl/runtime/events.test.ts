@@ -129,8 +129,10 @@ test('a node that is killed: suspected once, its topic moved once, and all of it
 test('two nodes that are killed: the third has no quorum, says so once, and when it is over', async () => {
   await cluster.kill(2);
   await cluster.kill(3);
-  await cluster.until('the quorum is lost', async () => events('QuorumLost').length === 1);
-  expect(events('QuorumLost')[0]).toMatchObject({ node: 1, voters: 3, silent: [2, 3] });
+  // A node that has just got its vote may have told of its own.
+  const lost = (): Line[] => events('QuorumLost').filter(({ node }) => node === 1);
+  await cluster.until('the quorum is lost', async () => lost().length === 1);
+  expect(lost()[0]).toMatchObject({ voters: 3, silent: [2, 3] });
   const { problems } = await status();
   expect(problems[0]!.what).toMatch(/^no quorum: nodes 2, 3 of 3 are silent/);
   expect(await metric(1, /^walrus_quorum 0$/m)).toBe(true);
@@ -139,7 +141,7 @@ test('two nodes that are killed: the third has no quorum, says so once, and when
   const found = (): Line[] => events('QuorumFound').filter(({ node }) => node === 1);
   await cluster.until('the quorum is found', async () => found().length === 1);
   await cluster.until('all is right again', async () => (await status()).ok);
-  expect(events('QuorumLost').filter(({ node }) => node === 1)).toHaveLength(1);
+  expect(lost()).toHaveLength(1);
   expect(await metric(1, /^walrus_quorum 1$/m)).toBe(true);
 });
 
