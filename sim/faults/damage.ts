@@ -188,6 +188,7 @@ function whileAway(
     later(scene, Math.min(forMs, 5000), [machine!], (each) => scene.restart(each));
     neverUnheard(scene, machine!);
     whenEmptied(scene, machine!, incarnation, () => {
+      scene.disturbed(forMs + OPERATOR_MS);
       later(scene, forMs + OPERATOR_MS, [machine!], (each) => sayReplaced(scene, each));
     });
   });
