@@ -32,8 +32,8 @@ test: build native ## All tests; ends with "N passed, N failed"
 sim: build ## Simulate: SEED=, or N= seeds from FIRST= on (commit: its own), DURATION= virtual seconds, JOBS=, TRACE=file, BEYOND=1: also what is known to fail, HARM=1: what no cluster survives
 	@node dist/sim/main.js $(call flag,SEED,--seed) $(call flag,N,--seeds) $(call flag,FIRST,--first) $(call flag,DURATION,--duration) $(call flag,JOBS,--jobs) $(call flag,TRACE,--trace) $(if $(BEYOND),--beyond) $(if $(HARM),--harm)
 
-replay: build ## Tell the story of one run: SEED=, or FILE=traces/regressions/x.json, VERBOSE=1: every action
-	@node dist/sim/main.js $(if $(VERBOSE),--verbose,--story) $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay) $(if $(BEYOND),--beyond) $(if $(HARM),--harm)
+replay: build ## Tell the story of one run: SEED=, or FILE=traces/regressions/x.json, VERBOSE=1: every action, DIAGRAM=x.svg: draw its end
+	@node dist/sim/main.js $(call flag,DIAGRAM,--diagram) $(if $(VERBOSE),--verbose,--story) $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay) $(if $(BEYOND),--beyond) $(if $(HARM),--harm)
 
 shrink: build ## Make a failing run small: SEED=, or FILE=traces/failed/x.json
 	@node dist/sim/main.js --shrink $(call flag,SEED,--seed) $(call flag,DURATION,--duration) $(call flag,FILE,--replay) $(if $(BEYOND),--beyond) $(if $(HARM),--harm)
@@ -43,6 +43,9 @@ scenario: build ## Play a counterexample of TLC against the code: FILE=traces/co
 
 museum: build ## Put each known bug into the core and see that the simulator finds it: BUG=name; TRACES=1: and that TLC refuses its trace
 	@node dist/sim/museum/main.js $(if $(TRACES),--traces) $(BUG)
+
+mutants: build ## Change the core by rule and see who notices: FILE=prefix, N= of them, DRAW= which, CPU= seconds each, JOBS=
+	@node dist/sim/mutants/main.js $(call flag,FILE,--file) $(call flag,N,--count) $(call flag,DRAW,--draw) $(call flag,CPU,--cpu) $(call flag,JOBS,--jobs)
 
 tlc: build ## Check the quick models of the specification and those that must fail: MODEL=name
 	@node dist/spec/tlc.js $(if $(MODEL),--model '$(MODEL)')
@@ -86,4 +89,4 @@ dev: build native ## A cluster of three nodes in this terminal
 clean: ## Remove what was built
 	@rm -rf dist native/build spec/.tlc
 
-.PHONY: help setup build native check test sim replay shrink scenario museum tlc tlc-full scenarios trace-check native-test bench api packages package-check install-matrix dev clean
+.PHONY: help setup build native check test sim replay shrink scenario museum mutants tlc tlc-full scenarios trace-check native-test bench api packages package-check install-matrix dev clean

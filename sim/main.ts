@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError } from 'commander';
+import { Diagram } from './diagram.ts';
 import { hasFailed, playAll } from './fleet.ts';
 import type { Regression } from './regression.ts';
 import { type Played, play, runOfSeed } from './seed.ts';
@@ -27,6 +28,7 @@ interface Flags {
   readonly shrink?: boolean;
   readonly story?: boolean;
   readonly verbose?: boolean;
+  readonly diagram?: string;
   readonly keepGoing?: boolean;
   readonly beyond?: boolean;
   readonly harm?: boolean;
@@ -52,6 +54,7 @@ const command = new Command('sim')
   .option('--shrink', 'make a failing run small and keep it as a regression')
   .option('--story', 'tell the story of the run, of --seed or --replay')
   .option('--verbose', 'print the actions of the run one by one, of --seed or --replay')
+  .option('--diagram <file>', 'draw the end of the run, of --seed or --replay, as SVG')
   .option('--keep-going', 'play all seeds, even after a failure')
   .option('--beyond', 'also what the code is known not to stand yet')
   .option('--harm', 'what no cluster survives: is the harm told?')
@@ -77,7 +80,7 @@ function misuse(): string | undefined {
   const { seed, replay } = flags;
   const isOne = seed !== undefined || replay !== undefined;
   const task = flags.shrink ? 'shrink' : 'replay';
-  if (!isOne && (flags.shrink || flags.story || flags.verbose)) {
+  if (!isOne && (flags.shrink || flags.story || flags.verbose || flags.diagram !== undefined)) {
     return `make ${task}: which run? SEED=7, or FILE=traces/regressions/x.json`;
   }
   if (seed !== undefined && replay !== undefined) return `make ${task}: SEED= or FILE=, not both`;
@@ -105,9 +108,11 @@ function single(run: Run): number {
   const story = flags.story
     ? new Story((line) => console.log(line), process.stdout.isTTY)
     : undefined;
+  const diagram = flags.diagram === undefined ? undefined : new Diagram();
   const lines: string[] = [];
   const played = play(run, (event) => {
     story?.event(event);
+    diagram?.event(event);
     const line = JSON.stringify(event);
     lines.push(line);
     if (flags.verbose) for (const told of traceLines([line])) console.log(told);
@@ -116,6 +121,10 @@ function single(run: Run): number {
   if (flags.trace !== undefined)
     writeFileSync(flags.trace, lines.map((line) => `${line}\n`).join(''));
   if (story !== undefined && played.outcome !== undefined) story.end(played.outcome);
+  if (diagram !== undefined) {
+    writeFileSync(flags.diagram!, diagram.svg(`seed ${run.seed}`, played.outcome?.failure));
+    console.log(`drawn in ${flags.diagram}`);
+  }
   const summary = new Summary();
   summary.add(played);
   if (story === undefined)

@@ -308,7 +308,7 @@ export class Story {
 }
 
 /** `PowerLoss [1,2] for 800 ms, 0.5`: "power loss: nodes 1, 2; 0.8 s". */
-function faultInWords(detail: string): string {
+export function faultInWords(detail: string): string {
   const [, kind, target, forMs] = /^(\w+) (\S+) for (\d+) ms/.exec(detail) ?? [];
   if (kind === undefined) return detail;
   const words = kind
