@@ -1,0 +1,27 @@
+/** One mutant's trial: plays seeds until one fails or the CPU time is up. It is bundled together with the mutant and runs in a process of its own. */
+import { hasFailed } from '../fleet.ts';
+import { play, runOfSeed } from '../seed.ts';
+
+/** What the process writes: absent is the failure of a trial that found nothing. */
+export interface Trial {
+  readonly seeds: number;
+  readonly cpuMs: number;
+  readonly failed?: { readonly seed: string; readonly property: string };
+}
+
+const [first, durationMs, budgetMs] = process.argv.slice(2).map(Number) as [number, number, number];
+process.stdout.write(JSON.stringify(trial()));
+
+function trial(): Trial {
+  for (let seeds = 1; ; seeds++) {
+    const seed = String(first + seeds - 1);
+    const played = play(runOfSeed(seed, durationMs));
+    const { user, system } = process.cpuUsage();
+    const cpuMs = Math.round((user + system) / 1000);
+    if (hasFailed(played)) {
+      const property = played.outcome?.failure?.property ?? 'a crash';
+      return { seeds, cpuMs, failed: { seed, property } };
+    }
+    if (cpuMs >= budgetMs) return { seeds, cpuMs };
+  }
+}
