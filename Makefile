@@ -8,7 +8,7 @@ SHELL := /bin/bash
 flag = $(if $($(1)),$(2) '$($(1))')
 
 help: ## Print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-17s %s\n", $$1, $$2 }'
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@if command -v node >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund; else echo 'Node.js 20.19 or newer is needed: https://nodejs.org' >&2; exit 1; fi
@@ -85,6 +85,24 @@ install-matrix: packages native ## Every way to install it, with each Node, modu
 
 dev: build native ## A cluster of three nodes in this terminal
 	@node dist/impl/runtime/main.js dev
+
+# What upstream's compose file and scripts do: walrus-1 to walrus-3, clients at 9091 to 9093
+cluster-bootstrap: build native ## Start a cluster of processes that stays: NODES=3, DIR=data/cluster
+	@node dist/impl/deploy/main.js bootstrap $(call flag,DIR,--dir) $(call flag,NODES,--nodes)
+
+cluster-down: build ## Stop it; its data stays. WIPE=1: remove that too
+	@node dist/impl/deploy/main.js down $(call flag,DIR,--dir) $(if $(WIPE),--wipe)
+
+cluster-logs: ## Show what its nodes say, until Ctrl-C
+	@tail -n 20 -F $(or $(DIR),data/cluster)/walrus-*.log
+
+CLUSTER_TESTS := $(addprefix cluster-test-,logs rollover resilience recovery stress multi-topic partition)
+cluster-test: $(CLUSTER_TESTS) ## All of: cluster-test-logs -rollover -resilience -recovery -stress -multi-topic -partition; DURATION=60 seconds of load
+
+$(CLUSTER_TESTS): cluster-test-%: build native
+	@CLUSTER_TEST_PORTS=9091,6001 CLUSTER_TEST_SECONDS='$(or $(DURATION),60)' npx vitest run 'impl/deploy/cluster-tests/$*.test.ts'
+
+.PHONY: cluster-bootstrap cluster-down cluster-logs cluster-test $(CLUSTER_TESTS)
 
 clean: ## Remove what was built
 	@rm -rf dist native/build spec/.tlc

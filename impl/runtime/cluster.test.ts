@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WalrusClient } from '../client/client.ts';
 import { FrameWriter } from '../client/frames.ts';
-import { WalrusError } from '../core/errors.ts';
 import { freePorts } from './free-ports.test-support.ts';
 import { fetchAll, TestCluster } from './test-cluster.test-support.ts';
 import { startWriters } from './writers.test-support.ts';
@@ -34,65 +33,6 @@ async function topicOwnedBy(
     await client.register(topic);
     const owner = (await client.state(topic)).leader_node;
     if (suits(owner)) return { topic, owner };
-  }
-}
-
-/** One client that writes and reads in turn, and keeps apart what it does not know. */
-class Story {
-  readonly written: string[] = [];
-  readonly taken: string[] = [];
-  private readonly unknown = new Set<string>();
-  private lostGets = 0;
-  private next = 0;
-  private readonly client: WalrusClient;
-  private readonly topic: string;
-
-  constructor(of: TestCluster, topic: string) {
-    this.client = of.client(2, { retryForMs: 30_000 });
-    this.topic = topic;
-  }
-
-  /** Until so many are acknowledged. */
-  async put(count: number): Promise<void> {
-    for (const goal = this.written.length + count; this.written.length < goal; ) {
-      const message = `msg-${this.next++}`;
-      const known = await outcome(this.client.put(this.topic, message));
-      if (known === 'unknown') this.unknown.add(message);
-      else this.written.push(message);
-    }
-  }
-
-  async get(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      const known = await outcome(this.client.get(this.topic));
-      if (known === 'unknown') this.lostGets++;
-      else if (known.value !== undefined) this.taken.push(known.value);
-    }
-  }
-
-  async getUntilEmpty(): Promise<void> {
-    for (let before = -1; before !== this.taken.length + this.lostGets; ) {
-      before = this.taken.length + this.lostGets;
-      await this.get(1);
-    }
-  }
-
-  async check(): Promise<void> {
-    const records = await fetchAll(this.client, this.topic);
-    expect(new Set(records).size).toBe(records.length);
-    expect(records.filter((record) => !this.unknown.has(record))).toEqual(this.written);
-    expect(records.filter((record) => this.taken.includes(record))).toEqual(this.taken);
-    // At most once: what is not taken went with a GET whose answer was lost.
-    expect(records.length - this.taken.length).toBeLessThanOrEqual(this.lostGets);
-  }
-}
-
-async function outcome<Value>(call: Promise<Value>): Promise<{ value: Value } | 'unknown'> {
-  try {
-    return { value: await call };
-  } catch (error) {
-    if (error instanceof WalrusError && error.committed === 'unknown') return 'unknown';
-    throw error;
   }
 }
 
@@ -202,24 +142,6 @@ describe('a node that dies', () => {
     const written = await writers.stop();
     console.log(`each node killed in turn: longest pause ${written.longestPauseMs} ms`);
     written.check(await fetchAll(cluster.client(), 't'));
-  });
-
-  test('all at once, three times, with readers half way', async () => {
-    cluster = await TestCluster.start({ env: TEN_PER_SEGMENT });
-    await cluster.client().register('t');
-    const story = new Story(cluster, 't');
-    for (const round of [1, 2, 3]) {
-      await story.put(13);
-      await story.get(7);
-      if (round === 2) await story.getUntilEmpty();
-      await Promise.all([1, 2, 3].map((id) => cluster!.kill(id)));
-      for (const id of [1, 2, 3]) cluster.launch(id);
-      await cluster.ready();
-    }
-    await story.put(1);
-    await story.getUntilEmpty();
-    await story.check();
-    expect(story.written.length).toBeGreaterThanOrEqual(40);
   });
 
   test('without a majority nothing is acknowledged; with it again, all goes on', async () => {

@@ -23,7 +23,7 @@ test.skipIf(!hasJava)(
       const client = cluster.client();
       await client.register('t');
       const owner = (await client.state('t')).leader_node;
-      const writers = startWriters(cluster, 't', 16, 40);
+      const writers = startWriters(cluster, 't', 16, { pauseMs: 40 });
       await writers.progressed(100);
       await cluster.kill(owner);
       await writers.progressed(100);

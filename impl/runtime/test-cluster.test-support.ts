@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClientOptions, type Metrics, WalrusClient } from '../client/client.ts';
 import { freePorts } from './free-ports.test-support.ts';
 
-const PROGRAM = new URL('../../dist/impl/runtime/main.js', import.meta.url).pathname;
+/** The program as it is built. */
+export const PROGRAM: string = new URL('../../dist/impl/runtime/main.js', import.meta.url).pathname;
 
 export interface ClusterOptions {
   readonly nodes?: number;
@@ -18,6 +19,17 @@ export interface ClusterOptions {
   readonly trace?: boolean;
   /** Is given the cluster's directory before any node starts. */
   readonly prepare?: (directory: string) => void;
+  /** Of node 1; the others follow. Free ones are drawn otherwise. */
+  readonly ports?: { readonly client: number; readonly raft: number };
+  /** Where each node runs; all on this machine unless told otherwise. */
+  readonly machine?: (id: number) => TestMachine;
+}
+
+/** A host of its own for a node, such as a network namespace. */
+export interface TestMachine {
+  readonly host: string;
+  /** What a command is put behind so that it runs there. */
+  readonly command: readonly string[];
 }
 
 export interface TestNode {
@@ -25,6 +37,7 @@ export interface TestNode {
   readonly clientPort: number;
   readonly raftPort: number;
   readonly address: string;
+  readonly raftAddress: string;
   process: ChildProcess | undefined;
   /** All that it has written to stdout and stderr, in all its lives. */
   log: string;
@@ -40,12 +53,19 @@ export class TestCluster {
   static async start(options: ClusterOptions = {}): Promise<TestCluster> {
     const cluster = new TestCluster(options);
     const count = options.nodes ?? 3;
-    const ports = await freePorts(count * 2);
+    const [drawn] = options.ports === undefined ? await freePorts(count * 2) : [];
+    const first = options.ports ?? { client: drawn!, raft: drawn! + count };
     for (let id = 1; id <= count; id++) {
-      const clientPort = ports[id - 1]!;
-      const address = `127.0.0.1:${clientPort}`;
-      const raftPort = ports[count + id - 1]!;
-      cluster.nodes.push({ id, clientPort, raftPort, address, process: undefined, log: '' });
+      const host = options.machine?.(id).host ?? '127.0.0.1';
+      const clientPort = first.client + id - 1;
+      const raftPort = first.raft + id - 1;
+      cluster.nodes.push({
+        ...{ id, clientPort, raftPort },
+        address: `${host}:${clientPort}`,
+        raftAddress: `${host}:${raftPort}`,
+        process: undefined,
+        log: '',
+      });
     }
     try {
       options.prepare?.(cluster.directory);
@@ -92,17 +112,22 @@ export class TestCluster {
 
   launch(id: number, flags: readonly string[] = []): ChildProcess {
     const node = this.node(id);
-    const seeds = id === 1 ? [] : ['--join', `127.0.0.1:${this.node(1).raftPort}`];
+    const seeds = id === 1 ? [] : ['--join', this.node(1).raftAddress];
+    const machine = this.options.machine?.(id);
+    const hosts =
+      machine === undefined ? [] : ['--raft-host', machine.host, '--client-host', '0.0.0.0'];
+    const [program, ...behind] = [...(machine?.command ?? []), process.execPath, PROGRAM];
     const trace = this.options.trace ? ['--trace-file', this.traceFile(id)] : [];
     const child = spawn(
-      process.execPath,
+      program!,
       [
-        PROGRAM,
+        ...behind,
         'node',
         ...['--node-id', `${id}`, '--data-dir', this.directory],
         ...['--raft-port', `${node.raftPort}`, '--client-port', `${node.clientPort}`],
         // The system draws a free one.
         ...['--http-port', '0'],
+        ...hosts,
         ...seeds,
         ...trace,
         ...(this.options.flags ?? []),

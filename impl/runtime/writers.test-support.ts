@@ -21,14 +21,24 @@ export interface Writers {
   stop(): Promise<Written>;
 }
 
+export interface WriterOptions {
+  /** What each writer waits before each of its records. */
+  readonly pauseMs?: number;
+  /** What records begin with, before the writer's number. */
+  readonly name?: string;
+  /** What each record ends with. */
+  readonly padding?: string;
+  /** Those that are written to; all unless told otherwise. */
+  readonly nodes?: readonly number[];
+}
+
 const PROGRESS_WITHIN_MS = 40_000;
 
-/** Each writer waits `pauseMs` after each of its records. */
 export function startWriters(
   cluster: TestCluster,
   topic: string,
   count: number,
-  pauseMs = 0,
+  { pauseMs = 0, name = 'w', padding = '', nodes }: WriterOptions = {},
 ): Writers {
   const acknowledged: string[][] = [];
   const unknown = new Set<string>();
@@ -38,12 +48,15 @@ export function startWriters(
   let stopped = false;
 
   const write = async (writer: number): Promise<void> => {
-    const client = cluster.client((writer % cluster.nodes.length) + 1, { retryForMs: 60_000 });
+    const client =
+      nodes === undefined
+        ? cluster.client((writer % cluster.nodes.length) + 1, { retryForMs: 60_000 })
+        : cluster.clientOf(nodes[writer % nodes.length]!, { retryForMs: 60_000 });
     const mine: string[] = [];
     acknowledged.push(mine);
     for (let sequence = 0; !stopped; sequence++) {
       if (pauseMs > 0) await sleep(pauseMs);
-      const record = `w${writer} ${sequence}`;
+      const record = `${name}${writer} ${sequence} ${padding}`.trimEnd();
       try {
         await client.put(topic, record);
       } catch (error) {
