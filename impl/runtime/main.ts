@@ -1,5 +1,9 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { addBenchCommand } from '../cli/bench.ts';
+import { addCompletionCommand } from '../cli/completion.ts';
+import { addConsumeCommand } from '../cli/consume.ts';
+import { addProduceCommand } from '../cli/produce.ts';
 import { addClientCommands } from '../client/commands.ts';
 import { prepare, run } from '../client/program.ts';
 import { addStatusCommand } from '../client/status-command.ts';
@@ -15,4 +19,8 @@ addDevCommand(program);
 addDirectoryCommands(program);
 addStatusCommand(program);
 addClientCommands(program, false);
+addProduceCommand(program);
+addConsumeCommand(program);
+addBenchCommand(program);
+addCompletionCommand(program);
 await run(program);
