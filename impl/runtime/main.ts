@@ -9,6 +9,7 @@ import { prepare, run } from '../client/program.ts';
 import { addStatusCommand } from '../client/status-command.ts';
 import { addDevCommand } from './dev-command.ts';
 import { addDirectoryCommands } from './directory-commands.ts';
+import { addDoctorCommand } from './doctor-command.ts';
 import { addNodeCommand } from './node-command.ts';
 
 const program = prepare(new Command('walrus'))
@@ -17,6 +18,7 @@ const program = prepare(new Command('walrus'))
 addNodeCommand(program);
 addDevCommand(program);
 addDirectoryCommands(program);
+addDoctorCommand(program);
 addStatusCommand(program);
 addClientCommands(program, false);
 addProduceCommand(program);
