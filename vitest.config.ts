@@ -17,7 +17,10 @@ const plainCount: Reporter = {
 const patience = { testTimeout: 120_000, hookTimeout: 60_000, pool: 'forks' } as const;
 const disks = 'properties/conformance/**/*.test.ts';
 const pure = ['{properties,sim,spec,impl/core,impl/node,impl/ports}/**/*.test.ts'];
-const live = [disks, '{native,impl/{bench,cli,client,deploy,embedded,package,runtime}}/**/*.test.ts'];
+const live = [
+  disks,
+  '{native,impl/{bench,cli,client,deploy,embedded,package,runtime}}/**/*.test.ts',
+];
 
 export default defineConfig({
   test: {
