@@ -28,6 +28,8 @@ export interface Refused {
 
 export class Calm {
   private readonly spans: Span[] = [{ fromMs: 0, toMs: BEGIN_MS }];
+  /** What a stop in good order excuses: somebody may be refused, and wait, but hears what became of what was asked. */
+  private readonly handovers: Span[] = [];
   private readonly elections: { readonly atMs: number; readonly node: number }[] = [];
 
   private readonly away = new Map<number, Span>();
@@ -37,11 +39,16 @@ export class Calm {
     this.spans.push({ fromMs: nowMs, toMs: nowMs + forMs + AFTER_MS });
   }
 
-  /** A node is away: what had few replicas waits for it. */
-  gone(nowMs: number, node: number): void {
+  /** A node was asked to leave, and will be back. */
+  handedOver(nowMs: number, forMs: number): void {
+    this.handovers.push({ fromMs: nowMs, toMs: nowMs + forMs + AFTER_MS });
+  }
+
+  /** A node is away: what had few replicas waits for it. `inGoodOrder`: it was asked to leave, and the others can do without it. */
+  gone(nowMs: number, node: number, inGoodOrder = false): void {
     if (this.away.has(node)) return;
     const span: Span = { fromMs: nowMs, toMs: Infinity };
-    this.spans.push(span);
+    (inGoodOrder ? this.handovers : this.spans).push(span);
     this.away.set(node, span);
   }
 
@@ -57,11 +64,16 @@ export class Calm {
 
   /** An unknown outcome needs something that could have hidden it. For worlds whose network and disks do nothing by themselves. */
   UnknownHasCauseProp(history: readonly Call[]): void {
-    for (const { id, reply, invokedMs, repliedMs } of history) {
+    for (const { id, operation, reply, invokedMs, repliedMs } of history) {
       const isUnknown =
         reply === undefined ||
         (reply.kind === 'error' && ERRORS[reply.code].committed === 'unknown');
-      if (!isUnknown || this.isExcused(invokedMs, repliedMs)) continue;
+      // What a node that was away proposes may be part of the snapshot that brings it up to date, and does not come back then.
+      const isProposed = operation.kind === 'delete' || operation.kind === 'register';
+      const isExcused = isProposed
+        ? this.isExcused(invokedMs, repliedMs)
+        : isWithin(this.spans, invokedMs, repliedMs);
+      if (!isUnknown || isExcused) continue;
       const said = reply === undefined ? 'nothing' : reply.kind === 'error' ? reply.message : '';
       demand(
         false,
@@ -99,6 +111,10 @@ export class Calm {
   }
 
   private isExcused(fromMs: number, toMs: number): boolean {
-    return this.spans.some((span) => fromMs <= span.toMs && toMs >= span.fromMs);
+    return isWithin(this.spans, fromMs, toMs) || isWithin(this.handovers, fromMs, toMs);
   }
+}
+
+function isWithin(spans: readonly Span[], fromMs: number, toMs: number): boolean {
+  return spans.some((span) => fromMs <= span.toMs && toMs >= span.fromMs);
 }

@@ -9,8 +9,8 @@ import { DISK_FAULTS, type DiskTrouble } from './faults/disks.ts';
 import { HARM_FAULTS, type HarmFault } from './faults/harm.ts';
 import { LEADER_FAULTS, type LeaderFault } from './faults/leaders.ts';
 import { LINK_FAULTS, type LinkFault } from './faults/links.ts';
-import { MEMBER_FAULTS, type MemberFault } from './faults/members.ts';
-import { PROCESS_FAULTS, type ProcessFault } from './faults/processes.ts';
+import { MEMBER_FAULTS, type MemberFault, RESTARTED_MS } from './faults/members.ts';
+import { PROCESS_FAULTS, type ProcessFault, UNTOLD } from './faults/processes.ts';
 import { ROOM_FAULTS, type RoomFault } from './faults/room.ts';
 import type { Faults, Scene } from './faults/scene.ts';
 import type { RandomStream } from './random.ts';
@@ -95,6 +95,13 @@ export function inject(scene: Scene, fault: Fault): boolean {
   if (machines.length === 0) return false;
   INJECT[fault.kind](scene, machines, fault);
   return true;
+}
+
+/** For how long nodes leave in good order, one at a time, so that nothing is lost on their clients; 0 if the fault is another. */
+export function handoverMs({ kind, target, forMs, amount }: Fault, nodes: number): number {
+  const isOne = typeof target === 'string' || target.length === 1;
+  if (kind === 'Stop') return isOne && amount >= UNTOLD ? forMs : 0;
+  return kind === 'RollingRestart' ? nodes * (forMs + 2 * RESTARTED_MS) : 0;
 }
 
 function drawKind(

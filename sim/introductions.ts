@@ -13,7 +13,7 @@ export function introduce(cluster: Cluster, machine: Machine): void {
   const fromIncarnation = incarnation as Incarnation;
   for (const { id: to } of cluster.machines) {
     if (to === from) continue;
-    const body = { kind: 'Ping', address: raftAddress(from), full: false } as const;
+    const body = { kind: 'Ping', address: raftAddress(from), full: false, leaving: false } as const;
     const envelope = {
       from,
       fromIncarnation,

@@ -44,7 +44,7 @@ import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { isWholeWithout } from './faults/budget.ts';
 import { isRefused, sayReplaced } from './faults/members.ts';
 import { FILL_ALL_MS } from './faults/room.ts';
-import { type Fault, type FaultOptions, inject, planFaults } from './faults.ts';
+import { type Fault, type FaultOptions, handoverMs, inject, planFaults } from './faults.ts';
 import { HarmIsTold } from './harm.ts';
 import { NOT_YET_HELD } from './not-yet.ts';
 import { type Overrides, Randomness } from './random.ts';
@@ -161,6 +161,11 @@ function isQuiet({ cluster: { network, disk, config, slowness = 0 } }: SimOption
     disk.syncMs * 100 <= config.electionTimeoutMs &&
     slowness <= 1
   );
+}
+
+/** Every record has a majority without any one of the nodes. */
+function canSpareOne({ cluster: { nodes, config } }: SimOptions): boolean {
+  return nodes >= 3 && config.replicationFactor >= 3;
 }
 
 const throughBytes = (envelope: Envelope): Envelope => decodeEnvelope(encodeEnvelope(envelope));
@@ -422,7 +427,8 @@ export class Simulation {
   }
 
   ended(machine: Machine, reason: WalrusError | undefined): void {
-    this.calm.gone(this.time.nowMs, machine.id);
+    const inGoodOrder = reason === undefined && canSpareOne(this.run.options);
+    this.calm.gone(this.time.nowMs, machine.id, inGoodOrder);
     this.checker.crashed(machine.id);
     this.raftChecker.crashed(machine.id);
     const detail = reason === undefined ? 'stopped' : `${reason.code}: ${reason.message}`;
@@ -489,7 +495,11 @@ export class Simulation {
   private inject(fault: Fault): void {
     const { kind, target, forMs, amount } = fault;
     if (!inject(this, fault)) return;
-    this.disturbed(kind === 'FillAll' ? FILL_ALL_MS + forMs : forMs);
+    const leavingMs = canSpareOne(this.run.options)
+      ? handoverMs(fault, this.cluster.machines.length)
+      : 0;
+    if (leavingMs > 0) this.calm.handedOver(this.time.nowMs, leavingMs);
+    else this.disturbed(kind === 'FillAll' ? FILL_ALL_MS + forMs : forMs);
     this.faultCounts.set(kind, (this.faultCounts.get(kind) ?? 0) + 1);
     const detail = `${kind} ${JSON.stringify(target)} for ${forMs} ms, ${amount}`;
     this.say({ name: 'Fault', node: 0, detail });

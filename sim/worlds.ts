@@ -19,6 +19,8 @@ export function calm(options: SimOptions, random: RandomStream): SimOptions {
   const network = { ...CALM_NETWORK, latencyMeanMs: random.pick([0.1, 0.3, 1]) };
   const syncMs = random.pick([0.2, 1]);
   const isHeavy = random.chance(0.1);
+  // As for an upgrade: nodes leave in good order, and others do their work.
+  const weights = random.chance(0.5) ? faults.weights : { Stop: 1, RollingRestart: 1 };
   return {
     ...punctual,
     calm: true,
@@ -36,7 +38,12 @@ export function calm(options: SimOptions, random: RandomStream): SimOptions {
       },
     },
     workload: isHeavy ? { ...workload, topics: 100, perSecond: 10 } : workload,
-    faults: { ...faults, atMost, meanIntervalMs: atMost === 0 ? Infinity : durationMs / 3 },
+    faults: {
+      ...faults,
+      weights,
+      atMost,
+      meanIntervalMs: atMost === 0 ? Infinity : durationMs / 3,
+    },
   };
 }
 

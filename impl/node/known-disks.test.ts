@@ -56,7 +56,7 @@ function envelope(fromBoot: number, fromLsn: number, fromIncarnation = 7): Envel
     sentAtMs: 0,
     to: nodeId(1),
     toIncarnation: 0,
-    body: { kind: 'Ping', address: 'two:6001', full: false },
+    body: { kind: 'Ping', address: 'two:6001', full: false, leaving: false },
   };
 }
 

@@ -3,7 +3,7 @@
  * and inputs reach them; each input ends in `flush`.
  */
 import { Controller } from '../core/controller/controller.ts';
-import type { Operation, Reply } from '../core/controller/operations.ts';
+import { errorReply, type Operation, type Reply } from '../core/controller/operations.ts';
 import { Supervisor } from '../core/controller/supervisor.ts';
 import type { BootId, NodeId } from '../core/ids.ts';
 import { Lease } from '../core/lease/lease.ts';
@@ -186,6 +186,10 @@ export class Member {
   }
 
   request(operation: Operation, reply: (reply: Reply) => void): void {
+    if (this.handover.isUnderWay) {
+      reply(errorReply('Unavailable', 'the node is about to stop'));
+      return;
+    }
     this.controller.request(operation, reply);
     this.flush();
   }
@@ -256,6 +260,12 @@ export class Member {
   live(node: NodeId): boolean {
     if (node === this.config.id) return !this.handover.isUnderWay;
     return this.peers.live(node, this.nowMs());
+  }
+
+  /** Whether it will be there in a moment, as far as this node can tell. */
+  stays(node: NodeId): boolean {
+    if (node === this.config.id) return !this.handover.isUnderWay;
+    return this.peers.stays(node, this.nowMs());
   }
 
   hasRoom(node: NodeId): boolean {

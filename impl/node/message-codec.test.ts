@@ -128,7 +128,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
       }),
     ),
   }),
-  fc.record({ kind: kind('Ping'), address: text, full: fc.boolean() }),
+  fc.record({ kind: kind('Ping'), address: text, full: fc.boolean(), leaving: fc.boolean() }),
   fc.record({
     kind: fc.constantFrom(...(['Remind', 'Recall'] as const)),
     boot: natural as fc.Arbitrary<BootId>,

@@ -137,7 +137,7 @@ function encodeMessage(out: ByteWriter, message: Message): void {
       );
       break;
     case 'Ping':
-      out.text(message.address).bool(message.full);
+      out.text(message.address).bool(message.full).bool(message.leaving);
       break;
     case 'Remind':
     case 'Recall':
@@ -241,7 +241,7 @@ function decodeMessage(input: ByteReader): Message {
       return { kind, outcome, leaderAddress, detail, members };
     }
     case 'Ping':
-      return { kind, address: input.text(), full: input.bool() };
+      return { kind, address: input.text(), full: input.bool(), leaving: input.bool() };
     case 'Remind':
     case 'Recall':
       return { kind, boot: input.whole() as BootId, lsn: input.whole() };

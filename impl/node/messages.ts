@@ -44,12 +44,13 @@ export type MemoryMessage =
   /** The present life of the sender's disk has that. */
   | ({ readonly kind: 'Recall' } & Reach);
 
-/** Says that its sender lives, where nothing else was sent for a while; where it is; and that its disk is full, as long as it is. */
+/** Says that its sender lives, where nothing else was sent for a while; where it is; and that its disk is full or it is about to stop, as long as that is so. */
 export interface Ping {
   readonly kind: 'Ping';
   /** Where other nodes reach the sender. */
   readonly address: string;
   readonly full: boolean;
+  readonly leaving: boolean;
 }
 
 /** A metadata command on its way to the Raft leader. What became of it comes back through the log. */

@@ -34,6 +34,18 @@ test('a disk is full as long as its node goes on saying so', () => {
   expect(each.hasRoom(TWO, 8002)).toBe(true);
 });
 
+test('who is about to stop is there for others, and not counted on', () => {
+  const each = peers();
+  each.heard(TWO, 6000);
+  expect(each.stays(TWO, 6000)).toBe(true);
+  each.reportedLeaving(TWO, true, 6000);
+  expect(each.stays(TWO, 6001)).toBe(false);
+  expect(each.live(TWO, 6001)).toBe(true);
+  // Its next process is another.
+  each.reportedLeaving(TWO, false, 6002);
+  expect(each.stays(TWO, 6003)).toBe(true);
+});
+
 test('who was sent nothing since is to be sent a sign of life', () => {
   const each = peers();
   expect(each.idleSince(TWO, 6000)).toBe(true);

@@ -1,4 +1,4 @@
-/** When the other nodes were last heard, and last sent to, and whose disk is full. */
+/** When the other nodes were last heard, and last sent to, whose disk is full, and who is about to stop. */
 import type { Incarnation, NodeId } from '../core/ids.ts';
 import type { Member, Membership } from '../core/raft/membership.ts';
 
@@ -7,6 +7,7 @@ export class Peers {
   private readonly heardAt = new Map<NodeId, number>();
   private readonly askedFrom = new Map<NodeId, Incarnation>();
   private readonly fullAt = new Map<NodeId, number>();
+  private readonly leavingAt = new Map<NodeId, number>();
   private readonly sentAt = new Map<NodeId, number>();
   private located: Membership | undefined;
   /** Nobody is blamed for silence before this. */
@@ -40,6 +41,18 @@ export class Peers {
   /** False if the node said lately that its disk is full. */
   hasRoom(node: NodeId, nowMs: number): boolean {
     return nowMs - (this.fullAt.get(node) ?? -Infinity) >= this.silenceMs;
+  }
+
+  /** What a node says of its own process. */
+  reportedLeaving(from: NodeId, leaving: boolean, nowMs: number): void {
+    if (leaving) this.leavingAt.set(from, nowMs);
+    else this.leavingAt.delete(from);
+  }
+
+  /** True if it was heard lately, and not said that it is about to stop. */
+  stays(node: NodeId, nowMs: number): boolean {
+    const isLeaving = nowMs - (this.leavingAt.get(node) ?? -Infinity) < this.silenceMs;
+    return !isLeaving && this.live(node, nowMs);
   }
 
   /** The disk of which a message was handled last under this number; 0 if none was. */

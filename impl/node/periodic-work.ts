@@ -64,7 +64,7 @@ export class PeriodicWork {
     this.dueAtMs = nowMs + PERIOD_MS;
     const { lifecycle, store, joining, registration, handover } = this.ports;
     const isFull = store.stats.isFull;
-    this.ping(isFull, nowMs);
+    this.ping(isFull, handover.isUnderWay, nowMs);
     if (joining.due()) joining.ask();
     if (!handover.isUnderWay) registration.register();
     // A full disk is asked again by commits, and by this where nothing is committed.
@@ -77,24 +77,25 @@ export class PeriodicWork {
 
   /**
    * Shows those that hear nothing else that this node lives; now and then all of them where it is, and as long as its disk is
-   * full, that.
+   * full or it is about to stop, that.
    */
-  private ping(full: boolean, nowMs: number): void {
+  private ping(full: boolean, leaving: boolean, nowMs: number): void {
     const { config, raft, peers, sender } = this.ports;
     const { raftAddress: address } = config;
-    const toAll = full || nowMs >= this.pingAllAtMs;
+    const ping = { kind: 'Ping', address, full, leaving } as const;
+    const toAll = full || leaving || nowMs >= this.pingAllAtMs;
     if (toAll) this.pingAllAtMs = nowMs + PING_ALL_MS;
     for (const member of raft.membership) {
       const { id, incarnation } = member;
       if (id === config.id) continue;
       this.ports.locate(member);
       if (toAll || peers.idleSince(id, nowMs - PERIOD_MS)) {
-        sender.send(id, incarnation, { kind: 'Ping', address, full });
+        sender.send(id, incarnation, ping);
       }
     }
     if (!toAll) return;
     for (const { id, incarnation, raftAddress } of this.withoutPlace()) {
-      sender.sendToAddress(raftAddress, id, incarnation, { kind: 'Ping', address, full });
+      sender.sendToAddress(raftAddress, id, incarnation, ping);
     }
   }
 

@@ -33,7 +33,7 @@ function placementOf(
     config: { id: nodeId(1), replicationFactor: 3 },
     raft: { membership },
     cluster,
-    live: (node) => !dead.includes(node),
+    stays: (node) => !dead.includes(node),
     hasRoom: (node) => !full.includes(node),
   });
 }

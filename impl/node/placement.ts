@@ -1,4 +1,4 @@
-/** Where new segments go, as far as this node can tell: past nodes that seem dead, and those whose disk is full. */
+/** Where new segments go, as far as this node can tell: past nodes that seem dead or are about to stop, and those whose disk is full. */
 import type { NodeId } from '../core/ids.ts';
 import type { ClusterState } from '../core/metadata/cluster-state.ts';
 import { place } from '../core/metadata/placement.ts';
@@ -14,7 +14,7 @@ export interface PlacementPorts {
   readonly config: Pick<NodeConfig, 'id' | 'replicationFactor'>;
   readonly raft: Pick<Raft, 'membership'>;
   readonly cluster: ClusterState;
-  live(node: NodeId): boolean;
+  stays(node: NodeId): boolean;
   hasRoom(node: NodeId): boolean;
 }
 
@@ -49,7 +49,7 @@ export class Placement {
 
   private place(nodes: readonly NodeId[], after: NodeId): Placed {
     const rank = (node: NodeId): number => {
-      if (!this.ports.live(node)) return 2;
+      if (!this.ports.stays(node)) return 2;
       return this.ports.hasRoom(node) ? 0 : 1;
     };
     return place(nodes, after, rank, this.ports.config.replicationFactor);

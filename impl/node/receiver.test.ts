@@ -24,7 +24,12 @@ class Bench {
     this.receiver = new Receiver({
       identity: { node: 1, incarnation: 101 },
       network: { locate: says('locate') },
-      peers: { heard: says('heard'), asked: says('asked'), reportedFull: says('full') },
+      peers: {
+        heard: says('heard'),
+        asked: says('asked'),
+        reportedFull: says('full'),
+        reportedLeaving: says('leaving'),
+      },
       peerClocks: { heard: () => {} },
       sender: {
         send: (to: number, disk: number, { kind }: Message) =>
@@ -84,7 +89,11 @@ test('what a member says is a sign of life, and goes to the part that it is for'
   expect(bench.hear(REQUEST)).toEqual([...signs, 'raft 1000']);
   expect(bench.hear({ kind: 'Replicate' })).toEqual([...signs, 'data plane']);
   expect(bench.hear({ kind: 'Forward' })).toEqual([...signs, 'controller']);
-  expect(bench.hear({ kind: 'Ping', full: true })).toEqual([...signs, 'full 2 true 1000']);
+  expect(bench.hear({ kind: 'Ping', full: true, leaving: false })).toEqual([
+    ...signs,
+    'full 2 true 1000',
+    'leaving 2 false 1000',
+  ]);
 });
 
 test('what is meant for another node, or for another disk of this one, is not heard', () => {
@@ -106,13 +115,13 @@ test('of another disk than the member only a request of Raft is heard, and it is
 
 test('a stranger who says where it is is told of this disk, and counts for nothing', () => {
   const bench = new Bench();
-  const ping = { kind: 'Ping', address: 'there', full: false };
+  const ping = { kind: 'Ping', address: 'there', full: false, leaving: false };
   expect(bench.hear(ping, { fromIncarnation: 999 })).toEqual(['introduced there']);
 });
 
 test('who pings another disk of this number tells where to ask, or of another cluster', () => {
   const bench = new Bench();
-  const ping = { kind: 'Ping', address: 'there', full: false };
+  const ping = { kind: 'Ping', address: 'there', full: false, leaving: false };
   expect(bench.hear(ping, { toIncarnation: 100 })).toEqual([
     'heard of there',
     'other cluster 2 100',

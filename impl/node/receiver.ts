@@ -107,6 +107,7 @@ export class Receiver {
     switch (body.kind) {
       case 'Ping':
         peers.reportedFull(from, body.full, nowMs);
+        peers.reportedLeaving(from, body.leaving, nowMs);
         break;
       case 'Forward':
       case 'ForwardReply':

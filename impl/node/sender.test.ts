@@ -3,7 +3,7 @@ import { type Incarnation, nodeId } from '../core/ids.ts';
 import type { Envelope } from './messages.ts';
 import { Sender } from './sender.ts';
 
-const PING = { kind: 'Ping', full: false, address: '' } as const;
+const PING = { kind: 'Ping', full: false, leaving: false, address: '' } as const;
 const [TWO, THREE] = [nodeId(2), nodeId(3)];
 
 class Bench {

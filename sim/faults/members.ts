@@ -22,6 +22,9 @@ export type MemberFault =
   | 'RollingRestart'
   | 'LongAbsence';
 
+/** Between two steps of a rolling restart. */
+export const RESTARTED_MS = 3000;
+
 export const MEMBER_FAULTS: Faults<MemberFault> = {
   /**
    * One machine loses its disk and comes back with an empty one at once, but nobody said that the old one is gone for good. It
@@ -106,9 +109,9 @@ export const MEMBER_FAULTS: Faults<MemberFault> = {
       const machine = machines[at];
       if (machine === undefined || scene.healed) return;
       scene.cluster.stop(machine);
-      scene.time.after(3000 + forMs, () => {
+      scene.time.after(RESTARTED_MS + forMs, () => {
         scene.restart(machine);
-        scene.time.after(3000, () => next(at + 1));
+        scene.time.after(RESTARTED_MS, () => next(at + 1));
       });
     };
     next(0);

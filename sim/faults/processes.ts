@@ -10,6 +10,9 @@ export type ProcessFault =
   | 'Stop'
   | 'Pause';
 
+/** Below such an amount a node that should hear of a stop does not. */
+export const UNTOLD = 0.5;
+
 export const PROCESS_FAULTS: Faults<ProcessFault> = {
   /** All of them at once. */
   PowerLoss: (scene, machines, fault) => crash(scene, machines, fault, true),
@@ -64,9 +67,9 @@ export const PROCESS_FAULTS: Faults<ProcessFault> = {
     });
   },
   ProcessCrash: (scene, machines, fault) => crash(scene, machines, fault, false),
-  /** An orderly stop, as for an upgrade; below an amount of 0.5 one of the others, maybe the heir, is not told. */
+  /** An orderly stop, as for an upgrade; below an amount of `UNTOLD` one of the others, maybe the heir, is not told. */
   Stop: (scene, machines, { forMs, amount }) => {
-    if (amount < 0.5) cut(scene, forMs, between(machines, rest(scene, machines).slice(0, 1)));
+    if (amount < UNTOLD) cut(scene, forMs, between(machines, rest(scene, machines).slice(0, 1)));
     for (const machine of machines) scene.cluster.stop(machine);
     later(scene, forMs, machines, (machine) => scene.restart(machine));
   },

@@ -202,6 +202,12 @@ export class Controller {
     );
   }
 
+  /** Whether nothing is under way, of this node's clients or of others', and nothing was handed to it since. */
+  isQuietSince(sinceMs: number): boolean {
+    const { underWay, heardMs } = this.intake;
+    return this.underWay.size + underWay === 0 && heardMs <= sinceMs;
+  }
+
   /** The time of everything that is under way is up: this node takes part no more. */
   abandon(): void {
     for (const call of this.underWay.take(Infinity)) this.expire(call);

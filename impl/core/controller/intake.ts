@@ -49,6 +49,10 @@ interface ServedLane {
 }
 
 export class Intake {
+  /** What is being done and is not answered yet. */
+  underWay = 0;
+  /** When something was handed to this node last. */
+  heardMs: number = -Infinity;
   private readonly ports: IntakePorts;
   /** The latest of each process, topic and kind of work. */
   private readonly lanes = new Map<string, ServedLane>();
@@ -62,6 +66,7 @@ export class Intake {
   }
 
   handleForward(sender: Sender, message: Forward): void {
+    this.heardMs = this.ports.nowMs();
     const lane = this.laneOf(sender, message);
     if (lane === undefined) return;
     this.remembered.push(lane, this.ports.nowMs());
@@ -149,7 +154,11 @@ export class Intake {
     } else if (this.ports.cluster().currentSegment(lane.topic)?.epoch !== lane.epoch) {
       answered(errorReply('NotOwner', `NotLeaderForPartition: topic ${lane.topic}`));
     } else {
-      this.ports.execute(lane.topic, work, { node, boot, sequence: call }, answered);
+      this.underWay++;
+      this.ports.execute(lane.topic, work, { node, boot, sequence: call }, (reply) => {
+        this.underWay--;
+        answered(reply);
+      });
     }
   }
 
