@@ -8,7 +8,9 @@ import {
   EmptyIsTrueProp,
   NothingSkippedProp,
   RefusedIsAbsentProp,
+  type Starts,
   TimeoutIsFinalProp,
+  TrimmedIsTrueProp,
 } from './answers.ts';
 import type { Call } from './history.ts';
 
@@ -26,6 +28,7 @@ const given = (offset: number): Reply => ({
   offset: offset as Offset,
   record: record(offset),
 });
+const WHOLE: Starts = new Map();
 const EMPTY: Reply = { kind: 'empty' };
 
 let id = 0;
@@ -54,18 +57,34 @@ test('nobody is told of damage', () => {
 
 test('"empty" is a lie while something acknowledged before is left', () => {
   const puts = [put(7, appended(0), 0, 1), put(8, appended(1), 2, 3)];
-  EmptyIsTrueProp([...puts, get(EMPTY, 2, 4), get(given(0), 3, 5)]);
-  EmptyIsTrueProp([...puts, get(given(0), 4, 5), get(undefined, 4, 5), get(EMPTY, 6, 7)]);
-  EmptyIsTrueProp([...puts, fetch(2, EMPTY, 6, 7)]);
+  EmptyIsTrueProp([...puts, get(EMPTY, 2, 4), get(given(0), 3, 5)], WHOLE);
+  EmptyIsTrueProp([...puts, get(given(0), 4, 5), get(undefined, 4, 5), get(EMPTY, 6, 7)], WHOLE);
+  EmptyIsTrueProp([...puts, fetch(2, EMPTY, 6, 7)], WHOLE);
   const left = [...puts, get(given(0), 4, 5), get(EMPTY, 6, 7)];
-  expect(() => EmptyIsTrueProp(left)).toThrow('EmptyIsTrueProp');
-  expect(() => EmptyIsTrueProp([...puts, fetch(1, EMPTY, 6, 7)])).toThrow('EmptyIsTrueProp');
+  expect(() => EmptyIsTrueProp(left, WHOLE)).toThrow('EmptyIsTrueProp');
+  const early = [...puts, fetch(1, EMPTY, 6, 7)];
+  expect(() => EmptyIsTrueProp(early, WHOLE)).toThrow('EmptyIsTrueProp');
+});
+
+test('what was trimmed is not missing to who consumes, and is told to who asks for it', () => {
+  const starts: Starts = new Map([['t', 2]]);
+  const puts = [0, 1, 2].map((of) => put(of, appended(of), 0, 1));
+  EmptyIsTrueProp([...puts, get(given(0), 2, 3), get(given(2), 4, 5), get(EMPTY, 6, 7)], starts);
+  const left = [...puts, get(given(0), 2, 3), get(EMPTY, 6, 7)];
+  expect(() => EmptyIsTrueProp(left, starts)).toThrow('EmptyIsTrueProp');
+  const trimmed = (start: number): Reply =>
+    ({ ...error('Trimmed'), start: start as Offset }) as Reply;
+  TrimmedIsTrueProp([fetch(1, trimmed(2), 0, 1), fetch(0, trimmed(1), 0, 1)], starts);
+  for (const lie of [fetch(2, trimmed(2), 0, 1), fetch(2, trimmed(3), 0, 1)]) {
+    expect(() => TrimmedIsTrueProp([lie], starts)).toThrow('TrimmedIsTrueProp');
+  }
 });
 
 test('a cursor beyond what was given out has skipped something', () => {
-  const at = (offset: number) => [{ topic: 't', group: 'g', offset }];
+  const at = (offset: number, start = 0) => [{ topic: 't', group: 'g', offset, start }];
   const history = [get(given(0), 0, 1), get(error('OutcomeUnknown'), 2, 3), get(EMPTY, 4, 5)];
   NothingSkippedProp(history, at(2));
+  NothingSkippedProp(history, at(5, 3));
   expect(() => NothingSkippedProp(history, at(3))).toThrow('NothingSkippedProp');
 });
 

@@ -28,22 +28,28 @@ export function RefusedIsAbsentProp(history: readonly Call[], contents: Contents
   }
 }
 
+/** By topic, where it began in the end, if it has forgotten its front. */
+export type Starts = ReadonlyMap<string, number>;
+
 /**
  * Who is told that there is nothing to read is told the truth: every record that was acknowledged before the question lies before
- * the offset, or may have gone to another reader of the group.
+ * the offset, was trimmed, or may have gone to another reader of the group.
  */
-export function EmptyIsTrueProp(history: readonly Call[]): void {
+export function EmptyIsTrueProp(history: readonly Call[], starts: Starts): void {
   for (const call of history) {
     const { operation, reply, invokedMs, repliedMs } = call;
     if (reply?.kind !== 'empty' || operation.kind === 'put') continue;
     const end = acknowledgedEnd(history, operation.topic, invokedMs);
+    const start = starts.get(operation.topic) ?? 0;
     const taken =
       operation.kind === 'fetch'
         ? operation.offset
-        : takers(history, operation.topic, (operation as { group: string }).group).filter(
+        : start +
+          takers(history, operation.topic, (operation as { group: string }).group).filter(
             (other) =>
               other.invokedMs < repliedMs &&
-              (other.reply?.kind !== 'record' || other.reply.offset < end),
+              (other.reply?.kind !== 'record' ||
+                (start <= other.reply.offset && other.reply.offset < end)),
           ).length;
     demand(
       taken >= end,
@@ -54,15 +60,39 @@ export function EmptyIsTrueProp(history: readonly Call[]): void {
   }
 }
 
-/** A group's cursor has passed no more records than were given out, or may have been: nothing is skipped. */
+/**
+ * Who is told that a record was trimmed is told the truth, and where the topic begins; so is who asked for that. It may be as of a
+ * time before.
+ */
+export function TrimmedIsTrueProp(history: readonly Call[], starts: Starts): void {
+  for (const { id, operation, reply } of history) {
+    const isTrimmed = reply?.kind === 'error' && reply.code === 'Trimmed';
+    if (!isTrimmed && reply?.kind !== 'trimmed') continue;
+    const start = starts.get(operation.topic) ?? 0;
+    const told = reply.start ?? Infinity;
+    demand(
+      told <= start && (operation.kind !== 'fetch' || operation.offset < told),
+      'TrimmedIsTrueProp',
+      () =>
+        `call ${id}, a ${operation.kind} of ${operation.topic}, was told that it begins at ${told}; it began at ${start} in the end`,
+    );
+  }
+}
+
+/** A group's cursor has passed no more records than were given out, or may have been, or were trimmed: nothing is skipped. */
 export function NothingSkippedProp(
   history: readonly Call[],
-  cursors: Iterable<{ readonly topic: string; readonly group: string; readonly offset: number }>,
+  cursors: Iterable<{
+    readonly topic: string;
+    readonly group: string;
+    readonly offset: number;
+    readonly start: number;
+  }>,
 ): void {
-  for (const { topic, group, offset } of cursors) {
+  for (const { topic, group, offset, start } of cursors) {
     const taken = takers(history, topic, group).length;
     demand(
-      offset <= taken,
+      offset <= start + taken,
       'NothingSkippedProp',
       () =>
         `the cursor of ${group} in ${topic} is at ${offset}, but at most ${taken} were given out`,

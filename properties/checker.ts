@@ -21,6 +21,7 @@ import {
   SealedExactInv,
   SequentialOrderInv,
   SingleWriterInv,
+  TrimmedPrefixInv,
 } from './invariants.ts';
 import { keptSegments } from './metadata-model.ts';
 import { type Copy, Record, type SegmentRecord } from './record.ts';
@@ -503,6 +504,8 @@ export class Checker implements TraceSink<DataEvent> {
         'ApplyCommandProp',
         () => `node ${node.id} has not the topic ${id} that the specification has`,
       );
+      this.count('TrimmedPrefixInv');
+      TrimmedPrefixInv(model, topic);
       const kept = keptSegments(model);
       demand(
         topic.segments.length === kept.length,

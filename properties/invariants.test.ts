@@ -19,6 +19,7 @@ import {
   SealedExactInv,
   SequentialOrderInv,
   SingleWriterInv,
+  TrimmedPrefixInv,
 } from './invariants.ts';
 import { Record, type SegmentRecord } from './record.ts';
 import type { ClusterStateView, TopicView } from './views.ts';
@@ -193,4 +194,35 @@ test('of a topic that was deleted nobody has to hold anything, and no more than 
   SealedExactInv(record, segment);
   segment.ackedEnd = 3;
   expect(() => SealedExactInv(record, segment)).toThrow('3 are acknowledged');
+});
+
+test('TrimmedPrefixInv: a topic begins where it was asked to, at a whole segment, and no cursor is before that', () => {
+  const { record, apply } = world();
+  apply(seal(3));
+  const model = record.metadata.topics.get(TOPIC)!;
+  const check = (baseOffset: number, cursor: number): void => {
+    const segments = [{ baseOffset }] as unknown as TopicView['segments'];
+    const cursors = new Map([['g', cursor as Offset]]);
+    TrimmedPrefixInv(model, { id: TOPIC, name: 't', segments, cursors });
+  };
+  const trim = { kind: 'TrimTopic', topic: TOPIC, expectedStart: 0 as Offset } as const;
+  check(0, 0);
+  expect(() => check(3, 3)).toThrow('was trimmed up to 0');
+  expect(apply({ ...trim, start: 2 as Offset })).toBe(false);
+  expect(apply({ ...trim, start: 3 as Offset })).toBe(true);
+  check(3, 3);
+  expect(() => check(3, 2)).toThrow('before the beginning at 3');
+  expect(() => check(0, 3)).toThrow('was trimmed up to 3');
+});
+
+test('of a segment that was trimmed nobody has to hold anything', () => {
+  const { record, segment, apply } = world();
+  segment.records.push(1, 2);
+  segment.ackedEnd = 2;
+  apply(seal(2));
+  expect(() => AckedIsDurableInv(record, segment)).toThrow('durable on 0');
+  expect(() => SealedExactInv(record, segment)).toThrow('sealed at 2');
+  apply({ kind: 'TrimTopic', topic: TOPIC, expectedStart: 0 as Offset, start: 2 as Offset });
+  AckedIsDurableInv(record, segment);
+  SealedExactInv(record, segment);
 });

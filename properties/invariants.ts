@@ -103,6 +103,30 @@ export function DeletedStaysDeletedInv(segment: SegmentRecord, epoch: Epoch): vo
   );
 }
 
+/**
+ * What a topic has forgotten is a beginning of whole sealed segments, as far as somebody asked for that of this very topic, and no
+ * cursor points into it.
+ */
+export function TrimmedPrefixInv(model: ModelTopic, topic: TopicView): void {
+  const holds = (condition: boolean, message: () => string): void =>
+    demand(condition, 'TrimmedPrefixInv', () => `${topic.name}: ${message()}`);
+  const start = topic.segments[0]!.baseOffset;
+  holds(start === model.start, () => `begins at ${start}, and was trimmed up to ${model.start}`);
+  for (const { state, baseOffset, count } of model.segments) {
+    if (baseOffset >= start) break;
+    holds(
+      state === 'sealed' && baseOffset + count <= start,
+      () => `begins at ${start}, in the midst of a segment that begins at ${baseOffset}`,
+    );
+  }
+  for (const [group, at] of topic.cursors) {
+    holds(
+      at >= start,
+      () => `the cursor of ${group} is at ${at}, before the beginning at ${start}`,
+    );
+  }
+}
+
 /** Segments after the open one are empty. */
 export function NoWritesPastOpenInv(record: Record, segment: SegmentRecord): void {
   demand(

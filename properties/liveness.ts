@@ -3,6 +3,7 @@
  * demands that after a bounded time nothing is.
  */
 import type { NodeId, SegmentId, TopicId } from '../impl/core/ids.ts';
+import { keptSegments } from './metadata-model.ts';
 import type { Record } from './record.ts';
 import type { NodeView } from './views.ts';
 import { demand } from './violation.ts';
@@ -59,18 +60,18 @@ export function failoverProgress(record: Record, nodes: readonly NodeView[]): Un
   return undefined;
 }
 
-/** A topic that is to be deleted is, and then no live node holds anything of it. */
+/** A topic that is to be deleted is, and then no live node holds anything of it. Nor of what one has forgotten at its front. */
 export function deletionProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
   const unmet = (reason: string): Unmet => ({ property: 'DeletionProgress', reason });
   const hopeless = hopelessTopics(record, nodes);
-  const { topics, ended } = record.metadata;
+  const { topics } = record.metadata;
   for (const { id, name, isDeleting } of topics.values()) {
     if (isDeleting && !hopeless.has(id)) return unmet(`${name} is being deleted`);
   }
   for (const node of nodes) {
     for (const { topic, segment } of node.replicas()) {
-      if (ended.has(topic)) {
-        return unmet(`node ${node.id} holds ${topic}/${segment}, whose topic was deleted`);
+      if (record.isEnded(record.segment(topic, segment))) {
+        return unmet(`node ${node.id} holds ${topic}/${segment}, which was deleted or trimmed`);
       }
     }
   }
@@ -104,10 +105,9 @@ export function rolloverProgress(
 export function repairProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
   const property = 'RepairProgress';
   const alive = new Map(nodes.map((node) => [node.id, node]));
-  for (const [topic, { segments }] of record.metadata.topics) {
-    for (const [at, { state, count, replicas }] of segments.entries()) {
-      if (state !== 'sealed' || count === 0) continue;
-      const id = at + 1;
+  for (const [topic, model] of record.metadata.topics) {
+    for (const { id, state, count, replicas } of keptSegments(model)) {
+      if (state !== 'sealed') continue;
       for (const { node, incarnation } of replicas) {
         const holder = alive.get(node);
         if (holder === undefined) continue;

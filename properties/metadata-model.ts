@@ -38,13 +38,19 @@ export interface ModelTopic {
   readonly segments: ModelSegment[];
   readonly cursors: Map<string, Offset>;
   isDeleting: boolean;
+  /** Offset of the first record that it has, or will have. */
+  start: Offset;
 }
 
-/** Segments of a topic that nodes keep, with their numbers: of those that ended without a record they keep nothing. */
-export function keptSegments({ segments }: ModelTopic): (ModelSegment & { id: number })[] {
-  return segments
+/** Segments of a topic that nodes keep, with their numbers: of those that ended without a record, or were trimmed, they keep nothing. */
+export function keptSegments(topic: ModelTopic): (ModelSegment & { id: number })[] {
+  return topic.segments
     .map((segment, i) => ({ ...segment, id: i + 1 }))
-    .filter(({ state, count }) => state !== 'sealed' || count > 0);
+    .filter((segment) => isKept(topic, segment));
+}
+
+function isKept({ start }: ModelTopic, { state, baseOffset, count }: ModelSegment): boolean {
+  return state !== 'sealed' || (count > 0 && baseOffset + count > start);
 }
 
 export class MetadataModel {
@@ -80,7 +86,8 @@ export class MetadataModel {
       if (this.byName.has(name) || !this.known([owner, ...replicas])) return false;
       const id = index as number as TopicId;
       const segments = [this.opened(index, owner, replicas, 0 as Offset)];
-      const created = { id, name, segments, cursors: new Map(), isDeleting: false };
+      const cursors = new Map();
+      const created = { id, name, segments, cursors, isDeleting: false, start: 0 as Offset };
       this.topics.set(id, created);
       this.byName.set(name, created);
       return true;
@@ -114,7 +121,7 @@ export class MetadataModel {
         return true;
       }
       case 'AdvanceCursor': {
-        if ((topic.cursors.get(command.group) ?? 0) !== command.expected) return false;
+        if ((topic.cursors.get(command.group) ?? topic.start) !== command.expected) return false;
         topic.cursors.set(command.group, command.next);
         return true;
       }
@@ -130,6 +137,14 @@ export class MetadataModel {
       case 'DeleteTopic': {
         if (topic.isDeleting) return false;
         topic.isDeleting = true;
+        return true;
+      }
+      case 'TrimTopic': {
+        const { expectedStart, start } = command;
+        if (topic.start !== expectedStart || start <= expectedStart) return false;
+        if (!topic.segments.some(({ baseOffset }) => baseOffset === start)) return false;
+        topic.start = start;
+        for (const [group, at] of topic.cursors) if (at < start) topic.cursors.set(group, start);
         return true;
       }
     }

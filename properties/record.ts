@@ -52,7 +52,7 @@ export class Record {
     return segments[segment - 1]!;
   }
 
-  /** Those of topics that were not deleted. */
+  /** Those of topics that were not deleted, and that were not trimmed. */
   *standing(): Iterable<SegmentRecord> {
     for (const segment of this.segments()) if (!this.isEnded(segment)) yield segment;
   }
@@ -69,11 +69,21 @@ export class Record {
     for (const segments of this.topics.values()) yield* segments;
   }
 
-  /** With the names of their topics. */
-  *cursors(): Iterable<{ topic: string; group: string; offset: Offset }> {
-    for (const { name, cursors } of this.metadata.topics.values()) {
-      for (const [group, offset] of cursors) yield { topic: name, group, offset };
+  /** With the names of their topics, and where those begin. */
+  *cursors(): Iterable<{ topic: string; group: string; offset: Offset; start: Offset }> {
+    for (const { name, cursors, start } of this.metadata.topics.values()) {
+      for (const [group, offset] of cursors) yield { topic: name, group, offset, start };
     }
+  }
+
+  /** Where each name's topics begin, or began when they ended: the latest of those beginnings. */
+  starts(): Map<string, number> {
+    const starts = new Map<string, number>();
+    const { topics, ended } = this.metadata;
+    for (const { name, start } of [...ended.values(), ...topics.values()]) {
+      starts.set(name, Math.max(start, starts.get(name) ?? 0));
+    }
+    return starts;
   }
 
   model(of: SegmentRecord): ModelSegment | undefined {
@@ -81,9 +91,12 @@ export class Record {
     return (topics.get(of.topic) ?? ended.get(of.topic))?.segments[of.segment - 1];
   }
 
-  /** Whether its topic was deleted: nobody has to hold anything of it any more. */
+  /** Whether its topic was deleted, or has forgotten it: nobody has to hold anything of it any more. */
   isEnded(of: SegmentRecord): boolean {
-    return this.metadata.ended.has(of.topic);
+    if (this.metadata.ended.has(of.topic)) return true;
+    const model = this.model(of);
+    if (model?.state !== 'sealed' || model.count === 0) return false;
+    return model.baseOffset + model.count <= this.metadata.topics.get(of.topic)!.start;
   }
 
   /** The copy on the node's present disk. */

@@ -64,6 +64,7 @@ interface CopyPlace {
 export class Aftermath {
   readonly core: readonly Machine[];
   readonly rest: readonly Machine[];
+  /** All of each topic that it has not forgotten, at its offset. */
   readonly contents: Map<string, Uint8Array[]> = new Map();
   done = false;
   private readonly world: World;
@@ -142,7 +143,8 @@ export class Aftermath {
       .filter((topic, i) => i % every === 0 && !lost.has(topic))
       .flatMap((topic) => kinds.map((kind) => ({ topic, kind })));
     const deleted = 'deleted afterwards';
-    for (const kind of ['register', 'put', 'delete'] as const) asks.push({ topic: deleted, kind });
+    for (const kind of ['register', 'put', 'trim', 'delete'] as const)
+      asks.push({ topic: deleted, kind });
     const next = (): void => {
       const ask = asks.shift();
       if (ask === undefined) this.awaitRelease(() => this.readAll(topics));
@@ -166,8 +168,10 @@ export class Aftermath {
   private insist(kind: PlannedCall['kind'], topic: string, done: () => void): void {
     const call = this.call(kind, topic);
     this.world.workload.ask(call, (reply) => {
-      const isGone = kind === 'delete' && reply?.kind === 'error' && reply.code === 'UnknownTopic';
-      if (isGone || (reply !== undefined && reply.kind !== 'error')) {
+      const code = reply?.kind === 'error' ? reply.code : undefined;
+      const isGone = kind === 'delete' && code === 'UnknownTopic';
+      const isTrimmed = kind === 'fetch' && code === 'Trimmed';
+      if (isGone || isTrimmed || (reply !== undefined && reply.kind !== 'error')) {
         done();
         return;
       }
@@ -189,6 +193,7 @@ export class Aftermath {
     const records: Uint8Array[] = [];
     this.contents.set(topic, records);
     const end = this.endOf(topic);
+    records.length = this.startOf(topic);
     const next = (): void => {
       if (records.length === end) {
         this.readAll(others);
@@ -261,7 +266,7 @@ export class Aftermath {
   /** Each record of each copy that is listed on a node of the core. */
   private *sealedPlaces(): Iterable<CopyPlace> {
     const { record } = this.world.checker;
-    for (const segment of record.segments()) {
+    for (const segment of record.standing()) {
       const model = record.model(segment);
       const name = record.metadata.topics.get(segment.topic)?.name;
       if (model?.state !== 'sealed' || name === undefined || !this.contents.has(name)) continue;
@@ -291,6 +296,11 @@ export class Aftermath {
     const gone: Reply = { kind: 'error', code: 'Unavailable', message: 'no process' };
     const taken = cluster.request(machine, operation, (reply) => done(reply ?? gone));
     if (!taken) done(gone);
+  }
+
+  /** Where the records begin that a topic has not forgotten. */
+  private startOf(topic: string): number {
+    return this.world.checker.record.metadata.topicNamed(topic)!.start;
   }
 
   /** Where the acknowledged records of a topic end. */

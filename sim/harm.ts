@@ -67,6 +67,7 @@ export class HarmIsTold {
       () => `${what()} says that there is no such record`,
     );
     demand(code !== 'UnknownTopic', 'TopicIsKnownProp', () => `${what()} knows no such topic`);
+    if (code === 'Trimmed') this.unread.delete(each);
     if (reply?.kind !== 'record') return;
     demand(
       isSame(reply.record, each.record),

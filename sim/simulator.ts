@@ -20,6 +20,7 @@ import {
   NothingSkippedProp,
   RefusedIsAbsentProp,
   TimeoutIsFinalProp,
+  TrimmedIsTrueProp,
 } from '../properties/answers.ts';
 import { Checker } from '../properties/checker.ts';
 import {
@@ -283,13 +284,15 @@ export class Simulation {
     const judge = new HarmIsTold(this, workload.history);
     judge.begin();
     while (!judge.done) this.tick();
-    EmptyIsTrueProp(workload.history);
+    EmptyIsTrueProp(workload.history, this.checker.record.starts());
     TopicIsKnownProp(workload.history);
   }
 
-  private judge(present: Contents): void {
+  private judge(kept: Contents): void {
     const { history: told } = this.workload;
-    const apart = tellApart(told, present, this.past(told));
+    const starts = this.checker.record.starts();
+    const puts = this.puts(told);
+    const apart = tellApart(told, this.withTrimmed(kept, puts), this.past(puts));
     const { history, contents } = apart;
     const checks: Readonly<Record<string, () => void>> = {
       AckedIsReadableProp: () => AckedIsReadableProp(history, contents),
@@ -301,7 +304,8 @@ export class Simulation {
       DeletedStaysDeletedProp: () => DeletedStaysDeletedProp(told, apart),
       RefusedIsAbsentProp: () => RefusedIsAbsentProp(history, contents),
       DamageIsHiddenProp: () => DamageIsHiddenProp(history),
-      EmptyIsTrueProp: () => EmptyIsTrueProp(history),
+      EmptyIsTrueProp: () => EmptyIsTrueProp(history, starts),
+      TrimmedIsTrueProp: () => TrimmedIsTrueProp(told, starts),
       NothingSkippedProp: () => NothingSkippedProp(history, this.checker.record.cursors()),
       ConnectionOrderProp: () => ConnectionOrderProp(history),
       TimeoutIsFinalProp: () => TimeoutIsFinalProp(history, contents),
@@ -318,20 +322,38 @@ export class Simulation {
     for (const [property, check] of Object.entries(checks)) this.minding(property, check);
   }
 
-  /** Topics that were deleted, with what was in them: their records by their checksums. */
-  private past(history: readonly Call[]): Past[] {
-    const { metadata } = this.checker.record;
+  /** What was put, by topic and checksum. */
+  private puts(history: readonly Call[]): ReadonlyMap<string, Uint8Array> {
     const puts = new Map<string, Uint8Array>();
-    for (const { operation } of metadata.ended.size === 0 ? [] : history) {
+    for (const { operation } of history) {
       if (operation.kind !== 'put') continue;
       const { topic, record } = operation;
       puts.set(`${topic} ${crc32c(record, 0, record.length, 0)}`, record);
     }
-    return [...metadata.ended.values()].map((topic) => {
+    return puts;
+  }
+
+  /** Topics that were deleted, with what was in them: their records by their checksums. */
+  private past(puts: ReadonlyMap<string, Uint8Array>): Past[] {
+    return [...this.checker.record.metadata.ended.values()].map((topic) => {
       const checksums = this.checker.record.decided(topic);
       const records = checksums.flatMap((checksum) => puts.get(`${topic.name} ${checksum}`) ?? []);
       return { name: topic.name, id: topic.id, records };
     });
+  }
+
+  /** Before what the topics still have, what was in them and was trimmed. */
+  private withTrimmed(kept: Contents, puts: ReadonlyMap<string, Uint8Array>): Contents {
+    const { record } = this.checker;
+    const whole = new Map(kept);
+    for (const topic of record.metadata.topics.values()) {
+      const records = kept.get(topic.name);
+      if (topic.start === 0 || records === undefined) continue;
+      const trimmed = record.decided(topic).slice(0, topic.start);
+      const before = trimmed.map((checksum) => puts.get(`${topic.name} ${checksum}`)!);
+      whole.set(topic.name, [...before, ...records.slice(topic.start)]);
+    }
+    return whole;
   }
 
   /** Whether a run fails if this does not hold. */

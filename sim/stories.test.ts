@@ -649,3 +649,36 @@ test('an owner that is cut off while its topic is deleted and made again acknowl
   const all = story.readAll(witness!.id);
   expect(all).toEqual(heard[0]?.kind === 'appended' ? ['late'] : []);
 });
+
+test('what a topic forgot is gone from all disks, also from that of a node that was away, and offsets stay', () => {
+  const story = new Story('trimmed-while-away');
+  for (const text of letters(9)) story.put(1, text);
+  const { topic } = story;
+  const [first] = story.segments(1);
+  const leader = story.cluster.machines.find(({ node }) => node?.raft?.role === 'leader')!;
+  const [absent, witness] = story.others(leader);
+  story.powerLoss(absent!);
+  story.pass(2000);
+  const fetch = (node: number, offset: number): Reply | undefined =>
+    story.ask(node, { kind: 'fetch', topic: 't', offset: offset as Offset });
+  const held = (machine: Machine): boolean => machine.node?.replica(topic, first!.id) !== undefined;
+  expect(held(witness!)).toBe(true);
+
+  const before = first!.count as Offset;
+  expect(story.ask(witness!.id, { kind: 'trim', topic: 't', before })).toEqual({
+    kind: 'trimmed',
+    start: first!.count,
+  });
+  story.cluster.start(absent!);
+  const start = ({ node }: Machine): number | undefined =>
+    node?.clusterState?.topics.get(topic)?.segments[0]?.baseOffset;
+  story.until(() => start(absent!) === before);
+  story.until(() => story.cluster.machines.every((machine) => !held(machine)));
+
+  for (const { id } of story.cluster.machines) {
+    expect(fetch(id, first!.count - 1)).toMatchObject({ code: 'Trimmed', start: first!.count });
+    expect(fetch(id, first!.count)).toMatchObject({ kind: 'record', offset: first!.count });
+  }
+  expect(story.get(absent!.id)).toBe(`m${first!.count}`);
+  expect(story.put(absent!.id, 'm9')).toMatchObject({ kind: 'appended', offset: 9 });
+});

@@ -75,6 +75,7 @@ export function drawOptions(
       phaseMs: 10_000,
       ...drawClients(randomness.stream('swarm/clients')),
       ...drawDeletes(randomness.stream('swarm/deletes')),
+      ...drawTrims(randomness.stream('swarm/trims')),
     },
     faults: {
       meanIntervalMs: random.pick([2000, 5000, 10_000, 20_000, 60_000, Infinity]),
@@ -130,6 +131,11 @@ function drawClients(random: RandomStream): Partial<WorkloadOptions> {
 /** In a third of all worlds topics are deleted, and made again. */
 function drawDeletes(random: RandomStream): Partial<WorkloadOptions> {
   return random.chance(0.33) ? { deletes: random.pick([0.003, 0.02, 0.1]) } : {};
+}
+
+/** In half of all worlds topics are trimmed. */
+function drawTrims(random: RandomStream): Partial<WorkloadOptions> {
+  return random.chance(0.5) ? { trims: random.pick([0.003, 0.02, 0.1]) } : {};
 }
 
 /** Half of all common kinds, or, in one run of three, no more than two. */

@@ -33,6 +33,8 @@ export interface WorkloadOptions {
   readonly populate?: boolean;
   /** How often a client deletes its topic instead of what it was about to ask; absent: never. */
   readonly deletes?: number;
+  /** How often a client trims its topic instead, up to anywhere; absent: never. */
+  readonly trims?: number;
   /** Whether a client that does not know what became of its put asks for it again. */
   readonly repeats?: boolean;
 }
@@ -59,7 +61,7 @@ export function planWorkload(
   durationMs: number,
 ): PlannedCall[] {
   const calls: PlannedCall[] = options.populate ? planPopulation(options, nodes) : [];
-  const { weights, burst = 1, deletes = 0 } = options;
+  const { weights, burst = 1, deletes = 0, trims = 0 } = options;
   const total = weights.put + weights.get + weights.fetch;
   const isEarly = (): boolean => !options.populate && calls.length < options.topics * 4;
   let rate = 1;
@@ -94,6 +96,10 @@ export function planWorkload(
     const last = calls.at(-1)!;
     if (deletes > 0 && !isEarly() && random.chance(deletes)) {
       calls[calls.length - 1] = { ...last, kind: 'delete' };
+      continue;
+    }
+    if (trims > 0 && !isEarly() && random.chance(trims)) {
+      calls[calls.length - 1] = { ...last, kind: 'trim' };
       continue;
     }
     if (burst === 1 || last.kind !== 'put') continue;
@@ -334,6 +340,10 @@ export class Workload {
         };
       case 'get':
         return { kind, topic, group };
+      case 'trim': {
+        const end = this.ends.get(topic) ?? 0;
+        return { kind, topic, before: Math.floor(amount * (end + 1)) as Offset };
+      }
       case 'fetch': {
         const end = this.ends.get(topic) ?? 0;
         return { kind, topic, offset: Math.floor(amount * (end + 1)) as Offset };

@@ -21,6 +21,9 @@
    frees its name. So whoever could still have acknowledged a record of it has stopped, or was fenced, before another
    topic can have the name; and what is late finds a number that is not given again.
 
+   Trim. A topic forgets whole sealed segments at its front, and cursors that stand before what is left move up to it. Offsets stay what
+   they were. Who asks for it names where the topic began, and where it is to begin.
+
    A grant names one life of one process (its boot) and one life of each disk (its incarnation): a restarted owner
    is owner no more, and an empty disk under an old name has no voice.
 
@@ -129,6 +132,7 @@ NoMetadata ==
    created  |-> 0,
    born     |-> [t \in Topics |-> 0],
    deleting |-> {},
+   starts   |-> [t \in Topics |-> 0],
    segments |-> PerSegment(NoSegment),
    cursors  |-> [t \in Topics |-> [g \in Groups |-> 0]]]
 
@@ -141,6 +145,10 @@ Registered(state, n) == state.nodes[n].boot > 0
 
 \* What the next topic is called by, for ever: not by its name.
 NewTopic(state, name) == state.created + 1
+
+\* Does a segment of the topic begin at this offset? Then all before it are sealed, and end there.
+IsBase(state, t, offset) ==
+  \E i \in SegmentIds : LET g == state.segments[Segment(t, i)] IN g.state # "none" /\ g.base = offset
 
 \* Does the command find what it expects?
 Fits(state, c) ==
@@ -160,6 +168,10 @@ Fits(state, c) ==
          /\ c.topic \in state.topics
          /\ g.state = "sealed" /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
     [] c.kind = "DeleteTopic" -> c.topic \in state.topics \ state.deleting
+    [] c.kind = "TrimTopic" ->
+         /\ c.topic \in state.topics
+         /\ state.starts[c.topic] = c.expectedStart /\ c.expectedStart < c.start
+         /\ IsBase(state, c.topic, c.start)
     [] c.kind = "Noop" -> FALSE
 
 \* The topic is no more, and its name is free. Its segments and cursors are as they were, here; nobody keeps them.
@@ -194,6 +206,9 @@ ApplyTo(state, index, c) ==
     [] c.kind = "RestoreReplica" ->
          [state EXCEPT !.segments[Segment(c.topic, c.segment)].replicas[c.node] = c.incarnation]
     [] c.kind = "DeleteTopic" -> [state EXCEPT !.deleting = @ \cup {c.topic}]
+    [] c.kind = "TrimTopic" ->
+         [state EXCEPT !.starts[c.topic] = c.start,
+                       !.cursors[c.topic] = [g \in Groups |-> Max(@[g], c.start)]]
 
 Nobody == [node |-> None, boot |-> 0, sequence |-> 0]
 Noop == [origin |-> Nobody, command |-> [kind |-> "Noop"]]
@@ -209,10 +224,15 @@ StateAt(commands, index) ==
 
 Grant(n, s) == view[n].segments[s]
 
-\* Is the segment over, and nothing of it kept: because it ended without a record, or because its topic was deleted?
+\* Has its topic forgotten the segment?
+Trimmed(state, s) ==
+  state.segments[s].state = "sealed" /\ state.segments[s].base + state.segments[s].count <= state.starts[TopicOf(s)]
+
+\* Is the segment over, and nothing of it kept: because it ended without a record, was trimmed, or because its topic was deleted?
 Gone(state, s) ==
   \/ TopicOf(s) <= state.created /\ TopicOf(s) \notin state.topics
   \/ state.segments[s].state = "sealed" /\ state.segments[s].count = 0
+  \/ Trimmed(state, s)
 
 \* A grant is for one life of a process, so a restarted owner does not resume its epoch.
 GrantedTo(n, g) == g.owner = n /\ g.boot = boot[n]
@@ -331,6 +351,7 @@ MayPropose(n, c) ==
          /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
          /\ durable[n][s] >= Grant(n, s).count
     [] c.kind = "DeleteTopic" -> c.topic \in view[n].topics
+    [] c.kind = "TrimTopic" -> c.topic \in view[n].topics /\ c.expectedStart < c.start
 
 \* Node n sends a proposal on its way to the Raft leader, who does not listen to every disk.
 ProposeCommand(n, p) ==
@@ -634,9 +655,9 @@ DeliverRecord(n, t, g, offset) ==
   /\ delivered' = [delivered EXCEPT ![t][g] = Append(@, offset)]
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, history>>
 
-\* FETCH answers, at any replica, with a record that it has and knows to be safe. Nothing changes.
+\* FETCH answers, at any replica, with a record that it has and knows to be safe, and not to be trimmed. Nothing changes.
 ReadRecord(n, t, offset) ==
-  /\ up[n] /\ t \in view[n].topics
+  /\ up[n] /\ t \in view[n].topics /\ view[n].starts[t] <= offset
   /\ \E i \in KnownSegments(n, t) :
        LET s == Segment(t, i) g == Grant(n, s) safe == IF g.state = "sealed" THEN g.count ELSE watermark[n][s] IN
        g.base <= offset /\ offset - g.base < Min(safe, End(n, s))
@@ -722,6 +743,7 @@ Commands ==
   \cup [kind : {"AdvanceCursor"}, topic : Topics, group : Groups, expected : counts, next : counts]
   \cup [kind : {"RestoreReplica"}, topic : Topics, segment : SegmentIds, node : Nodes, incarnation : lifetimes]
   \cup [kind : {"DeleteTopic"}, topic : Topics]
+  \cup [kind : {"TrimTopic"}, topic : Topics, expectedStart : counts, start : counts]
 
 \* Steps of a node, of the metadata log, or of fate. None of them sends.
 Step ==
@@ -801,7 +823,7 @@ IsDurable(s, a) ==
       has(m) == durable[m][s] > a.index /\ records[m][s][a.index + 1] = a.record
   IN IsMajority({m \in replicas : Lost(s, m) \/ has(m)}, replicas)
 AllDurable(s) == \A a \in AckedIn(s) : IsDurable(s, a)
-AckedIsDurableInv == \A s \in Watched : TopicOf(s) \in meta.topics => AllDurable(s)
+AckedIsDurableInv == \A s \in Watched : ~Gone(meta, s) => AllDurable(s)
 
 \* The count of a sealed segment is the number of its records: every acknowledged record is inside, and a majority of its
 \* replicas has them all durably, but for lost disks.
@@ -810,7 +832,7 @@ SealedExactInv ==
     LET count == meta.segments[s].count replicas == DOMAIN meta.segments[s].replicas IN
     /\ count <= Len(assigned[s])
     /\ \A a \in AckedIn(s) : a.index < count
-    /\ TopicOf(s) \in meta.topics => IsMajority({m \in replicas : Lost(s, m) \/ Holds(m, s, count)}, replicas)
+    /\ ~Gone(meta, s) => IsMajority({m \in replicas : Lost(s, m) \/ Holds(m, s, count)}, replicas)
 
 \* What a topic has is not older than itself, whatever else had its name: records, promises and grants. One that is no more
 \* has no name, and nothing in it is open.
@@ -822,6 +844,18 @@ DeletedStaysDeletedInv ==
   /\ \A t \in WatchedTopics : t \notin meta.topics =>
        /\ \A x \in Names : meta.names[x] # t
        /\ \A i \in SegmentIds : meta.segments[Segment(t, i)].state \in {"none", "sealed"}
+
+\* What a topic has forgotten is a beginning of whole sealed segments, as far as somebody asked for that of this very topic, and no
+\* cursor points into it.
+WasAskedFor(t, start) ==
+  \E i \in DOMAIN log : LET c == log[i].command IN c.kind = "TrimTopic" /\ c.topic = t /\ c.start = start
+TrimmedPrefixInv ==
+  \A t \in WatchedTopics : LET start == meta.starts[t] IN
+    start > 0 =>
+      /\ WasAskedFor(t, start)
+      /\ \A i \in SegmentIds : LET g == meta.segments[Segment(t, i)] IN
+           g.state # "none" => g.base >= start \/ (g.state = "sealed" /\ g.base + g.count <= start)
+      /\ \A g \in Groups : meta.cursors[t][g] >= start
 
 \* A segment has one writer: one life of one process, under one epoch.
 SingleWriterInv == \A s \in Watched : Cardinality(writers[s]) <= 1
@@ -935,6 +969,7 @@ Abstract == INSTANCE AbstractLog WITH
   topics <- meta.topics,
   created <- 1 .. meta.created,
   log <- [t \in Topics |-> DecidedRecords(t, Last(t))],
+  start <- meta.starts,
   cursor <- meta.cursors,
   delivered <- delivered
 

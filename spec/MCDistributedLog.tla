@@ -37,6 +37,7 @@ ASSUME Features \subseteq
    "again",    \* who owned or recovered a segment may be made its recoverer; without it, only somebody else
    "lease",    \* leases expire; without it every owner has one
    "delete",   \* topics are deleted, and made again under their names
+   "trim",     \* topics forget their front
    "lapse",    \* disks lose an end of what they had durably, each once
    "rewind",   \* after a restart, metadata is as of any time before
    "forget"}   \* as "rewind", and snapshots
@@ -145,6 +146,12 @@ Moves(n, t, g) ==
 Deletions(n) ==
   IF Has("delete") THEN [kind : {"DeleteTopic"}, topic : view[n].topics \ view[n].deleting] ELSE {}
 
+\* Wherever one may wish: those who decide are the nodes that apply it.
+Trims(n) ==
+  IF ~Has("trim") THEN {}
+  ELSE UNION {[kind : {"TrimTopic"}, topic : {t}, expectedStart : {view[n].starts[t]}, start : 1 .. KnownEnd(n, t)] :
+                t \in view[n].topics}
+
 Remakings(n) ==
   LET free == {x \in Names : view[n].names[x] = 0 /\ NewTopic(view[n], x) \in Topics} IN
   IF Has("delete") THEN [kind : {"CreateTopic"}, name : free, owner : NextOwners, replicas : {Nodes}] ELSE {}
@@ -154,7 +161,7 @@ Registrations(n) ==
   ELSE [kind : {"RegisterNode"}, node : {n}, boot : {boot[n]}, incarnation : {incarnation[n]}]
 
 CommandsOf(n) ==
-  Registrations(n) \cup Deletions(n) \cup Remakings(n)
+  Registrations(n) \cup Deletions(n) \cup Trims(n) \cup Remakings(n)
   \cup UNION {Seals(n, s) \cup Fences(n, s) \cup Restorations(n, s) : s \in Segments}
   \cup UNION {Moves(n, t, g) : t \in Topics, g \in Groups}
 
@@ -203,6 +210,7 @@ MCCommitCommand ==
   /\ Calm /\ Len(log) < InitialLength + MaxCommits
   /\ \E p \in proposals : /\ Fits(meta, p.command)
                           /\ p.command.kind = "FenceSegment" => FencesDone < MaxFences
+                          /\ p.command.kind = "CreateTopic" => NewTopic(meta, p.command.name) \in Topics
                           /\ CommitCommand(p) /\ meta' # meta /\ Sending
 MCRestoreMetadata == Has("forget") /\ Calm /\ \E n \in Nodes : RestoreMetadata(n, Len(log)) /\ Sending
 MCAppendRecord ==
@@ -288,7 +296,7 @@ Solid ==
   \A n \in Nodes :
     /\ Same(records[n]) /\ Same(durable[n]) /\ Same(promised[n]) /\ Same(durablePromise[n])
     /\ Same(watermark[n]) /\ Same(stopped[n]) /\ Same(reported[n]) /\ Same(promises[n])
-    /\ Same(view[n].nodes) /\ Same(view[n].names) /\ Same(view[n].born) /\ Same(view[n].segments) /\ Same(view[n].cursors)
+    /\ Same(view[n].nodes) /\ Same(view[n].names) /\ Same(view[n].born) /\ Same(view[n].starts) /\ Same(view[n].segments) /\ Same(view[n].cursors)
     /\ \A s \in Segments : Same(reported[n][s]) /\ Same(promises[n][s])
     /\ \A t \in Topics : Same(view[n].cursors[t])
 
@@ -363,6 +371,15 @@ WrittenTopicEnd(n, t) ==
   Grant(n, <<t, last>>).base + End(n, <<t, last>>)
 \* in place of NewTopic: a topic is what has its name.
 NewTopicByName(state, name) == CHOOSE i \in 1 .. Cardinality(Names) : Creations(Names, First)[i].command.name = name
+\* in place of Fits: a topic is trimmed up to wherever it has records.
+FitsAnyTrim(state, c) ==
+  IF c.kind # "TrimTopic" THEN Walrus!Fits(state, c)
+  ELSE c.topic \in state.topics /\ state.starts[c.topic] = c.expectedStart /\ c.expectedStart < c.start
+\* in place of Fits, ApplyTo: a trim is for the topic that has the name now.
+ForName(state, c) ==
+  IF c.kind = "TrimTopic" /\ state.topics # {} THEN [c EXCEPT !.topic = Longest(state.topics)] ELSE c
+FitsByName(state, c) == Walrus!Fits(state, ForName(state, c))
+ApplyByName(state, index, c) == Walrus!ApplyTo(state, index, ForName(state, c))
 \* in place of Released: what is gone is forgotten at once.
 ReleasedAtOnce(n, s, index) == Gone(view[n], s)
 \* in place of Serves: a replica takes whatever it did not promise not to take.
@@ -375,7 +392,7 @@ Repeatable(r) == TRUE
    Needs one worker. *)
 
 Says(i, name, holds) == (TLCGet(i) = 0 /\ holds) => TLCSet(i, 1) /\ PrintT(<<"reached", name>>)
-ASSUME \A i \in 1 .. 20 : TLCSet(i, 0)
+ASSUME \A i \in 1 .. 22 : TLCSet(i, 0)
 
 SealedWith(s, k) == meta.segments[s].state = "sealed" /\ meta.segments[s].count = k
 Reached ==
@@ -408,4 +425,7 @@ Reached ==
   /\ Says(19, "owns what is deleted", \E n \in Nodes, s \in Segments : Owns(n, s) /\ Gone(meta, s) /\ meta.topics # {})
   /\ Says(20, "released", \E n \in Nodes, s \in Segments : boot[n] > 1 /\ Gone(view[n], s) /\ incarnation[n] = 1
                /\ promised[n][s] = 0 /\ \E x \in messages : x.type \in {"ReplicateAck", "Promise"} /\ x.sender = n /\ x.segment = s)
+  /\ Says(21, "trimmed", \E t \in Topics : meta.starts[t] > 0)
+  /\ Says(22, "moved up", \E t \in Topics, g \in Groups :
+               meta.cursors[t][g] > 0 /\ ~\E i \in DOMAIN log : log[i].command.kind = "AdvanceCursor")
 ================================================================================

@@ -228,10 +228,13 @@ Changes ==
            \cup DifferingInside(promised, promised') \cup DifferingInside(durablePromise, durablePromise')
            \cup DifferingInside(watermark, watermark') \cup DifferingInside(stopped, stopped')
            \cup DifferingInside(reported, reported') \cup DifferingInside(promises, promises')
-      readers == Differing(meta.cursors, meta'.cursors) \cup Differing(delivered, delivered')
+      trims == Differing(meta.starts, meta'.starts)
+      readers == trims \cup Differing(meta.cursors, meta'.cursors) \cup Differing(delivered, delivered')
            \cup UNION {Differing(view[n].cursors, view'[n].cursors) : n \in Differing(applied, applied')}
   IN [segments |-> IF identity' = identity
-                   THEN grants \cup acks \cup new \cup tables \cup Differing(writers, writers') ELSE Segments,
+                   THEN grants \cup acks \cup new \cup tables \cup Differing(writers, writers')
+                        \cup {s \in IF trims = {} THEN {} ELSE Segments : TopicOf(s) \in trims}
+                   ELSE Segments,
       places |-> {PlaceOf(u) : u \in UNION {Beside(s) : s \in grants}},
       topics |-> IF meta'.topics = meta.topics THEN readers \cup {PlaceOf(s)[1] : s \in grants \cup acks} ELSE Topics,
       appends |-> new # {}]
@@ -255,6 +258,7 @@ InvariantsHold ==
   /\ Keeps("AckedIsDurableInv", AckedIsDurableInv)
   /\ Keeps("SealedExactInv", SealedExactInv)
   /\ Keeps("DeletedStaysDeletedInv", DeletedStaysDeletedInv)
+  /\ Keeps("TrimmedPrefixInv", TrimmedPrefixInv)
   /\ Keeps("SingleWriterInv", SingleWriterInv)
   /\ Keeps("NoWritesPastOpenInv", NoWritesPastOpenInv)
   /\ Keeps("SequentialOrderInv", SequentialOrderInv)

@@ -32,6 +32,7 @@ const invariants = [
   'AckedIsDurableInv',
   'SealedExactInv',
   'DeletedStaysDeletedInv',
+  'TrimmedPrefixInv',
   'SingleWriterInv',
   'NoWritesPastOpenInv',
   'SequentialOrderInv',
@@ -131,6 +132,17 @@ const deletionByOthers = {
   Recoverers: '{n2}',
   MaxFences: '1',
   Cut: '{{n1, n2}}',
+} as const;
+
+/** The first segment is sealed and forgotten; the first owner is late to hear of it. */
+const trimming = {
+  ...base,
+  Records: '{1}',
+  Written: '{1}',
+  MaxCount: '1',
+  Cut: '{{n1, n3}}',
+  MaxCommits: '3',
+  Features: '{"roll", "move", "trim"}',
 } as const;
 
 /** It has come so far, and the third node forgets what it promised. */
@@ -304,6 +316,16 @@ export const logModels: readonly Model[] = [
   },
   {
     ...safe,
+    name: 'MCTrim',
+    about:
+      'a topic forgets its first segment, and cursors move up; the first owner is late to hear of it',
+    kind: 'quick',
+    constants: trimming,
+    expect: { states: 156 },
+    reaches: ['acknowledged', 'sealed', 'trimmed', 'moved up', 'delivered'],
+  },
+  {
+    ...safe,
     name: 'MCDeleteLiveness',
     about: 'a topic that is to be deleted is, also if its owner dies',
     kind: 'quick',
@@ -449,6 +471,27 @@ export const logModels: readonly Model[] = [
     'a topic is what has its name: the next one has what is left of the one before',
     'DeletedStaysDeletedInv',
     { ...deletion, NewTopic: '<- NewTopicByName' },
+  ),
+  mustFail(
+    'MCTrimOpen',
+    'a topic is trimmed in the midst of a segment that is open',
+    'TrimmedPrefixInv',
+    { ...trimming, MaxCommits: '1', Fits: '<- FitsAnyTrim' },
+  ),
+  mustFail(
+    'MCTrimByName',
+    'a trim that is late reaches the topic that has the name by then',
+    'TrimmedPrefixInv',
+    {
+      ...trimming,
+      Records: '{1, 2}',
+      Topics: '{1, 2}',
+      MaxCommits: '6',
+      Features: '{"roll", "delete", "trim"}',
+      Laggards: '{}',
+      Fits: '<- FitsByName',
+      ApplyTo: '<- ApplyByName',
+    },
   ),
   mustFail(
     'MCReleaseAtOnce',

@@ -367,6 +367,10 @@ class Projection {
       }
       case 'DeleteTopic':
         return { kind: command.kind, topic: this.topics.of(command.topic) };
+      case 'TrimTopic': {
+        const { kind, topic, expectedStart, start } = command;
+        return { kind, topic: this.topics.of(topic), expectedStart, start };
+      }
     }
   }
 }

@@ -36,6 +36,7 @@ test('each call reads its own kind of answer', async () => {
     metrics: '{\n  "id": 1\n}',
     topics: '{"count":0,"topics":[]}',
     delete: 'OK',
+    trim: 'OK 4',
   };
   const { address } = await node((request) => answers[request.kind]);
   const walrus = client({ addresses: [address] });
@@ -46,6 +47,7 @@ test('each call reads its own kind of answer', async () => {
   expect(await walrus.state('t')).toEqual({ current_segment: 1 });
   expect(await walrus.metrics()).toEqual({ id: 1 });
   expect(await walrus.topics()).toEqual({ count: 0, topics: [] });
+  expect(await walrus.trim('t', 7)).toBe(4);
   await walrus.delete('t');
 });
 

@@ -130,7 +130,10 @@ export class WalrusClient {
     return answer === 'EMPTY' ? undefined : payloadOf(answer);
   }
 
-  /** Reads the record at `offset`, counted through the whole topic; undefined if there is none yet. */
+  /**
+   * Reads the record at `offset`, counted through the whole topic; undefined if there is none yet. Fails with `Trimmed` if it
+   * was forgotten; the error's `start` is the offset of the first one that is kept.
+   */
   async fetch(topic: string, offset: number): Promise<Fetched | undefined> {
     const answer = await this.call({ kind: 'fetch', topic, segment: 1, offset }, true);
     if (answer === 'EMPTY') return undefined;
@@ -146,6 +149,15 @@ export class WalrusClient {
    */
   async delete(topic: string): Promise<void> {
     expectOk(await this.call({ kind: 'delete', topic }, false));
+  }
+
+  /**
+   * Forgets the records before the offset, as far as they fill whole segments that are sealed, and moves cursors up that stand before what is
+   * left. Returns the offset of the first record that the topic still has, or will have. Fails with `UnknownTopic` if there is
+   * no such topic. It is not repeated after a failure whose `committed` is `unknown`, since by then another topic may have the name.
+   */
+  async trim(topic: string, before: number): Promise<number> {
+    return Number(payloadOf(await this.call({ kind: 'trim', topic, before }, false)));
   }
 
   /** The topics as the node asked sees them, which may be behind. */

@@ -34,6 +34,7 @@ beforeAll(async () => {
       fetch: 'OK 4 hello',
       state: '{"a":1}',
       delete: 'OK',
+      trim: 'OK 4',
     }[request.kind];
   });
 });
@@ -177,6 +178,12 @@ test.each<[string[], object, string, string]>([
     { kind: 'delete', topic: 't' },
     'deleted topic t, with its records and cursors',
     '{"ok":true,"topic":"t"}',
+  ],
+  [
+    ['trim', 't', '7'],
+    { kind: 'trim', topic: 't', before: 7 },
+    'topic t begins at offset 4',
+    '{"ok":true,"topic":"t","start":4}',
   ],
   [
     ['list'],

@@ -73,6 +73,14 @@ export const VERBS: readonly Verb[] = [
     request: ([topic]) => ({ kind: 'delete', topic: topic! }),
   },
   {
+    name: 'trim',
+    usage: '<topic> <offset>',
+    description: 'forget the records before an offset, in whole segments',
+    topicCommand: 'trim',
+    isOurs: true,
+    request: ([topic, before]) => ({ kind: 'trim', topic: topic!, before: readOffset(before!) }),
+  },
+  {
     name: 'metrics',
     usage: '',
     description: "show the node's Raft metrics",
@@ -92,6 +100,8 @@ export function shown(request: Sendable, answer: string): string {
       return listed(JSON.parse(answer) as Topics);
     case 'delete':
       return `deleted topic ${request.topic}, with its records and cursors`;
+    case 'trim':
+      return `topic ${request.topic} begins at offset ${answer.replace(/^OK /, '')}`;
     case 'register':
       return `topic ${request.topic} is there`;
     case 'put':
@@ -138,6 +148,8 @@ export function asJson(request: Sendable, answer: string): unknown {
     case 'register':
     case 'delete':
       return { ok: true, topic: request.topic };
+    case 'trim':
+      return { ok: true, topic: request.topic, start: Number(answer.replace(/^OK /, '')) };
     case 'put':
       return { ok: true, topic: request.topic, bytes: request.payload.length };
     case 'get':
@@ -152,8 +164,8 @@ export function asJson(request: Sendable, answer: string): unknown {
   }
 }
 
-export function errorAsJson({ code, message, retriable, committed }: WalrusError): unknown {
-  return { error: { code, message, retriable, committed } };
+export function errorAsJson({ code, message, retriable, committed, start }: WalrusError): unknown {
+  return { error: { code, message, retriable, committed, start } };
 }
 
 /** What went wrong with the request, and what to do about it where that is plain. */

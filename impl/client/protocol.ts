@@ -31,6 +31,8 @@ export type Request =
   | { readonly kind: 'state'; readonly topic: string }
   /** Not upstream's: forgets the topic. Answered once no node can acknowledge a record of it. */
   | { readonly kind: 'delete'; readonly topic: string }
+  /** Not upstream's: forgets the records before an offset, as far as they fill whole sealed segments. */
+  | { readonly kind: 'trim'; readonly topic: string; readonly before: number }
   /** Not upstream's: the topics that there are. */
   | { readonly kind: 'topics' }
   | { readonly kind: 'metrics' }
@@ -42,6 +44,7 @@ export type Response =
   | { readonly kind: 'payload'; readonly payload: Uint8Array }
   | { readonly kind: 'fetched'; readonly next: number; readonly payload: Uint8Array }
   | { readonly kind: 'empty' }
+  | { readonly kind: 'trimmed'; readonly start: number }
   | { readonly kind: 'json'; readonly text: string }
   | { readonly kind: 'error'; readonly message: string };
 
@@ -77,6 +80,8 @@ export function parseRequest(frame: Uint8Array): Request {
       return { kind: 'state', topic };
     case 'DELETE':
       return { kind: 'delete', topic };
+    case 'TRIM':
+      return parseTrim(topic, rest);
     default:
       return parseFetch(topic, rest);
   }
@@ -89,7 +94,14 @@ const NEEDS_TOPIC: ReadonlySet<string> = new Set([
   'FETCH',
   'STATE',
   'DELETE',
+  'TRIM',
 ]);
+
+function parseTrim(topic: string, rest: Buffer | undefined): Request {
+  const before = rest?.toString('latin1') ?? '';
+  if (!/^\d{1,15}$/.test(before)) return malformed('TRIM requires an offset');
+  return { kind: 'trim', topic, before: Number(before) };
+}
 
 function parseFetch(topic: string, rest: Buffer | undefined): Request {
   const numbers = /^(\d{1,15}) (\d{1,15})$/.exec(rest?.toString('latin1') ?? '');
@@ -154,6 +166,8 @@ export function writeRequest(
   const head = `${request.kind.toUpperCase()} ${topic}`;
   if (request.kind === 'fetch') {
     writer.frame(`${head} ${request.segment} ${request.offset}`);
+  } else if (request.kind === 'trim') {
+    writer.frame(`${head} ${request.before}`);
   } else if (request.kind === 'put') {
     const lengthBytes = Buffer.byteLength(head) + 1 + request.payload.length;
     if (lengthBytes > REQUEST_LIMITS.maxFrameBytes) {
@@ -183,6 +197,9 @@ export function writeResponse(writer: FrameWriter, response: Response): void {
       break;
     case 'empty':
       writer.frame('EMPTY');
+      break;
+    case 'trimmed':
+      writer.frame(`OK ${response.start}`);
       break;
     case 'json':
       writer.frame(response.text);
@@ -225,9 +242,10 @@ export function errorFromText(text: string): WalrusError {
   if (upstream !== undefined) return new WalrusError(upstream, text);
   const colon = text.indexOf(': ');
   const code = text.slice(0, Math.max(colon, 0));
-  return Object.hasOwn(ERRORS, code)
-    ? new WalrusError(code as ErrorCode, text.slice(colon + 2))
-    : new WalrusError('InvalidArgument', text);
+  if (!Object.hasOwn(ERRORS, code)) return new WalrusError('InvalidArgument', text);
+  const message = text.slice(colon + 2);
+  const start = code === 'Trimmed' ? / begins at (\d+)$/.exec(message)?.[1] : undefined;
+  return new WalrusError(code as ErrorCode, message, start === undefined ? start : Number(start));
 }
 
 function upstreamCode(text: string): ErrorCode | undefined {

@@ -25,6 +25,8 @@ export const ERRORS = {
   Overloaded: { retriable: true, committed: 'no' },
   /** The node asked is leaving, or the data asked for is held by nodes that do not answer. */
   Unavailable: { retriable: true, committed: 'no' },
+  /** The record was forgotten, with all before it; the error tells the offset of the first one that is kept. */
+  Trimmed: { retriable: false, committed: 'no' },
   /** Nobody had begun it when its time was up. */
   Expired: { retriable: true, committed: 'no' },
   /** No answer in time; the work may have been done or may yet be. */
@@ -55,10 +57,13 @@ export type ErrorCode = keyof typeof ERRORS;
 export class WalrusError extends Error {
   override readonly name = 'WalrusError';
   readonly code: ErrorCode;
+  /** Of `Trimmed`: offset of the first record that is kept. */
+  readonly start: number | undefined;
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: ErrorCode, message: string, start?: number) {
     super(message);
     this.code = code;
+    this.start = start;
   }
 
   get retriable(): boolean {

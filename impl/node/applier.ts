@@ -71,7 +71,7 @@ export class Applier {
     if (outcome.applied) {
       if (outcome.ended === undefined) this.applied(proposal);
       else this.ended(outcome.ended, proposal);
-      ownership?.applied(proposal.command, before);
+      ownership?.applied(proposal.command, before, outcome.trimmed);
     }
     proposals.applied(proposal.origin, outcome);
   }
@@ -105,6 +105,9 @@ export class Applier {
       case 'FenceSegment':
       case 'DeleteTopic':
         this.topicChanged(command.topic);
+        break;
+      case 'TrimTopic':
+        dataPlane.topicTrimmed(command.topic);
         break;
       case 'RestoreReplica':
         dataPlane.replicaRestored(command.topic, command.segment);

@@ -39,6 +39,7 @@ const question: fc.Arbitrary<Question> = fc.oneof(
   fc.record({ kind: kind('fetch'), topic, offset: natural as fc.Arbitrary<Offset> }),
   fc.record({ kind: kind('promised'), topic, segment: segment.segment, epoch: segment.epoch }),
 );
+const CODES = Object.keys(ERRORS) as ErrorCode[];
 const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: kind('registered') }),
   fc.record({ kind: kind('deleted') }),
@@ -52,9 +53,16 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
   }),
   fc.record({
     kind: kind('error'),
-    code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
+    code: fc.constantFrom(...CODES.filter((code) => code !== 'Trimmed')),
     message: text,
   }),
+  fc.record({
+    kind: kind('error'),
+    code: fc.constant<ErrorCode>('Trimmed'),
+    message: text,
+    start: natural as fc.Arbitrary<Offset>,
+  }),
+  fc.record({ kind: kind('trimmed'), start: natural as fc.Arbitrary<Offset> }),
 );
 const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({

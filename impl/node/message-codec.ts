@@ -47,6 +47,7 @@ const REPLIES = [
   'empty',
   'error',
   'deleted',
+  'trimmed',
 ] as const satisfies Reply['kind'][];
 const OUTCOMES = ['admitted', 'pending', 'refused', 'released'] as const;
 const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
@@ -317,7 +318,11 @@ function encodeReply(out: ByteWriter, reply: Reply): void {
   out.byte(REPLIES.indexOf(reply.kind));
   if (reply.kind === 'appended') out.whole(reply.segment).whole(reply.epoch).whole(reply.offset);
   if (reply.kind === 'record') out.whole(reply.offset).bytes(reply.record);
-  if (reply.kind === 'error') out.byte(ERROR_CODES.indexOf(reply.code)).text(reply.message);
+  if (reply.kind === 'trimmed') out.whole(reply.start);
+  if (reply.kind === 'error') {
+    out.byte(ERROR_CODES.indexOf(reply.code)).text(reply.message);
+    if (reply.code === 'Trimmed') out.whole(reply.start!);
+  }
 }
 
 function decodeReply(input: ByteReader): Reply {
@@ -334,8 +339,15 @@ function decodeReply(input: ByteReader): Reply {
     }
     case 'record':
       return { kind, offset: input.whole() as Offset, record: input.bytes() };
-    case 'error':
-      return { kind, code: known(ERROR_CODES[input.byte()]), message: input.text() };
+    case 'trimmed':
+      return { kind, start: input.whole() as Offset };
+    case 'error': {
+      const code = known(ERROR_CODES[input.byte()]);
+      const message = input.text();
+      return code === 'Trimmed'
+        ? { kind, code, message, start: input.whole() as Offset }
+        : { kind, code, message };
+    }
   }
 }
 

@@ -2,7 +2,7 @@
  * What happened in the cluster that its operator asks about. Each event is told once, by the node at which it happened: an
  * election by who was elected, a change of owner by the new owner, a silent node by the leader that misses it.
  */
-import type { LogIndex, NodeId, SegmentId, Term, TopicId } from '../core/ids.ts';
+import type { LogIndex, NodeId, Offset, SegmentId, Term, TopicId } from '../core/ids.ts';
 import type { Notice as SegmentNotice } from '../core/segment/notices.ts';
 
 /** What a segment tells of itself, with the name of its topic. */
@@ -51,6 +51,14 @@ export type Notice =
       readonly reason: OwnerChange;
       /** Of a failover: since the segment was taken from the owner before. */
       readonly tookMs: number | undefined;
+    }
+  /** The topic has forgotten its records from `from` up to `start`. `skipped`: groups that had not read all of them. */
+  | {
+      readonly kind: 'TopicTrimmed';
+      readonly topic: string;
+      readonly from: Offset;
+      readonly start: Offset;
+      readonly skipped: readonly { readonly group: string; readonly records: number }[];
     }
   /** `node` has the metadata up to `index` out of a snapshot of this leader's. */
   | { readonly kind: 'SnapshotSent'; readonly node: NodeId; readonly index: LogIndex }

@@ -35,7 +35,7 @@ function apply(command: Command): void {
   const before = 'topic' in command ? cluster.currentSegment(command.topic) : undefined;
   const index = (cluster.appliedIndex + 1) as LogIndex;
   expect(cluster.applyCommand(index, command)).toMatchObject({ applied: true });
-  ownership.applied(command, before);
+  ownership.applied(command, before, undefined);
 }
 
 function register(node: number, boot: number, incarnation = node): void {

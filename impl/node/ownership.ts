@@ -1,6 +1,6 @@
-/** Tells of topics that this life of the node has come to own, and why. It changes nothing. */
-import type { BootId, NodeId, TopicId } from '../core/ids.ts';
-import type { ClusterState, SegmentRecord } from '../core/metadata/cluster-state.ts';
+/** Tells of topics that this life of the node has come to own, and why, and of what those that it owns forget. It changes nothing. */
+import type { BootId, NodeId, Offset, TopicId } from '../core/ids.ts';
+import type { ClusterState, SegmentRecord, TopicRecord } from '../core/metadata/cluster-state.ts';
 import type { Command } from '../core/metadata/commands.ts';
 import type { NodeConfig } from './config.ts';
 import type { Notice, OwnerChange } from './notices.ts';
@@ -23,8 +23,12 @@ export class Ownership {
     this.ports = ports;
   }
 
-  /** The command was applied; `before` is what was the topic's current segment. */
-  applied(command: Command, before: SegmentRecord | undefined): void {
+  /** The command was applied; `before` is what was the topic's current segment, `trimmed` the topic before it was. */
+  applied(
+    command: Command,
+    before: SegmentRecord | undefined,
+    trimmed: TopicRecord | undefined,
+  ): void {
     switch (command.kind) {
       case 'CreateTopic':
         this.tell(this.ports.cluster.topicNamed(command.name)!.id, undefined, 'created', undefined);
@@ -42,8 +46,30 @@ export class Ownership {
         else this.tell(topic, before!.owner, this.reasonOf(command, before!), undefined);
         break;
       }
+      case 'TrimTopic':
+        this.tellTrimmed(trimmed!, command.start);
+        break;
       default:
     }
+  }
+
+  private tellTrimmed({ id, name, segments, cursors }: TopicRecord, start: Offset): void {
+    if (!this.isOwned(id)) return;
+    const moved = [...cursors].filter(([, at]) => at < start);
+    this.ports.notice({
+      kind: 'TopicTrimmed',
+      topic: name,
+      from: segments[0]!.baseOffset,
+      start,
+      skipped: moved.map(([group, at]) => ({ group, records: start - at })),
+    });
+  }
+
+  /** Whether the current segment was granted to this very life: what is replayed at a start was told by an earlier one. */
+  private isOwned(topic: TopicId): boolean {
+    const { config, boot, cluster } = this.ports;
+    const current = cluster.currentSegment(topic);
+    return current?.owner === config.id && current.boot === boot;
   }
 
   private reasonOf(
@@ -59,20 +85,16 @@ export class Ownership {
     return isOutdated || nextReplicas.length > replicas.length ? 'more copies' : 'handover';
   }
 
-  /** Only of a grant to this very life: what is replayed at a start was told by an earlier one. */
   private tell(
     topic: TopicId,
     before: NodeId | undefined,
     reason: OwnerChange,
     tookMs: number | undefined,
   ): void {
-    const { config, boot, cluster } = this.ports;
-    const record = cluster.topic(topic);
-    // The seal was the end of the topic: nobody owns it.
-    if (record === undefined) return;
-    const { name, segments } = record;
-    const { id: segment, owner, boot: granted } = segments.at(-1)!;
-    if (owner !== config.id || granted !== boot) return;
+    // If the seal was the end of the topic nobody owns it.
+    if (!this.isOwned(topic)) return;
+    const { name, segments } = this.ports.cluster.topic(topic)!;
+    const { id: segment } = segments.at(-1)!;
     this.ports.notice({ kind: 'OwnerChanged', topic: name, segment, before, reason, tookMs });
   }
 }

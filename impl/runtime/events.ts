@@ -138,6 +138,8 @@ function sentence(notice: Notice): string {
       return `node ${notice.node} asked to be let in and is refused: ${notice.reason}`;
     case 'OwnerChanged':
       return ownerSentence(notice);
+    case 'TopicTrimmed':
+      return trimmedSentence(notice);
     case 'SnapshotSent':
       return `node ${notice.node} was sent a snapshot of the metadata, up to entry ${notice.index}`;
     case 'RepairBegun':
@@ -173,6 +175,13 @@ function ownerSentence(notice: Extract<Notice, { kind: 'OwnerChanged' }>): strin
   }[reason];
   const took = tookMs === undefined ? '' : `, recovered in ${span(tookMs)}`;
   return `this node owns topic ${topic} from segment ${segment} on: ${why}${took}`;
+}
+
+function trimmedSentence(notice: Extract<Notice, { kind: 'TopicTrimmed' }>): string {
+  const { topic, from, start, skipped } = notice;
+  const groups = skipped.map(({ group, records }) => `group ${group} skips ${records} records`);
+  const told = [`topic ${topic} has forgotten offsets ${from} to ${start - 1}`, ...groups];
+  return told.join('; ');
 }
 
 function nodes(ids: readonly number[]): string {

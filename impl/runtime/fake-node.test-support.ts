@@ -124,6 +124,7 @@ export class FakeNode implements HostedNode<string> {
       this.topics.delete(operation.topic);
       return { kind: 'deleted' };
     }
+    if (operation.kind === 'trim') return { kind: 'trimmed', start: offset(operation.before) };
     const at = operation.kind === 'get' ? topic.cursor : operation.offset;
     const record = topic.records[at];
     if (record === undefined) return { kind: 'empty' };

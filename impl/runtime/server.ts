@@ -203,6 +203,8 @@ export class ClientServer {
           : { kind: 'payload', payload: reply.record };
       case 'empty':
         return { kind: 'empty' };
+      case 'trimmed':
+        return { kind: 'trimmed', start: reply.start };
       case 'error':
         return { kind: 'error', message: errorText(reply.code, reply.message) };
     }
@@ -218,6 +220,8 @@ function operationOf(request: TopicRequest): Operation {
       return { kind: 'register', topic };
     case 'delete':
       return { kind: 'delete', topic };
+    case 'trim':
+      return { kind: 'trim', topic, before: offset(request.before) };
     case 'put':
       return { kind: 'put', topic, record: request.payload };
     case 'get':

@@ -77,6 +77,13 @@ function mayPropose(model: LogModel, node: NodeState, { command }: Proposal): Re
       const exists = model.metadata.exists(command.topic, node.applied);
       return exists ? undefined : 'only a topic that the node knows is deleted';
     }
+    case 'TrimTopic': {
+      const { topic, expectedStart, start } = command;
+      if (!model.metadata.exists(topic, node.applied)) {
+        return 'only a topic that the node knows is trimmed';
+      }
+      return expectedStart < start ? undefined : 'a topic begins later after a trim';
+    }
   }
 }
 
@@ -491,6 +498,7 @@ function DeliverRecord(model: LogModel, event: Named<'DeliverRecord'>): Refusal 
 function ReadRecord(model: LogModel, { node: id, topic, offset }: Named<'ReadRecord'>): Refusal {
   const node = model.node(id);
   if (!model.metadata.exists(topic, node.applied)) return 'the node knows the topic';
+  if (offset < model.metadata.start(topic, node.applied)) return 'the record is not trimmed';
   for (let segment = model.metadata.last(topic); segment > 0; segment--) {
     const key = keyOf({ topic, segment });
     const grant = model.grant(node, key);

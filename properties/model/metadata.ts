@@ -36,6 +36,11 @@ export class Metadata {
   private readonly ended = new Map<TopicId, number>();
   private readonly nodes = new Map<NodeId, Registration>();
   private readonly cursors = new Map<string, number>();
+  /** Where each topic began that forgot its front, and by which commands. */
+  private readonly starts = new Map<
+    TopicId,
+    { readonly index: number; readonly start: number }[]
+  >();
 
   get length(): number {
     return this.log.length - 1;
@@ -62,11 +67,17 @@ export class Metadata {
     return this.names.has(topic) && topic <= index && (this.ended.get(topic) ?? Infinity) > index;
   }
 
+  /** Offset of the first record that the topic has after the first `index` commands. */
+  start(topic: TopicId, index: number): number {
+    return this.starts.get(topic)?.findLast((each) => each.index <= index)?.start ?? 0;
+  }
+
   /** Whether the first `index` commands leave the segment behind, so that nothing of it is kept. */
   isGone(topic: TopicId, key: string, index: number): boolean {
     if ((this.ended.get(topic) ?? Infinity) <= index) return true;
     const grant = this.grant(key, index);
-    return grant?.state === 'sealed' && grant.count === 0;
+    if (grant?.state !== 'sealed') return false;
+    return grant.count === 0 || grant.base + grant.count <= this.start(topic, index);
   }
 
   keys(): Iterable<string> {
@@ -130,7 +141,7 @@ export class Metadata {
       case 'AdvanceCursor': {
         const { topic, group, expected, next } = command;
         const key = `${topic} ${group}`;
-        if (!this.exists(topic, index) || (this.cursors.get(key) ?? 0) !== expected) return false;
+        if (!this.exists(topic, index) || this.cursor(topic, key, index) !== expected) return false;
         this.cursors.set(key, next);
         return true;
       }
@@ -150,7 +161,30 @@ export class Metadata {
         this.deleting.add(topic);
         return true;
       }
+      case 'TrimTopic': {
+        const { topic, expectedStart, start } = command;
+        if (!this.exists(topic, index) || this.start(topic, index) !== expectedStart) return false;
+        if (start <= expectedStart || !this.begins(topic, start, index)) return false;
+        const place = { index, start };
+        const places = this.starts.get(topic);
+        if (places === undefined) this.starts.set(topic, [place]);
+        else places.push(place);
+        return true;
+      }
     }
+  }
+
+  /** Trims move cursors up. */
+  private cursor(topic: TopicId, key: string, index: number): number {
+    return Math.max(this.cursors.get(key) ?? 0, this.start(topic, index));
+  }
+
+  /** Whether a segment of the topic begins at the offset. */
+  private begins(topic: TopicId, offset: number, index: number): boolean {
+    for (let segment = this.last(topic); segment > 0; segment--) {
+      if (this.grant(segmentKey(topic, segment), index)!.base === offset) return true;
+    }
+    return false;
   }
 
   private know(nodes: readonly NodeId[]): boolean {

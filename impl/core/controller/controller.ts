@@ -32,6 +32,7 @@ import {
   type Question,
   type Register,
   type Reply,
+  type Trim,
   type Work,
 } from './operations.ts';
 import { Questions } from './questions.ts';
@@ -65,7 +66,7 @@ type Answer = (reply: Reply) => void;
 /** Of a client, by the topic's name; or of this node, by its id. */
 type Reading = Fetch | Extract<Question, { kind: 'fetch' }>;
 /** What may be tried as often as one likes until it is answered. */
-type Asked = Reading | Register | Delete;
+type Asked = Reading | Register | Delete | Trim;
 
 /** Pause before a question that got no answer that helps is asked again. */
 const ASK_AGAIN_MS = 50;
@@ -141,6 +142,7 @@ export class Controller {
     switch (operation.kind) {
       case 'register':
       case 'delete':
+      case 'trim':
       case 'fetch':
         this.attempt(this.begin(operation, answer));
         break;
@@ -265,6 +267,8 @@ export class Controller {
         return this.register(call as Call<Register>, settle);
       case 'delete':
         return this.delete(call as Call<Delete>, settle);
+      case 'trim':
+        return this.trim(call as Call<Trim>, settle);
       case 'fetch':
         return this.read(operation, settle);
     }
@@ -274,9 +278,7 @@ export class Controller {
     const { offset } = reading;
     const topic = this.topicOf(reading);
     if (typeof topic === 'string') {
-      this.lookUp(topic, (reply) =>
-        settle(reply.kind === 'registered' ? this.refusal('NotOwner', topic) : reply),
-      );
+      this.isUnknown(topic, settle);
       return;
     }
     const question = { kind: 'fetch', topic, offset } as const;
@@ -315,6 +317,13 @@ export class Controller {
     const question = { kind: 'lookup', topic } as const;
     if (leader === 0 || leader === this.ports.node) this.answerQuestion(question, answer);
     else this.ask(leader, question, answer);
+  }
+
+  /** There is no such topic here: if there is none at all that is the answer, else it is asked for again. */
+  private isUnknown(topic: string, settle: Answer): void {
+    this.lookUp(topic, (reply) =>
+      settle(reply.kind === 'registered' ? this.refusal('NotOwner', topic) : reply),
+    );
   }
 
   /** Answers at once what can be answered here: nothing is handed on. */
@@ -402,9 +411,7 @@ export class Controller {
     const name = call.operation.topic;
     const topic = this.ports.cluster().topicNamed(name);
     if (topic === undefined) {
-      this.lookUp(name, (reply) =>
-        settle(reply.kind === 'registered' ? this.refusal('NotOwner', name) : reply),
-      );
+      this.isUnknown(name, settle);
       return;
     }
     const { id } = topic;
@@ -420,6 +427,31 @@ export class Controller {
         if (others === undefined) this.deleting.set(id, [call]);
         else others.push(call);
       }
+    });
+  }
+
+  /** As far as this node knows of segments: who asks one that is behind is told where the topic begins then. */
+  private trim(call: Call<Trim>, settle: Answer): void {
+    const { topic: name, before } = call.operation;
+    const cluster = this.ports.cluster();
+    const topic = cluster.topicNamed(name)?.id;
+    if (topic === undefined) {
+      this.isUnknown(name, settle);
+      return;
+    }
+    const expectedStart = cluster.start(topic);
+    const start = cluster.segmentAt(topic, before)?.baseOffset ?? expectedStart;
+    if (start === expectedStart) {
+      settle({ kind: 'trimmed', start });
+      return;
+    }
+    call.last = undefined;
+    const command = { kind: 'TrimTopic', topic, expectedStart, start } as const;
+    this.proposals.pursue(command, call.deadlineMs, (outcome) => {
+      if (outcome === 'unknown') {
+        settle(errorReply('Timeout', 'nobody knows what became of the trim'));
+      } else if (outcome.applied) settle({ kind: 'trimmed', start });
+      else settle(this.refusal('NotOwner', name));
     });
   }
 
@@ -444,7 +476,7 @@ export class Controller {
   private fetch(topic: TopicId, offset: Offset, answer: Answer): void {
     const segment = this.ports.cluster().segmentAt(topic, offset);
     if (segment === undefined) {
-      answer(this.refusal('NotOwner', this.nameOf(topic)));
+      answer(this.goneOrTrimmed(topic));
       return;
     }
     const index = offset - segment.baseOffset;
@@ -460,13 +492,21 @@ export class Controller {
       index,
       { ...MESSAGE_LIMIT, records: 1 },
       (error, records) => {
-        if (error !== undefined) answer(errorReply(error.code, error.message));
-        // It was deleted while it was read.
-        else if (this.ports.cluster().topic(topic) === undefined) {
-          answer(this.refusal('NotOwner', this.nameOf(topic)));
-        } else answer(this.readRecord(topic, offset, records[0]!));
+        // It was forgotten while it was read.
+        if (this.ports.cluster().segmentAt(topic, offset) === undefined) {
+          answer(this.goneOrTrimmed(topic));
+        } else if (error !== undefined) answer(errorReply(error.code, error.message));
+        else answer(this.readRecord(topic, offset, records[0]!));
       },
     );
+  }
+
+  /** Why there is no segment where somebody wants to read: there is no such topic here, or it has forgotten that. */
+  private goneOrTrimmed(topic: TopicId): Reply {
+    const name = this.nameOf(topic);
+    if (this.ports.cluster().topic(topic) === undefined) return this.refusal('NotOwner', name);
+    const start = this.ports.cluster().start(topic);
+    return { ...errorReply('Trimmed', `${name} begins at ${start}`), start };
   }
 
   /** @spec DistributedLog!ReadRecord */
@@ -545,7 +585,10 @@ export class Controller {
   ): void {
     const answer = (reply: Reply): void => {
       if (reply.kind === 'record') done(undefined, [reply.record]);
-      else if (reply.kind === 'error') done(asError(reply), []);
+      // It was trimmed, which is not known here yet: then the cursor moves up.
+      else if (reply.kind === 'error' && reply.code === 'Trimmed') {
+        done(asError(this.refusal('Unavailable', this.nameOf(topic))), []);
+      } else if (reply.kind === 'error') done(asError(reply), []);
       else done(undefined, []);
     };
     this.attempt(this.begin({ kind: 'fetch', topic, offset }, answer));

@@ -75,6 +75,11 @@ export class Deliveries {
     // Who comes later may have heard of records that come later.
     const asking = queue.waiting.length;
     this.ports.read(topic, cursor, asking, (error, records) => {
+      if (this.ports.cluster().cursor(topic, group) !== cursor) {
+        // What was read was trimmed meanwhile, and maybe is no more.
+        this.finish(key, queue, 0, () => ({ kind: 'empty' }));
+        return;
+      }
       if (error !== undefined) {
         const reply = errorReply(error.code, error.message);
         this.finish(key, queue, asking, () => reply);

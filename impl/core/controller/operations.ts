@@ -30,7 +30,14 @@ export interface Delete {
   readonly topic: string;
 }
 
-export type Operation = Register | Delete | Effect | Fetch;
+/** Forgets the records before an offset, as far as they fill whole segments that are sealed. */
+export interface Trim {
+  readonly kind: 'trim';
+  readonly topic: string;
+  readonly before: Offset;
+}
+
+export type Operation = Register | Delete | Trim | Effect | Fetch;
 
 /** What changes nothing, and so may be asked of anybody, as often as one likes. */
 export type Question =
@@ -52,6 +59,8 @@ export type Reply =
   | { readonly kind: 'registered' }
   /** No record of it is given out or taken any more, through whichever node, and its name is free. */
   | { readonly kind: 'deleted' }
+  /** The first record that the topic still has, or will have, is that at `start`. */
+  | { readonly kind: 'trimmed'; readonly start: Offset }
   | {
       readonly kind: 'appended';
       readonly segment: SegmentId;
@@ -66,6 +75,8 @@ export interface ErrorReply {
   readonly kind: 'error';
   readonly code: ErrorCode;
   readonly message: string;
+  /** Of `Trimmed`: offset of the first record that there is, or will be. */
+  readonly start?: Offset;
 }
 
 export function errorReply(code: ErrorCode, message: string): ErrorReply {

@@ -49,6 +49,13 @@ const fence = (topic: TopicId, segment: number, epoch: number, recoverer: number
   recoverer: node(recoverer),
 });
 
+const trim = (topic: TopicId, expectedStart: number, start: number): Command => ({
+  kind: 'TrimTopic',
+  topic,
+  expectedStart: expectedStart as Offset,
+  start: start as Offset,
+});
+
 const remove = (topic: TopicId): Command => ({ kind: 'DeleteTopic', topic });
 
 /** A state after these commands, from index 1 on. */
@@ -182,6 +189,7 @@ const commands = fc.array(
       .tuple(topics, fc.integer({ min: 1, max: 4 }), fc.nat(30), fc.integer({ min: 1, max: 3 }))
       .map(([topic, segment, epoch, recoverer]) => fence(topic, segment, epoch, recoverer)),
     topics.map(remove),
+    fc.tuple(topics, fc.nat(20), fc.nat(40)).map(([topic, from, to]) => trim(topic, from, to)),
     fc.constant(null),
   ),
   { maxLength: 40 },
@@ -311,4 +319,55 @@ test('a topic that has the name of a deleted one has nothing of it', () => {
     expect(apply(state, late)).toEqual({ applied: false, reason: 'UnknownTopic' });
   }
   expect(state.topicNamed('t')).toBe(again);
+});
+
+test('a topic forgets whole sealed segments at its front, and cursors move up to what is left', () => {
+  const move = (group: string, expected: number, next: number): Command => ({
+    kind: 'AdvanceCursor',
+    topic: t,
+    group,
+    expected: expected as Offset,
+    next: next as Offset,
+  });
+  const state = after(
+    ...three,
+    create('t', 1),
+    seal(t, 1, 4, 3),
+    seal(t, 2, 5, 4),
+    seal(t, 3, 6, 0),
+  );
+  apply(state, move('slow', 0, 1));
+  apply(state, move('quick', 0, 6));
+  const stale = { applied: false, reason: 'Stale' };
+  // In the midst of a segment, in the midst of the open one, behind it, from another beginning, not forward.
+  for (const [from, to] of [
+    [0, 2],
+    [0, 8],
+    [0, 9],
+    [1, 3],
+    [0, 0],
+  ] as const) {
+    expect(apply(state, trim(t, from, to))).toEqual(stale);
+  }
+  expect(apply(state, trim(t, 0, 3))).toMatchObject({ applied: true, trimmed: { id: t } });
+  expect(apply(state, trim(t, 0, 3))).toEqual(stale);
+  expect([state.start(t), state.segmentAt(t, 2 as Offset)]).toEqual([3, undefined]);
+  expect(state.segmentAt(t, 3 as Offset)?.id).toBe(2);
+  expect(['slow', 'quick', 'new'].map((group) => state.cursor(t, group))).toEqual([3, 6, 3]);
+  expect([1, 2, 3, 4].map((id) => state.isGone(t, id as SegmentId))).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ]);
+  expect(ClusterState.restore(state.snapshot()).snapshot()).toEqual(state.snapshot());
+  // All that is sealed: the open segment, which is empty, is where the topic begins.
+  expect(apply(state, trim(t, 3, 7))).toMatchObject({ applied: true });
+  expect([state.start(t), state.topic(t)!.segments.length]).toEqual([7, 1]);
+  expect(apply(state, move('new', 3, 8))).toEqual(stale);
+  expect(apply(state, move('new', 7, 8))).toEqual({ applied: true });
+  expect(apply(state, trim(99 as TopicId, 0, 3))).toEqual({
+    applied: false,
+    reason: 'UnknownTopic',
+  });
 });

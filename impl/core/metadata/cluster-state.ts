@@ -58,8 +58,8 @@ export interface TopicRecord {
   /** What people call it. Nothing but their questions is answered by it. */
   readonly name: string;
   /**
-   * By rising id; all but the last are sealed. Ids are given once, and an id that is missing between others is a segment that
-   * ended without a record: nothing is kept of it.
+   * By rising id; all but the last are sealed. Ids are given once, and one that is missing is of a segment that ended without a
+   * record, or was trimmed: nothing is kept of it. The topic begins where the first one does.
    */
   readonly segments: readonly SegmentRecord[];
   readonly cursors: ReadonlyMap<string, Offset>;
@@ -79,8 +79,8 @@ export interface Holder {
 type Reason = 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale' | 'Deleting';
 
 export type Outcome =
-  /** `ended` is a topic that is no more. */
-  | { readonly applied: true; readonly ended?: TopicRecord }
+  /** `ended` is a topic that is no more; `trimmed` is one as it was before it forgot its front. */
+  | { readonly applied: true; readonly ended?: TopicRecord; readonly trimmed?: TopicRecord }
   | { readonly applied: false; readonly reason: Reason };
 
 const APPLIED: Outcome = { applied: true };
@@ -155,21 +155,26 @@ export class ClusterState {
     return segment?.id === id ? segment : undefined;
   }
 
-  /** The segment that holds, or will hold, the record at `offset`. */
+  /** Offset of the first record that the topic still has, or will have. */
+  start(topic: TopicId): Offset {
+    return this.topicRecords.get(topic)?.segments[0]?.baseOffset ?? (0 as Offset);
+  }
+
+  /** The segment that holds, or will hold, the record at `offset`; undefined if that was trimmed. */
   segmentAt(topic: TopicId, offset: Offset): SegmentRecord | undefined {
     return lastOf(this.topicRecords.get(topic)?.segments, (each) => each.baseOffset <= offset);
   }
 
-  /** Whether the segment is over and nothing is kept of it: it ended without a record, or its topic was deleted. */
+  /** Whether the segment is over and nothing is kept of it: it ended without a record, it was trimmed, or its topic was deleted. */
   isGone(topic: TopicId, id: SegmentId): boolean {
     const current = this.currentSegment(topic);
     if (current === undefined) return topic <= this.lastApplied;
     return id < current.id && this.segment(topic, id) === undefined;
   }
 
-  /** The next offset that the group has not been given; 0 if it never read. */
+  /** The next offset that the group has not been given; where the topic begins if it never read. */
   cursor(topic: TopicId, group: string): Offset {
-    return this.topicRecords.get(topic)?.cursors.get(group) ?? (0 as Offset);
+    return this.topicRecords.get(topic)?.cursors.get(group) ?? this.start(topic);
   }
 
   /**
@@ -274,6 +279,20 @@ export class ClusterState {
         if (topic.isDeleting) return refused('Deleting');
         this.setTopic({ ...topic, isDeleting: true });
         return APPLIED;
+      }
+      case 'TrimTopic': {
+        const { start } = command;
+        const topic = this.topicRecords.get(command.topic);
+        if (topic === undefined) return refused('UnknownTopic');
+        const began = this.start(topic.id);
+        if (began !== command.expectedStart || start <= began) return refused('Stale');
+        const segments = topic.segments.filter(({ baseOffset }) => baseOffset >= start);
+        // The first that stays begins there, so all that go are whole, and sealed.
+        if (segments[0]?.baseOffset !== start) return refused('Stale');
+        const cursors = new Map<string, Offset>();
+        for (const [group, at] of topic.cursors) cursors.set(group, at < start ? start : at);
+        this.setTopic({ ...topic, segments, cursors });
+        return { applied: true, trimmed: topic };
       }
       default:
         return unreachable(command);

@@ -60,7 +60,17 @@ export type Command =
       readonly incarnation: Incarnation;
     }
   /** Ends the topic: with the seal of its current segment it is gone, and its name is free. */
-  | { readonly kind: 'DeleteTopic'; readonly topic: TopicId };
+  | { readonly kind: 'DeleteTopic'; readonly topic: TopicId }
+  /**
+   * Forgets the sealed segments at the front of the topic whose records all lie before `start`; cursors before it move up to it. Expects the
+   * topic to begin at `expectedStart`, and a segment that begins at `start`.
+   */
+  | {
+      readonly kind: 'TrimTopic';
+      readonly topic: TopicId;
+      readonly expectedStart: Offset;
+      readonly start: Offset;
+    };
 
 /** Who asked first, and which of its questions it was: a proposer knows its own command when the log brings it back. */
 export interface Origin {
@@ -82,6 +92,7 @@ const KINDS = [
   'AdvanceCursor',
   'RestoreReplica',
   'DeleteTopic',
+  'TrimTopic',
 ] as const satisfies readonly Command['kind'][];
 
 export function encodeProposal({ origin, command }: Proposal): Uint8Array {
@@ -125,6 +136,9 @@ export function encodeProposal({ origin, command }: Proposal): Uint8Array {
       break;
     case 'DeleteTopic':
       out.whole(command.topic);
+      break;
+    case 'TrimTopic':
+      out.whole(command.topic).whole(command.expectedStart).whole(command.start);
       break;
   }
   return out.finish();
@@ -198,6 +212,13 @@ function decodeCommand(input: ByteReader): Command {
       };
     case 'DeleteTopic':
       return { kind, topic: input.whole() as TopicId };
+    case 'TrimTopic':
+      return {
+        kind,
+        topic: input.whole() as TopicId,
+        expectedStart: input.whole() as Offset,
+        start: input.whole() as Offset,
+      };
     default:
       throw new MalformedError('no such command');
   }

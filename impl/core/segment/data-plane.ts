@@ -84,7 +84,12 @@ export class DataPlane {
       if (count === undefined) this.owner.gone(topic, writer);
       else this.owner.sealed(topic, writer, count);
     }
-    this.replicas.topicGone(topic);
+    this.replicas.forgotten(topic);
+  }
+
+  /** The topic has forgotten segments at its front. */
+  topicTrimmed(topic: TopicId): void {
+    this.replicas.forgotten(topic);
   }
 
   /** The segment ended without a record. */
@@ -200,12 +205,13 @@ export class DataPlane {
     }
     const writer = this.owner.writer(topic);
     if (writer === undefined || writer.epoch === current.epoch) return;
-    const now = this.ports.cluster().segment(topic, writer.replica.segment);
-    if (now === undefined || now.state === 'sealed') {
-      this.owner.sealed(topic, writer, now?.count ?? 0);
-    } else {
-      this.owner.fenced(writer);
-    }
+    const cluster = this.ports.cluster();
+    const now = cluster.segment(topic, writer.replica.segment);
+    if (now?.state === 'sealed') this.owner.sealed(topic, writer, now.count);
+    else if (now !== undefined) this.owner.fenced(writer);
+    // It ended without a record; or, with how many nobody knows here, and was trimmed before a snapshot came.
+    else if (writer.segment.baseOffset >= cluster.start(topic)) this.owner.sealed(topic, writer, 0);
+    else this.owner.gone(topic, writer);
   }
 
   private beginGranted(topic: TopicId, current: SegmentRecord): void {

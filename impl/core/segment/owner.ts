@@ -72,7 +72,7 @@ export class Owner {
     writer.settleSealed(count);
   }
 
-  /** A snapshot of the metadata has no such topic any more. */
+  /** A snapshot of the metadata has no such topic any more, or nothing of what became of the segment. */
   gone(topic: TopicId, writer: Writer): void {
     this.writers.delete(topic);
     writer.ended = true;

@@ -36,8 +36,8 @@ export class Replicas {
   private readonly lagging = new Map<Replica, { restoreAtMs: number }>();
   /** Over, and nothing is kept of them, as of that entry of the metadata's log. */
   private readonly goneSince = new Map<Replica, LogIndex>();
-  /** There is something here of a topic that was deleted. */
-  holdsDeleted = false;
+  /** There is something here of a topic that was deleted, or of what one forgot at its front. */
+  holdsForgotten = false;
   private lastPeer = 0;
   private copyAgainAtMs = Infinity;
 
@@ -231,13 +231,17 @@ export class Replicas {
     this.goneSince.set(replica, this.ports.cluster().appliedIndex);
   }
 
-  /** The topic was deleted. What is here of it stays until `forgetGone`, for the same reason as a promise does. */
-  topicGone(topic: TopicId): void {
-    const { appliedIndex } = this.ports.cluster();
+  /**
+   * The topic was deleted, or has forgotten its front. What is here of that stays until `forgetGone`, for the same reason as a
+   * promise does.
+   */
+  forgotten(topic: TopicId): void {
+    const cluster = this.ports.cluster();
     for (const replica of this.byTopic.get(topic)?.values() ?? []) {
+      if (!cluster.isGone(topic, replica.segment)) continue;
       this.lagging.delete(replica);
-      this.goneSince.set(replica, appliedIndex);
-      this.holdsDeleted = true;
+      if (!this.goneSince.has(replica)) this.goneSince.set(replica, cluster.appliedIndex);
+      this.holdsForgotten = true;
     }
   }
 
@@ -258,7 +262,7 @@ export class Replicas {
     const { store } = this.ports;
     const gone = new Set<Replica>();
     for (const [replica, since] of this.goneSince) if (since <= index) gone.add(replica);
-    this.holdsDeleted &&= gone.size < this.goneSince.size;
+    this.holdsForgotten &&= gone.size < this.goneSince.size;
     if (gone.size === 0) return;
     for (const replica of gone) {
       const { topic, segment, stream } = replica;
