@@ -181,12 +181,14 @@ function whileAway(
   damage: (machine: Machine) => void,
 ): void {
   whenWholeWithout(scene, machine, () => {
-    const { incarnation } = machine!.node!;
+    // What the process itself says is 0 as long as it is starting.
+    const incarnation = scene.checker.record.incarnations.get(machine!.id);
     scene.crash(machine!, false);
     scene.damaged(machine!);
     damage(machine!);
     later(scene, Math.min(forMs, 5000), [machine!], (each) => scene.restart(each));
     neverUnheard(scene, machine!);
+    if (incarnation === undefined) return;
     whenEmptied(scene, machine!, incarnation, () => {
       scene.disturbed(forMs + OPERATOR_MS);
       later(scene, forMs + OPERATOR_MS, [machine!], (each) => sayReplaced(scene, each));
