@@ -38,7 +38,7 @@ beforeEach(() => {
   nowMs = 10_000;
   told = [];
   watch = new Watch({
-    config: { id: nodeId(1) },
+    config: { id: nodeId(1), failoverMs: 1000 },
     raft,
     handover,
     dataPlane: {
@@ -92,6 +92,19 @@ test('a quorum is lost and found once each', () => {
   expect(pass(2000)).toEqual([{ kind: 'QuorumLost', voters: 3, silent: [2, 3] }]);
   silent = new Set([3]);
   expect(pass(1000)).toEqual([{ kind: 'QuorumFound', lostForMs: 2000 }]);
+});
+
+test('whoever learns that it votes tells of no lost quorum before the others had time to be heard', () => {
+  raft.membership = [member(2)];
+  silent = new Set([2, 3]);
+  pass(1000);
+  raft.membership = [member(1), member(2), member(3)];
+  expect(pass(1000)).toEqual([]);
+  silent = new Set([3]);
+  expect(pass(2000)).toEqual([]);
+  raft.membership = [member(1), member(2), member(3), member(4)];
+  silent = new Set([2, 3]);
+  expect(pass(2000)).toEqual([{ kind: 'QuorumLost', voters: 4, silent: [2, 3] }]);
 });
 
 test('only the leader tells who is silent, and who is heard again', () => {

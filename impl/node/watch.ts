@@ -12,7 +12,7 @@ import type { Notice } from './notices.ts';
 const REPAIR_AFTER_MS = 1000;
 
 export interface WatchPorts {
-  readonly config: Pick<NodeConfig, 'id'>;
+  readonly config: Pick<NodeConfig, 'id' | 'failoverMs'>;
   readonly raft: Raft;
   readonly dataPlane: DataPlane;
   readonly handover: Handover;
@@ -30,6 +30,8 @@ export class Watch {
   private leader: NodeId | undefined;
   private leaderHeardMs = 0;
   private membership: Membership;
+  /** Since when it is in force here; of the one that a process begins with, always. */
+  private membershipSinceMs: number = Number.NEGATIVE_INFINITY;
   private quorumLostMs: number | undefined;
   /** As the leader: who is silent, since when. */
   private readonly suspected = new Map<NodeId, number>();
@@ -62,6 +64,7 @@ export class Watch {
     if (raft.membership !== this.membership) {
       if (leads) this.membersChanged(this.membership, raft.membership);
       this.membership = raft.membership;
+      this.membershipSinceMs = this.ports.nowMs();
     }
   }
 
@@ -133,6 +136,8 @@ export class Watch {
     const { voters, silent, isLost } = this.silentVoters();
     if (voters === 0 || isLost === (this.quorumLostMs !== undefined)) return;
     if (isLost) {
+      // Whoever has just learnt who votes has had no time yet to hear them.
+      if (nowMs - this.membershipSinceMs < this.ports.config.failoverMs) return;
       this.quorumLostMs = nowMs;
       this.ports.notice({ kind: 'QuorumLost', voters, silent });
     } else {

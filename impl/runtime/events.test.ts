@@ -129,8 +129,7 @@ test('a node that is killed: suspected once, its topic moved once, and all of it
 test('two nodes that are killed: the third has no quorum, says so once, and when it is over', async () => {
   await cluster.kill(2);
   await cluster.kill(3);
-  // A node that has just got its vote may have told of its own.
-  const lost = (): Line[] => events('QuorumLost').filter(({ node }) => node === 1);
+  const lost = (): Line[] => events('QuorumLost');
   await cluster.until('the quorum is lost', async () => lost().length === 1);
   expect(lost()[0]).toMatchObject({ voters: 3, silent: [2, 3] });
   const { problems } = await status();
@@ -138,7 +137,7 @@ test('two nodes that are killed: the third has no quorum, says so once, and when
   expect(await metric(1, /^walrus_quorum 0$/m)).toBe(true);
   cluster.launch(2);
   cluster.launch(3);
-  const found = (): Line[] => events('QuorumFound').filter(({ node }) => node === 1);
+  const found = (): Line[] => events('QuorumFound');
   await cluster.until('the quorum is found', async () => found().length === 1);
   await cluster.until('all is right again', async () => (await status()).ok);
   expect(lost()).toHaveLength(1);
