@@ -42,7 +42,7 @@ import { Aftermath, healMachines } from './aftermath.ts';
 import { Calm } from './calm.ts';
 import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
-import { isWholeWithout } from './faults/budget.ts';
+import { isAtNobodysCost } from './faults/budget.ts';
 import { isRefused, sayReplaced } from './faults/members.ts';
 import { FILL_ALL_MS } from './faults/room.ts';
 import { type Fault, type FaultOptions, handoverMs, inject, planFaults } from './faults.ts';
@@ -459,7 +459,7 @@ export class Simulation {
     // Who says that its disk is damaged gets another one, as soon as the others can spare it.
     const isBeyondRepair =
       reason?.code === 'Corrupt' || (reason !== undefined && machine.disk.isDamaged);
-    if (isBeyondRepair && isWholeWithout(this, machine)) this.replaceDisk(machine);
+    if (isBeyondRepair && isAtNobodysCost(this, machine)) this.replaceDisk(machine);
     this.time.after(RESTART_MS, () => this.restart(machine));
   }
 

@@ -49,11 +49,29 @@ export function replicasLeft(record: History, machines: readonly Machine[]): boo
  * Whether the others lack nothing that this machine's disk may have told somebody it holds: they run, are voters and have what was
  * committed, each of them that is a replica of a segment holds all of it that counts, and of one that is not sealed they are a majority.
  */
-export function isWholeWithout({ checker, cluster }: Scene, machine: Machine): boolean {
+export function isWholeWithout(scene: Scene, machine: Machine): boolean {
+  // Of two copies both are needed to write: a disk that says it is damaged could not be spared as long as that goes on.
+  return scene.cluster.replicationFactor >= 3 && othersHold(scene, machine, isMajority);
+}
+
+/**
+ * Whether nothing is lost with this machine's disk, which says itself that it is damaged. Of a segment that is not sealed half of the replicas
+ * have to be elsewhere: one of them is in every majority. A segment may have been placed on two disks after one of them had begun to lie.
+ */
+export function isAtNobodysCost(scene: Scene, machine: Machine): boolean {
+  return othersHold(scene, machine, isHalf);
+}
+
+const isMajority = (left: number, replicas: number): boolean => left * 2 > replicas;
+const isHalf = (left: number, replicas: number): boolean => left * 2 >= replicas;
+
+function othersHold(
+  { checker, cluster }: Scene,
+  machine: Machine,
+  areEnough: (left: number, replicas: number) => boolean,
+): boolean {
   const { record } = checker;
   const others = cluster.machines.filter((each) => each !== machine);
-  // Of two copies both are needed to write: a disk that says it is damaged could not be spared as long as that goes on.
-  if (cluster.replicationFactor < 3) return false;
   if (!areUpToDate({ checker }, others) || others.some(({ disk }) => disk.isDamaged)) return false;
   for (const segment of record.standing()) {
     const model = record.model(segment);
@@ -64,8 +82,9 @@ export function isWholeWithout({ checker, cluster }: Scene, machine: Machine): b
       const isHere = record.incarnations.get(node) === incarnation;
       if (!isHere || (segment.copies.get(node)?.durableEnd ?? 0) < end) return false;
     }
-    const enough = model.state === 'sealed' ? 0 : model.replicas.length / 2;
-    if (left.length <= enough) return false;
+    const { length } = model.replicas;
+    if (model.state === 'sealed' ? left.length === 0 : !areEnough(left.length, length))
+      return false;
   }
   return true;
 }
