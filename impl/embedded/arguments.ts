@@ -87,34 +87,27 @@ function isName(name: string): boolean {
   );
 }
 
-/** What the engine itself says of an array, whatever a class, or an array's own property, says in its place. */
 const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const lengthOf = engineSays<number>('length');
-const offsetBytesOf = engineSays<number>('byteOffset');
-const bufferOf = engineSays<ArrayBuffer>('buffer');
+const { get: getLength } = Object.getOwnPropertyDescriptor(TYPED_ARRAY, 'length')!;
+const { apply } = Reflect;
 
-function engineSays<Value>(name: string): (array: Uint8Array) => Value {
-  const { get } = Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)!;
-  return (array) => Reflect.apply(get!, array, []) as Value;
+/** What the engine itself says, whatever a class, or an array's own property, says in its place. */
+function lengthOf(array: Uint8Array): number {
+  return apply(getLength!, array, []) as number;
 }
 
-/** The record, as an array whose `length` is that of its bytes. */
-export function recordOf(data: unknown): Uint8Array {
+/**
+ * How many bytes the record has. Its own `length` may be anything: of a class of the caller's, or with V8 of Node 20 the old one of a detached
+ * array where the same code has seen resizable ones.
+ */
+export function recordBytes(data: unknown): number {
   if (!isUint8Array(data)) invalid('a record must be a Uint8Array', data);
-  const isItself = isPlain(data);
-  // V8 of Node 20 gives the old `data.length` of a detached array where the same code has seen resizable ones.
   const length = lengthOf(data);
   if (length > RECORD_BYTES_MAX) {
     throw new WalrusError('RecordTooLarge', `a record has at most ${RECORD_BYTES_MAX} bytes`);
   }
   if (length === 0) checkAttached(data);
-  return isItself ? data : new Uint8Array(bufferOf(data), offsetBytesOf(data), length);
-}
-
-function isPlain(data: Uint8Array): boolean {
-  const prototype = Object.getPrototypeOf(data);
-  const isKnown = prototype === Uint8Array.prototype || prototype === Buffer.prototype;
-  return isKnown && !Object.hasOwn(data, 'length');
+  return length;
 }
 
 /** An array whose buffer was transferred, or cut off before it, looks as if it were empty. */
@@ -126,28 +119,43 @@ function checkAttached(data: Uint8Array): void {
   }
 }
 
-/** The bytes that the batch takes in the log. */
-export function batchBytes(records: readonly Uint8Array[]): number {
-  let bytes = 0;
-  for (const { length } of records) bytes += length;
-  if (bytes > BATCH_BYTES_MAX) {
-    throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_BYTES_MAX} bytes`);
-  }
-  return bytes + records.length * FRAME_BYTES;
+/** Records that belong together, and what the engine said of their lengths. */
+export interface Batch {
+  readonly records: readonly Uint8Array[];
+  readonly lengths: readonly number[];
+  /** What they take in the log. */
+  readonly bytes: number;
 }
 
-/** The records as they are now: an array of the caller's own may be changed while they wait. */
-export function batchOf(records: unknown): readonly Uint8Array[] {
-  return looked('records', () => {
+/** What is in the array now, which the caller may change while the batch waits. */
+export function batchOf(records: unknown): Batch {
+  const batch = looked('records', () => {
     if (!Array.isArray(records)) invalid('records must be an array', records);
     const { length } = records;
     if (length > BATCH_ENTRIES_MAX) {
       throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_ENTRIES_MAX} records`);
     }
-    const batch = new Array<Uint8Array>(length);
-    for (let i = 0; i < length; i++) batch[i] = recordOf(records[i]);
-    return batch;
+    const copy = new Array<Uint8Array>(length);
+    for (let i = 0; i < length; i++) copy[i] = records[i];
+    return copy;
   });
+  // Now that nothing of the caller's own runs any more: it could change what was looked at.
+  const lengths = new Array<number>(batch.length);
+  let bytes = 0;
+  for (let i = 0; i < batch.length; i++) {
+    const length = recordBytes(batch[i]);
+    lengths[i] = length;
+    bytes += length;
+  }
+  if (bytes > BATCH_BYTES_MAX) {
+    throw new WalrusError('BatchTooLarge', `a batch has at most ${BATCH_BYTES_MAX} bytes`);
+  }
+  return { records: batch, lengths, bytes: bytes + batch.length * FRAME_BYTES };
+}
+
+/** Whether the records, which waited, still have their lengths. */
+export function isUnchanged({ records, lengths }: Batch): boolean {
+  return records.every((record, i) => recordBytes(record) === lengths[i]);
 }
 
 export function checkpointOf(options: ReadOptions): boolean {

@@ -15,7 +15,7 @@ import { type DiskChoice, type OpenedDisk, openDisk, openReadOnly } from '../run
 import { clearTimeout, delay, monotonicMs, setTimeout, turn } from '../runtime/timers.ts';
 import { assertNotAborted } from './abort-signal.ts';
 import {
-  batchBytes,
+  type Batch,
   batchOf,
   checkGroupName,
   checkpointOf,
@@ -23,6 +23,7 @@ import {
   FRAME_BYTES,
   fromOf,
   invalid,
+  isUnchanged,
   type Limits,
   limitsOf,
   option,
@@ -30,7 +31,7 @@ import {
   type RangeOptions,
   type ReadBatchOptions,
   type ReadOptions,
-  recordOf,
+  recordBytes,
   signalOf,
   wholeNumber,
 } from './arguments.ts';
@@ -196,14 +197,13 @@ export class Walrus {
   append(topic: string, data: Uint8Array): Promise<number> {
     try {
       this.#assertWritable();
-      const record = recordOf(data);
-      const { length } = record;
+      const length = recordBytes(data);
       if (!this.#topics.has(topic)) checkTopicName(topic);
       const bytes = length + FRAME_BYTES;
-      if (this.#commits.hasRoom(bytes)) return this.#appendNow(topic, record);
+      if (this.#commits.hasRoom(bytes)) return this.#appendNow(topic, data, length);
       return this.#whenRoom(bytes, () => {
-        if (recordOf(record).length !== length) throw changed();
-        return this.#appendNow(topic, record);
+        if (recordBytes(data) !== length) throw changed();
+        return this.#appendNow(topic, data, length);
       });
     } catch (error) {
       return Promise.reject(error);
@@ -219,13 +219,12 @@ export class Walrus {
     try {
       this.#assertWritable();
       const batch = batchOf(records);
-      const bytes = batchBytes(batch);
       checkTopicName(topic);
-      if (batch.length === 0) return this.#endInTurn(topic);
-      if (this.#commits.hasRoom(bytes)) return this.#appendBatchNow(topic, batch, bytes);
-      return this.#whenRoom(bytes, () => {
-        if (batchBytes(batchOf(batch)) !== bytes) throw changed();
-        return this.#appendBatchNow(topic, batch, bytes);
+      if (batch.records.length === 0) return this.#endInTurn(topic);
+      if (this.#commits.hasRoom(batch.bytes)) return this.#appendBatchNow(topic, batch);
+      return this.#whenRoom(batch.bytes, () => {
+        if (!isUnchanged(batch)) throw changed();
+        return this.#appendBatchNow(topic, batch);
       });
     } catch (error) {
       return Promise.reject(error);
@@ -238,8 +237,7 @@ export class Walrus {
    */
   stage(topic: string, data: Uint8Array): number {
     this.#assertWritable();
-    const record = recordOf(data);
-    const { length } = record;
+    const length = recordBytes(data);
     const bytes = length + FRAME_BYTES;
     const it = this.#topics.get(topic);
     if (it === undefined) checkTopicName(topic);
@@ -250,7 +248,7 @@ export class Walrus {
       this.#refusedBytes = bytes;
       throw new WalrusError('Overloaded', 'more is staged than memory holds');
     }
-    return this.#stageRecord(it ?? this.#topic(topic), record, this.#commits.current(length));
+    return this.#stageRecord(it ?? this.#topic(topic), data, length, this.#commits.current(length));
   }
 
   /**
@@ -581,22 +579,24 @@ export class Walrus {
     return error;
   }
 
-  #appendNow(topic: string, data: Uint8Array): Promise<number> {
-    const group = this.#commits.current(data.length);
-    return group.promise(this.#stageRecord(this.#topic(topic), data, group));
+  #appendNow(topic: string, data: Uint8Array, length: number): Promise<number> {
+    const group = this.#commits.current(length);
+    return group.promise(this.#stageRecord(this.#topic(topic), data, length, group));
   }
 
-  #appendBatchNow(topic: string, records: readonly Uint8Array[], bytes: number): Promise<number> {
+  #appendBatchNow(topic: string, { records, lengths, bytes }: Batch): Promise<number> {
     const it = this.#topic(topic);
     const group = this.#commits.current(bytes);
     const first = it.stagedEnd;
-    for (const record of records) this.#stageRecord(it, record, group);
+    for (let i = 0; i < records.length; i++) {
+      this.#stageRecord(it, records[i]!, lengths[i]!, group);
+    }
     return group.promise(first);
   }
 
-  #stageRecord(topic: Topic, data: Uint8Array, group: CommitGroup): number {
+  #stageRecord(topic: Topic, data: Uint8Array, length: number, group: CommitGroup): number {
     try {
-      const offset = topic.store.append(topic.stream, 0, data);
+      const offset = topic.store.append(topic.stream, 0, data, length);
       group.publishes(topic);
       return offset;
     } catch (thrown) {

@@ -114,4 +114,11 @@ export type DiskCompletions = (completions: readonly DiskCompletion[]) => void;
  * CRC-32C (Castagnoli) of `bytes[from, to)`, continued from `seed` (0 to begin). Unsigned 32 bits.
  * Production passes a hardware one; `impl/core/storage/crc32c.ts` is the portable one. Equal bit for bit.
  */
-export type Checksum = (bytes: Uint8Array, from: number, to: number, seed: number) => number;
+export interface Checksum {
+  (bytes: Uint8Array, from: number, to: number, seed: number): number;
+  /**
+   * Many at one call, where calls are what costs. `bytes[table, tableEnd)` is entries of 12 bytes: a u32 where a part ends, counted from `from`,
+   * where the first begins; 4 bytes of the caller's; a u32 that becomes the checksum of the part.
+   */
+  readonly fillTable?: (bytes: Uint8Array, from: number, table: number, tableEnd: number) => void;
+}

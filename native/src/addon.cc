@@ -479,6 +479,22 @@ napi_value checksum(Calls& calls, const Arguments& arguments) {
   return calls.make(static_cast<double>(walrus::crc32c(bytes.data + begin, length, seed)));
 }
 
+// (bytes, from, table, tableEnd): fills the checksums of parts that lie one behind the other into a table that says where they end
+napi_value fillTable(Calls& calls, const Arguments& arguments) {
+  const Bytes bytes = calls.bytes(arguments[0]);
+  const double from = calls.number(arguments[1]);
+  const double table = calls.number(arguments[2]);
+  const double tableEnd = calls.number(arguments[3]);
+  if (!calls.ok()) return nullptr;
+  const bool isInside = from >= 0 && from <= table && table <= tableEnd && tableEnd <= static_cast<double>(bytes.length);
+  const bool isFilled = isInside && walrus::fillTable(bytes.data, static_cast<std::size_t>(from),
+                                                          static_cast<std::size_t>(table), static_cast<std::size_t>(tableEnd));
+  if (!isFilled) {
+    static_cast<void>(napi_throw_range_error(calls.env(), nullptr, "fillTable: the parts do not lie before their table"));
+  }
+  return nullptr;
+}
+
 // (bytes) => how far their address is from the next multiple of the direct alignment
 napi_value bytesToAlignment(Calls& calls, const Arguments& arguments) {
   const auto address = reinterpret_cast<std::uintptr_t>(calls.bytes(arguments[0]).data);
@@ -505,6 +521,9 @@ NAPI_MODULE_INIT() {
   calls.set(exports, "Disk", disk);
   const napi_property_descriptor functions[] = {method<checksum>("checksum"), method<bytesToAlignment>("bytesToAlignment")};
   if (calls.ok()) calls.check(napi_define_properties(env, exports, std::size(functions), functions));
+  const napi_property_descriptor ofChecksum = method<fillTable>("fillTable");
+  const napi_value checksumFunction = calls.get(exports, "checksum");
+  if (calls.ok()) calls.check(napi_define_properties(env, checksumFunction, 1, &ofChecksum));
   calls.set(exports, "directAlignment", calls.make(static_cast<double>(walrus::directAlignment)));
   return exports;
 }

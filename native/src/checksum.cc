@@ -131,6 +131,21 @@ std::uint32_t crc32c(const std::uint8_t* bytes, std::size_t length, std::uint32_
   return hardware ? crc32cHardware(bytes, length, seed) : crc32cPortable(bytes, length, seed);
 }
 
+bool fillTable(std::uint8_t* bytes, std::size_t from, std::size_t table, std::size_t tableEnd) {
+  constexpr std::size_t entryBytes = 12;
+  std::size_t begin = 0;
+  for (std::size_t entry = table; entry < tableEnd; entry += entryBytes) {
+    if (tableEnd - entry < entryBytes) return false;
+    std::uint32_t end;
+    std::memcpy(&end, bytes + entry, sizeof end);
+    if (end < begin || end > table - from) return false;
+    const std::uint32_t crc = crc32c(bytes + from + begin, end - begin, 0);
+    std::memcpy(bytes + entry + 8, &crc, sizeof crc);
+    begin = end;
+  }
+  return true;
+}
+
 bool crc32cIsHardware() { return hardware; }
 
 }  // namespace walrus

@@ -1,5 +1,6 @@
 #include "../src/checksum.h"
 
+#include <cstring>
 #include <vector>
 
 #include "check.h"
@@ -54,5 +55,28 @@ int main() {
   // In two halves as in one.
   const std::uint32_t half = crc32c(bytes.data(), 10000, 0);
   CHECK(crc32c(bytes.data() + 10000, bytes.size() - 10000, half) == crc32c(bytes.data(), bytes.size(), 0));
+
+  // A table behind the parts that it tells of.
+  const std::uint32_t ends[] = {0, 5, 4101};
+  for (std::uint32_t i = 0; i < 3; i++) {
+    std::memcpy(bytes.data() + 5000 + 12 * i, &ends[i], 4);
+    std::memset(bytes.data() + 5004 + 12 * i, static_cast<int>(i), 8);
+  }
+  CHECK(walrus::fillTable(bytes.data(), 100, 5000, 5036));
+  for (std::uint32_t i = 0; i < 3; i++) {
+    const std::uint32_t begin = i == 0 ? 0 : ends[i - 1];
+    std::uint32_t crc;
+    std::memcpy(&crc, bytes.data() + 5008 + 12 * i, 4);
+    CHECK(crc == byDefinition(bytes.data() + 100 + begin, ends[i] - begin, 0));
+    CHECK(bytes[5007 + 12 * i] == i);
+    CHECK(bytes[5000 + 12 * i] == (ends[i] & 0xff));
+  }
+  // An entry that is cut, one that ends before the one before it, one that reaches into the table.
+  CHECK(!walrus::fillTable(bytes.data(), 100, 5000, 5035));
+  std::memset(bytes.data() + 5024, 0, 4);
+  CHECK(!walrus::fillTable(bytes.data(), 100, 5000, 5036));
+  const std::uint32_t beyond = 4901;
+  std::memcpy(bytes.data() + 5024, &beyond, 4);
+  CHECK(!walrus::fillTable(bytes.data(), 100, 5000, 5036));
   return report("checksum");
 }

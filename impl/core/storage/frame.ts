@@ -34,7 +34,7 @@ export class Frame {
   state: FrameState = 'open';
   file: LogFile | undefined = undefined;
   private contents: Content[] = [];
-  /** To which the next record of each stream goes, and of these the one that took the last record. */
+  /** To which the next record of each stream goes, and of these the one that took the last record, if its next one only joins on. */
   private readonly sections = new Map<StreamIndex, Section>();
   private last: Section | undefined = undefined;
   /** How many of the contents belong to transactions that have ended. */
@@ -77,7 +77,7 @@ export class Frame {
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.from + this.usedBytes + bytes <= this.limit;
+    return this.at + this.extraBytes + bytes <= this.limit;
   }
 
   get isEmpty(): boolean {
@@ -85,12 +85,13 @@ export class Frame {
   }
 
   /** Puts the record behind the last one of its stream. */
-  append(stream: StreamIndex, epoch: number, record: Uint8Array): void {
+  append(stream: StreamIndex, epoch: number, record: Uint8Array, length: number): void {
     const { last } = this;
     const goesOn = last?.stream === stream && last.epoch === epoch;
-    this.put(goesOn ? last : this.sectionOf(stream, epoch), record);
+    this.put(goesOn ? last : this.sectionOf(stream, epoch), record, length);
   }
 
+  /** Makes the section the one that takes the next record, which begins a run, or is the first one since a commit. */
   private sectionOf(stream: StreamIndex, epoch: number): Section {
     let section = this.sections.get(stream);
     if (section === undefined || section.epoch !== epoch) {
@@ -100,6 +101,7 @@ export class Frame {
       this.extents++;
     }
     this.last = section;
+    this.beginRun(section);
     return section;
   }
 
@@ -107,21 +109,25 @@ export class Frame {
   replace(stream: StreamIndex, index: number, record: Uint8Array): boolean {
     const last = this.contents.at(-1);
     const goesOn = last instanceof Section && last.repairs && last.stream === stream;
-    if (goesOn && last.first + last.records === index) {
-      this.put(last, record);
-      return false;
-    }
-    this.put(this.begin(new Section(stream, 0, index, true)), record);
-    return true;
+    const joinsOn = goesOn && last.first + last.records === index;
+    const section = joinsOn ? last : this.begin(new Section(stream, 0, index, true));
+    this.last = undefined;
+    this.beginRun(section);
+    this.put(section, record, record.length);
+    return !joinsOn;
   }
 
-  private put(section: Section, record: Uint8Array): void {
+  private beginRun(section: Section): void {
     if (section.records === section.committed) this.uncommitted.push(section);
+    section.beginRun(this.at);
+  }
+
+  private put(section: Section, record: Uint8Array, length: number): void {
     const from = this.at;
-    const at = putVarint(this.bytes, from, record.length);
+    const at = putVarint(this.bytes, from, length);
     this.bytes.set(record, at);
-    this.at = at + record.length;
-    this.extraBytes += section.add(from, this.at);
+    this.at = at + length;
+    this.extraBytes += section.add(this.at - from);
   }
 
   /** What is appended to a stream after its change goes to another section. */
@@ -135,6 +141,7 @@ export class Frame {
   commit(): void {
     for (const section of this.uncommitted) section.committed = section.records;
     this.uncommitted.length = 0;
+    this.last = undefined;
     this.committed = this.contents.length;
   }
 

@@ -29,7 +29,6 @@ export class Section {
   recordBytes = 0;
   /** Where in the frame's memory they are: of each run, its begin, and the bytes of the records before it. */
   private readonly runs: number[] = [];
-  private runEnd = -1;
   /** Of each chunk that is full: where it ends, from the begin of the section, and the records up to there. */
   readonly chunks: number[] = [];
   /** How many bytes of records the last chunk may end at. */
@@ -48,12 +47,18 @@ export class Section {
     return this.recordBytes + entries * ENTRY_BYTES + TAIL_BYTES;
   }
 
-  /** Takes the record that was put at `[from, to)` of the frame's memory; returns by how much that lengthens the entries. */
-  add(from: number, to: number): number {
-    const extraBytes = this.recordBytes + to - from > this.chunkLimit ? this.closeChunk() : 0;
-    if (from !== this.runEnd) this.runs.push(from, this.recordBytes);
-    this.runEnd = to;
-    this.recordBytes += to - from;
+  /** The next records lie one behind the other from `at` on of the frame's memory. */
+  beginRun(at: number): void {
+    const { runs, recordBytes } = this;
+    const before = runs.length - 2;
+    const goesOn = before >= 0 && runs[before]! + recordBytes - runs[before + 1]! === at;
+    if (!goesOn) runs.push(at, recordBytes);
+  }
+
+  /** Takes a record of so many bytes with its length; returns by how much that lengthens the entries. */
+  add(bytes: number): number {
+    const extraBytes = this.recordBytes + bytes > this.chunkLimit ? this.closeChunk() : 0;
+    this.recordBytes += bytes;
     this.records++;
     return extraBytes;
   }
@@ -108,18 +113,35 @@ export class Section {
     const { chunks, recordBytes } = this;
     const table = at + recordBytes;
     let entry = table;
-    let from = 0;
-    for (let i = 0; i <= chunks.length; i += 2) {
-      const end = chunks[i] ?? recordBytes;
-      view.setUint32(entry, end, true);
-      view.setUint32(entry + 4, chunks[i + 1] ?? this.records, true);
-      view.setUint32(entry + 8, checksum(bytes, at + from, at + end, 0), true);
-      from = end;
-      entry += ENTRY_BYTES;
+    for (let i = 0; i < chunks.length; i += 2, entry += ENTRY_BYTES) {
+      view.setUint32(entry, chunks[i]!, true);
+      view.setUint32(entry + 4, chunks[i + 1]!, true);
     }
+    view.setUint32(entry, recordBytes, true);
+    view.setUint32(entry + 4, this.records, true);
+    entry += ENTRY_BYTES;
+    if (checksum.fillTable === undefined) fillTable(bytes, view, at, table, entry, checksum);
+    else checksum.fillTable(bytes, at, table, entry);
     view.setUint32(entry, this.first % 2 ** 32, true);
     const seed = placeChecksum(identity, lsn, this.stream.id);
     view.setUint32(entry + 4, checksum(bytes, table, entry + 4, seed), true);
+  }
+}
+
+/** What a disk's own does at one call: that of each chunk into its entry. */
+function fillTable(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  table: number,
+  tableEnd: number,
+  checksum: Checksum,
+): void {
+  let from = at;
+  for (let entry = table; entry < tableEnd; entry += ENTRY_BYTES) {
+    const end = at + view.getUint32(entry, true);
+    view.setUint32(entry + 8, checksum(bytes, from, end, 0), true);
+    from = end;
   }
 }
 

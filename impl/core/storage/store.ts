@@ -275,12 +275,14 @@ export class Store {
     return this.writer.hasFrameFor(bytes + HEAD_BYTES_MAX);
   }
 
-  /** Stages one record and returns its index. The bytes are copied. At most `RECORD_BYTES_MAX`. */
-  append(id: StreamId, epoch: number, record: Uint8Array): number {
+  /**
+   * Stages one record and returns its index. The bytes are copied. At most `RECORD_BYTES_MAX`. `length` is for who knows it of the engine: an
+   * array of a stranger's may say another one.
+   */
+  append(id: StreamId, epoch: number, record: Uint8Array, length: number = record.length): number {
     const stream = this.defined(id);
-    const { length } = record;
     assert(length <= RECORD_BYTES_MAX, 'a record fits into a frame');
-    this.writer.reserve(length + HEAD_BYTES_MAX).append(stream, epoch, record);
+    this.writer.reserve(length + HEAD_BYTES_MAX).append(stream, epoch, record, length);
     this.writer.staged++;
     this.appendedRecords++;
     this.appendedBytes += length;
