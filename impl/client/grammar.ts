@@ -1,6 +1,7 @@
 /** What the command line and the REPL can ask a node: the words for it, and what is shown of the answer. */
 import { WalrusError } from '../core/errors.ts';
 import type { TopicSummary, Topics } from './client.ts';
+import { printable } from './printable.ts';
 import type { Request } from './protocol.ts';
 
 export type Sendable = Exclude<Request, { kind: 'malformed' }>;
@@ -99,13 +100,13 @@ export function shown(request: Sendable, answer: string): string {
     case 'topics':
       return listed(JSON.parse(answer) as Topics);
     case 'delete':
-      return `deleted topic ${request.topic}, with its records and cursors`;
+      return `deleted topic ${printable(request.topic)}, with its records and cursors`;
     case 'trim':
-      return `topic ${request.topic} begins at offset ${answer.replace(/^OK /, '')}`;
+      return `topic ${printable(request.topic)} begins at offset ${answer.replace(/^OK /, '')}`;
     case 'register':
-      return `topic ${request.topic} is there`;
+      return `topic ${printable(request.topic)} is there`;
     case 'put':
-      return `put into ${request.topic}: ${bytes(request.payload.length)}, on a quorum of disks`;
+      return `put into ${printable(request.topic)}: ${bytes(request.payload.length)}, on a quorum of disks`;
     default:
       return bare(request, answer);
   }
@@ -117,7 +118,7 @@ function listed({ count, topics }: Topics): string {
   const rows = [
     ['topic', 'owner', 'segments', 'records', ''],
     ...topics.map(({ topic, owner, segments, records, deleting }: TopicSummary) => [
-      topic,
+      printable(topic),
       `node ${owner}`,
       `${segments}`,
       `${records ?? '?'}`,
@@ -169,7 +170,11 @@ export function errorAsJson({ code, message, retriable, committed, start }: Walr
 }
 
 /** What went wrong with the request, and what to do about it where that is plain. */
-export function told({ code, message }: WalrusError, request?: Sendable): string {
+export function told(error: WalrusError, request?: Sendable): string {
+  return printable(advised(error, request));
+}
+
+function advised({ code, message }: WalrusError, request: Sendable | undefined): string {
   if (code === 'UnknownTopic' && request?.kind !== 'delete') {
     const topic = /^unknown topic (\S+)/.exec(message)?.[1];
     if (topic !== undefined) return `${message}; make it with: walrus register ${topic}`;

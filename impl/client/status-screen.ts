@@ -1,4 +1,5 @@
 /** `walrus status` for people: one screen of at most 100 columns. */
+import { printable } from './printable.ts';
 import { bytes, type NodeStatus, type Status, type TopicStatus } from './status.ts';
 
 const WIDTH = 100;
@@ -23,8 +24,8 @@ export function screen(status: Status, coloured: boolean): string {
     const what = problems.length === 1 ? 'One thing is' : `${problems.length} things are`;
     lines.push(paint(RED, `${what} not all right:`));
     for (const { what, mend } of problems) {
-      lines.push(...wrapped(`  ! ${what}`, '    ').map((line) => paint(RED, line)));
-      lines.push(...wrapped(`    → ${mend}`, '      '));
+      lines.push(...wrapped(`  ! ${printable(what)}`, '    ').map((line) => paint(RED, line)));
+      lines.push(...wrapped(`    → ${printable(mend)}`, '      '));
     }
   }
   if (nodes.length > 0) lines.push('', ...table(NODE_COLUMNS, nodes, (text) => paint(BOLD, text)));
@@ -36,7 +37,7 @@ export function screen(status: Status, coloured: boolean): string {
   if (events.length > 0) {
     lines.push('', paint(BOLD, 'last events'));
     for (const { time, node, level, text } of events.slice(-EVENTS_MAX)) {
-      const line = cut(`${time.slice(11, 19)}  node ${node}  ${text}`, WIDTH);
+      const line = cut(`${time.slice(11, 19)}  node ${node}  ${printable(text)}`, WIDTH);
       lines.push(level === 'info' ? line : paint(RED, line));
     }
   }
@@ -57,7 +58,7 @@ const NODE_COLUMNS: Columns<NodeStatus> = [
 ];
 
 const TOPIC_COLUMNS: Columns<TopicStatus> = [
-  ['topic', ({ topic }) => cut(topic, 30)],
+  ['topic', ({ topic }) => cut(printable(topic), 30)],
   ['state', ({ state, deleting }) => (deleting && state === 'open' ? 'deleting' : state)],
   ['owner', ({ owner }) => `node ${owner}`],
   ['segments', ({ segments }) => String(segments)],
@@ -65,7 +66,8 @@ const TOPIC_COLUMNS: Columns<TopicStatus> = [
   ['records', ({ records }) => (records === null ? '?' : records.toLocaleString('en-US'))],
   [
     'lag',
-    ({ groups }) => cut(groups.map(({ group, lag }) => `${group} ${lag ?? '?'}`).join(', '), 24),
+    ({ groups }) =>
+      cut(groups.map(({ group, lag }) => `${printable(group)} ${lag ?? '?'}`).join(', '), 24),
   ],
 ];
 

@@ -39,6 +39,8 @@ export interface TopicStatus extends Omit<TopicReport, 'groups'> {
 const LITTLE_BYTES = 1024 ** 3;
 /** The reason of a node that is not ready because of that. */
 const NO_LEADER = 'no Raft leader is known';
+/** Reasons that the state of the disk tells, with the mend. */
+const SAID_OF_DISK = ['the disk is full', 'records that are damaged'];
 
 export function statusOf(heard: readonly Heard[]): Status {
   const reports = [...heard.flatMap((each) => ('report' in each ? [each.report] : []))];
@@ -52,15 +54,16 @@ export function statusOf(heard: readonly Heard[]): Status {
     ),
   );
   const topics = base.topics.map((topic) => topicStatus(topic, reports));
-  const ofCluster = clusterProblems(base);
+  const ofCluster = clusterProblems(base, reports);
   const ofNodes = nodes
     .flatMap((node) => nodeProblems(node))
     // That there is no leader was said of the cluster.
     .filter(({ what }) => ofCluster.length === 0 || !what.includes(NO_LEADER));
   const problems = [
     ...ofCluster,
-    ...topicProblems(topics),
+    ...topicProblems(topics, base.members),
     ...ofNodes,
+    ...unheard(nodes),
     ...strangers(base, reports),
   ];
   const events = reports.flatMap((report) => report.events);
@@ -128,16 +131,24 @@ function topicStatus(
   };
 }
 
-function clusterProblems({ raft, members }: NodeReport): Problem[] {
+function clusterProblems(base: NodeReport, reports: readonly NodeReport[]): Problem[] {
+  const { raft, members } = base;
   const voters = members.filter(({ voter }) => voter);
   const silent = voters.filter(({ live }) => !live);
   const needed = Math.floor(voters.length / 2) + 1;
   const missing = needed - (voters.length - silent.length);
   if (missing > 0) {
+    // Who answers us runs, and is cut off from the one that misses it.
+    const cutOff = silent.filter(({ node }) => reports.some((report) => report.node === node));
+    const gone = silent.filter((member) => !cutOff.includes(member));
+    const start = gone.length === missing ? list(gone) : `${missing} of ${list(gone)}`;
     return [
       {
-        what: `no quorum: ${list(silent)} of ${voters.length} ${silent.length === 1 ? 'is' : 'are'} silent, and nothing can be written`,
-        mend: `start ${missing === silent.length ? 'them' : `${missing} of them`} again`,
+        what: `no quorum: node ${base.node} does not hear ${list(silent)} of ${voters.length} voters, and nothing can be written`,
+        mend:
+          cutOff.length > 0
+            ? `mend the network between node ${base.node} and ${list(cutOff)}: they run`
+            : `start ${start} again`,
       },
     ];
   }
@@ -150,15 +161,22 @@ function clusterProblems({ raft, members }: NodeReport): Problem[] {
   ];
 }
 
-function topicProblems(topics: readonly TopicStatus[]): Problem[] {
+function topicProblems(
+  topics: readonly TopicStatus[],
+  members: readonly MemberReport[],
+): Problem[] {
   const stuck = topics.filter(({ state }) => state === 'stuck');
   const recovering = topics.filter(({ state }) => state === 'recovering');
   const short = topics.filter(({ state, shortSegments }) => state === 'open' && shortSegments > 0);
   const segments = short.reduce((sum, { shortSegments }) => sum + shortSegments, 0);
+  const silent = members.filter(({ live }) => !live);
   return [
     ...some(stuck, (which) => ({
       what: `${which} cannot be written: too few copies are alive`,
-      mend: 'start the silent nodes again that hold them',
+      mend:
+        silent.length === 0
+          ? 'nothing: it goes on as soon as the nodes that hold them are heard'
+          : `start ${list(silent)} again`,
     })),
     ...some(recovering, (which) => ({
       what: `${which} has no owner at the moment`,
@@ -166,7 +184,10 @@ function topicProblems(topics: readonly TopicStatus[]): Problem[] {
     })),
     ...some(short, (which) => ({
       what: `${which}: ${segments} ${segments === 1 ? 'segment lacks' : 'segments lack'} a copy`,
-      mend: 'start the silent nodes again, or give one an empty disk with --replace; then wait',
+      mend:
+        silent.length === 0
+          ? 'nothing: all nodes are there, and the copies are being made'
+          : `start ${list(silent)} again, or give it an empty disk with --replace; copies are made by themselves then`,
     })),
   ];
 }
@@ -180,6 +201,7 @@ function nodeProblems({ node, state, own, clientAddress }: NodeStatus): Problem[
     });
   }
   for (const reason of own?.reasons ?? []) {
+    if (SAID_OF_DISK.some((begin) => reason.startsWith(begin))) continue;
     problems.push({ what: `node ${node}: ${reason}`, mend: mendOf(reason) });
   }
   if (own === null) return problems;
@@ -202,6 +224,18 @@ function nodeProblems({ node, state, own, clientAddress }: NodeStatus): Problem[
     });
   }
   return problems;
+}
+
+/** Nodes that the others hear, and of which nothing is known here: whether all is right with them they alone can say. */
+function unheard(nodes: readonly NodeStatus[]): Problem[] {
+  const lives = nodes.filter(({ state }) => state === 'lives');
+  if (lives.length === 0) return [];
+  return [
+    {
+      what: `${list(lives)} ${lives.length === 1 ? 'lives' : 'live'}, but nothing more is known from here`,
+      mend: 'ask on that machine, or start the node with --http-host',
+    },
+  ];
 }
 
 /** Nodes that answer and are no members as the cluster sees it: refused, or still to join. */
@@ -234,7 +268,7 @@ function some(
   return [problem(which)];
 }
 
-function list(members: readonly MemberReport[]): string {
+function list(members: readonly { readonly node: number }[]): string {
   return `${members.length === 1 ? 'node' : 'nodes'} ${members.map(({ node }) => node).join(', ')}`;
 }
 

@@ -29,7 +29,8 @@ export class OtherCluster {
     // Without a place this node may be the one that is to be replaced; a member of that number may know an older membership.
     const isStranger = raft.self !== undefined && !raft.membership.some(({ id }) => id === from);
     if (!isStranger || meant === 0) return;
-    this.node = from;
+    // Several of them ping in turn: one that was heard first stands for all, so that it is one reason.
+    if (this.reason === undefined) this.node = from;
     this.untilMs = this.ports.nowMs() + HEARD_MS;
   }
 
@@ -37,6 +38,6 @@ export class OtherCluster {
   get reason(): string | undefined {
     if (this.ports.nowMs() >= this.untilMs) return undefined;
     const { node } = this;
-    return `two clusters: node ${node} is in one of this name that has another disk under this node's number`;
+    return `two clusters: node ${node} is in one of this name that has another disk under this node's number; if that one is yours, end this node and start it with --replace and --join on an empty directory: what it took alone is on its disk only`;
   }
 }

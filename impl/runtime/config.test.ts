@@ -74,15 +74,21 @@ test('there is no HTTP port if it is off', () => {
   expect(readConfig({ httpPort: 'off' }, {}).http).toBeUndefined();
 });
 
-test('variables: too small is raised to the least', () => {
-  const variables = { WALRUS_MAX_SEGMENT_ENTRIES: '0', WALRUS_MONITOR_CHECK_MS: '3' };
-  const { node } = readConfig({}, variables);
-  expect(node).toMatchObject({ maxSegmentEntries: 1, monitorCheckMs: 10 });
-});
-
 describe('what is refused', () => {
+  test.each([
+    ['WALRUS_MAX_SEGMENT_ENTRIES', '0', 'at least 1'],
+    ['WALRUS_MONITOR_CHECK_MS', '9', 'at least 10'],
+    ['WALRUS_MONITOR_CHECK_MS', '-1', 'a whole number'],
+  ])('%s=%s', (name, text, reason) => {
+    expect(() => readConfig({}, { [name]: text })).toThrow(new RegExp(`${name}: .*${reason}`));
+  });
+
   test.each<[Record<string, unknown>, RegExp]>([
     [{ nodeId: '0' }, /--node-id/],
+    [{ raftHost: '0.0.0.0' }, /--raft-advertise-host: .*name the one where other nodes find/],
+    [{ raftHost: '::' }, /--raft-advertise-host/],
+    [{ raftAdvertiseHost: '0.0.0.0' }, /--raft-advertise-host/],
+    [{ clientAdvertiseHost: '0.0.0.0' }, /--client-advertise-host/],
     [{ nodeId: 'one' }, /--node-id/],
     [{ raftPort: '70000' }, /--raft-port/],
     [{ join: ['nowhere'] }, /--join/],

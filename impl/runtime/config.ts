@@ -78,7 +78,7 @@ const FLAGS = z.object({
 /** Flags as the command line gives them, by their names in camel case: not checked yet. */
 export type NodeFlags = Readonly<Record<string, unknown>>;
 
-/** As upstream's, but for `WALRUS_DISABLE_IO_URING`, which the native disk reads: too small is raised to the least; what is no number is an error, not the default. */
+/** As upstream's, but for `WALRUS_DISABLE_IO_URING`, which the native disk reads. What is too small or no number is an error, where upstream takes another value without a word. */
 const VARIABLES = z.object({
   WALRUS_MAX_SEGMENT_ENTRIES: atLeast(1, 1_000_000),
   WALRUS_MONITOR_CHECK_MS: atLeast(10, 10_000),
@@ -88,8 +88,9 @@ function atLeast(least: number, otherwise: number): z.ZodType<number, string | u
   return z
     .string()
     .regex(/^\d{1,15}$/, 'expected a whole number of at most 15 digits')
+    .refine((text) => Number(text) >= least, `at least ${least}`)
     .optional()
-    .transform((text) => (text === undefined ? otherwise : Math.max(least, Number(text))));
+    .transform((text) => (text === undefined ? otherwise : Number(text)));
 }
 
 /** Throws `InvalidArgument` that names every flag and variable that is wrong. */
@@ -196,6 +197,14 @@ function checkRelations(flags: Flags): void {
     flags.raftHost === flags.clientHost
   ) {
     wrong.push('--client-port: the same as --raft-port');
+  }
+  if (isWildcard(flags.raftAdvertiseHost ?? flags.raftHost)) {
+    wrong.push(
+      '--raft-advertise-host: missing. --raft-host listens on all addresses; name the one where other nodes find this one',
+    );
+  }
+  if (flags.clientAdvertiseHost !== undefined && isWildcard(flags.clientAdvertiseHost)) {
+    wrong.push('--client-advertise-host: name one address, where clients find this node');
   }
   if (wrong.length > 0) throw new WalrusError('InvalidArgument', wrong.join('\n'));
 }

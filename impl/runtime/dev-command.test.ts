@@ -63,8 +63,12 @@ test('starts three nodes, ends them on Ctrl-C, and keeps data only where it is t
     expect(spawnSync(process.execPath, [PROGRAM, name, '--help']).status).toBe(0);
   }
   expect(out).toContain(`export WALRUS_ADDR=127.0.0.1:${CLIENT_PORT},127.0.0.1:`);
+  const saidBefore = out.length;
   expect(await interrupt()).toBe(0);
   expect(existsSync(directory!)).toBe(false);
+  // Who leaves last misses the others, and that is no alarm.
+  const said = out.slice(saidBefore).trimEnd().split('\n');
+  expect(said.toSorted()).toEqual([1, 2, 3].map((id) => `node ${id} | ended (code 0)`));
 
   await dev('--data-dir', kept);
   const addresses = [0, 1, 2].map((index) => `127.0.0.1:${CLIENT_PORT + index}`);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
 import { WalrusClient } from '../client/client.ts';
+import { printable } from '../client/printable.ts';
 
 interface DevOptions {
   readonly nodes: number;
@@ -53,11 +54,15 @@ function wholeFrom(least: number, most: number): (text: string) => number {
 async function runDev(options: DevOptions): Promise<number> {
   const kept = options.dataDir;
   const dataDir = kept ?? mkdtempSync(join(tmpdir(), 'walrus-dev-'));
-  const nodes = Array.from({ length: options.nodes }, (_, index) =>
-    startDevNode(index + 1, dataDir, options),
-  );
   let up = false;
   let leaving = false;
+  // While all leave, that each in turn misses the others is no news.
+  const hear = (id: number, line: string): void => {
+    if (!leaving || isFatal(line)) say(id, readable(line));
+  };
+  const nodes = Array.from({ length: options.nodes }, (_, index) =>
+    startDevNode(index + 1, dataDir, options, hear),
+  );
   const leave = (): void => {
     leaving = true;
     for (const node of nodes) node.child.kill('SIGTERM');
@@ -92,7 +97,12 @@ async function runDev(options: DevOptions): Promise<number> {
   return Math.max(...codes);
 }
 
-function startDevNode(id: number, dataDir: string, options: DevOptions): DevNode {
+function startDevNode(
+  id: number,
+  dataDir: string,
+  options: DevOptions,
+  hear: (id: number, line: string) => void,
+): DevNode {
   const raftPort = options.raftPort + id - 1;
   const clientPort = options.clientPort + id - 1;
   const join = id === 1 ? [] : ['--join', `127.0.0.1:${options.raftPort}`];
@@ -110,7 +120,7 @@ function startDevNode(id: number, dataDir: string, options: DevOptions): DevNode
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  createInterface({ input: child.stdout }).on('line', (line) => say(id, readable(line)));
+  createInterface({ input: child.stdout }).on('line', (line) => hear(id, line));
   createInterface({ input: child.stderr }).on('line', (line) => say(id, line));
   return { id, client: `127.0.0.1:${clientPort}`, args, child, running: true };
 }
@@ -160,21 +170,30 @@ function say(id: number, text: string): void {
   process.stdout.write(`${shown} ${text}\n`);
 }
 
+function entryOf(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined; // Node.js itself says something.
+  }
+}
+
+function isFatal(line: string): boolean {
+  const entry = entryOf(line);
+  return entry === undefined || (typeof entry.level === 'number' && entry.level >= 60);
+}
+
 /** A line of the node's log for people: time, message, the rest as key=value. */
 function readable(line: string): string {
-  let entry: Record<string, unknown>;
-  try {
-    entry = JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return line;
-  }
+  const entry = entryOf(line);
+  if (entry === undefined) return line;
   const { level, time, node: _, msg, event, ...rest } = entry;
   // The sentence of an event has its facts.
   const details = Object.entries(event === undefined ? rest : {}).map(
     ([key, value]) => `${key}=${String(value)}`,
   );
   const urgent = typeof level === 'number' && level >= 40 ? '! ' : '';
-  return [String(time).slice(11, 23), `${urgent}${String(msg)}`, ...details].join(' ');
+  return printable([String(time).slice(11, 23), `${urgent}${String(msg)}`, ...details].join(' '));
 }
 
 function commandLine(args: readonly string[]): string {

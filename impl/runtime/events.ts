@@ -77,7 +77,10 @@ export class Events {
   /** Links come and go with the nodes behind them, which are told of; only what is refused needs somebody. */
   link({ what, peer, reason }: LinkEvent): void {
     if (what === 'refused') {
-      this.tell('warn', 'LinkRefused', `refused a link with ${peer}: ${reason}`, { peer, reason });
+      const mend = LINK_MENDS.find(([begin]) => reason?.startsWith(begin))?.[1];
+      const advice = mend === undefined ? '' : `; ${mend}`;
+      const text = `refused a link with ${peer}: ${reason}${advice}`;
+      this.tell('warn', 'LinkRefused', text, { peer, reason });
     } else {
       this.log.debug({ peer, reason }, `link ${what}`);
     }
@@ -95,6 +98,17 @@ export class Events {
     this.log[level]({ event, ...shown(facts) }, text);
   }
 }
+
+/** By how the reason begins: what to do about a link that is refused. */
+const LINK_MENDS: readonly (readonly [string, string])[] = [
+  ['cluster ', 'give one of the two clusters other ports or addresses'],
+  ['version ', 'bring all nodes to one version'],
+  [
+    'meant for node ',
+    'an address has changed hands: it is learned anew as soon as its node is heard',
+  ],
+  ['node ', 'if there is a second process under this number, end one of the two'],
+];
 
 const LEVELS: Readonly<Partial<Record<Notice['kind'], EventReport['level']>>> = {
   LeaderLost: 'warn',
@@ -121,7 +135,7 @@ function sentence(notice: Notice): string {
         'another term': `this node leads no more: term ${notice.term} has begun`,
       }[notice.reason];
     case 'QuorumLost':
-      return `no quorum: ${nodes(notice.silent)} of ${notice.voters} are silent; nothing is written until they are back`;
+      return `no quorum: ${nodes(notice.silent)} of ${notice.voters} voters ${notice.silent.length === 1 ? 'is' : 'are'} silent; nothing is written until ${notice.silent.length === 1 ? 'it is' : 'they are'} back`;
     case 'QuorumFound':
       return `there is a quorum again, after ${span(notice.lostForMs)}`;
     case 'NodeSuspected':

@@ -29,6 +29,11 @@ const STORAGE: ReadonlySet<ErrorCode> = new Set([
   'WrongIncarnation',
 ]);
 
+/** Of listening: it may work once somebody has done something elsewhere. */
+const LATER: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EAI_AGAIN']);
+/** Of listening: nobody can ever listen there. */
+const NO_ADDRESS: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAFNOSUPPORT', 'EINVAL']);
+
 export function exitCodeOf(reason: Error | undefined): number {
   if (reason === undefined) return EXIT.stopped;
   if (reason instanceof WalrusError) {
@@ -38,6 +43,7 @@ export function exitCodeOf(reason: Error | undefined): number {
     return EXIT.bug;
   }
   const { code } = reason as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT.taken;
+  if (code !== undefined && LATER.has(code)) return EXIT.taken;
+  if (code !== undefined && NO_ADDRESS.has(code)) return EXIT.usage;
   return EXIT.bug;
 }

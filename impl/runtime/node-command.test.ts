@@ -94,12 +94,29 @@ describe('ends that are not', () => {
     expect(code).toBe(64);
   });
 
-  test('a data directory that cannot be made', async () => {
-    const { code, out } = await node(['--data-dir', join(PROGRAM, 'below-a-file')]);
-    expect(out).toMatch(/--data-dir/);
-    expect(out).not.toMatch(/\\n +at /);
-    expect(code).toBe(64);
+  test.each([
+    ['--raft-host', 'no.such.host.invalid', 64],
+    ['--client-host', 'no.such.host.invalid', 64],
+    // An address for documents, which no machine has.
+    ['--client-host', '192.0.2.1', 75],
+  ])('%s %s: it is the host that is to be mended, not the port', async (flag, host, expected) => {
+    const { code, out } = await node([flag, host]);
+    const { reason } = JSON.parse(out.trimEnd().split('\n').at(-1)!) as { reason: string };
+    expect(reason).toContain(host);
+    expect(reason).toContain(flag);
+    expect(reason).not.toContain('-port');
+    expect(code).toBe(expected);
   });
+
+  test.each([join(PROGRAM, 'below-a-file'), '/proc/walrus'])(
+    'a data directory that cannot be made: %s',
+    async (place) => {
+      const { code, out } = await node(['--data-dir', place]);
+      expect(out).toMatch(/--data-dir/);
+      expect(out).not.toMatch(/\\n +at /);
+      expect(code).toBe(64);
+    },
+  );
 
   test('a log file takes the place of stdout and is begun anew', async () => {
     const file = join(directory, 'node.txt');

@@ -42,7 +42,7 @@ const ARENA_BATCHES = 16;
 
 /** Rejects if an address cannot be bound or resolved; nothing is left behind then but the process's end. */
 export async function startNode(config: ProcessConfig, log: Logger): Promise<RunningNode> {
-  await checkAdvertised(config.node.raftAddress);
+  await checkAdvertised(config);
   await createDirectory(config.directory).catch((error: Error) => badFlag('--data-dir', error));
   const { id } = config.node;
   const metrics = new Metrics(() => ({
@@ -104,8 +104,8 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   log.info({ disk: way, reason, directory: config.directory }, 'disk');
   const trace = openTrace(config.traceFile, log);
 
-  const raftAddress = await bound('--raft-port', config.raft, network.listen(config.raft));
-  const clientAddress = await bound('--client-port', config.client, server.listen(config.client));
+  const raftAddress = await bound('--raft', config.raft, network.listen(config.raft));
+  const clientAddress = await bound('--client', config.client, server.listen(config.client));
   const observe = (): Observed => ({
     status: host.status,
     exclusion: host.exclusion,
@@ -178,7 +178,7 @@ async function openHttp(
   pages: HttpPages,
 ): Promise<Server | undefined> {
   if (config === undefined) return undefined;
-  const listening = bound('--http-port', config, startHttp(config, pages));
+  const listening = bound('--http', config, startHttp(config, pages));
   if (config.isAsked) return listening;
   return listening.catch((error: Error) => {
     log.warn({ reason: error.message }, 'no metrics');
@@ -193,28 +193,37 @@ function addressOf(server: Server, raftAddress: string): Address {
   return { host, port };
 }
 
-/** Says what to do about an address that cannot be listened on. Keeps the system's `code`. */
+/** Says what to do about an address that cannot be listened on: `flag` without its last word. Keeps the system's `code`. */
 async function bound<Result>(
-  flag: string,
+  flag: '--raft' | '--client' | '--http',
   { host, port }: { readonly host: string; readonly port: number },
   listening: Promise<Result>,
 ): Promise<Result> {
   return listening.catch((error: NodeJS.ErrnoException) => {
     const { code = '' } = error;
     const address = formatAddress({ host, port });
-    const message = `${address}: ${BIND_FAILURES[code] ?? error.message}; choose another ${flag}`;
+    const [what, wrong] = BIND_FAILURES[code] ?? [error.message, 'port'];
+    const message = `${address}: ${what}; choose another ${flag}-${wrong}`;
     throw Object.assign(new Error(`${message} (${code})`), { code });
   });
 }
 
-const BIND_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is in use by another process',
-  EADDRNOTAVAIL: 'this machine has no such address',
-  EACCES: 'this user may not listen there',
+/** What it means, and which flag mends it. */
+const BIND_FAILURES: Readonly<Record<string, readonly [string, 'host' | 'port']>> = {
+  EADDRINUSE: ['is in use by another process', 'port'],
+  EADDRNOTAVAIL: ['this machine has no such address', 'host'],
+  ENOTFOUND: ['there is no host of that name', 'host'],
+  EAI_AGAIN: ['no host of that name can be found now', 'host'],
+  EAFNOSUPPORT: ['this machine has no addresses of that kind', 'host'],
+  EINVAL: ['this is no address to listen at', 'host'],
+  EACCES: ['this user may not listen there', 'port'],
 };
 
 /** A name that this machine itself cannot resolve is most likely a typing error. */
-async function checkAdvertised(address: string): Promise<void> {
-  const host = parseAddress(address)?.host ?? address;
-  await lookup(host).catch((error: Error) => badFlag('--raft-advertise-host', error));
+async function checkAdvertised({ node, raft }: ProcessConfig): Promise<void> {
+  const host = parseAddress(node.raftAddress)?.host ?? node.raftAddress;
+  const flag = host === raft.host ? '--raft-host' : '--raft-advertise-host';
+  await lookup(host).catch(() =>
+    badFlag(flag, new Error(`${host}: this machine finds no host of that name`)),
+  );
 }

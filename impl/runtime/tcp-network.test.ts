@@ -93,6 +93,22 @@ describe('who is turned away', () => {
     expect(two.heard).toEqual([]);
   });
 
+  test('several of one host that dial again and again: each reason is told once', async () => {
+    const [one, good] = [await member(1), await member(2)];
+    const [stranger, double] = [await member(3, { cluster: 'other' }), await member(1)];
+    for (let round = 0; round < 60; round++) {
+      for (const each of [good, stranger, double]) each.network.sendToAddress(one.address, 'x');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(one.heard.length).toBeGreaterThan(1);
+    const told = one.events.map(({ reason }) => reason);
+    expect(told.toSorted()).toEqual([
+      'cluster other, this is test',
+      'node 1 has dialled itself, or has a double',
+    ]);
+    expect(stranger.events).toHaveLength(1);
+  });
+
   test('one that looks for another node here', async () => {
     const [one, two] = [await member(1), await member(2)];
     one.network.locate(3, two.address);

@@ -45,8 +45,10 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const SIGN_OF_LIFE_MS = 500;
 /** Longer than several signs of life, shorter than what a user waits for. */
 const SILENCE_MAX_MS = 3_000;
-/** Of so many hosts it is remembered why they were refused. */
-const REFUSED_HOSTS_MAX = 1_000;
+/** So many refusals are remembered. */
+const REFUSED_MAX = 1_000;
+/** One that has not come for so long is told again when it comes. */
+const REFUSED_AGAIN_MS = 600_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 500;
 
@@ -57,8 +59,8 @@ export class TcpNetwork<Message> implements Network<Message> {
   private readonly located = new Map<number, string>();
   private readonly links = new Map<string, OutboundLink>();
   private readonly dirty = new Set<OutboundLink>();
-  /** By host: why its last link was refused. A node that is refused dials again and again, and is told of once. */
-  private readonly refusedFrom = new Map<string, string>();
+  /** By host and reason: when a link was last refused so. Nodes that are refused dial again and again, and are told of once. */
+  private readonly refusedAtMs = new Map<string, number>();
   private closed = false;
 
   constructor(options: TcpNetworkOptions<Message>) {
@@ -130,9 +132,13 @@ export class TcpNetwork<Message> implements Network<Message> {
     let signing: NodeJS.Timeout | undefined;
     const host = socket.remoteAddress ?? '?';
     const refuse = (reason: string): void => {
-      if (this.refusedFrom.get(host) !== reason) this.event('refused', peer, reason);
-      if (this.refusedFrom.size >= REFUSED_HOSTS_MAX) this.refusedFrom.clear();
-      this.refusedFrom.set(host, reason);
+      const key = `${host} ${reason}`;
+      const nowMs = performance.now();
+      if (nowMs - (this.refusedAtMs.get(key) ?? -Infinity) > REFUSED_AGAIN_MS) {
+        this.event('refused', peer, reason);
+      }
+      if (this.refusedAtMs.size >= REFUSED_MAX) this.refusedAtMs.clear();
+      this.refusedAtMs.set(key, nowMs);
       socket.destroy();
     };
     const decoder = new FrameDecoder(FRAME_LIMITS, {
@@ -144,10 +150,7 @@ export class TcpNetwork<Message> implements Network<Message> {
             const refusal = this.refusal(hello);
             socket.write(encodeWelcome(refusal));
             if (refusal !== '') refuse(refusal);
-            else {
-              from = hello.from;
-              this.refusedFrom.delete(host);
-            }
+            else from = hello.from;
           } else {
             this.options.onMessage(from, this.options.codec.decode(bytes));
           }
