@@ -108,7 +108,7 @@ test.each<[string, Heard[], RegExp[]]>([
       }),
     ],
     [
-      /^no quorum: node 1 does not hear nodes 2, 3 of 3 voters/,
+      /^no quorum: node 1 does not hear nodes 2, 3 \(of 3 voters\)/,
       /^topic logs cannot be written/,
       /^node 2 .* is silent/,
       /^node 3 .* is silent/,
@@ -178,7 +178,7 @@ test('nodes that answer and do not hear each other are not to be started again',
       members: [1, 2, 3].map((each) => member(each, { live: each === node })),
     });
   const [problem] = statusOf([alone(1), alone(2), alone(3)]).problems;
-  expect(problem!.what).toMatch(/^no quorum: node 1 does not hear nodes 2, 3 of 3 voters/);
+  expect(problem!.what).toMatch(/^no quorum: node 1 does not hear nodes 2, 3 \(of 3 voters\)/);
   expect(problem!.mend).toBe('mend the network between node 1 and nodes 2, 3: they run');
   const [ofTwo] = statusOf([alone(1), silent(2), silent(3)]).problems;
   expect(ofTwo!.mend).toBe('start 1 of nodes 2, 3 again');

@@ -144,7 +144,7 @@ function clusterProblems(base: NodeReport, reports: readonly NodeReport[]): Prob
     const start = gone.length === missing ? list(gone) : `${missing} of ${list(gone)}`;
     return [
       {
-        what: `no quorum: node ${base.node} does not hear ${list(silent)} of ${voters.length} voters, and nothing can be written`,
+        what: `no quorum: node ${base.node} does not hear ${list(silent)} (of ${voters.length} voters), and nothing can be written`,
         mend:
           cutOff.length > 0
             ? `mend the network between node ${base.node} and ${list(cutOff)}: they run`

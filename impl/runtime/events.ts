@@ -135,7 +135,7 @@ function sentence(notice: Notice): string {
         'another term': `this node leads no more: term ${notice.term} has begun`,
       }[notice.reason];
     case 'QuorumLost':
-      return `no quorum: ${nodes(notice.silent)} of ${notice.voters} voters ${notice.silent.length === 1 ? 'is' : 'are'} silent; nothing is written until ${notice.silent.length === 1 ? 'it is' : 'they are'} back`;
+      return `no quorum: ${nodes(notice.silent)} (of ${notice.voters} voters) ${notice.silent.length === 1 ? 'is' : 'are'} silent; nothing is written until ${notice.silent.length === 1 ? 'it is' : 'they are'} back`;
     case 'QuorumFound':
       return `there is a quorum again, after ${span(notice.lostForMs)}`;
     case 'NodeSuspected':

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -25,8 +26,9 @@ const scratch = mkdtempSync(join(tmpdir(), 'walrus-readme-'));
 const children: ChildProcess[] = [];
 afterAll(async () => {
   // Asked, not killed: `walrus dev` has processes of its own to end.
-  const ended = children.map((child) => new Promise((resolve) => child.once('close', resolve)));
-  for (const child of children) child.kill('SIGTERM');
+  const living = children.filter((child) => child.exitCode === null);
+  const ended = living.map((child) => new Promise((resolve) => child.once('close', resolve)));
+  for (const child of living) child.kill('SIGTERM');
   await Promise.all(ended);
   rmSync(scratch, { recursive: true, force: true });
 });
@@ -80,14 +82,55 @@ test('every make target that a document names exists', () => {
   for (const target of targets) run(`make --dry-run ${target}`);
 });
 
-test('every link between documents leads somewhere', () => {
+/** As the pages of repositories make them out of headings. */
+function anchors(path: string): Set<string> {
+  const headings = readFileSync(path, 'utf8').matchAll(/^#+ (.*)$/gm);
+  return new Set(
+    [...headings].map(([, text]) =>
+      text!
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+test('every link between documents leads somewhere, to a heading that is there', () => {
   for (const path of documents) {
     const text = readFileSync(join(root, path), 'utf8');
-    for (const match of text.matchAll(/\]\(((?!https?:|#)[^)#]+)/g)) {
-      const target = join(root, path, '..', match[1]!);
-      expect(() => run(`test -e '${target}'`), `${path} links to ${match[1]}`).not.toThrow();
+    for (const [, file, anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+      const target = file === '' ? join(root, path) : join(root, path, '..', file!);
+      expect(existsSync(target), `${path} links to ${file}`).toBe(true);
+      if (anchor !== undefined) expect(anchors(target), `${path}: ${file}`).toContain(anchor);
     }
   }
+});
+
+test('every command of walrus that a document names exists, with the flags that it names', () => {
+  const help = new Map<string, string>();
+  const helpOf = (command: string): string => {
+    const known = help.get(command) ?? run(`${walrus} ${command} --help 2>&1 || true`);
+    help.set(command, known);
+    return known;
+  };
+  const commands = new Set(
+    [...helpOf('').matchAll(/^ {2}([a-z]+)[ |[]/gm)].map((match) => match[1]!),
+  );
+  expect(commands.size).toBeGreaterThan(15);
+  let named = 0;
+  for (const path of documents) {
+    const text = readFileSync(join(root, path), 'utf8');
+    for (const [line, command] of text.matchAll(
+      /(?:^\$? ?|`)(?:npx )?walrus ([a-z]+)\b[^\n`|]*/gm,
+    )) {
+      expect(commands, `${path}: ${line}`).toContain(command);
+      named++;
+      for (const [flag] of line.matchAll(/--[a-z-]+/g)) {
+        expect(helpOf(command!), `${path}: ${line}`).toContain(flag);
+      }
+    }
+  }
+  expect(named).toBeGreaterThan(20);
 });
 
 test('the first command of the readme simulates, and says how to repeat', () => {
@@ -111,6 +154,12 @@ test('the cluster of the readme talks as the readme says', async () => {
   expect(heard).toContain('world');
   expect(heard).toContain('hello');
   expect(heard.some((text) => text.startsWith('Everything is all right: 3 nodes'))).toBe(true);
+
+  // What the page of the commands does with lines.
+  const typed = commandsIn('impl/cli/README.md').join('\n').replaceAll('npx walrus', walrus);
+  const lines = run(`set -e; export WALRUS_ADDR=127.0.0.1:${client}\n${typed}`);
+  expect(lines).toMatch(/\nsecond\n{"ok":true,/);
+  expect(lines).toMatch(/\nfirst\nsecond\nthird\nfirst\nsecond\nthird\n$/);
 
   // What the page of the client says to the REPL.
   const piped = commandsIn('impl/client/README.md').filter((line) => line.includes('walrus repl'));
@@ -139,8 +188,10 @@ test('the three commands of the readme make a cluster', async () => {
       .replace('/var/lib/walrus', join(scratch, 'cluster'))
       .replace(/10\.0\.0\.(\d):6000/g, (_, node) => `127.0.0.1:${ports[Number(node) - 1]}`)
       .replace(/10\.0\.0\.\d/g, '127.0.0.1')
-      .replace(/--raft-port \d+/, `--raft-port ${ports[i]}`)
-      .replace('0.0.0.0', `127.0.0.1 --http-port off --client-port ${ports[3 + i]}`);
+      .replace(
+        '0.0.0.0',
+        `127.0.0.1 --http-port off --client-port ${ports[3 + i]} --raft-port ${ports[i]}`,
+      );
     await start(here, /client/i);
   }
   const address = `127.0.0.1:${ports[5]}`;
