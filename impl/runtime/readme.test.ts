@@ -120,13 +120,13 @@ test('every command of walrus that a document names exists, with the flags that 
   let named = 0;
   for (const path of documents) {
     const text = readFileSync(join(root, path), 'utf8');
-    for (const [line, command] of text.matchAll(
-      /(?:^\$? ?|`)(?:npx )?walrus ([a-z]+)\b[^\n`|]*/gm,
+    for (const [line, command, sub = ''] of text.matchAll(
+      /(?:^\$? ?|`)(?:npx )?walrus ([a-z]+)\b(?: ([a-z-]+)\b)?[^\n`|&;]*/gm,
     )) {
       expect(commands, `${path}: ${line}`).toContain(command);
       named++;
       for (const [flag] of line.matchAll(/--[a-z-]+/g)) {
-        expect(helpOf(command!), `${path}: ${line}`).toContain(flag);
+        expect(helpOf(`${command} ${sub}`), `${path}: ${line}`).toContain(flag);
       }
     }
   }
