@@ -10,7 +10,7 @@ import { counted, wholeFrom } from './numbers.ts';
 import { Progress } from './progress.ts';
 
 interface ConsumeFlags extends ClientFlags {
-  readonly from: number | 'end';
+  readonly from: number | 'start' | 'end';
   readonly count?: number;
   readonly follow?: true;
 }
@@ -23,10 +23,10 @@ const POLL_MS = 100;
 export function addConsumeCommand(program: Command): void {
   const from = new Option(
     '--from <offset>',
-    'the first record to show; end: what comes from now on',
+    'an offset, start (what is kept), or end (what comes from now on)',
   )
-    .default(0)
-    .argParser((text) => (text === 'end' ? 'end' : readOffset(text)));
+    .default('start')
+    .argParser((text) => (text === 'start' || text === 'end' ? text : readOffset(text)));
   const count = new Option('--count <n>', 'show so many and end').argParser(
     wholeFrom(1, Number.MAX_SAFE_INTEGER),
   );
@@ -54,7 +54,7 @@ export function addConsumeCommand(program: Command): void {
 
 function readOffset(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('expected an offset, from 0 on, or: end');
+  throw new InvalidArgumentError('expected an offset, from 0 on, or: start, end');
 }
 
 async function consume(client: WalrusClient, topic: string, flags: ConsumeFlags): Promise<void> {
@@ -63,7 +63,7 @@ async function consume(client: WalrusClient, topic: string, flags: ConsumeFlags)
     stopped = true;
   };
   process.once('SIGINT', stop).once('SIGTERM', stop);
-  let offset = flags.from === 'end' ? await endOf(client, topic) : flags.from;
+  let offset = await placeOf(client, topic, flags.from);
   let left = flags.count ?? Number.POSITIVE_INFINITY;
   let shown = 0;
   const progress = new Progress(() =>
@@ -107,15 +107,35 @@ function drained(): Promise<void> {
   return new Promise((resolve) => process.stdout.once('drain', () => resolve()));
 }
 
+async function placeOf(
+  client: WalrusClient,
+  topic: string,
+  from: ConsumeFlags['from'],
+): Promise<number> {
+  if (from === 'end') return endOf(client, topic);
+  return from === 'start' ? startOf(client, topic) : from;
+}
+
+/** The offset of the first record that is kept. */
+async function startOf(client: WalrusClient, topic: string): Promise<number> {
+  try {
+    await client.fetch(topic, 0);
+    return 0;
+  } catch (error) {
+    if (error instanceof WalrusError && error.start !== undefined) return error.start;
+    throw error;
+  }
+}
+
 /** The offset that the next record will have: offsets are dense, so it is found by halving. */
 async function endOf(client: WalrusClient, topic: string): Promise<number> {
-  const { last_sealed_entry_offset: sealed } = await client.state(topic);
+  const start = await startOf(client, topic);
   const isThere = async (offset: number): Promise<boolean> =>
     (await client.fetch(topic, offset)) !== undefined;
   let step = 1;
-  while (await isThere(sealed + step - 1)) step *= 2;
-  let low = sealed + Math.floor(step / 2);
-  let high = sealed + step - 1;
+  while (await isThere(start + step - 1)) step *= 2;
+  let low = start + Math.floor(step / 2);
+  let high = start + step - 1;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
     if (await isThere(middle)) low = middle + 1;

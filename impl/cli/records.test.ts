@@ -6,7 +6,10 @@ import { PROGRAM, TestCluster } from '../runtime/test-cluster.test-support.ts';
 
 let cluster: TestCluster;
 beforeAll(async () => {
-  cluster = await TestCluster.start({ nodes: 1 });
+  cluster = await TestCluster.start({
+    nodes: 1,
+    env: { WALRUS_MAX_SEGMENT_ENTRIES: '100', WALRUS_MONITOR_CHECK_MS: '200' },
+  });
 });
 afterAll(() => cluster.destroy());
 
@@ -43,6 +46,16 @@ test('lines that are produced are consumed, in order', async () => {
   expect((await walrus('consume lines --from 298')).out).toBe('line 298\nline 299\n');
   expect((await walrus('consume lines --from 7 --count 1')).out).toBe('line 7\n');
   expect(await walrus('consume lines --from end')).toMatchObject({ code: 0, out: '' });
+});
+
+test('a topic that was trimmed is consumed from what it keeps, and what it forgot is refused', async () => {
+  await walrus('register trimmed');
+  await walrus('produce trimmed --in-flight 50', lines(250));
+  const { out } = await walrus('topic trim trimmed 150');
+  expect(out).toContain('begins at offset 100');
+  expect((await walrus('consume trimmed --count 1')).out).toBe('line 100\n');
+  expect(await walrus('consume trimmed --from end')).toMatchObject({ code: 0, out: '' });
+  expect(await walrus('consume trimmed --from 7')).toMatchObject({ code: 1, out: '' });
 });
 
 test('JSON out of one topic goes into another', async () => {

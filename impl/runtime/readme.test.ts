@@ -121,7 +121,7 @@ test('every command of walrus that a document names exists, with the flags that 
   for (const path of documents) {
     const text = readFileSync(join(root, path), 'utf8');
     for (const [line, command, sub = ''] of text.matchAll(
-      /(?:^\$? ?|`)(?:npx )?walrus ([a-z]+)\b(?: ([a-z-]+)\b)?[^\n`|&;]*/gm,
+      /(?:^\$? ?|`)(?:npx )?walrus ([a-z]+)\b(?: ([a-z][a-z-]*)\b)?[^\n`|&;]*/gm,
     )) {
       expect(commands, `${path}: ${line}`).toContain(command);
       named++;
