@@ -49,6 +49,9 @@ export class StoreWorld {
   private commits: { lsn: Lsn; state: StoreState }[] = [{ lsn: 0, state: EMPTY }];
   private readonly randomness: Randomness;
   private opened = false;
+  private isCleaning = false;
+  /** The last bit of cleaning found nothing more to be done. */
+  private isClean = false;
   private openError: WalrusError | undefined = undefined;
 
   constructor(options: StoreWorldOptions) {
@@ -67,6 +70,7 @@ export class StoreWorld {
     this.opened = false;
     this.openError = undefined;
     this.failure = undefined;
+    this.isCleaning = false;
     const { options } = this;
     const deliver: DiskCompletions = (completions) => store.complete(completions);
     const store = new Store(this.machine.start(deliver), {
@@ -138,6 +142,29 @@ export class StoreWorld {
       from,
       records.slice(from - start, from - start + count),
     );
+  }
+
+  /** Lets the store do a bit of cleaning in the background, if it is at none: what the streams hold stays the same. */
+  clean(bytes: number, isThorough: boolean): void {
+    if (this.isCleaning) return;
+    const { store } = this;
+    this.isCleaning = true;
+    store.clean(bytes, isThorough, (_error, { isEnd }) => {
+      if (store !== this.store) return;
+      this.isCleaning = false;
+      this.isClean = isEnd;
+    });
+  }
+
+  /** Cleans all there is to be cleaned, a bit at a time, as long as `isOver` does not end it. */
+  cleanAll(bytes: number, isThorough: boolean, isOver: () => boolean = () => false): void {
+    const stops = (): boolean => isOver() || this.failure !== undefined;
+    do {
+      this.clean(bytes, isThorough);
+      while (this.isCleaning && !stops()) this.step();
+      // What goes behind a checkpoint goes when that is written.
+      for (let steps = 0; steps < 8 && this.time.pending > 0 && !stops(); steps++) this.step();
+    } while (!this.isClean && !stops());
   }
 
   trim(name: string, start: number): void {

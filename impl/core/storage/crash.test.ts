@@ -111,3 +111,58 @@ test('after a power loss the checkpoint before the newest will do', () => {
   }
   expect(rejected).toBeGreaterThan(50);
 });
+
+/** A slow stream among a fast one, and cleaning, which goes on while others write; stops as soon as `isOver`. */
+function workAndClean(world: StoreWorld, isOver: () => boolean): void {
+  for (let i = 0; i < 60 && !isOver(); i++) {
+    world.append('fast', 1, record(i));
+    if (i % 4 === 0) world.append('slow', 2, record(i).subarray(0, 50));
+    if (i % 3 === 2) {
+      const { start, records } = world.streamOf('fast');
+      world.trim('fast', start + Math.max(0, records.length - 3));
+    }
+    if (i % 25 === 24) {
+      const { start, records } = world.streamOf('slow');
+      world.truncate('slow', start + records.length - 1);
+      world.trim('slow', start + 1);
+    }
+    world.commit();
+    if (i % 3 === 0) world.clean(300, true);
+    for (let left = i % 5; left > 0 && world.time.pending > 0 && !isOver(); left--) world.step();
+    if (i % 20 === 19) world.cleanAll(300, true, isOver);
+  }
+  world.cleanAll(300, true, isOver);
+  while (world.time.pending > 0 && !isOver()) world.step();
+}
+
+test('a crash after any request of a cleaning loses nothing durable, and doubles nothing', () => {
+  for (const syncOnCommit of [true, false]) {
+    const options = { ...OPTIONS, checkpointBytes: 4000, syncOnCommit };
+    const full = new StoreWorld({ ...options, seed: 'clean' });
+    expect(full.open()).toBeUndefined();
+    workAndClean(full, () => false);
+    full.check();
+    expect(full.store.stats.movedRecords).toBeGreaterThan(20);
+    expect(full.store.stats.removedFiles).toBeGreaterThan(2);
+    for (let last = 20; last <= full.machine.requests; last++) {
+      for (const way of WAYS) {
+        const world = new StoreWorld({ ...options, seed: 'clean' });
+        expect(world.open()).toBeUndefined();
+        workAndClean(world, () => world.machine.requests >= last);
+        crash(world, way);
+        expect(world.open(), `crash after request ${last} by ${way}`).toBeUndefined();
+        world.adopt();
+        world.cleanAll(300, true);
+        world.check();
+        // The checkpoint before the newest must do as well.
+        world.machine.powerLoss();
+        const checkpoints = [...world.machine.files().keys()].filter((file) =>
+          file.endsWith('.checkpoint'),
+        );
+        if (checkpoints.length > 1) world.machine.rotBit(checkpoints.at(-1)!, 100, 1);
+        expect(world.open(), `second crash after request ${last} by ${way}`).toBeUndefined();
+        world.adopt();
+      }
+    }
+  }
+});

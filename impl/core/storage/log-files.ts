@@ -43,7 +43,7 @@ export class LogFiles {
   readonly identity: number;
   private readonly requests: Requests;
   private readonly checksum: Checksum;
-  private readonly fileBytes: number;
+  readonly fileBytes: number;
   private readonly events: LogFilesEvents;
   private nextNumber: number;
   /** Files that the disk has had no room for so far; frames may wait for them. */
@@ -58,6 +58,8 @@ export class LogFiles {
   >();
   private readonly old: OldFiles;
   private readonly reserve: Reserve;
+  /** How much all files may take before those that are there for speed alone are too many. */
+  private allowedBytes = Infinity;
   private nextBytes: number;
   private hasBegun = false;
 
@@ -216,6 +218,31 @@ export class LogFiles {
     if (this.spare?.state === 'ready') this.removeSpare();
   }
 
+  /** Beyond two files so many bytes may be held; what is there for speed alone goes if there are more. */
+  limit(bytes: number): void {
+    this.allowedBytes = 2 * this.fileBytes + bytes;
+    if (!this.allows(this.keptBytes)) this.old.removeAll();
+  }
+
+  private allows(moreBytes: number): boolean {
+    return this.heldBytes() + moreBytes <= this.allowedBytes;
+  }
+
+  /** What the files take on the disk, with the spare, which is due in any case when the current one is used for a part. */
+  heldBytes(files: readonly LogFile[] = this.files): number {
+    let held = 0;
+    for (const { sizeBytes } of files) held += sizeBytes;
+    const { current, spare } = this;
+    if (spare !== undefined) return held + spare.sizeBytes;
+    const isDue = current !== undefined && current.placedBytes * 4 >= current.sizeBytes;
+    return isDue ? held + this.nextBytes : held;
+  }
+
+  /** What the files take that are kept to make others of. */
+  get keptBytes(): number {
+    return this.old.count * this.fileBytes;
+  }
+
   private removeSpare(): void {
     const { spare } = this;
     if (spare === undefined) return;
@@ -261,7 +288,8 @@ export class LogFiles {
     this.files = this.files.filter((other) => other !== file);
     file.isRemoved = true;
     if (file.pins === 0) this.close(file);
-    if (this.old.keep(file)) return;
+    const hasUse = this.spare === undefined || this.allows(this.keptBytes + this.fileBytes);
+    if (hasUse && this.old.keep(file)) return;
     this.requests.send({ op: 'unlink', name: file.name }, (unlinked) => {
       // What is refused the next opening does.
       if (unlinked.error !== undefined && unlinked.error !== 'NotFound' && !isRefused(unlinked)) {
@@ -300,7 +328,8 @@ export class LogFiles {
     if (spare.state === 'noSpace') {
       this.makeOfReserve(spare, 'reclaim', FILE_HEAD_BYTES + frameBytes);
     }
-    if (spare.sizeBytes >= this.fileBytes) this.prepareSpare();
+    const hasRoom = this.old.count > 0 || this.allows(this.fileBytes);
+    if (spare.sizeBytes >= this.fileBytes && hasRoom) this.prepareSpare();
     return spare;
   }
 

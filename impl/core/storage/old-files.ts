@@ -48,6 +48,10 @@ export class OldFiles {
     return true;
   }
 
+  get count(): number {
+    return this.names.length;
+  }
+
   /** Takes one back that could not be used. */
   giveBack(name: string): void {
     this.names.push(name);

@@ -12,7 +12,7 @@ import type { Frame } from './frame.ts';
 import type { Lsn } from './ids.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogFiles } from './log-files.ts';
-import { SHARE } from './read-run.ts';
+import { type ReadRun, SHARE } from './read-run.ts';
 import { ReaderV1 } from './reader-v1.ts';
 import { describe, isRefused, type Requests } from './requests.ts';
 import { type Piece, placeChecksum, SectionTable, tableBytesMax } from './section.ts';
@@ -88,9 +88,15 @@ export class Reader {
     this.version1 = new ReaderV1(files, checksum, unfinished);
   }
 
-  /** `from` is in the stream. */
-  read(stream: StreamIndex, from: number, limit: ReadLimit, done: ReadDone): void {
-    this.readAhead(stream, from);
+  /** `from` is in the stream. Whoever reads beside the stream's readers brings a run of its own. */
+  read(
+    stream: StreamIndex,
+    from: number,
+    limit: ReadLimit,
+    done: ReadDone,
+    run: ReadRun = stream.run,
+  ): void {
+    this.readAhead(stream, from, run);
     const found: Uint8Array[] = [];
     let left = limit.bytes;
     let next = from;
@@ -99,7 +105,7 @@ export class Reader {
       const piece = this.piece(stream, extent, next);
       if (piece === undefined || piece instanceof WalrusError) {
         if (found.length > 0) break;
-        if (piece === undefined) this.fetch(stream, from, limit, done);
+        if (piece === undefined) this.fetch(stream, from, limit, done, run);
         else done(piece, []);
         return;
       }
@@ -116,7 +122,7 @@ export class Reader {
       }
       if (next === stream.endOf(extent)) extent++;
     }
-    stream.run.took(from, next, limit.bytes - Math.max(0, left));
+    run.took(from, next, limit.bytes - Math.max(0, left));
     done(undefined, found);
   }
 
@@ -172,17 +178,29 @@ export class Reader {
   }
 
   /** Reads what is wanted, then begins again. */
-  private fetch(stream: StreamIndex, from: number, limit: ReadLimit, done: ReadDone): void {
+  private fetch(
+    stream: StreamIndex,
+    from: number,
+    limit: ReadLimit,
+    done: ReadDone,
+    run: ReadRun,
+  ): void {
     const resume = (): void => {
       // The stream may have been changed meanwhile.
       if (from < stream.start) done(trimmed(stream, from), []);
       else if (from >= stream.end) done(undefined, []);
-      else this.read(stream, from, limit, done);
+      else this.read(stream, from, limit, done, run);
     };
     const extent = stream.find(from);
     const lsn = stream.lsnOf(extent);
+    /** What cannot be read where it was may be elsewhere by now. */
+    const fail = (error: WalrusError): void => {
+      const isThere = from >= stream.start && from < stream.end;
+      if (isThere && stream.lsnOf(stream.find(from)) === lsn) done(error, []);
+      else resume();
+    };
     if (stream.bytesOf(extent) === 0) {
-      this.fetchV1(stream, lsn, resume, done);
+      this.fetchV1(stream, lsn, resume, fail);
       return;
     }
     const waiting = this.loading.get(this.placeOf(stream, extent, from));
@@ -190,7 +208,6 @@ export class Reader {
       waiting.push(resume);
       return;
     }
-    const { run } = stream;
     const spareBytes = run.goesOn(from) ? run.spareBytes : 0;
     const batches = this.plan(stream, from, limit.records, limit.bytes, spareBytes);
     let left = batches.length;
@@ -202,14 +219,13 @@ export class Reader {
         left--;
         if (left > 0) return;
         if (failure === undefined) resume();
-        else done(failure, []);
+        else fail(failure);
       });
     }
   }
 
   /** Begins to read what comes next, for one who goes on. If that fails, whoever needs it will be told. */
-  private readAhead(stream: StreamIndex, from: number): void {
-    const { run } = stream;
+  private readAhead(stream: StreamIndex, from: number, run: ReadRun): void {
     const begin = run.aheadOf(from);
     if (begin === undefined || begin >= stream.end) return;
     const batches = this.plan(stream, begin, Infinity, run.spareBytes, run.spareBytes);
@@ -372,17 +388,22 @@ export class Reader {
   }
 
   /** A frame of version 1 says itself how long it is. */
-  private fetchV1(stream: StreamIndex, lsn: Lsn, resume: () => void, done: ReadDone): void {
+  private fetchV1(
+    stream: StreamIndex,
+    lsn: Lsn,
+    resume: () => void,
+    fail: (error: WalrusError) => void,
+  ): void {
     const file = this.files.at(lsn);
     this.load(file, lsn, FRAME_HEADER_BYTES, (error, header) => {
-      if (error !== undefined) return done(error, []);
+      if (error !== undefined) return fail(error);
       const length = this.version1.frameBytes(file, lsn, header);
       if (length === undefined) {
         this.damaged.add(lsn);
         return resume();
       }
       this.load(file, lsn, length, (error, bytes) => {
-        if (error !== undefined) return done(error, []);
+        if (error !== undefined) return fail(error);
         if (!this.version1.take(file, stream.id, lsn, bytes)) this.damaged.add(lsn);
         resume();
       });

@@ -638,10 +638,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     if (from < stream.start || from + records > stream.end) {
       throw new MalformedError('repair of records that are not there');
     }
-    for (let index = from; index < from + records; index++) {
-      const goesOn = index > stream.start && stream.lsnOf(stream.find(index - 1)) === lsn;
-      stream.replace(index, lsn, bytes, !goesOn, ignore, ignore);
-    }
+    stream.restore(from, from + records, lsn, bytes);
   }
 
   truncate(id: number, end: number): void {

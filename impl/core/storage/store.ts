@@ -23,8 +23,10 @@ import { isWellFormed, utf8Encode } from '../utf8.ts';
 import { Arena } from './arena.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
 import { Checkpointer } from './checkpointer.ts';
+import { type CleanDone, Cleaner, type Part } from './cleaner.ts';
 import { type Change, contentBytesMax, SECTION_CONTENT_BYTES_MAX } from './contents.ts';
 import { DEFINE, DROP, PUT, RECORD_BYTES_MAX, REMOVE, RESET, TRIM, TRUNCATE } from './format.ts';
+import type { Frame } from './frame.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Lsn, StreamId } from './ids.ts';
 import type { LogFile } from './log-file.ts';
@@ -80,6 +82,13 @@ export interface StoreStats {
   readonly files: number;
   readonly removedFiles: number;
   readonly renewedFiles: number;
+  /** What the log's files take on the disk, with those that are there for speed alone. */
+  readonly logBytes: number;
+  /** How much of that is live, as cleaning found it last; absent before. */
+  readonly liveBytes?: number;
+  /** Records that cleaning has written again, and their bytes. */
+  readonly movedRecords: number;
+  readonly movedBytes: number;
   readonly checkpoints: number;
   /** Everything before this place has been taken by the disk. */
   readonly writtenLsn: Lsn;
@@ -124,12 +133,17 @@ export class Store {
   private writer!: FrameWriter;
   private reader!: Reader;
   private scrubber!: Scrubber;
+  private cleaner!: Cleaner;
   private checkpointer!: Checkpointer;
 
   private sinceCheckpointBytes = 0;
   private lastCheckpointBytes = 0;
   private removedFiles = 0;
+  /** Changes that made streams forget something. */
+  private forgotten = 0;
   private canReclaim = false;
+  /** The disk had no room for the last one. */
+  private isCheckpointRefused = false;
   private waitingCheckpoint:
     | { number: number; lsn: Lsn; bytes: Uint8Array; dead: LogFile[]; then: () => void }
     | undefined = undefined;
@@ -206,7 +220,7 @@ export class Store {
 
   get stats(): StoreStats {
     assert(this.recovered !== undefined, 'the store was opened');
-    const { writer, files, checkpointer, recovered } = this;
+    const { writer, files, checkpointer, cleaner, recovered } = this;
     return {
       appendedRecords: this.appendedRecords,
       appendedBytes: this.appendedBytes,
@@ -218,6 +232,10 @@ export class Store {
       files: files.files.length,
       removedFiles: this.removedFiles,
       renewedFiles: files.renewed,
+      logBytes: files.heldBytes() + files.keptBytes,
+      ...(cleaner.liveBytes === undefined ? {} : { liveBytes: cleaner.liveBytes }),
+      movedRecords: cleaner.movedRecords,
+      movedBytes: cleaner.movedBytes,
       checkpoints: checkpointer.written,
       writtenLsn: writer.written,
       checkpointLsn: checkpointer.lsn,
@@ -291,21 +309,47 @@ export class Store {
 
   /**
    * Stages records that take the place of those from index `from` on, which the stream has: of another copy, say, where these are
-   * damaged. They keep their indexes, and count with the commit that follows.
+   * damaged. They keep their indexes, and count with the commit that follows. Those that were not even written yet stay as they are.
    */
   repair(id: StreamId, from: number, records: readonly Uint8Array[]): void {
     const stream = this.defined(id);
     const end = from + records.length;
     assert(from >= stream.start && end <= stream.end, 'repair what the stream has');
-    if (records.length === 0) return;
     const open = this.writer.frame?.lsn;
-    assert(stream.lsnOf(stream.find(end - 1)) !== open, 'repair what was written');
+    for (let next = from; next < end; ) {
+      const extent = stream.find(next);
+      const to = Math.min(end, stream.endOf(extent));
+      if (stream.lsnOf(extent) !== open)
+        this.rewrite(stream, next, records.slice(next - from, to - from));
+      next = to;
+    }
+  }
+
+  /** Stages records under the indexes that they have. */
+  private rewrite(stream: StreamIndex, from: number, records: readonly Uint8Array[]): void {
+    let frame: Frame | undefined;
+    let first = from;
+    let begins = false;
+    /** What was put into the frame is there from now on. */
+    const settle = (end: number): void => {
+      if (frame === undefined || first === end) return;
+      const place = { lsn: frame.lsn, bytes: 0, begins };
+      stream.replace(first, end, place, this.release, this.retain);
+    };
     for (const [i, record] of records.entries()) {
-      const frame = this.writer.reserve(record.length + HEAD_BYTES_MAX);
-      const begins = frame.replace(stream, from + i, record);
-      stream.replace(from + i, frame.lsn, 0, begins, this.release, this.retain);
+      const index = from + i;
+      const bytes = record.length + HEAD_BYTES_MAX;
+      if (frame?.hasRoomFor(bytes) !== true) {
+        settle(index);
+        frame = this.writer.reserve(bytes);
+        first = index;
+        begins = frame.replace(stream, index, record);
+      } else {
+        frame.replace(stream, index, record);
+      }
       this.writer.staged++;
     }
+    settle(from + records.length);
   }
 
   /** Forgets the records at and after `end`, which lies in `[start, end]` of the stream. */
@@ -313,6 +357,7 @@ export class Store {
     const stream = this.defined(id);
     assert(end >= stream.start && end <= stream.end, 'truncate to a place in the stream');
     this.stage({ kind: TRUNCATE, stream: id, place: end }, stream);
+    this.forgotten++;
     stream.truncate(end, this.release);
   }
 
@@ -321,6 +366,7 @@ export class Store {
     const stream = this.defined(id);
     assert(start >= stream.start && start <= stream.end, 'trim to a place in the stream');
     this.stage({ kind: TRIM, stream: id, place: start }, stream);
+    this.forgotten++;
     stream.trim(start, this.release);
   }
 
@@ -328,6 +374,7 @@ export class Store {
   reset(id: StreamId, start: number): void {
     const stream = this.defined(id);
     this.stage({ kind: RESET, stream: id, place: start }, stream);
+    this.forgotten++;
     stream.reset(start, this.release);
   }
 
@@ -336,6 +383,7 @@ export class Store {
     this.assertOpen();
     const stream = this.known(id);
     if (stream.defined) this.stage({ kind: DROP, stream: id }, stream);
+    this.forgotten++;
     stream.reset(0, this.release);
     this.byName.delete(stream.name);
     this.byId[id] = undefined;
@@ -363,6 +411,7 @@ export class Store {
     this.assertOpen();
     const lsn = this.writer.commit();
     if (this.isCheckpointDue) this.writer.flush();
+    this.cleaner.goOn();
     return lsn;
   }
 
@@ -431,6 +480,21 @@ export class Store {
   }
 
   /**
+   * Does a bit of cleaning, if some is due: so many bytes of records (or a record more) are read and written again, so that the files they
+   * were in can go. It is due when the log takes more than two files and twice what is live; `isThorough` empties every file that is not
+   * full. One call at a time, for a store that is open. It waits for the end of the transaction that is being staged, and for room; `isEnd` without
+   * having done anything where the disk is full. `Exhausted` if the system lacks something; the error of the store if that fails, `Closed` if it is
+   * closed meanwhile. What does not verify stays where it is.
+   */
+  clean(bytes: number, isThorough: boolean, done: CleanDone): void {
+    this.assertOpen();
+    this.cleaner.clean(bytes, isThorough, (error, cleaned) => {
+      const waits = this.state === 'open' && this.reclaim(isThorough);
+      done(error, waits ? { ...cleaned, isEnd: false } : cleaned);
+    });
+  }
+
+  /**
    * Makes everything committed durable, writes a checkpoint so that the next opening reads nothing else, and closes all
    * files. What was staged and not committed is void, and so is what the disk refuses to write. After a failure it only closes.
    */
@@ -442,6 +506,7 @@ export class Store {
     }
     this.state = 'closing';
     this.closing = done;
+    this.cleaner.stop(new WalrusError('Closed', 'the store is closed'));
     this.writer.close();
     this.progress();
   }
@@ -520,6 +585,18 @@ export class Store {
       unfinished,
       this.byId,
     );
+    this.cleaner = new Cleaner({
+      files: this.files,
+      reader: this.reader,
+      streams: this.byId,
+      version: () => this.forgotten + this.writer.endLsn,
+      endLsn: () => this.writer.endLsn,
+      room: (bytes) => {
+        if (this.writer.staged > 0) return 'busy';
+        return this.writer.hasRoom(bytes + HEAD_BYTES_MAX, 'record');
+      },
+      rewrite: (parts) => this.move(parts),
+    });
     this.checkpointer = new Checkpointer(this.requests, checkpoint, { onFailed });
     this.sinceCheckpointBytes = recovered.lsn - checkpoint.lsn;
     this.canReclaim = this.deadFiles().length > 0;
@@ -529,8 +606,34 @@ export class Store {
   private progress(): void {
     if (this.state === 'failed' || this.state === 'closed') return;
     this.startCheckpoint();
-    if (this.closing !== undefined) this.goOnClosing(this.closing);
-    else this.options.onProgress();
+    if (this.closing !== undefined) {
+      this.goOnClosing(this.closing);
+      return;
+    }
+    if (this.state === 'open') this.cleaner.goOn();
+    this.options.onProgress();
+  }
+
+  /** Writes records again that are to leave their files. */
+  private move(parts: readonly Part[]): void {
+    for (const { stream, from, records } of parts) this.rewrite(stream, from, records);
+    this.writer.commit();
+    if (this.isCheckpointDue) this.writer.flush();
+  }
+
+  /** Takes the checkpoints without which files that nobody needs cannot go, if they are worth it. Whether some are still there. */
+  private reclaim(isThorough: boolean): boolean {
+    const { files, cleaner, checkpointer, writer } = this;
+    const dead = files.files.slice(0, -1).filter((file) => file.extents === 0);
+    if (dead.length === 0) return false;
+    const deadBytes = dead.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const isWorthIt = deadBytes >= 8 * this.lastCheckpointBytes && cleaner.isLogTooLong;
+    if (!isThorough && !isWorthIt) return false;
+    if (checkpointer.isRunning) return true;
+    writer.flush();
+    if (writer.frame !== undefined || writer.staged > 0) return true;
+    this.takeCheckpoint(false, () => {});
+    return !this.isCheckpointRefused;
   }
 
   private get isCheckpointDue(): boolean {
@@ -588,6 +691,7 @@ export class Store {
     this.checkpointer.write(number, lsn, bytes, (isDurable) => {
       if (this.state === 'failed') return;
       this.checkpointer.isRunning = false;
+      this.isCheckpointRefused = !isDurable;
       if (isDurable) {
         for (const file of dead) {
           this.files.remove(file);
@@ -647,6 +751,7 @@ export class Store {
     this.state = 'failed';
     this.failed = new WalrusError('StorageFailed', reason);
     this.writer.stop();
+    this.cleaner.stop(this.failed);
     if (closing !== undefined) closing(this.failed);
     else this.options.onFailed(this.failed);
   }

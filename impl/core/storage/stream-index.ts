@@ -88,34 +88,38 @@ export class StreamIndex {
   }
 
   /**
-   * The record `index` is in the section at `lsn` from now on, and begins it or follows the last one that was put there. Tells of each
-   * extent that is gone, and of each that there is more.
+   * The records `[from, end)` are in the section at `lsn` from now on, and begin it or follow the last ones that were put there. Tells of
+   * each extent that is gone, and of each that there is more.
    */
   replace(
-    index: number,
-    lsn: Lsn,
-    bytes: number,
-    begins: boolean,
+    from: number,
+    end: number,
+    place: { readonly lsn: Lsn; readonly bytes: number; readonly begins: boolean },
     gone: (lsn: Lsn) => void,
     added: (lsn: Lsn) => void,
   ): void {
-    const extent = this.find(index);
-    const first = this.firstOf(extent);
-    const old = { lsn: this.lsnOf(extent), bytes: this.bytesOf(extent) };
+    const low = this.find(from);
+    const high = this.find(end - 1);
     const parts: { first: number; lsn: Lsn; bytes: number }[] = [];
-    if (first < index) parts.push({ first, ...old });
-    if (this.endOf(extent) > index + 1) parts.push({ first: index + 1, ...old });
-    if (parts.length === 0) gone(old.lsn);
-    if (parts.length === 2) added(old.lsn);
-    if (begins) {
-      parts.splice(first < index ? 1 : 0, 0, { first: index, lsn, bytes });
-      added(lsn);
-    }
+    const first = this.firstOf(low);
+    if (first < from) parts.push({ first, lsn: this.lsnOf(low), bytes: this.bytesOf(low) });
+    if (place.begins) parts.push({ first: from, lsn: place.lsn, bytes: place.bytes });
+    if (this.endOf(high) > end)
+      parts.push({ first: end, lsn: this.lsnOf(high), bytes: this.bytesOf(high) });
+    for (const { lsn } of parts) added(lsn);
+    for (let extent = low; extent <= high; extent++) gone(this.lsnOf(extent));
     if (3 * (this.to + 2) > this.places.length) this.makeRoom(2);
-    const at = this.from + extent;
-    this.places.copyWithin(3 * (at + parts.length), 3 * (at + 1), 3 * this.to);
-    this.to += parts.length - 1;
+    const at = this.from + low;
+    const behind = this.from + high + 1;
+    this.places.copyWithin(3 * (at + parts.length), 3 * behind, 3 * this.to);
+    this.to += parts.length - (high - low + 1);
     for (const [i, part] of parts.entries()) this.set(at + i, part.first, part.lsn, part.bytes);
+  }
+
+  /** As `replace`, of records of which the log says that they are in that section. */
+  restore(from: number, end: number, lsn: Lsn, bytes: number): void {
+    const begins = from === this.start || this.lsnOf(this.find(from - 1)) !== lsn;
+    this.replace(from, end, { lsn, bytes, begins }, ignore, ignore);
   }
 
   /** The section in the frame at `frame` that begins with `first` is finished: it is at `lsn`. The last one comes first. */
@@ -157,3 +161,5 @@ export class StreamIndex {
 }
 
 const NONE: Float64Array = new Float64Array(0);
+
+function ignore(): void {}

@@ -487,10 +487,7 @@ export class Survey implements BodyVisitor, ContentsVisitor {
     const stream = this.known(id, from);
     const first = Math.max(from, stream.start);
     const end = Math.min(from + records, stream.end);
-    for (let index = first; index < end; index++) {
-      const goesOn = index > stream.start && stream.lsnOf(stream.find(index - 1)) === lsn;
-      stream.replace(index, lsn, bytes, !goesOn, ignore, ignore);
-    }
+    if (first < end) stream.restore(first, end, lsn, bytes);
   }
 
   truncate(id: number, end: number): void {
