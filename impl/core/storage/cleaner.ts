@@ -57,7 +57,7 @@ const EXTENT_BYTES = 24;
 /** What a record takes beyond its own bytes, mostly. */
 const RECORD_EXTRA_BYTES = 4;
 /** Beyond two files, the log is to take no more than twice what is live: it begins before that, and ends when it has some time again. */
-const DUE_FACTOR = 1.75;
+const DUE_FACTOR = 1.6;
 const AIM_FACTOR = 1.5;
 /** A file that is fuller is not worth it. */
 const FULL_SHARE = 0.9;
@@ -225,7 +225,8 @@ export class Cleaner {
       this.victims.add(file);
       this.pass.victimBytes += file.sizeBytes;
       moved += this.liveOf(file);
-      excess -= file.sizeBytes - this.liveOf(file);
+      // Where it goes there is room: that is in the file under way.
+      excess -= file.sizeBytes;
     }
   }
 

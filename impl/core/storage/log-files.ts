@@ -114,8 +114,13 @@ export class LogFiles {
     const file = fits ? this.current! : this.goOn(lsn, roundUp(bytes, alignmentBytes));
     file.placedBytes = roundUp(file.offsetOf(lsn) + bytes, alignmentBytes);
     if (alignmentBytes % BLOCK_BYTES !== 0) file.raggedFrames++;
-    if (this.spare === undefined && file.placedBytes * 2 >= file.sizeBytes) this.prepareSpare();
+    if (this.spare === undefined && this.isSpareDue(file)) this.prepareSpare();
     return file;
+  }
+
+  /** When half of the file is used; where the log takes too much already, and others are about to go, when little is left. */
+  private isSpareDue({ placedBytes, sizeBytes }: LogFile): boolean {
+    return placedBytes * 8 >= sizeBytes * 7 || (placedBytes * 2 >= sizeBytes && this.allows(0));
   }
 
   /**
@@ -228,14 +233,17 @@ export class LogFiles {
     return this.heldBytes() + moreBytes <= this.allowedBytes;
   }
 
-  /** What the files take on the disk, with the spare, which is due in any case when the current one is used for a part. */
+  /** What the files take on the disk with the spare, which will be there soon if it is not. */
   heldBytes(files: readonly LogFile[] = this.files): number {
-    let held = 0;
+    let held = this.spare?.sizeBytes ?? this.nextBytes;
     for (const { sizeBytes } of files) held += sizeBytes;
-    const { current, spare } = this;
-    if (spare !== undefined) return held + spare.sizeBytes;
-    const isDue = current !== undefined && current.placedBytes * 4 >= current.sizeBytes;
-    return isDue ? held + this.nextBytes : held;
+    return held;
+  }
+
+  /** Whether one more file may be kept: it is the next spare, or there is room for it besides. */
+  private get hasRoomForOld(): boolean {
+    const isNext = this.spare === undefined && this.keptBytes === 0;
+    return isNext || this.allows(this.keptBytes + this.fileBytes);
   }
 
   /** What the files take that are kept to make others of. */
@@ -288,8 +296,7 @@ export class LogFiles {
     this.files = this.files.filter((other) => other !== file);
     file.isRemoved = true;
     if (file.pins === 0) this.close(file);
-    const hasUse = this.spare === undefined || this.allows(this.keptBytes + this.fileBytes);
-    if (hasUse && this.old.keep(file)) return;
+    if (this.old.keep(file, () => this.hasRoomForOld)) return;
     this.requests.send({ op: 'unlink', name: file.name }, (unlinked) => {
       // What is refused the next opening does.
       if (unlinked.error !== undefined && unlinked.error !== 'NotFound' && !isRefused(unlinked)) {
@@ -328,7 +335,7 @@ export class LogFiles {
     if (spare.state === 'noSpace') {
       this.makeOfReserve(spare, 'reclaim', FILE_HEAD_BYTES + frameBytes);
     }
-    const hasRoom = this.old.count > 0 || this.allows(this.fileBytes);
+    const hasRoom = this.old.count > 0 || this.allows(0);
     if (spare.sizeBytes >= this.fileBytes && hasRoom) this.prepareSpare();
     return spare;
   }

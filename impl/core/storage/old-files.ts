@@ -19,6 +19,7 @@ export class OldFiles {
   private readonly fileBytes: number;
   private readonly onFailed: (reason: string) => void;
   private names: string[] = [];
+  private keeping = 0;
   private isWanted = true;
 
   constructor(requests: Requests, fileBytes: number, onFailed: (reason: string) => void) {
@@ -33,23 +34,26 @@ export class OldFiles {
     if (!this.isWanted) this.removeAll();
   }
 
-  /** Keeps a file that nobody needs. False if it is of no use, and to be removed. */
-  keep(file: LogFile): boolean {
+  /** Keeps a file that nobody needs, if there still is room for it when that is done. False if it is of no use, and to be removed. */
+  keep(file: LogFile, hasRoom: () => boolean): boolean {
     const isWritten = file.isFilled && file.sizeBytes === this.fileBytes;
-    if (!isWritten || !this.hasUse) return false;
+    if (!isWritten || !this.hasUse || !hasRoom()) return false;
     const from = file.name;
     const to = keptName(file.number);
+    this.keeping++;
     this.requests.send({ op: 'rename', from, to }, (renamed) => {
+      this.keeping--;
       if (isRefused(renamed)) this.remove(from);
       else if (renamed.error !== undefined) this.onFailed(describe(`renaming ${from}`, renamed));
-      else if (this.hasUse) this.names.push(to);
+      else if (this.hasUse && hasRoom()) this.names.push(to);
       else this.remove(to);
     });
     return true;
   }
 
+  /** With those on their way. */
   get count(): number {
-    return this.names.length;
+    return this.names.length + this.keeping;
   }
 
   /** Takes one back that could not be used. */
@@ -74,7 +78,7 @@ export class OldFiles {
   }
 
   private get hasUse(): boolean {
-    return this.isWanted && this.names.length < KEPT_MAX;
+    return this.isWanted && this.count < KEPT_MAX;
   }
 
   /** If it cannot be removed, the next opening will. */

@@ -102,7 +102,9 @@ export class StreamIndex {
     const high = this.find(end - 1);
     const parts: { first: number; lsn: Lsn; bytes: number }[] = [];
     const first = this.firstOf(low);
-    if (first < from) parts.push({ first, lsn: this.lsnOf(low), bytes: this.bytesOf(low) });
+    // What is left of an extent before the start is nothing.
+    if (first < from && from > this.start)
+      parts.push({ first, lsn: this.lsnOf(low), bytes: this.bytesOf(low) });
     if (place.begins) parts.push({ first: from, lsn: place.lsn, bytes: place.bytes });
     if (this.endOf(high) > end)
       parts.push({ first: end, lsn: this.lsnOf(high), bytes: this.bytesOf(high) });
