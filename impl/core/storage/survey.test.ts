@@ -222,3 +222,40 @@ test('a file of another directory, and one under another name, are told', () => 
   renamed.delete(LOGS[0]!);
   expect(check(renamed).survey.damage.map(({ file }) => file)).toContain(LOGS[0]);
 });
+
+test('a frame that was torn, and cut, is no damage when the file that followed it is gone', () => {
+  let torn = 0;
+  for (let seed = 0; seed < 30; seed++) {
+    const world = new StoreWorld({
+      seed: `torn ${seed}`,
+      fileBytes: 65_536,
+      batchBytes: 512,
+      checkpointBytes: 100_000,
+      syncOnCommit: true,
+      alignmentBytes: 4096,
+    });
+    expect(world.open()).toBeUndefined();
+    world.append('kept', 1, new Uint8Array(10));
+    world.sync();
+    for (let i = 0; i < 3; i++) world.append('lost', 1, new Uint8Array(20_000).fill(1));
+    world.machine.powerLoss();
+    expect(world.open()).toBeUndefined();
+    world.adopt();
+    if (world.store.stats.cutAt !== undefined) torn++;
+    // What is written into the file that follows is forgotten, and it goes.
+    for (let i = 0; i < 12; i++) world.append('forgotten', 1, new Uint8Array(30_000));
+    world.sync();
+    world.trim('forgotten', 12);
+    for (let i = 0; i < 2; i++) {
+      world.append('kept', 1, new Uint8Array(10));
+      world.sync();
+      expect(world.close()).toBeUndefined();
+      world.machine.processCrash();
+      expect(world.open()).toBeUndefined();
+      world.adopt();
+    }
+    expect(world.store.stats.files).toBeLessThan(4);
+    expect(stateOf(surveyOf(world.machine.files()))).toEqual(world.readAll());
+  }
+  expect(torn).toBeGreaterThan(3);
+});

@@ -372,6 +372,9 @@ export class Survey implements BodyVisitor, ContentsVisitor {
       end = frame.lsn + frame.frameBytes;
       if (this.isWhole(bytes, at, frame)) {
         this.take(file, bytes, at, frame);
+      } else if (!goesOn) {
+        // It may be where the tail was cut, torn; of records that are needed their readers will find out.
+        break;
       } else if (frame.lsn < this.claimed) {
         this.note(file.name, at, frame.frameBytes, 'records in this frame do not verify');
         this.take(file, bytes, at, frame);
