@@ -131,6 +131,10 @@ export class Cleaner {
     this.isAdvancing = false;
   }
 
+  get isBusy(): boolean {
+    return this.call !== undefined;
+  }
+
   /** The log takes more than it is to. */
   get isLogTooLong(): boolean {
     const { files } = this.ports;

@@ -52,7 +52,8 @@
  *     11  drop: stream
  *     13  put: length, key, length, value
  *     15  remove: length, key
- *     17  repair: as 1, but the records take the place of those that the stream has under these indexes
+ *     17  repair: as 1, but the records take the place of those that the stream has under these indexes: of damaged ones, or of the same in a
+ *         file that is to be emptied. Their epoch is not told again, and is 0
  *
  * Of one stream they keep the order in which it happened; different streams do not depend on each other.
  *

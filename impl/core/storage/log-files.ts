@@ -40,6 +40,8 @@ export class LogFiles {
   refusal: DiskCompletion | undefined = undefined;
   /** Files that were made of older ones. */
   renewed = 0;
+  /** Files that are being removed. */
+  removing = 0;
   readonly identity: number;
   private readonly requests: Requests;
   private readonly checksum: Checksum;
@@ -297,7 +299,9 @@ export class LogFiles {
     file.isRemoved = true;
     if (file.pins === 0) this.close(file);
     if (this.old.keep(file, () => this.hasRoomForOld)) return;
+    this.removing++;
     this.requests.send({ op: 'unlink', name: file.name }, (unlinked) => {
+      this.removing--;
       // What is refused the next opening does.
       if (unlinked.error !== undefined && unlinked.error !== 'NotFound' && !isRefused(unlinked)) {
         this.events.onFailed(describe(`removing ${file.name}`, unlinked));

@@ -112,6 +112,9 @@ export interface StoreStats {
 /** Room for the length of any record and a section that begins with it. */
 const HEAD_BYTES_MAX: number = VARINT_BYTES_MAX + SECTION_EXTRA_BYTES + SECTION_CONTENT_BYTES_MAX;
 
+/** Behind two a file can go that nobody needs; a third may have been under way. */
+const RECLAIM_CHECKPOINTS = 3;
+
 export class Store {
   private readonly requests: Requests;
   private readonly options: StoreOptions;
@@ -142,6 +145,8 @@ export class Store {
   /** Changes that made streams forget something. */
   private forgotten = 0;
   private canReclaim = false;
+  /** A cleaning has emptied files, and takes checkpoints until there are so many, or they are gone. */
+  private reclaimUntil = 0;
   /** The disk had no room for the last one. */
   private isCheckpointRefused = false;
   private waitingCheckpoint:
@@ -479,6 +484,11 @@ export class Store {
     this.scrubber.scrub(bytes, done);
   }
 
+  /** `clean` has not come back yet. */
+  get isCleaning(): boolean {
+    return this.cleaner.isBusy;
+  }
+
   /**
    * Does a bit of cleaning, if some is due: so many bytes of records (or a record more) are read and written again, so that the files they
    * were in can go. It is due when the log takes more than two files and twice what is live; `isThorough` empties every file that is not
@@ -488,8 +498,17 @@ export class Store {
    */
   clean(bytes: number, isThorough: boolean, done: CleanDone): void {
     this.assertOpen();
+    // A thorough pass is over: only what it has emptied has to go.
+    if (isThorough && this.checkpointer.written < this.reclaimUntil) {
+      if (this.reclaim(true)) return done(undefined, { bytes: 0, isEnd: false });
+      this.reclaimUntil = 0;
+      return done(undefined, { bytes: 0, isEnd: true });
+    }
+    this.reclaimUntil = 0;
     this.cleaner.clean(bytes, isThorough, (error, cleaned) => {
       const waits = this.state === 'open' && this.reclaim(isThorough);
+      if (isThorough && cleaned.isEnd && waits)
+        this.reclaimUntil = this.checkpointer.written + RECLAIM_CHECKPOINTS;
       done(error, waits ? { ...cleaned, isEnd: false } : cleaned);
     });
   }
@@ -625,7 +644,7 @@ export class Store {
   private reclaim(isThorough: boolean): boolean {
     const { files, cleaner, checkpointer, writer } = this;
     const dead = files.files.slice(0, -1).filter((file) => file.extents === 0);
-    if (dead.length === 0) return false;
+    if (dead.length === 0) return isThorough && files.removing > 0;
     const deadBytes = dead.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const isWorthIt = deadBytes >= 8 * this.lastCheckpointBytes && cleaner.isLogTooLong;
     if (!isThorough && !isWorthIt) return false;
