@@ -32,12 +32,12 @@ export type SharedConfig = Omit<
   | 'replace'
   | 'raftAddress'
   | 'clientAddress'
-  | keyof typeof NO_SCRUB
+  | keyof typeof NO_UPKEEP
 > &
-  Partial<typeof NO_SCRUB>;
+  Partial<typeof NO_UPKEEP>;
 
 /** Unless something else is said. */
-const NO_SCRUB = { scrubEveryMs: 1000, scrubBytesPerSecond: 0 };
+const NO_UPKEEP = { scrubEveryMs: 1000, scrubBytesPerSecond: 0, cleanBytesPerSecond: 0 };
 
 export interface ClusterOptions {
   readonly nodes: number;
@@ -465,7 +465,7 @@ export class Cluster {
     // As the command line has it: the first node is told of no others, and founds.
     const isFirst = machine.id === 1 && machine.moves === 0 && !machine.isDouble;
     return {
-      ...NO_SCRUB,
+      ...NO_UPKEEP,
       ...this.options.config,
       id: machine.id,
       bootstrap: isFirst && !machine.replaced,

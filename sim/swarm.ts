@@ -59,6 +59,7 @@ export function drawOptions(
         batchBytes: random.pick([4096, 16_384, 65_536]),
         checkpointBytes: random.pick([8192, 65_536, 262_144]),
         ...drawScrub(randomness.stream('swarm/scrub')),
+        ...drawCleaning(randomness.stream('swarm/cleaning')),
       },
     },
     workload: {
@@ -117,6 +118,12 @@ function drawLate(
 function drawScrub(random: RandomStream): Partial<SimOptions['cluster']['config']> {
   const scrubBytesPerSecond = random.pick([0, 0, 1000, 1_000_000]);
   return scrubBytesPerSecond === 0 ? {} : { scrubEveryMs: 10_000, scrubBytesPerSecond };
+}
+
+/** Two of three worlds empty the files of their logs of which little is needed. */
+function drawCleaning(random: RandomStream): Partial<SimOptions['cluster']['config']> {
+  const cleanBytesPerSecond = random.pick([0, 20_000, 10_000_000]);
+  return cleanBytesPerSecond === 0 ? {} : { cleanBytesPerSecond };
 }
 
 /** A third of all worlds have clients that do not wait for an answer before they ask on. */

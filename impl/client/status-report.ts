@@ -21,6 +21,10 @@ export interface NodeReport {
     readonly freeBytes: number | null;
     /** Bytes of the log's files that something is needed of. */
     readonly logFiles: number;
+    /** What the log's files take on the disk. */
+    readonly logBytes: number;
+    /** How much of that is needed, as cleaning found it last; null before, and where it is off. */
+    readonly liveBytes: number | null;
     readonly damagedRecords: number;
   };
   readonly members: readonly MemberReport[];

@@ -54,6 +54,8 @@ function heard(node: number, { raft, disk, ...change }: Change = {}): Heard {
       full: false,
       freeBytes: FREE,
       logFiles: 1,
+      logBytes: 65_536,
+      liveBytes: null,
       damagedRecords: 0,
       ...disk,
     },

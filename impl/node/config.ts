@@ -35,6 +35,8 @@ export interface NodeConfig {
   /** Every record of this node's copies is read once in so long, if `scrubBytesPerSecond` (0: never) allows it. */
   readonly scrubEveryMs: number;
   readonly scrubBytesPerSecond: number;
+  /** Files of the log of which little is needed are emptied, and no more than this written for it; 0: never. */
+  readonly cleanBytesPerSecond: number;
   /** Sizes of the store; see `StoreOptions`. */
   readonly fileBytes: number;
   readonly batchBytes: number;

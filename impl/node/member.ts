@@ -23,6 +23,7 @@ import { Addresses, type Place } from './addresses.ts';
 import { Admission } from './admission.ts';
 import { type Amnesia, readSeeds } from './amnesia.ts';
 import { Applier } from './applier.ts';
+import { Cleaning } from './cleaning.ts';
 import type { NodeConfig } from './config.ts';
 import { Handover } from './handover.ts';
 import type { Identity } from './identity.ts';
@@ -98,6 +99,7 @@ export class Member {
   readonly receiver: Receiver;
   readonly applier: Applier;
   readonly periodicWork: PeriodicWork;
+  readonly cleaning: Cleaning;
   readonly readyLoop: ReadyLoop;
   readonly lapsed: (amnesia: Amnesia) => void;
   private readonly ports: NodePorts;
@@ -142,6 +144,7 @@ export class Member {
     this.receiver = new Receiver(this);
     this.applier = new Applier(this);
     this.periodicWork = new PeriodicWork(this);
+    this.cleaning = new Cleaning(this);
     this.readyLoop = new ReadyLoop(this);
   }
 
@@ -168,6 +171,7 @@ export class Member {
     this.proposals.tick(nowMs);
     this.controller.tick(nowMs);
     this.periodicWork.tick(nowMs);
+    this.cleaning.tick(nowMs);
     this.watch?.tick(nowMs);
     this.flush();
   }
@@ -182,6 +186,7 @@ export class Member {
       this.proposals.deadlineMs(),
       this.controller.deadlineMs(),
       this.periodicWork.deadlineMs(),
+      this.cleaning.deadlineMs(),
     );
   }
 

@@ -20,6 +20,7 @@ export const FLAG_DEFAULTS = {
   operationTimeoutMs: 10_000,
   scrubEveryMs: 86_400_000,
   scrubBytesPerSecond: 1_048_576,
+  cleanBytesPerSecond: 33_554_432,
   maxConnections: 10_000,
   httpHost: '127.0.0.1',
   logLevel: 'info',

@@ -29,7 +29,18 @@ export interface Measured {
   readonly isReady: boolean;
   readonly diskIsFull: boolean;
   readonly diskFreeBytes: number | undefined;
-  readonly storage: Pick<StoreStats, 'files' | 'writtenBytes' | 'syncs'> | undefined;
+  readonly storage:
+    | Pick<
+        StoreStats,
+        | 'files'
+        | 'writtenBytes'
+        | 'syncs'
+        | 'logBytes'
+        | 'liveBytes'
+        | 'movedRecords'
+        | 'movedBytes'
+      >
+    | undefined;
   readonly damage: DamageCounts | undefined;
   readonly connections: number;
   readonly underWay: number;
@@ -252,6 +263,16 @@ const GAUGES: readonly Read[] = [
     read: ({ storage }) => storage?.files,
   },
   {
+    name: 'walrus_log_bytes',
+    help: 'What the files of the log take on the disk',
+    read: ({ storage }) => storage?.logBytes,
+  },
+  {
+    name: 'walrus_log_live_bytes',
+    help: 'How much of the log is needed, as cleaning found it last',
+    read: ({ storage }) => storage?.liveBytes,
+  },
+  {
     name: 'walrus_damaged_records',
     help: 'Records that cannot be read here until they are mended from another node',
     read: ({ damage }) => damage?.standing,
@@ -279,6 +300,16 @@ const TOTALS: readonly Read[] = [
     name: 'walrus_log_syncs_total',
     help: 'Syncs of the log',
     read: ({ storage }) => storage?.syncs,
+  },
+  {
+    name: 'walrus_log_moved_records_total',
+    help: 'Records written again to empty files of the log',
+    read: ({ storage }) => storage?.movedRecords,
+  },
+  {
+    name: 'walrus_log_moved_bytes_total',
+    help: 'Bytes of records written again to empty files of the log',
+    read: ({ storage }) => storage?.movedBytes,
   },
   {
     name: 'walrus_damaged_records_found_total',

@@ -57,6 +57,11 @@ export function addNodeCommand(program: Command): void {
       String(defaults.scrubBytesPerSecond),
     )
     .option(
+      '--clean-bytes-per-second <n>',
+      'files of the log of which little is needed are emptied, no faster than so; 0 for never',
+      String(defaults.cleanBytesPerSecond),
+    )
+    .option(
       '--max-connections <n>',
       'client connections at one time',
       String(defaults.maxConnections),

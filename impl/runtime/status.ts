@@ -30,6 +30,8 @@ export function reportOf({ node, directory, reasons, host, events }: Reported): 
       full: host.diskIsFull,
       freeBytes: freeBytes(directory) ?? null,
       logFiles: host.storage?.files ?? 0,
+      logBytes: host.storage?.logBytes ?? 0,
+      liveBytes: host.storage?.liveBytes ?? null,
       damagedRecords: host.damage?.standing ?? 0,
     },
     members: view?.members ?? [],
