@@ -73,6 +73,12 @@ export interface WalrusOptions {
   readonly readOnly?: boolean;
   /** Size of one log file, 64 MiB by default, 64 KiB at least. Space is used again a file at a time. */
   readonly fileBytes?: number;
+  /**
+   * Files of which little is needed any more are emptied by writing that again, so that a slow topic keeps no disk from being used again:
+   * beyond two files the log takes twice what its records need, if so many bytes a second are enough for it. 64 MiB by default; 0: only
+   * `compact()` does it.
+   */
+  readonly cleanBytesPerSecond?: number;
   /** How long to wait for another process that has the log and is leaving: 0 by default, then it is `Locked` at once. */
   readonly waitMs?: number;
 }
@@ -86,6 +92,7 @@ export interface Settings {
   readonly reclaimsConsumed: boolean;
   readonly readOnly: boolean;
   readonly fileBytes: number;
+  readonly cleanBytesPerSecond: number;
   readonly waitMs: number;
   readonly quiet: boolean;
 }
@@ -104,6 +111,7 @@ function check(options: WalrusOptions, environment: Environment): Settings {
   const { consistency = ReadConsistency.StrictlyAtOnce } = options;
   const { fsync = FsyncSchedule.Milliseconds(200) } = options;
   const { fileBytes = FILE_BYTES_DEFAULT, waitMs = 0 } = options;
+  const { cleanBytesPerSecond = CLEAN_BYTES_DEFAULT } = options;
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.includes(name)) invalid(`the options are ${OPTION_NAMES.join(', ')}`, name);
   }
@@ -132,6 +140,7 @@ function check(options: WalrusOptions, environment: Environment): Settings {
     reclaimsConsumed: reclaim,
     readOnly,
     fileBytes,
+    cleanBytesPerSecond: wholeNumber('cleanBytesPerSecond', cleanBytesPerSecond),
     waitMs: wholeNumber('waitMs', waitMs),
     quiet: environment.WALRUS_QUIET !== undefined,
   };
@@ -151,9 +160,11 @@ const OPTION_NAMES = [
   'reclaim',
   'readOnly',
   'fileBytes',
+  'cleanBytesPerSecond',
   'waitMs',
 ];
 const FILE_BYTES_DEFAULT = 64 * 2 ** 20;
+const CLEAN_BYTES_DEFAULT = 64 * 2 ** 20;
 const FILE_BYTES_MIN = 64 * 2 ** 10;
 
 function persistEveryOf(consistency: ReadConsistency): number {

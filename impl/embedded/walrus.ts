@@ -35,6 +35,7 @@ import {
   signalOf,
   wholeNumber,
 } from './arguments.ts';
+import { Cleaning } from './cleaning.ts';
 import { type CommitGroup, CommitGroups } from './commit-groups.ts';
 import { Cursor, type CursorHost } from './cursor.ts';
 import { EntryIterator } from './entry-iterator.ts';
@@ -105,6 +106,7 @@ export class Walrus {
   readonly #commits: CommitGroups;
   readonly #topics = new Map<string, Topic>();
   readonly #cursors: GroupCursors;
+  readonly #cleaning: Cleaning;
   readonly #reads = new UnderWay();
   readonly #cursorHost: CursorHost;
   #failure: WalrusError | undefined;
@@ -120,6 +122,7 @@ export class Walrus {
     this.#store = link.store;
     this.#commits = new CommitGroups(link.store, settings.fsync, (bug) => this.#failed(bug));
     this.#cursors = new GroupCursors(this.#commits, settings);
+    this.#cleaning = new Cleaning(link.store, settings.readOnly ? 0 : settings.cleanBytesPerSecond);
     this.#cursorHost = {
       assertOpen: () => this.#assertOpen(),
       assertWritable: () => this.#assertWritable(),
@@ -131,7 +134,9 @@ export class Walrus {
     }
     link.onProgress = () => {
       this.#commits.progress();
-      if (this.#closing === undefined && !settings.readOnly) this.#restLater();
+      if (this.#closing !== undefined || settings.readOnly) return;
+      this.#restLater();
+      this.#cleaning.wake();
     };
     link.onFailed = (error) => this.#fail(error);
   }
@@ -478,6 +483,17 @@ export class Walrus {
     }
   }
 
+  /**
+   * Empties every file of the log that is not full, now and as fast as it goes, and gives back the room of those that are there for
+   * speed alone. Readers and writers go on meanwhile. Resolves when that is done: what it wrote is durable then, and the files are gone. `NoSpace` or
+   * `Exhausted` if there is no room to make room with, `Closed` if the log is closed first. Without it the same is done by and by, if the log
+   * takes too much (`cleanBytesPerSecond`).
+   */
+  async compact(): Promise<void> {
+    this.#assertWritable();
+    await this.#cleaning.compact();
+  }
+
   /** What the log did and how. */
   stats(): WalrusStats {
     const { way, reason } = this.#disk;
@@ -508,6 +524,7 @@ export class Walrus {
   async #close(): Promise<void> {
     try {
       clearTimeout(this.#restTimer);
+      this.#cleaning.stop(new WalrusError('Closed', 'the log is closed'));
       await this.#reads.idle();
       await this.#commits.drain();
       for (const topic of this.#topics.values()) topic.wake();
@@ -568,6 +585,7 @@ export class Walrus {
     this.#failure = error;
     this.#commits.fail(error);
     this.#failClosing(error);
+    this.#cleaning.stop(error);
     this.#reads.giveUp();
     for (const topic of this.#topics.values()) topic.wake();
   }
