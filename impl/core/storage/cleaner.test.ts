@@ -154,6 +154,14 @@ test('the transaction of somebody else is not ended', () => {
   expect(world.streamOf('fast').records).toEqual([]);
 });
 
+test('a log that has no file yet is not looked for in one', () => {
+  const world = opened(SMALL);
+  world.append('fast', 1, new Uint8Array(10));
+  for (const isThorough of [false, true]) world.cleanAll(1000, isThorough);
+  world.sync();
+  world.check();
+});
+
 test('readers meet no file that is gone', () => {
   const world = opened(SMALL);
   mixed(world);

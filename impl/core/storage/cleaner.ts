@@ -36,6 +36,8 @@ export interface CleanerPorts {
   /** Changes with all that is written or forgotten. */
   version(): number;
   endLsn(): Lsn;
+  /** Of the frame that is being filled, which has no file yet. */
+  openLsn(): Lsn | undefined;
   /** Whether so much can be staged now, as a transaction of its own. `busy`: `goOn` will be called. */
   room(bytes: number): 'yes' | 'busy' | 'full';
   /** Writes records again that the stream has, as one transaction. */
@@ -184,7 +186,10 @@ export class Cleaner {
   private measure(call: Call): boolean {
     const { files } = this.ports;
     const ended = this.eachExtent(call, (stream, extent) => {
-      const file = files.at(stream.lsnOf(extent));
+      const lsn = stream.lsnOf(extent);
+      // What has no file yet is measured when it has.
+      if (lsn === this.ports.openLsn()) return false;
+      const file = files.at(lsn);
       const first = stream.firstOf(extent);
       const end = stream.endOf(extent);
       // Of a frame of version 1 it is not known how much is whose.
@@ -262,7 +267,7 @@ export class Cleaner {
   }
 
   private isVictim(lsn: Lsn): boolean {
-    return this.victims.has(this.ports.files.at(lsn));
+    return lsn !== this.ports.openLsn() && this.victims.has(this.ports.files.at(lsn));
   }
 
   /** Shows extents, in order, until `take` says that one was taken; true at the end of all. At most so many in one turn. */

@@ -610,6 +610,7 @@ export class Store {
       streams: this.byId,
       version: () => this.forgotten + this.writer.endLsn,
       endLsn: () => this.writer.endLsn,
+      openLsn: () => this.writer.frame?.lsn,
       room: (bytes) => {
         if (this.writer.staged > 0) return 'busy';
         return this.writer.hasRoom(bytes + HEAD_BYTES_MAX, 'record');
