@@ -207,6 +207,14 @@ export class Checker implements TraceSink<DataEvent> {
       case 'HandlePromiseRequest':
         this.touch(event);
         break;
+      case 'BeginCopy': {
+        const copy = this.record.copy(this.touch(event), event.node);
+        copy.promised = Math.max(copy.promised, event.epoch) as Copy['promised'];
+        break;
+      }
+      case 'DropReplica':
+        this.dropReplica(event);
+        break;
       case 'AdvanceHighWatermark':
         this.advanceHighWatermark(event, node);
         break;
@@ -313,6 +321,15 @@ export class Checker implements TraceSink<DataEvent> {
     }
   }
 
+  /** A copy that was moved away is gone; those that are listed have all. */
+  private dropReplica(event: Named<'DropReplica'>): void {
+    const segment = this.touch(event);
+    segment.copies.delete(event.node);
+    this.probe('copy dropped');
+    this.ackedIsDurable(segment);
+    this.sealedExact(segment);
+  }
+
   private advanceHighWatermark(event: Named<'AdvanceHighWatermark'>, node: NodeView): void {
     const segment = this.touch(event);
     this.count('SingleWriterInv');
@@ -380,8 +397,10 @@ export class Checker implements TraceSink<DataEvent> {
     } else if (command.kind === 'FenceSegment') {
       const grants = this.record.model(this.record.segment(command.topic, command.segment))!.grants;
       if (grants.size > 2) this.probe('recoverers raced');
-    } else if (command.kind === 'RestoreReplica') {
-      this.ackedIsDurable(this.record.segment(command.topic, command.segment));
+    } else if (command.kind === 'RestoreReplica' || command.kind === 'MoveReplica') {
+      const segment = this.record.segment(command.topic, command.segment);
+      this.ackedIsDurable(segment);
+      this.sealedExact(segment);
     }
   }
 
@@ -426,8 +445,9 @@ export class Checker implements TraceSink<DataEvent> {
       const model = this.record.model(segment);
       const isEmpty = model?.state === 'sealed' && model.count === 0;
       const isGone = isEmpty || this.record.isEnded(segment);
-      // Of what is over, without a record or with its topic, all may be forgotten: when, is for the twin to say.
-      if (copy !== undefined && !(isGone && found === undefined)) {
+      const isAway = model?.state === 'sealed' && !this.record.isListed(segment, event.node);
+      // Of what is over, or moved away, all may be forgotten: when, is for the twin to say.
+      if (copy !== undefined && !((isGone || isAway) && found === undefined)) {
         if (model?.state === 'sealed') copy.durableEnd = Math.min(copy.durableEnd, model.count);
         this.count('DurableSurvivesProp');
         const { end = 0, promised = 0 as Copy['promised'] } = found ?? {};

@@ -99,19 +99,36 @@ export function rolloverProgress(
 }
 
 /**
- * Every copy that the metadata lists of a sealed segment is there, durable and whole, under the disk that its node has now.
- * Asked only of live nodes: what a dead one holds is made again when it comes back.
+ * Every copy that the metadata lists of a sealed segment is there, durable and whole, under the disk that its node has now; none is
+ * being moved, and none is where it is not listed. If `isMovedAway`, no copy is on a dead node as long as there is a live one that has
+ * none; else what a dead one holds is made again when it comes back.
  */
-export function repairProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
+export function repairProgress(
+  record: Record,
+  nodes: readonly NodeView[],
+  isMovedAway: boolean,
+): Unmet | undefined {
   const property = 'RepairProgress';
   const alive = new Map(nodes.map((node) => [node.id, node]));
   for (const [topic, model] of record.metadata.topics) {
-    for (const { id, state, count, replicas } of keptSegments(model)) {
+    for (const { id, state, count, replicas, move } of keptSegments(model)) {
       if (state !== 'sealed') continue;
+      if (move !== undefined) {
+        return { property, reason: `the copy of ${topic}/${id} is moved to node ${move.to.node}` };
+      }
+      const listed = new Set(replicas.map(({ node }) => node));
+      const others = nodes.filter((node) => !listed.has(node.id));
+      const stray = others.find((node) => node.replica(topic, id as SegmentId) !== undefined);
+      if (stray !== undefined) {
+        return { property, reason: `node ${stray.id} has a copy of ${topic}/${id} for nothing` };
+      }
       for (const { node, incarnation } of replicas) {
         const holder = alive.get(node);
-        if (holder === undefined) continue;
         const where = `the copy of ${topic}/${id} on node ${node}`;
+        if (holder === undefined) {
+          if (!isMovedAway || others.length === 0) continue;
+          return { property, reason: `${where} is lost, and not made again` };
+        }
         if (holder.incarnation !== incarnation) {
           return { property, reason: `${where} is listed under a disk that is gone` };
         }

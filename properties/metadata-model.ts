@@ -28,6 +28,10 @@ export interface ModelSegment {
   readonly baseOffset: Offset;
   count: number;
   replicas: SegmentReplicaView[];
+  /** A copy that is being made, on a disk, in place of the one on `from`. */
+  move:
+    | { readonly from: NodeId; readonly to: SegmentReplicaView; readonly epoch: Epoch }
+    | undefined;
   /** Every grant that was ever made of it. Epochs rise in this order. */
   readonly grants: Map<Epoch, Grant>;
 }
@@ -134,6 +138,34 @@ export class MetadataModel {
         segment.replicas = segment.replicas.with(place, { node, incarnation });
         return true;
       }
+      case 'BeginMove': {
+        const segment = topic.segments[command.segment - 1];
+        const { from, to: node } = command;
+        const incarnation = this.nodes.get(node)?.incarnation;
+        if (segment?.state !== 'sealed' || segment.count === 0 || segment.move) return false;
+        if (segment.baseOffset < topic.start) return false;
+        const holders = segment.replicas.map((each) => each.node);
+        if (incarnation === undefined || !holders.includes(from) || holders.includes(node)) {
+          return false;
+        }
+        segment.move = { from, to: { node, incarnation }, epoch: index as number as Epoch };
+        return true;
+      }
+      case 'MoveReplica':
+      case 'CancelMove': {
+        const segment = topic.segments[command.segment - 1];
+        const move = segment?.move;
+        if (segment === undefined || move?.epoch !== command.epoch) return false;
+        if (segment.baseOffset < topic.start) return false;
+        if (command.kind === 'MoveReplica') {
+          const { from, to } = move;
+          if (this.nodes.get(to.node)?.incarnation !== to.incarnation) return false;
+          const others = segment.replicas.filter(({ node }) => node !== from);
+          segment.replicas = [...others, to].sort((a, b) => a.node - b.node);
+        }
+        segment.move = undefined;
+        return true;
+      }
       case 'DeleteTopic': {
         if (topic.isDeleting) return false;
         topic.isDeleting = true;
@@ -165,6 +197,7 @@ export class MetadataModel {
       replicas: replicas
         .map((node) => ({ node, incarnation: this.nodes.get(node)!.incarnation }))
         .sort((a, b) => a.node - b.node),
+      move: undefined,
       grants: new Map([[epoch, this.grant(owner, 'owner')]]),
     };
   }

@@ -109,6 +109,11 @@ export class Record {
     return copy;
   }
 
+  /** Whether the copy on that node is one of those that count. */
+  isListed(of: SegmentRecord, node: NodeId): boolean {
+    return this.model(of)?.replicas.some((replica) => replica.node === node) ?? false;
+  }
+
   /** How many of its replicas are on their right disks, and those have all that they said they had. */
   replicasLeft(of: SegmentRecord): number {
     const replicas = this.model(of)?.replicas ?? [];

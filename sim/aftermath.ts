@@ -15,7 +15,7 @@ import {
   type Unmet,
 } from '../properties/liveness.ts';
 import { Violation } from '../properties/violation.ts';
-import type { Machine } from './cluster.ts';
+import type { Machine, SharedConfig } from './cluster.ts';
 import type { DiskFaults } from './disk.ts';
 import { replicasLeft } from './faults/budget.ts';
 import { isRefused, sayReplaced } from './faults/members.ts';
@@ -69,13 +69,22 @@ export class Aftermath {
   done = false;
   private readonly world: World;
   private readonly maxSegmentEntries: number;
+  /** Copies on machines that are dead for good are made again on others before the run ends. */
+  private readonly isMovedAway: boolean;
+  private readonly progressWithinMs: number;
   private deadlineMs = 0;
   private nextId: number;
   private answers = 0;
 
-  constructor(world: World, nextId: number, maxSegmentEntries: number) {
+  constructor(
+    world: World,
+    nextId: number,
+    { maxSegmentEntries, repairAfterMs = Infinity }: SharedConfig,
+  ) {
     this.world = world;
     this.maxSegmentEntries = maxSegmentEntries;
+    this.isMovedAway = repairAfterMs < PROGRESS_WITHIN_MS;
+    this.progressWithinMs = PROGRESS_WITHIN_MS + (this.isMovedAway ? repairAfterMs : 0);
     this.nextId = nextId;
     const { machines } = world.cluster;
     const random = world.randomness.stream('aftermath');
@@ -97,7 +106,7 @@ export class Aftermath {
     const { time } = this.world;
     this.world.workload.stop();
     healMachines(this.world, this.core);
-    this.deadlineMs = time.nowMs + PROGRESS_WITHIN_MS;
+    this.deadlineMs = time.nowMs + this.progressWithinMs;
     time.after(SETTLE_MS, () => this.waitForProgress());
   }
 
@@ -111,7 +120,9 @@ export class Aftermath {
       failoverProgress(checker.record, nodes) ??
       deletionProgress(checker.record, nodes) ??
       rolloverProgress(checker.record, nodes, this.maxSegmentEntries) ??
-      (minds('RepairProgress') ? repairProgress(checker.record, nodes) : undefined);
+      (minds('RepairProgress')
+        ? repairProgress(checker.record, nodes, this.isMovedAway)
+        : undefined);
     if (unmet === undefined) {
       this.useEverything(hopelessTopics(checker.record, nodes));
       return;

@@ -32,12 +32,18 @@ export type SharedConfig = Omit<
   | 'replace'
   | 'raftAddress'
   | 'clientAddress'
-  | keyof typeof NO_UPKEEP
+  | keyof typeof USUAL
 > &
-  Partial<typeof NO_UPKEEP>;
+  Partial<typeof USUAL>;
 
 /** Unless something else is said. */
-const NO_UPKEEP = { scrubEveryMs: 1000, scrubBytesPerSecond: 0, cleanBytesPerSecond: 0 };
+const USUAL = {
+  scrubEveryMs: 1000,
+  scrubBytesPerSecond: 0,
+  cleanBytesPerSecond: 0,
+  repairAfterMs: 600_000,
+  repairBytesPerSecond: 1_000_000,
+};
 
 export interface ClusterOptions {
   readonly nodes: number;
@@ -465,7 +471,7 @@ export class Cluster {
     // As the command line has it: the first node is told of no others, and founds.
     const isFirst = machine.id === 1 && machine.moves === 0 && !machine.isDouble;
     return {
-      ...NO_UPKEEP,
+      ...USUAL,
       ...this.options.config,
       id: machine.id,
       bootstrap: isFirst && !machine.replaced,

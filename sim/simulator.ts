@@ -251,10 +251,9 @@ export class Simulation {
 
   private afterHealing(): Contents {
     const { plan, options } = this.run;
-    const { maxSegmentEntries } = options.cluster.config;
     if (this.cluster.machines.some(({ disk }) => disk.isDamaged)) this.convalesce();
     const nextId = 1 + plan.calls.reduce((most, { id }) => Math.max(most, id), 0);
-    const aftermath = new Aftermath(this, nextId, maxSegmentEntries);
+    const aftermath = new Aftermath(this, nextId, options.cluster.config);
     this.healed = true;
     this.disturbed(0);
     for (const machine of aftermath.rest) {

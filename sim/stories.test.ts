@@ -682,3 +682,30 @@ test('what a topic forgot is gone from all disks, also from that of a node that 
   expect(story.get(absent!.id)).toBe(`m${first!.count}`);
   expect(story.put(absent!.id, 'm9')).toMatchObject({ kind: 'appended', offset: 9 });
 });
+
+test('copies of a machine that stays away are made again on another one, and dropped where they were when it is back', () => {
+  const story = new Story('repaired-elsewhere', {
+    nodes: 4,
+    config: { ...OPTIONS.config, repairAfterMs: 3000 },
+  });
+  for (const text of letters(20)) story.put(1, text);
+  const sealed = (node: number): readonly SegmentRecord[] =>
+    story.segments(node).filter(({ state }) => state === 'sealed');
+  const absent = story.machine(sealed(1)[0]!.replicas[0]!.node);
+  const [witness] = story.others(absent);
+  const copiesOn = (id: number): number =>
+    sealed(witness!.id).filter(({ replicas }) => replicas.some(({ node }) => node === id)).length;
+  expect(copiesOn(absent.id)).toBeGreaterThan(0);
+
+  story.powerLoss(absent);
+  story.until(() => copiesOn(absent.id) === 0);
+  for (const { replicas, move } of sealed(witness!.id)) {
+    expect(replicas).toHaveLength(3);
+    expect(move).toBe(undefined);
+  }
+  story.cluster.start(absent);
+  story.until(() => absent.node?.clusterState?.topicNamed('t') !== undefined);
+  const { topic } = story;
+  story.until(() => sealed(1).every(({ id }) => absent.node!.replica(topic, id) === undefined));
+  expect(story.readAll(absent.id)).toEqual(letters(20));
+});

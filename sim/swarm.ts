@@ -8,7 +8,7 @@ import { NOT_YET_SURVIVED } from './not-yet.ts';
 import type { Randomness, RandomStream } from './random.ts';
 import type { SimOptions } from './simulator.ts';
 import type { WorkloadOptions } from './workload.ts';
-import { calm, harmed, large, rotting } from './worlds.ts';
+import { calm, harmed, large, repairing, rotting } from './worlds.ts';
 
 /** What is drawn besides what the cluster is to survive. */
 export interface Draw {
@@ -88,7 +88,8 @@ export function drawOptions(
     },
   };
   const { BitRot = 0, BadSectors = 0 } = drawn.faults.weights;
-  const dry = BitRot + BadSectors > 0 ? rotting(drawn) : drawn;
+  const usual = BitRot + BadSectors > 0 ? rotting(drawn) : drawn;
+  const dry = repairing(usual, randomness.stream('swarm/repair'));
   const options = { ...dry, ...drawLate(randomness.stream('swarm/late'), dry) };
   if (harm) return harmed(options, randomness.stream('swarm/harm'));
   const special = randomness.stream('swarm/special');

@@ -63,6 +63,23 @@ export function rotting(options: SimOptions): SimOptions {
   };
 }
 
+/**
+ * One world in four has more machines than copies, and has lost copies made again on others so soon that the machines that had them
+ * come back in the middle of it, and when it is over.
+ */
+export function repairing(options: SimOptions, random: RandomStream): SimOptions {
+  if (!random.chance(0.25)) return options;
+  const { cluster, workload } = options;
+  const recordsPerSecond = random.pick([100, 1000, 100_000]);
+  const config = {
+    ...cluster.config,
+    maxSegmentEntries: Math.min(cluster.config.maxSegmentEntries, 20),
+    repairAfterMs: random.pick([1000, 3000, 10_000]),
+    repairBytesPerSecond: recordsPerSecond * workload.recordBytesMax,
+  };
+  return { ...options, cluster: { ...cluster, nodes: random.pick([4, 4, 5]), config } };
+}
+
 /** Something happens that no cluster survives, in the second half, beside what happens anyway to processes, links and clocks. */
 export function harmed(options: SimOptions, random: RandomStream): SimOptions {
   const { cluster, faults, durationMs } = options;

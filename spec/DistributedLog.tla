@@ -24,6 +24,10 @@
    Trim. A topic forgets whole sealed segments at its front, and cursors that stand before what is left move up to it. Offsets stay what
    they were. Who asks for it names where the topic began, and where it is to begin.
 
+   Moves. A copy of a sealed segment may be made on another node, in the place of one that is lost. While it is made it is
+   not one of the replicas. It becomes one, and the other one ceases to be, when its node says that it is whole and durable.
+   A copy that is not listed any more may be dropped, once no restart takes its node back to before that.
+
    A grant names one life of one process (its boot) and one life of each disk (its incarnation): a restarted owner
    is owner no more, and an empty disk under an old name has no voice.
 
@@ -122,8 +126,9 @@ IsMajority(Q, S) == 2 * Cardinality(Q) > Cardinality(S)
 --------------------------------------------------------------------------------
 (* The metadata as a state machine *)
 
+NoMove == [from |-> None, to |-> None, incarnation |-> 0, epoch |-> 0]
 NoSegment == [state |-> "none", epoch |-> 0, owner |-> None, boot |-> 0,
-              replicas |-> <<>>, base |-> 0, count |-> 0]
+              replicas |-> <<>>, move |-> NoMove, base |-> 0, count |-> 0]
 
 NoMetadata ==
   [nodes    |-> [n \in Nodes |-> [boot |-> 0, incarnation |-> 0]],
@@ -139,7 +144,7 @@ NoMetadata ==
 \* A segment granted at `index`: to the owner's life and the replicas' disks that registered last.
 Opened(state, index, owner, replicas, base) ==
   [state |-> "open", epoch |-> index, owner |-> owner, boot |-> state.nodes[owner].boot,
-   replicas |-> [m \in replicas |-> state.nodes[m].incarnation], base |-> base, count |-> 0]
+   replicas |-> [m \in replicas |-> state.nodes[m].incarnation], move |-> NoMove, base |-> base, count |-> 0]
 
 Registered(state, n) == state.nodes[n].boot > 0
 
@@ -149,6 +154,13 @@ NewTopic(state, name) == state.created + 1
 \* Does a segment of the topic begin at this offset? Then all before it are sealed, and end there.
 IsBase(state, t, offset) ==
   \E i \in SegmentIds : LET g == state.segments[Segment(t, i)] IN g.state # "none" /\ g.base = offset
+
+\* Has its topic forgotten the segment?
+Trimmed(state, s) ==
+  state.segments[s].state = "sealed" /\ state.segments[s].base + state.segments[s].count <= state.starts[TopicOf(s)]
+
+\* Is it sealed, with records, in a topic that is not deleted?
+IsKept(state, s) == TopicOf(s) \in state.topics /\ state.segments[s].state = "sealed" /\ state.segments[s].count > 0 /\ ~Trimmed(state, s)
 
 \* Does the command find what it expects?
 Fits(state, c) ==
@@ -167,6 +179,17 @@ Fits(state, c) ==
          \* A late one names a disk that has been replaced since.
          /\ c.topic \in state.topics
          /\ g.state = "sealed" /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
+    [] c.kind = "BeginMove" ->
+         LET g == state.segments[Segment(c.topic, c.segment)] IN
+         /\ IsKept(state, Segment(c.topic, c.segment)) /\ g.move = NoMove
+         /\ c.from \in DOMAIN g.replicas /\ c.to \notin DOMAIN g.replicas /\ Registered(state, c.to)
+    [] c.kind = "MoveReplica" ->
+         LET g == state.segments[Segment(c.topic, c.segment)] IN
+         /\ IsKept(state, Segment(c.topic, c.segment)) /\ g.move # NoMove /\ g.move.epoch = c.epoch
+         /\ state.nodes[g.move.to].incarnation = g.move.incarnation
+    [] c.kind = "CancelMove" ->
+         LET g == state.segments[Segment(c.topic, c.segment)] IN
+         IsKept(state, Segment(c.topic, c.segment)) /\ g.move # NoMove /\ g.move.epoch = c.epoch
     [] c.kind = "DeleteTopic" -> c.topic \in state.topics \ state.deleting
     [] c.kind = "TrimTopic" ->
          /\ c.topic \in state.topics
@@ -178,6 +201,10 @@ Fits(state, c) ==
 Without(state, t) ==
   [state EXCEPT !.topics = @ \ {t}, !.deleting = @ \ {t},
                 !.names = [x \in Names |-> IF @[x] = t THEN 0 ELSE @[x]]]
+
+\* The replicas with the new copy in the place of the old one.
+Moved(replicas, move) ==
+  [m \in (DOMAIN replicas \ {move.from}) \cup {move.to} |-> IF m = move.to THEN move.incarnation ELSE replicas[m]]
 
 \* The state after the command that the log has at `index`.
 ApplyTo(state, index, c) ==
@@ -205,6 +232,13 @@ ApplyTo(state, index, c) ==
     [] c.kind = "AdvanceCursor" -> [state EXCEPT !.cursors[c.topic][c.group] = c.next]
     [] c.kind = "RestoreReplica" ->
          [state EXCEPT !.segments[Segment(c.topic, c.segment)].replicas[c.node] = c.incarnation]
+    [] c.kind = "BeginMove" ->
+         [state EXCEPT !.segments[Segment(c.topic, c.segment)].move =
+            [from |-> c.from, to |-> c.to, incarnation |-> state.nodes[c.to].incarnation, epoch |-> index]]
+    [] c.kind = "MoveReplica" ->
+         [state EXCEPT !.segments[Segment(c.topic, c.segment)] = [@ EXCEPT !.replicas = Moved(@, state.segments[Segment(c.topic, c.segment)].move),
+                                                                          !.move = NoMove]]
+    [] c.kind = "CancelMove" -> [state EXCEPT !.segments[Segment(c.topic, c.segment)].move = NoMove]
     [] c.kind = "DeleteTopic" -> [state EXCEPT !.deleting = @ \cup {c.topic}]
     [] c.kind = "TrimTopic" ->
          [state EXCEPT !.starts[c.topic] = c.start,
@@ -224,15 +258,18 @@ StateAt(commands, index) ==
 
 Grant(n, s) == view[n].segments[s]
 
-\* Has its topic forgotten the segment?
-Trimmed(state, s) ==
-  state.segments[s].state = "sealed" /\ state.segments[s].base + state.segments[s].count <= state.starts[TopicOf(s)]
-
 \* Is the segment over, and nothing of it kept: because it ended without a record, was trimmed, or because its topic was deleted?
 Gone(state, s) ==
   \/ TopicOf(s) <= state.created /\ TopicOf(s) \notin state.topics
   \/ state.segments[s].state = "sealed" /\ state.segments[s].count = 0
   \/ Trimmed(state, s)
+
+\* Is what n has of the segment neither one of its copies nor one that is being made?
+Stray(state, n, s) ==
+  LET g == state.segments[s] IN g.state = "sealed" /\ n \notin DOMAIN g.replicas /\ g.move.to # n
+
+\* Is a copy to be made on the disk that n has?
+IsMovedTo(n, g) == g.move.to = n /\ g.move.incarnation = incarnation[n]
 
 \* A grant is for one life of a process, so a restarted owner does not resume its epoch.
 GrantedTo(n, g) == g.owner = n /\ g.boot = boot[n]
@@ -331,6 +368,9 @@ Init ==
 --------------------------------------------------------------------------------
 (* The metadata log *)
 
+\* The copy that n makes is whole, and it is known by its epoch, both durably.
+IsCopied(n, s) == durable[n][s] >= Grant(n, s).count /\ durablePromise[n][s] >= Grant(n, s).move.epoch
+
 \* What node n, knowing what it knows, may ask of the metadata.
 MayPropose(n, c) ==
   CASE c.kind = "RegisterNode" -> c.node = n /\ c.boot = boot[n] /\ c.incarnation = incarnation[n]
@@ -350,6 +390,12 @@ MayPropose(n, c) ==
          /\ c.node = n /\ c.incarnation = incarnation[n]
          /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
          /\ durable[n][s] >= Grant(n, s).count
+    [] c.kind = "BeginMove" -> IsKept(view[n], Segment(c.topic, c.segment))  \* whoever seems lost, and whoever seems fit
+    [] c.kind = "MoveReplica" ->
+         LET s == Segment(c.topic, c.segment) IN
+         /\ Grant(n, s).move.epoch = c.epoch /\ IsMovedTo(n, Grant(n, s)) /\ IsCopied(n, s)
+    [] c.kind = "CancelMove" ->
+         LET s == Segment(c.topic, c.segment) IN Grant(n, s).move # NoMove /\ Grant(n, s).move.epoch = c.epoch
     [] c.kind = "DeleteTopic" -> c.topic \in view[n].topics
     [] c.kind = "TrimTopic" -> c.topic \in view[n].topics /\ c.expectedStart < c.start
 
@@ -488,8 +534,9 @@ SendReplicate(n, s, to, from, count) ==
   /\ Puts(ReplicateMessage(n, s, to, from, count))
   /\ UNCHANGED <<metadata, knowledge, lives, disk, writing, proposals, history, reading>>
 
-\* A replica takes nothing, and promises nothing, of what it knows to be gone: it may have forgotten what it promised.
-Serves(m, s) == ~Gone(view[m], s)
+\* A replica takes nothing, and promises nothing, of what it knows to be gone, or moved away: it may have forgotten what it
+\* promised.
+Serves(m, s) == ~Gone(view[m], s) /\ ~Stray(view[m], m, s)
 
 \* A replica takes nothing of an epoch lower than it promised, and by taking something promises its epoch.
 Obeys(m, s, epoch) == epoch >= promised[m][s]
@@ -644,6 +691,33 @@ HandleCopy(n, x) ==
   /\ UNCHANGED <<metadata, knowledge, lives, identity, durable, promised, durablePromise, writing, history, reading>>
 
 --------------------------------------------------------------------------------
+(* Moves of copies *)
+
+\* Node n begins a copy, under the epoch of the move: a node that goes back to before the move tells it from one that had been
+\* moved away by then.
+BeginCopy(n, s) ==
+  /\ up[n]
+  /\ IsMovedTo(n, Grant(n, s))
+  /\ promised' = [promised EXCEPT ![n][s] = Raised(@, Grant(n, s).move.epoch)]
+  /\ UNCHANGED <<metadata, knowledge, lives, identity, records, durable, durablePromise, writing, history, reading>>
+
+\* What n has of the segment had been moved away by `index`, and was not begun since.
+MayDrop(n, s, index) == Stray(StateAt(log, index), n, s) /\ promised[n][s] <= index
+
+\* It is gone from the disk, in the commit that keeps the metadata as of `index`.
+DropReplica(n, s, index) ==
+  /\ up[n]
+  /\ kept[n] <= index /\ index <= applied[n]
+  /\ MayDrop(n, s, index)
+  /\ kept' = [kept EXCEPT ![n] = index]
+  /\ records' = [records EXCEPT ![n][s] = <<>>]
+  /\ durable' = [durable EXCEPT ![n][s] = 0]
+  /\ promised' = [promised EXCEPT ![n][s] = 0]
+  /\ durablePromise' = [durablePromise EXCEPT ![n][s] = 0]
+  /\ watermark' = [watermark EXCEPT ![n][s] = 0]
+  /\ UNCHANGED <<metadata, applied, view, lives, identity, stopped, reported, promises, history, reading>>
+
+--------------------------------------------------------------------------------
 (* Reading *)
 
 \* GET answers. The cursor has moved already, so nobody answers with this record again.
@@ -685,9 +759,12 @@ LoseTail(n) ==
   /\ UNCHANGED <<metadata, knowledge, lives, incarnation, records, durable, promised, durablePromise,
                  writing, history, reading>>
 
-\* What is gone may be forgotten with the commit that keeps the metadata in which it is: so of a disk that comes back with
-\* the metadata as of `index` that may be missing, and no later restart takes it back to before that.
-Released(n, s, index) == Gone(StateAt(log, index), s)
+\* What is gone, or moved away, may be forgotten with the commit that keeps the metadata in which it is: so of a disk that comes
+\* back with the metadata as of `index` that may be missing, and no later restart takes it back to before that. But a copy that was
+\* begun later than that may count by now.
+Released(n, s, index) ==
+  \/ Gone(StateAt(log, index), s)
+  \/ Stray(StateAt(log, index), n, s) /\ durablePromise[n][s] <= index
 
 \* What may be left of a disk: all that was synced (or cut off because of a seal), if it did not lose or release that, and
 \* any part of what was not.
@@ -742,6 +819,9 @@ Commands ==
   \cup [kind : {"FenceSegment"}, topic : Topics, segment : SegmentIds, expectedEpoch : epochs, recoverer : Nodes]
   \cup [kind : {"AdvanceCursor"}, topic : Topics, group : Groups, expected : counts, next : counts]
   \cup [kind : {"RestoreReplica"}, topic : Topics, segment : SegmentIds, node : Nodes, incarnation : lifetimes]
+  \cup [kind : {"BeginMove"}, topic : Topics, segment : SegmentIds, from : Nodes, to : Nodes]
+  \cup [kind : {"MoveReplica"}, topic : Topics, segment : SegmentIds, epoch : epochs]
+  \cup [kind : {"CancelMove"}, topic : Topics, segment : SegmentIds, epoch : epochs]
   \cup [kind : {"DeleteTopic"}, topic : Topics]
   \cup [kind : {"TrimTopic"}, topic : Topics, expectedStart : counts, start : counts]
 
@@ -761,6 +841,8 @@ Step ==
        \/ AdvanceHighWatermark(n, s)
        \/ \E index \in 0 .. Cardinality(Records) : AcknowledgeRecord(n, s, index)
        \/ StopAppending(n, s)
+       \/ BeginCopy(n, s)
+       \/ \E index \in 0 .. Len(log) : DropReplica(n, s, index)
        \/ \E epoch \in 1 .. Len(log), sender \in Nodes :
             \/ HandlePromiseRequest(n, s, epoch, sender)
             \/ \E durableEnd \in 0 .. Cardinality(Records) : HandlePromise(n, s, epoch, sender, durableEnd)
@@ -911,7 +993,10 @@ DomainConsistencyInv ==
        /\ i < Last(t) => g.state = "sealed"
        /\ i = Last(t) /\ t \in meta.topics => g.state \in {"open", "fenced"}
        /\ i > Last(t) => g.state = "none"
-       /\ i <= Last(t) => g.owner \in DOMAIN g.replicas /\ g.epoch \in 1 .. Len(log)
+       /\ i <= Last(t) => g.epoch \in 1 .. Len(log)
+       /\ g.state \in {"open", "fenced"} => g.owner \in DOMAIN g.replicas
+       /\ g.move # NoMove => /\ g.state = "sealed"
+                             /\ g.move.from \in DOMAIN g.replicas /\ g.move.to \notin DOMAIN g.replicas
        /\ \A u \in Segments : s # u /\ g.epoch = meta.segments[u].epoch => g.epoch = 0
 
 \* Each node's knowledge is an earlier state of the metadata.
@@ -924,12 +1009,14 @@ SealedForeverProp ==
        /\ meta'.segments[s].count = meta.segments[s].count
        /\ meta'.segments[s].base = meta.segments[s].base]_vars
 
-\* Epochs only rise: in the metadata, and in the durable promises of one disk that keeps what it has, of what is not gone.
+\* Epochs only rise: in the metadata, and in the durable promises of one disk that keeps what it has, of what is not gone or
+\* moved away.
 EpochsRiseProp ==
   [][/\ \A s \in Segments : meta'.segments[s].epoch >= meta.segments[s].epoch
      /\ \A n \in Nodes, s \in Segments :
-          incarnation'[n] = incarnation[n] /\ ~lapsed[n] /\ ~Gone(view'[n], s) =>
-            durablePromise'[n][s] >= durablePromise[n][s]]_vars
+          /\ incarnation'[n] = incarnation[n] /\ ~lapsed[n] /\ ~Gone(view'[n], s)
+          /\ ~(Stray(StateAt(log, kept'[n]), n, s) /\ durablePromise[n][s] <= kept'[n])
+          => durablePromise'[n][s] >= durablePromise[n][s]]_vars
 
 \* A cursor never moves back.
 MonotonicCursorProp ==

@@ -15,6 +15,7 @@
 EXTENDS DistributedLog, TLC
 
 CONSTANTS
+  Holders,          \* the nodes that segments are placed on
   First,            \* the node that owns segment 1
   Recoverers,       \* nodes that may be made recoverers
   NextOwners,       \* nodes that may be given the next segment
@@ -39,6 +40,7 @@ ASSUME Features \subseteq
    "delete",   \* topics are deleted, and made again under their names
    "trim",     \* topics forget their front
    "lapse",    \* disks lose an end of what they had durably, each once
+   "relocate", \* copies are moved to other nodes, and dropped
    "rewind",   \* after a restart, metadata is as of any time before
    "forget"}   \* as "rewind", and snapshots
 
@@ -49,7 +51,7 @@ ToldIfRead(n, s) == IF Has("read") THEN watermark[n][s] ELSE 0
 Registration(n, b, i) ==
   [origin |-> Nobody, command |-> [kind |-> "RegisterNode", node |-> n, boot |-> b, incarnation |-> i]]
 Creation(x, owner) ==
-  [origin |-> Nobody, command |-> [kind |-> "CreateTopic", name |-> x, owner |-> owner, replicas |-> Nodes]]
+  [origin |-> Nobody, command |-> [kind |-> "CreateTopic", name |-> x, owner |-> owner, replicas |-> Holders]]
 
 \* All nodes have registered, in whatever order, and one of them owns segment 1 of a topic of each name.
 RECURSIVE Creations(_, _)
@@ -103,7 +105,8 @@ Answers(m, s) ==
 Copies(n, s) ==
   LET sources ==
         IF Grant(n, s).state = "sealed"
-        THEN {m \in Others(n, s) : Has("restore") /\ up[n] /\ End(n, s) < Grant(n, s).count}
+        THEN {m \in Others(n, s) : /\ (Has("restore") /\ n \in DOMAIN Grant(n, s).replicas) \/ IsMovedTo(n, Grant(n, s))
+                                   /\ up[n] /\ End(n, s) < Grant(n, s).count}
         ELSE IF Recovers(n, s) THEN {m \in Others(n, s) : promises[n][s][m] > End(n, s)} ELSE {}
       given == {m \in sources :
                   /\ up[m] /\ End(m, s) > End(n, s)
@@ -122,7 +125,7 @@ Seals(n, s) ==
   IF (IF Grant(n, s).state = "open" THEN stopped[n][s] ELSE Recovers(n, s)) /\ MayEnd(n, s)
   THEN [kind : {"SealSegment"}, topic : {s[1]}, segment : {s[2]}, epoch : {Grant(n, s).epoch},
         count : IF Owns(n, s) THEN {End(n, s)} ELSE RecoveredCounts(n, s),
-        nextOwner : NextOwners, nextReplicas : {Nodes}]
+        nextOwner : NextOwners, nextReplicas : {Holders}]
   ELSE {}
 
 FencesDone == Cardinality({i \in DOMAIN log : log[i].command.kind = "FenceSegment"})
@@ -133,9 +136,20 @@ Fences(n, s) ==
   ELSE {}
 
 Restorations(n, s) ==
-  IF Has("restore") /\ Grant(n, s).state = "sealed" /\ Grant(n, s).replicas[n] # incarnation[n]
+  IF Has("restore") /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
+     /\ Grant(n, s).replicas[n] # incarnation[n]
   THEN [kind : {"RestoreReplica"}, topic : {s[1]}, segment : {s[2]}, node : {n}, incarnation : {incarnation[n]}]
   ELSE {}
+
+\* Somebody suspects a copy of being lost, wrongly or not; whoever makes one in its place says that it is whole.
+Relocations(n, s) ==
+  IF ~Has("relocate") \/ ~IsKept(view[n], s) THEN {} ELSE
+  LET g == Grant(n, s) IN
+  IF g.move # NoMove
+  THEN [kind : {"MoveReplica"}, topic : {s[1]}, segment : {s[2]}, epoch : {g.move.epoch}]
+       \cup [kind : {"CancelMove"}, topic : {s[1]}, segment : {s[2]}, epoch : IF n = First THEN {g.move.epoch} ELSE {}]
+  ELSE [kind : {"BeginMove"}, topic : {s[1]}, segment : {s[2]}, from : (DOMAIN g.replicas) \ {First},
+        to : IF n = First THEN Nodes \ DOMAIN g.replicas ELSE {}]
 
 Moves(n, t, g) ==
   IF Has("move") /\ view[n].cursors[t][g] < KnownEnd(n, t)
@@ -154,7 +168,7 @@ Trims(n) ==
 
 Remakings(n) ==
   LET free == {x \in Names : view[n].names[x] = 0 /\ NewTopic(view[n], x) \in Topics} IN
-  IF Has("delete") THEN [kind : {"CreateTopic"}, name : free, owner : NextOwners, replicas : {Nodes}] ELSE {}
+  IF Has("delete") THEN [kind : {"CreateTopic"}, name : free, owner : NextOwners, replicas : {Holders}] ELSE {}
 
 Registrations(n) ==
   IF view[n].nodes[n] = [boot |-> boot[n], incarnation |-> incarnation[n]] THEN {}
@@ -162,7 +176,7 @@ Registrations(n) ==
 
 CommandsOf(n) ==
   Registrations(n) \cup Deletions(n) \cup Trims(n) \cup Remakings(n)
-  \cup UNION {Seals(n, s) \cup Fences(n, s) \cup Restorations(n, s) : s \in Segments}
+  \cup UNION {Seals(n, s) \cup Fences(n, s) \cup Restorations(n, s) \cup Relocations(n, s) : s \in Segments}
   \cup UNION {Moves(n, t, g) : t \in Topics, g \in Groups}
 
 OriginOf(n, c) ==
@@ -243,6 +257,10 @@ MCHandlePromise ==
      \/ \E n \in Nodes, s \in Segments : /\ promises[n][s][n] = -1
                                          /\ HandlePromise(n, s, Grant(n, s).epoch, n, DurableEnd(n, s)) /\ Sending
 MCHandleCopy == Calm /\ \E x \in messages : x.type = "Copy" /\ HandleCopy(x.to, x) /\ disk' # disk /\ Sending
+MCBeginCopy == Calm /\ \E n \in Nodes, s \in Segments : BeginCopy(n, s) /\ disk' # disk /\ Sending
+\* With a snapshot of what is known now.
+MCDropReplica ==
+  Has("relocate") /\ Calm /\ \E n \in Nodes, s \in Segments : DropReplica(n, s, applied[n]) /\ disk' # disk /\ Sending
 MCDeliverRecord ==
   Calm /\ \E n \in Nodes : \E a \in pending[n] : DeliverRecord(n, a.topic, a.group, a.offset) /\ Sending
 \* These two change nothing: what they tell is safe because the watermark is, which SequentialOrderInv says.
@@ -270,7 +288,7 @@ MCNext ==
   \/ MCRenewLease \/ MCExpireLease
   \/ MCAppendRecord \/ MCSyncCompleted \/ MCHandleReplicate \/ MCHandleReplicateAck
   \/ MCAdvanceHighWatermark \/ MCStopAppending
-  \/ MCHandlePromiseRequest \/ MCHandlePromise \/ MCHandleCopy
+  \/ MCHandlePromiseRequest \/ MCHandlePromise \/ MCHandleCopy \/ MCBeginCopy \/ MCDropReplica
   \/ MCDeliverRecord \/ MCAcknowledgeRecord \/ MCReadRecord
   \/ MCCrash \/ MCRestart \/ MCLoseTail \/ MCReplaceDisk
 
@@ -282,7 +300,7 @@ Progress ==
   \/ MCCommitCommand \/ MCApplyCommand \/ MCRenewLease
   \/ MCAppendRecord \/ MCSyncCompleted \/ MCHandleReplicate \/ MCHandleReplicateAck
   \/ MCAdvanceHighWatermark \/ MCStopAppending
-  \/ MCHandlePromiseRequest \/ MCHandlePromise \/ MCHandleCopy
+  \/ MCHandlePromiseRequest \/ MCHandlePromise \/ MCHandleCopy \/ MCBeginCopy \/ MCDropReplica
   \/ MCDeliverRecord
 FairSpec == MCSpec /\ WF_vars(Progress)
 FullRolls == RolloverProgress(MaxCount)
@@ -342,6 +360,15 @@ MayProposeUnsafe(n, c) ==
 MayProposeUnsynced(n, c) ==
   \/ Walrus!MayPropose(n, c)
   \/ c.kind = "RestoreReplica" /\ LET s == <<c.topic, c.segment>> IN End(n, s) >= Grant(n, s).count
+\* in place of IsCopied: a copy that is made is written, and not synced.
+IsCopiedInMemory(n, s) == End(n, s) >= Grant(n, s).count
+\* in place of ApplyTo: a copy that is to be made counts from the beginning on.
+CountedAtOnce(state, index, c) ==
+  LET after == Walrus!ApplyTo(state, index, c) IN
+  IF c.kind # "BeginMove" \/ after = state THEN after
+  ELSE [after EXCEPT !.segments[c.topic, c.segment] = [@ EXCEPT !.replicas = Moved(@, after.segments[c.topic, c.segment].move)]]
+\* in place of Released, MayDrop: a copy is dropped by what a node knew before it was begun.
+ReleasedAsKnown(n, s, index) == Gone(StateAt(log, index), s) \/ Stray(StateAt(log, index), n, s)
 \* in place of Fits: a cursor goes where the command says, wherever it stands.
 FitsAnyCursor(state, c) ==
   IF c.kind = "AdvanceCursor" THEN c.topic \in state.topics ELSE Walrus!Fits(state, c)
@@ -392,7 +419,7 @@ Repeatable(r) == TRUE
    Needs one worker. *)
 
 Says(i, name, holds) == (TLCGet(i) = 0 /\ holds) => TLCSet(i, 1) /\ PrintT(<<"reached", name>>)
-ASSUME \A i \in 1 .. 22 : TLCSet(i, 0)
+ASSUME \A i \in 1 .. 25 : TLCSet(i, 0)
 
 SealedWith(s, k) == meta.segments[s].state = "sealed" /\ meta.segments[s].count = k
 Reached ==
@@ -428,4 +455,9 @@ Reached ==
   /\ Says(21, "trimmed", \E t \in Topics : meta.starts[t] > 0)
   /\ Says(22, "moved up", \E t \in Topics, g \in Groups :
                meta.cursors[t][g] > 0 /\ ~\E i \in DOMAIN log : log[i].command.kind = "AdvanceCursor")
+  /\ Says(23, "moved", \E s \in Segments : IsKept(meta, s) /\ DOMAIN meta.segments[s].replicas # Holders)
+  /\ Says(24, "dropped", \E n \in Nodes, s \in Segments : IsKept(meta, s) /\ n \in Holders /\ Stray(view[n], n, s)
+               /\ incarnation[n] = 1 /\ boot[n] = 1 /\ records[n][s] = <<>>)
+  /\ Says(25, "gone back to before a move", \E n \in Nodes, s \in Segments : IsKept(meta, s) /\ Stray(view[n], n, s)
+               /\ n \in DOMAIN meta.segments[s].replicas)
 ================================================================================

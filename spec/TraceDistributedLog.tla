@@ -189,6 +189,8 @@ TraceStep == \E line \in {Line} : \E n \in {line.n}, s \in {Segment(line.s[1], l
     [] line.e = "SendCopyRequest" -> Is("from", End(n, s), line.from) /\ SendCopyRequest(n, s, line.to) /\ Sends
     [] line.e = "SendCopy" -> HasMessage /\ SendCopy(n, Message, line.count) /\ Sends
     [] line.e = "HandleCopy" -> HasMessage /\ HandleCopy(n, Message) /\ EndIs(n, s, line.end) /\ Quiet
+    [] line.e = "BeginCopy" -> Is("epoch", Grant(n, s).move.epoch, line.epoch) /\ BeginCopy(n, s) /\ Quiet
+    [] line.e = "DropReplica" -> DropReplica(n, s, line.index) /\ Quiet
     [] line.e = "RestoreMetadata" -> RestoreMetadata(n, line.index) /\ Quiet
     [] line.e = "Crash" -> Crash(n) /\ Quiet
     [] line.e = "LoseTail" -> LoseTail(n) /\ Quiet

@@ -4,6 +4,7 @@ import type { Model } from './model.ts';
 /** Three nodes, one topic, two segments; n1 owns the first. Nothing goes wrong unless a model says so. */
 const base = {
   Nodes: '{n1, n2, n3}',
+  Holders: '{n1, n2, n3}',
   Names: '{"t"}',
   Topics: '{1}',
   Groups: '{"g"}',
@@ -155,6 +156,20 @@ const release = {
   Features: '{"delete", "rewind"}',
 } as const;
 
+/** Two nodes hold a segment. A copy is made on the third, who goes back to before it was. */
+const relocation = {
+  ...base,
+  Holders: '{n1, n2}',
+  Records: '{1}',
+  Written: '{1}',
+  MaxCount: '1',
+  Laggards: '{}',
+  Crashers: '{n3}',
+  MaxCrashes: '1',
+  MaxCommits: '4',
+  Features: '{"roll", "relocate", "rewind"}',
+} as const;
+
 /** A model that leaves something out, and shows what happens then. */
 function mustFail(
   name: string,
@@ -285,6 +300,24 @@ export const logModels: readonly Model[] = [
     },
     expect: { states: 2598 },
     reaches: ['acknowledged', 'recovered', 'lost records at a crash'],
+  },
+  {
+    ...safe,
+    name: 'MCMove',
+    about: 'a copy of a sealed segment is moved to a node that crashes, and the old one dropped',
+    kind: 'quick',
+    constants: relocation,
+    expect: { states: 1881 },
+    reaches: ['acknowledged', 'sealed', 'moved', 'dropped', 'gone back to before a move'],
+  },
+  {
+    ...safe,
+    name: 'MCMoveBack',
+    about: 'a copy is moved, and moved back to the node that had it first, which crashes',
+    kind: 'nightly',
+    constants: { ...relocation, Crashers: '{n2}', MaxCommits: '6' },
+    expect: {},
+    reaches: ['acknowledged', 'sealed', 'moved', 'dropped'],
   },
   {
     ...safe,
@@ -465,6 +498,22 @@ export const logModels: readonly Model[] = [
     'FailoverProgress',
     { ...torn, MaxFences: '0', Crashers: '{n1}', MaxCrashes: '1' },
     { specification: 'FairSpec', invariants: [], properties: ['FailoverProgress'] },
+  ),
+  mustFail(
+    'MCMoveUnsynced',
+    'a copy takes the place of another before it is durable',
+    'SealedExactInv',
+    { ...relocation, IsCopied: '<- IsCopiedInMemory' },
+  ),
+  mustFail('MCMoveCounted', 'a copy that is being made counts', 'SealedExactInv', {
+    ...relocation,
+    ApplyTo: '<- CountedAtOnce',
+  }),
+  mustFail(
+    'MCDropAsKnown',
+    'a copy is dropped because a node that went back does not know yet that it was begun',
+    'SealedExactInv',
+    { ...relocation, Released: '<- ReleasedAsKnown' },
   ),
   mustFail(
     'MCDeleteByName',

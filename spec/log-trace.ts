@@ -193,6 +193,10 @@ class Projection {
         const { sender, epoch, from, count, end } = event;
         return { e, n, s, m: this.received('Copy', sender, n, s, epoch, from, count), end };
       }
+      case 'BeginCopy':
+        return { e, n, s, epoch: event.epoch };
+      case 'DropReplica':
+        return { e, n, s, index: event.index };
       case 'DeliverRecord': {
         const { topic, group, offset } = event;
         return { e, n, s, t: this.topics.of(topic), group: this.groups.of(group), offset };
@@ -364,6 +368,21 @@ class Projection {
           node: this.nodes.of(node),
           incarnation: this.incarnation(node, incarnation),
         };
+      }
+      case 'BeginMove': {
+        const { kind, topic, segment, from, to } = command;
+        return {
+          kind,
+          topic: this.topics.of(topic),
+          segment,
+          from: this.nodes.of(from),
+          to: this.nodes.of(to),
+        };
+      }
+      case 'MoveReplica':
+      case 'CancelMove': {
+        const { kind, topic, segment, epoch } = command;
+        return { kind, topic: this.topics.of(topic), segment, epoch };
       }
       case 'DeleteTopic':
         return { kind: command.kind, topic: this.topics.of(command.topic) };

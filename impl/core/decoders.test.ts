@@ -23,17 +23,17 @@ import type { RaftMessage } from './raft/messages.ts';
 const NODES = [1, 2, 3] as NodeId[];
 const [topic, group] = [4 as TopicId, 'g'];
 const [segment, epoch] = [1 as SegmentId, 4 as Epoch];
+const SPARE = 4 as NodeId;
+const register = (node: NodeId): Command => ({
+  kind: 'RegisterNode',
+  node,
+  boot: (10 * node) as BootId,
+  incarnation: (100 * node) as Incarnation,
+  raftAddress: 'host:1',
+  clientAddress: 'host:2',
+});
 const COMMANDS: readonly Command[] = [
-  ...NODES.map(
-    (node): Command => ({
-      kind: 'RegisterNode',
-      node,
-      boot: (10 * node) as BootId,
-      incarnation: (100 * node) as Incarnation,
-      raftAddress: 'host:1',
-      clientAddress: 'host:2',
-    }),
-  ),
+  ...NODES.map(register),
   { kind: 'CreateTopic', name: 'tôpic', owner: NODES[0]!, replicas: NODES },
   {
     kind: 'SealSegment',
@@ -53,6 +53,11 @@ const COMMANDS: readonly Command[] = [
     recoverer: NODES[2]!,
   },
   { kind: 'RestoreReplica', topic, segment, node: NODES[0]!, incarnation: 101 as Incarnation },
+  register(SPARE),
+  { kind: 'BeginMove', topic, segment, from: NODES[0]!, to: SPARE },
+  { kind: 'MoveReplica', topic, segment, epoch: 10 as Epoch },
+  { kind: 'BeginMove', topic, segment, from: SPARE, to: NODES[0]! },
+  { kind: 'CancelMove', topic, segment, epoch: 12 as Epoch },
 ];
 const MEMBERSHIP: Membership = NODES.map((id) => ({
   id,

@@ -104,6 +104,16 @@ export type DataEvent =
       readonly count: number;
       readonly end: number;
     })
+  // Moves of copies
+  /** A copy is begun here, under the epoch of its move. */
+  | (AtSegment & { readonly name: 'BeginCopy' })
+  /** A copy that had been moved away by log entry `index` is gone from the disk, with what was promised of it. */
+  | (At & {
+      readonly name: 'DropReplica';
+      readonly topic: TopicId;
+      readonly segment: SegmentId;
+      readonly index: LogIndex;
+    })
   // Reading
   | (At & {
       readonly name: 'DeliverRecord';

@@ -156,6 +156,16 @@ export class Tracer {
     });
   }
 
+  // Moves of copies
+
+  beginCopy({ topic, segment, promised: epoch }: Replica): void {
+    this.sink.emit({ name: 'BeginCopy', ...this.at({ topic, segment, epoch }) });
+  }
+
+  dropReplica({ topic, segment }: Replica, index: LogIndex): void {
+    this.sink.emit({ name: 'DropReplica', node: this.node, topic, segment, index });
+  }
+
   // Reading
 
   deliverRecord(topic: TopicId, group: string, offset: Offset): void {

@@ -110,7 +110,10 @@ export class Applier {
         dataPlane.topicTrimmed(command.topic);
         break;
       case 'RestoreReplica':
-        dataPlane.replicaRestored(command.topic, command.segment);
+      case 'BeginMove':
+      case 'MoveReplica':
+      case 'CancelMove':
+        dataPlane.copiesChanged(command.topic, command.segment);
         break;
       case 'RegisterNode': {
         const member = raft.membership.find(({ id }) => id === command.node);

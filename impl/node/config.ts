@@ -37,6 +37,10 @@ export interface NodeConfig {
   readonly scrubBytesPerSecond: number;
   /** Files of the log of which little is needed are emptied, and no more than this written for it; 0: never. */
   readonly cleanBytesPerSecond: number;
+  /** A copy on a node that the Raft leader has not heard for so long is made again on another one. */
+  readonly repairAfterMs: number;
+  /** What the copies that are made here then may take; who writes has the rest. */
+  readonly repairBytesPerSecond: number;
   /** Sizes of the store; see `StoreOptions`. */
   readonly fileBytes: number;
   readonly batchBytes: number;

@@ -4,6 +4,7 @@
  */
 import { Controller } from '../core/controller/controller.ts';
 import { errorReply, type Operation, type Reply } from '../core/controller/operations.ts';
+import { Repair } from '../core/controller/repair.ts';
 import { Supervisor } from '../core/controller/supervisor.ts';
 import type { BootId, NodeId } from '../core/ids.ts';
 import { Lease } from '../core/lease/lease.ts';
@@ -85,6 +86,7 @@ export class Member {
   readonly linearizableReads: LinearizableReads;
   readonly controller: Controller;
   readonly supervisor: Supervisor;
+  readonly repair: Repair;
   readonly lives: readonly Life[];
   readonly knownDisks: KnownDisks;
   readonly seeds: readonly string[];
@@ -134,6 +136,7 @@ export class Member {
     this.linearizableReads = new LinearizableReads();
     this.controller = this.newController();
     this.supervisor = this.newSupervisor();
+    this.repair = this.newRepair();
     this.joining = new Joining(this);
     this.otherCluster = new OtherCluster(this);
     this.admission = new Admission(this);
@@ -166,7 +169,10 @@ export class Member {
     this.raft.tick(nowMs);
     if (this.lease.expireLease(nowMs)) this.trace?.expireLease();
     // Whose life is over is not known before all that is committed has been applied.
-    if (!this.applier.isBehind) this.supervisor.tick(nowMs);
+    if (!this.applier.isBehind) {
+      this.supervisor.tick(nowMs);
+      this.repair.tick(nowMs);
+    }
     this.dataPlane.tick(nowMs);
     this.proposals.tick(nowMs);
     this.controller.tick(nowMs);
@@ -182,6 +188,7 @@ export class Member {
       this.raft.deadlineMs(),
       this.lease.deadlineMs(),
       this.supervisor.deadlineMs(),
+      this.repair.deadlineMs(),
       this.dataPlane.deadlineMs(),
       this.proposals.deadlineMs(),
       this.controller.deadlineMs(),
@@ -224,6 +231,7 @@ export class Member {
     const { raft } = this;
     if (this.lease.renewLease(raft.leaderContactMs, this.nowMs())) this.trace?.renewLease();
     this.supervisor.watch(raft.role === 'leader');
+    this.repair.watch(raft.role === 'leader');
     this.linearizableReads.follow(raft);
     this.peers.follow(raft.membership, (member) => this.locate(member));
     this.watch?.follow();
@@ -359,6 +367,7 @@ export class Member {
       store,
       trace,
       maxSegmentEntries: config.maxSegmentEntries,
+      repairBytesPerSecond: config.repairBytesPerSecond,
       scrub: { everyMs: config.scrubEveryMs, bytesPerSecond: config.scrubBytesPerSecond },
       cluster: () => this.cluster,
       nowMs: () => this.nowMs(),
@@ -406,5 +415,17 @@ export class Member {
       },
       this.config.heartbeatMs,
     );
+  }
+
+  private newRepair(): Repair {
+    return new Repair({
+      repairAfterMs: this.config.repairAfterMs,
+      cluster: () => this.cluster,
+      nowMs: () => this.nowMs(),
+      live: (node) => this.live(node),
+      hasRoom: (node) => this.hasRoom(node),
+      holders: () => this.placement.holders(),
+      propose: (command) => this.proposals.proposeCommand(command),
+    });
   }
 }

@@ -135,14 +135,14 @@ export class ReadyLoop {
   }
 
   /**
-   * Replaces a log by the state that it led to, if it is long, or if what was deleted or trimmed is only kept for the sake of a restart that
+   * Replaces a log by the state that it led to, if it is long, or if what was deleted, trimmed or moved away is only kept for the sake of a restart that
    * would go back to before that. One such replacement is under way at a time.
    */
   private compact(): Snapshot | undefined {
     if (this.isCompacting) return undefined;
     const { config, metadata, raftStorage, dataPlane } = this.ports;
     const nowMs = this.ports.nowMs();
-    const isWanted = dataPlane.replicas.holdsForgotten && nowMs >= this.releaseAtMs;
+    const isWanted = dataPlane.replicas.holdsReleased && nowMs >= this.releaseAtMs;
     const snapshot = metadata.snapshotEvery(config.snapshotEveryEntries, isWanted);
     if (snapshot === undefined) return undefined;
     this.isCompacting = true;

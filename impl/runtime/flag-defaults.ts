@@ -18,6 +18,8 @@ export const FLAG_DEFAULTS = {
   leaseMs: 600,
   failoverMs: 700,
   operationTimeoutMs: 10_000,
+  repairAfterMs: 600_000,
+  repairBytesPerSecond: 33_554_432,
   scrubEveryMs: 86_400_000,
   scrubBytesPerSecond: 1_048_576,
   cleanBytesPerSecond: 33_554_432,

@@ -47,6 +47,16 @@ export function addNodeCommand(program: Command): void {
       String(defaults.operationTimeoutMs),
     )
     .option(
+      '--repair-after-ms <ms>',
+      'copies on a node that is silent for so long are made again on others',
+      String(defaults.repairAfterMs),
+    )
+    .option(
+      '--repair-bytes-per-second <n>',
+      'but a node takes copies no faster than so',
+      String(defaults.repairBytesPerSecond),
+    )
+    .option(
       '--scrub-every-ms <ms>',
       'all records kept are read once in so long, to find damage',
       String(defaults.scrubEveryMs),

@@ -73,6 +73,24 @@ function mayPropose(model: LogModel, node: NodeState, { command }: Proposal): Re
       const has = command.node === node.id && node.copy(key).durable >= grant.count;
       return has ? undefined : 'a restored replica has the whole segment durably';
     }
+    case 'BeginMove': {
+      const grant = model.grant(node, keyOf(command));
+      return grant?.state === 'sealed' ? undefined : 'only copies of sealed segments are moved';
+    }
+    case 'CancelMove':
+      return model.grant(node, keyOf(command))?.move?.epoch === command.epoch
+        ? undefined
+        : 'only a move that the node knows is given up';
+    case 'MoveReplica': {
+      const key = keyOf(command);
+      const grant = model.grant(node, key);
+      const copy = node.copy(key);
+      if (grant?.move?.epoch !== command.epoch || !isMovedTo(node, grant)) {
+        return 'a node says so of the copy that it makes';
+      }
+      const has = copy.durable >= grant.count && copy.durablePromise >= command.epoch;
+      return has ? undefined : 'a copy that takes the place of another is whole, durably';
+    }
     case 'DeleteTopic': {
       const exists = model.metadata.exists(command.topic, node.applied);
       return exists ? undefined : 'only a topic that the node knows is deleted';
@@ -85,6 +103,11 @@ function mayPropose(model: LogModel, node: NodeState, { command }: Proposal): Re
       return expectedStart < start ? undefined : 'a topic begins later after a trim';
     }
   }
+}
+
+/** Whether a copy is being made on the disk that the node has. */
+function isMovedTo(node: NodeState, { move }: Grant): boolean {
+  return move?.to === node.id && move.incarnation === node.incarnation;
 }
 
 function maySeal(
@@ -158,6 +181,9 @@ function touched(index: LogIndex, { command }: Proposal): string[] {
       return [keyOf(command), segmentKey(command.topic, command.segment + 1)];
     case 'FenceSegment':
     case 'RestoreReplica':
+    case 'BeginMove':
+    case 'MoveReplica':
+    case 'CancelMove':
       return [keyOf(command)];
     default:
       return [];
@@ -281,7 +307,7 @@ function HandleReplicate(model: LogModel, event: Named<'HandleReplicate'>): Refu
   const copy = node.copy(key);
   const { sender, from, count, highWatermark } = event;
   if (!node.up) return 'the process runs';
-  if (model.isGone(node, event.topic, key)) return 'nothing is taken of what is gone';
+  if (!model.serves(node, event.topic, key)) return 'nothing is taken of what is gone';
   if (
     !model.messages.has(
       'Replicate',
@@ -397,7 +423,7 @@ function HandlePromiseRequest(model: LogModel, event: Named<'HandlePromiseReques
   if (!own && !model.messages.has('PromiseRequest', event.sender, event.node, key, event.epoch)) {
     return 'the message was sent';
   }
-  if (model.isGone(node, event.topic, key)) return 'nothing is promised of what is gone';
+  if (!model.serves(node, event.topic, key)) return 'nothing is promised of what is gone';
   if (event.epoch < copy.promised) return 'promises never fall';
   copy.promised = event.epoch;
   return undefined;
@@ -485,6 +511,33 @@ function HandleCopy(model: LogModel, event: Named<'HandleCopy'>): Refusal {
   return undefined;
 }
 
+// Moves of copies
+
+function BeginCopy(model: LogModel, event: Named<'BeginCopy'>): Refusal {
+  const key = keyOf(event);
+  const node = model.node(event.node);
+  const grant = model.grant(node, key);
+  if (!node.up) return 'the process runs';
+  if (grant === undefined || !isMovedTo(node, grant)) return 'a copy is to be made here';
+  if (grant.move!.epoch !== event.epoch) return 'the epoch is that of the move';
+  const copy = node.copy(key);
+  copy.promised = Math.max(copy.promised, event.epoch) as Epoch;
+  return undefined;
+}
+
+function DropReplica(model: LogModel, event: Named<'DropReplica'>): Refusal {
+  const key = keyOf(event);
+  const node = model.node(event.node);
+  const { index } = event;
+  if (!node.up) return 'the process runs';
+  if (index < node.kept || index > node.applied) return 'the metadata of then is kept';
+  if (!model.metadata.isStray(key, node.id, index)) return 'only what was moved away is dropped';
+  if (node.copy(key).promised > index) return 'it was not begun since then';
+  node.kept = index;
+  node.copies.delete(key);
+  return undefined;
+}
+
 // Reading
 
 function DeliverRecord(model: LogModel, event: Named<'DeliverRecord'>): Refusal {
@@ -532,8 +585,11 @@ function Restart(model: LogModel, event: Named<'Restart'>): Refusal {
   );
   for (const [key, copy] of node.copies) {
     const { end = 0, promised = 0 } = kept.get(key) ?? {};
-    // What is over is released once no restart takes the disk back to before its end.
-    const isReleased = !kept.has(key) && model.metadata.isGone(topicOf(key), key, event.applied);
+    // What is over, or moved away, is released once no restart takes the disk back to before that.
+    const isOver = model.metadata.isGone(topicOf(key), key, event.applied);
+    const isAway =
+      model.metadata.isStray(key, node.id, event.applied) && copy.durablePromise <= event.applied;
+    const isReleased = !kept.has(key) && (isOver || isAway);
     const least = node.lapsed || isReleased ? 0 : model.durableEnd(node, key);
     if (end < least || end > copy.end) return `${key}: what is durable stays`;
     const leastPromise = node.lapsed || isReleased ? 0 : copy.durablePromise;
@@ -600,6 +656,8 @@ export const ACTIONS: { readonly [Name in DataEvent['name']]: Action<Name> } = {
   SendCopyRequest,
   SendCopy,
   HandleCopy,
+  BeginCopy,
+  DropReplica,
   DeliverRecord,
   ReadRecord,
   Crash,

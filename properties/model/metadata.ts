@@ -14,6 +14,15 @@ export interface Grant {
   readonly replicas: ReadonlyMap<NodeId, Incarnation>;
   readonly base: number;
   readonly count: number;
+  readonly move: Move | undefined;
+}
+
+/** A copy that is being made. */
+export interface Move {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly incarnation: Incarnation;
+  readonly epoch: Epoch;
 }
 
 interface Registration {
@@ -78,6 +87,13 @@ export class Metadata {
     const grant = this.grant(key, index);
     if (grant?.state !== 'sealed') return false;
     return grant.count === 0 || grant.base + grant.count <= this.start(topic, index);
+  }
+
+  /** Whether after the first `index` commands a copy on that node is neither one that is listed nor one that is being made. */
+  isStray(key: string, node: NodeId, index: number): boolean {
+    const grant = this.grant(key, index);
+    if (grant?.state !== 'sealed') return false;
+    return !grant.replicas.has(node) && grant.move?.to !== node;
   }
 
   keys(): Iterable<string> {
@@ -155,6 +171,35 @@ export class Metadata {
         this.put(topic, segment, { ...grant, index, replicas });
         return true;
       }
+      case 'BeginMove': {
+        const { topic, segment, from, to } = command;
+        const grant = this.sealed(topic, segment, index);
+        const incarnation = this.nodes.get(to)?.incarnation;
+        if (grant === undefined || grant.move !== undefined || incarnation === undefined)
+          return false;
+        if (!grant.replicas.has(from) || grant.replicas.has(to)) return false;
+        const move = { from, to, incarnation, epoch: index as Epoch };
+        this.put(topic, segment, { ...grant, index, move });
+        return true;
+      }
+      case 'MoveReplica': {
+        const { topic, segment, epoch } = command;
+        const grant = this.sealed(topic, segment, index);
+        const move = grant?.move;
+        if (grant === undefined || move?.epoch !== epoch) return false;
+        if (this.nodes.get(move.to)?.incarnation !== move.incarnation) return false;
+        const replicas = new Map(grant.replicas).set(move.to, move.incarnation);
+        replicas.delete(move.from);
+        this.put(topic, segment, { ...grant, index, replicas, move: undefined });
+        return true;
+      }
+      case 'CancelMove': {
+        const { topic, segment, epoch } = command;
+        const grant = this.sealed(topic, segment, index);
+        if (grant === undefined || grant.move?.epoch !== epoch) return false;
+        this.put(topic, segment, { ...grant, index, move: undefined });
+        return true;
+      }
       case 'DeleteTopic': {
         const { topic } = command;
         if (!this.exists(topic, index) || this.deleting.has(topic)) return false;
@@ -187,6 +232,13 @@ export class Metadata {
     return false;
   }
 
+  /** A sealed segment that nodes keep. */
+  private sealed(topic: TopicId, segment: number, index: number): Grant | undefined {
+    const grant = this.grant(segmentKey(topic, segment), index);
+    if (grant?.state !== 'sealed') return undefined;
+    return this.isGone(topic, segmentKey(topic, segment), index) ? undefined : grant;
+  }
+
   private know(nodes: readonly NodeId[]): boolean {
     return nodes.every((node) => this.nodes.has(node));
   }
@@ -209,6 +261,7 @@ export class Metadata {
       replicas: new Map(replicas.map((node) => [node, this.nodes.get(node)!.incarnation])),
       base,
       count: 0,
+      move: undefined,
     });
   }
 

@@ -103,6 +103,11 @@ export class LogModel {
     return this.metadata.isGone(topic, key, node.applied);
   }
 
+  /** Whether the node takes and promises anything of the segment: what it promised of what is over, or moved away, it may have forgotten. */
+  serves(node: NodeState, topic: TopicId, key: string): boolean {
+    return !this.isGone(node, topic, key) && !this.metadata.isStray(key, node.id, node.applied);
+  }
+
   owns(node: NodeState, key: string): boolean {
     return this.writesAs('open', node, key);
   }

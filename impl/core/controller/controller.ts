@@ -496,6 +496,8 @@ export class Controller {
         if (this.ports.cluster().segmentAt(topic, offset) === undefined) {
           answer(this.goneOrTrimmed(topic));
         } else if (error !== undefined) answer(errorReply(error.code, error.message));
+        // The copy was moved away while it was read.
+        else if (records.length === 0) answer(this.refusal('Unavailable', this.nameOf(topic)));
         else answer(this.readRecord(topic, offset, records[0]!));
       },
     );
@@ -569,7 +571,9 @@ export class Controller {
     const readable = this.dataPlane.readableEnd(topic, segment.id);
     if (index < readable || segment.state !== 'sealed') {
       this.dataPlane.read(topic, segment, index, { ...MESSAGE_LIMIT, records }, (error, found) => {
-        if (error?.code === 'Unavailable') this.readElsewhere(topic, offset, done);
+        const isElsewhere =
+          error?.code === 'Unavailable' || (index < readable && found.length === 0);
+        if (isElsewhere) this.readElsewhere(topic, offset, done);
         else done(error, found);
       });
       return;

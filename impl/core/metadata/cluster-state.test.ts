@@ -163,6 +163,63 @@ test('a replaced disk takes its place in a sealed segment, never in an open one'
   expect(state.segment(t, 1 as SegmentId)!.replicas[1]).toEqual({ node: 2, incarnation: 999 });
 });
 
+const begin = (to: number, from = 2): Command => ({
+  kind: 'BeginMove',
+  topic: t5,
+  segment: 1 as SegmentId,
+  from: node(from),
+  to: node(to),
+});
+const ofMove = (kind: 'MoveReplica' | 'CancelMove', epoch: number): Command => ({
+  kind,
+  topic: t5,
+  segment: 1 as SegmentId,
+  epoch: epoch as Epoch,
+});
+/** The topic that the fifth command creates. */
+const t5 = 5 as TopicId;
+/** Four nodes, three of which have copies of segment 1, which the sixth command sealed. */
+const sealedOnThree = () => after(...three, register(4), create('t', 1), seal(t5, 1, 5, 10));
+const copies = (state: ClusterState) =>
+  state.segment(t5, 1 as SegmentId)!.replicas.map((each) => each.node);
+
+test('a copy that is being made counts only once it is whole, and takes the place of one other', () => {
+  const state = sealedOnThree();
+  expect(apply(state, begin(4))).toEqual({ applied: true });
+  expect(copies(state)).toEqual([1, 2, 3]);
+  expect(state.isStray(t5, 1 as SegmentId, node(4))).toBe(false);
+  const { move } = state.segment(t5, 1 as SegmentId)!;
+  expect(move).toEqual({ from: 2, to: { node: 4, incarnation: 400 }, epoch: 7 });
+  expect(apply(state, ofMove('MoveReplica', 7))).toEqual({ applied: true });
+  expect(copies(state)).toEqual([1, 3, 4]);
+  expect(state.isStray(t5, 1 as SegmentId, node(2))).toBe(true);
+  expect(apply(state, ofMove('MoveReplica', 7))).toEqual({ applied: false, reason: 'Stale' });
+});
+
+test('a move expects a sealed segment, a copy where it goes from, none where it goes to, and no other move', () => {
+  const state = sealedOnThree();
+  const stale = { applied: false, reason: 'Stale' };
+  expect(apply(state, { ...begin(4), segment: 2 as SegmentId } as Command)).toEqual(stale);
+  expect(apply(state, begin(3))).toEqual(stale);
+  expect(apply(state, begin(4, 4))).toEqual(stale);
+  expect(apply(state, begin(5))).toEqual({ applied: false, reason: 'UnknownNode' });
+  expect(apply(state, begin(4))).toEqual({ applied: true });
+  expect(apply(state, begin(4, 3))).toEqual(stale);
+});
+
+test('what is said of a move that was given up, or of a disk that was replaced since, comes to nothing', () => {
+  const state = sealedOnThree();
+  apply(state, begin(4));
+  expect(apply(state, ofMove('CancelMove', 6))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, ofMove('CancelMove', 7))).toEqual({ applied: true });
+  apply(state, begin(4));
+  expect(apply(state, ofMove('MoveReplica', 7))).toEqual({ applied: false, reason: 'Stale' });
+  const { epoch } = state.segment(t5, 1 as SegmentId)!.move!;
+  apply(state, { ...register(4), incarnation: 999 as Incarnation } as Command);
+  expect(apply(state, ofMove('MoveReplica', epoch))).toEqual({ applied: false, reason: 'Stale' });
+  expect(copies(state)).toEqual([1, 2, 3]);
+});
+
 test('an offset is found in the segment that can hold it, past empty ones', () => {
   const state = after(
     ...three,

@@ -34,6 +34,14 @@ export interface ReplicaRecord {
   readonly incarnation: Incarnation;
 }
 
+/** A copy that is being made. It counts for nothing, and is read by nobody, before it takes the place of the one on `from`. */
+export interface Move {
+  readonly from: NodeId;
+  readonly to: ReplicaRecord;
+  /** Raft index of the command that began it. */
+  readonly epoch: Epoch;
+}
+
 export type SegmentState = 'open' | 'fenced' | 'sealed';
 
 export interface SegmentRecord {
@@ -47,6 +55,8 @@ export interface SegmentRecord {
   readonly boot: BootId;
   /** Sorted by node. */
   readonly replicas: readonly ReplicaRecord[];
+  /** Only of a sealed segment. */
+  readonly move: Move | undefined;
   /** Offset in the topic of the segment's first record. */
   readonly baseOffset: Offset;
   /** Records in it, for ever, once sealed; 0 before. */
@@ -172,6 +182,13 @@ export class ClusterState {
     return id < current.id && this.segment(topic, id) === undefined;
   }
 
+  /** Whether the segment is sealed, and the copy on that node neither one of its copies nor one that is being made. */
+  isStray(topic: TopicId, id: SegmentId, node: NodeId): boolean {
+    const segment = this.segment(topic, id);
+    if (segment?.state !== 'sealed' || segment.move?.to.node === node) return false;
+    return segment.replicas.every((each) => each.node !== node);
+  }
+
   /** The next offset that the group has not been given; where the topic begins if it never read. */
   cursor(topic: TopicId, group: string): Offset {
     return this.topicRecords.get(topic)?.cursors.get(group) ?? this.start(topic);
@@ -254,25 +271,41 @@ export class ClusterState {
         return APPLIED;
       }
       case 'RestoreReplica': {
-        const topic = this.topicRecords.get(command.topic);
-        if (topic === undefined) return refused('UnknownTopic');
-        const segment = this.segment(command.topic, command.segment);
-        const replica = segment?.replicas.find((each) => each.node === command.node);
-        if (segment?.state !== 'sealed' || replica === undefined) return refused('Stale');
-        // A late one names a disk that has been replaced since.
-        if (this.nodeRecords.get(command.node)?.incarnation !== command.incarnation) {
-          return refused('Stale');
-        }
-        const restored: SegmentRecord = {
-          ...segment,
-          replicas: segment.replicas.map((each) =>
-            each === replica ? { node: each.node, incarnation: command.incarnation } : each,
-          ),
-        };
-        const segments = topic.segments.map((each) => (each === segment ? restored : each));
-        this.setTopic({ ...topic, segments });
-        return APPLIED;
+        const { node, incarnation } = command;
+        return this.changeSealed(command, (segment) => {
+          const isListed = segment.replicas.some((each) => each.node === node);
+          // A late one names a disk that has been replaced since.
+          if (!isListed || !this.isPresent({ node, incarnation })) return undefined;
+          const replicas = segment.replicas.map((each) =>
+            each.node === node ? { node, incarnation } : each,
+          );
+          return { ...segment, replicas };
+        });
       }
+      case 'BeginMove': {
+        const { from, to } = command;
+        const node = this.nodeRecords.get(to);
+        if (node === undefined) return refused('UnknownNode');
+        const { incarnation } = node;
+        return this.changeSealed(command, (segment) => {
+          const holds = (id: NodeId): boolean => segment.replicas.some(({ node }) => node === id);
+          if (segment.move !== undefined || !holds(from) || holds(to)) return undefined;
+          const epoch = index as number as Epoch;
+          return { ...segment, move: { from, to: { node: to, incarnation }, epoch } };
+        });
+      }
+      case 'MoveReplica':
+        return this.changeSealed(command, (segment) => {
+          const { move } = segment;
+          if (move?.epoch !== command.epoch || !this.isPresent(move.to)) return undefined;
+          const others = segment.replicas.filter(({ node }) => node !== move.from);
+          const replicas = sortedBy([...others, move.to], (each) => each.node);
+          return { ...segment, replicas, move: undefined };
+        });
+      case 'CancelMove':
+        return this.changeSealed(command, (segment) =>
+          segment.move?.epoch === command.epoch ? { ...segment, move: undefined } : undefined,
+        );
       case 'DeleteTopic': {
         const topic = this.topicRecords.get(command.topic);
         if (topic === undefined) return refused('UnknownTopic');
@@ -348,6 +381,26 @@ export class ClusterState {
     return state;
   }
 
+  /** Whether that is the disk that the node registered last. */
+  isPresent({ node, incarnation }: ReplicaRecord): boolean {
+    return this.nodeRecords.get(node)?.incarnation === incarnation;
+  }
+
+  /** Puts in the place of a sealed segment what `change` makes of it; `Stale` if that is undefined or the segment not sealed. */
+  private changeSealed(
+    { topic: id, segment: number }: { readonly topic: TopicId; readonly segment: SegmentId },
+    change: (segment: SegmentRecord) => SegmentRecord | undefined,
+  ): Outcome {
+    const topic = this.topicRecords.get(id);
+    if (topic === undefined) return refused('UnknownTopic');
+    const segment = this.segment(id, number);
+    const changed = segment?.state === 'sealed' ? change(segment) : undefined;
+    if (changed === undefined) return refused('Stale');
+    const segments = topic.segments.map((each) => (each === segment ? changed : each));
+    this.setTopic({ ...topic, segments });
+    return APPLIED;
+  }
+
   /** What a grant at `index` says; undefined if somebody in it never registered. */
   private grant(index: LogIndex, owner: NodeId, replicas: readonly NodeId[]): Grant | undefined {
     const holder = this.nodeRecords.get(owner);
@@ -397,7 +450,7 @@ export class ClusterState {
 type Grant = Pick<SegmentRecord, 'epoch' | 'owner' | 'boot' | 'replicas'>;
 
 function opened(id: SegmentId, grant: Grant, baseOffset: Offset): SegmentRecord {
-  return { id, state: 'open', ...grant, baseOffset, count: 0 };
+  return { id, state: 'open', ...grant, move: undefined, baseOffset, count: 0 };
 }
 
 /** The last segment for which `test` is true, as it is for all before that one; undefined if for none. */
@@ -438,6 +491,9 @@ function writeSegment(out: ByteWriter, segment: SegmentRecord): void {
   out.list(segment.replicas, (each) => {
     out.whole(each.node).whole(each.incarnation);
   });
+  out.list(segment.move === undefined ? [] : [segment.move], ({ from, to, epoch }) => {
+    out.whole(from).whole(to.node).whole(to.incarnation).whole(epoch);
+  });
 }
 
 function readSegment(input: ByteReader): SegmentRecord {
@@ -456,9 +512,14 @@ function readSegment(input: ByteReader): SegmentRecord {
     boot,
     baseOffset,
     count: input.whole(),
-    replicas: input.list(() => ({
-      node: input.whole() as NodeId,
-      incarnation: input.whole() as Incarnation,
-    })),
+    replicas: input.list(() => readReplica(input)),
+    move: input.list(() => {
+      const from = input.whole() as NodeId;
+      return { from, to: readReplica(input), epoch: input.whole() as Epoch };
+    })[0],
   };
+}
+
+function readReplica(input: ByteReader): ReplicaRecord {
+  return { node: input.whole() as NodeId, incarnation: input.whole() as Incarnation };
 }

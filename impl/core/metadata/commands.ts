@@ -59,6 +59,31 @@ export type Command =
       readonly node: NodeId;
       readonly incarnation: Incarnation;
     }
+  /**
+   * A copy of a sealed segment is to be made on `to`, in place of the one on `from`, which counts until the new one is whole. The index
+   * of this command is the move's epoch. Expects that no other move of the segment is under way.
+   */
+  | {
+      readonly kind: 'BeginMove';
+      readonly topic: TopicId;
+      readonly segment: SegmentId;
+      readonly from: NodeId;
+      readonly to: NodeId;
+    }
+  /** The copy that the move of that epoch makes is whole and durable: it takes the place of the other one. */
+  | {
+      readonly kind: 'MoveReplica';
+      readonly topic: TopicId;
+      readonly segment: SegmentId;
+      readonly epoch: Epoch;
+    }
+  /** The move of that epoch is given up: all copies stay where they are. */
+  | {
+      readonly kind: 'CancelMove';
+      readonly topic: TopicId;
+      readonly segment: SegmentId;
+      readonly epoch: Epoch;
+    }
   /** Ends the topic: with the seal of its current segment it is gone, and its name is free. */
   | { readonly kind: 'DeleteTopic'; readonly topic: TopicId }
   /**
@@ -93,6 +118,9 @@ const KINDS = [
   'RestoreReplica',
   'DeleteTopic',
   'TrimTopic',
+  'BeginMove',
+  'MoveReplica',
+  'CancelMove',
 ] as const satisfies readonly Command['kind'][];
 
 export function encodeProposal({ origin, command }: Proposal): Uint8Array {
@@ -139,6 +167,13 @@ export function encodeProposal({ origin, command }: Proposal): Uint8Array {
       break;
     case 'TrimTopic':
       out.whole(command.topic).whole(command.expectedStart).whole(command.start);
+      break;
+    case 'BeginMove':
+      out.whole(command.topic).whole(command.segment).whole(command.from).whole(command.to);
+      break;
+    case 'MoveReplica':
+    case 'CancelMove':
+      out.whole(command.topic).whole(command.segment).whole(command.epoch);
       break;
   }
   return out.finish();
@@ -218,6 +253,22 @@ function decodeCommand(input: ByteReader): Command {
         topic: input.whole() as TopicId,
         expectedStart: input.whole() as Offset,
         start: input.whole() as Offset,
+      };
+    case 'BeginMove':
+      return {
+        kind,
+        topic: input.whole() as TopicId,
+        segment: input.whole() as SegmentId,
+        from: input.whole() as NodeId,
+        to: input.whole() as NodeId,
+      };
+    case 'MoveReplica':
+    case 'CancelMove':
+      return {
+        kind,
+        topic: input.whole() as TopicId,
+        segment: input.whole() as SegmentId,
+        epoch: input.whole() as Epoch,
       };
     default:
       throw new MalformedError('no such command');

@@ -57,6 +57,8 @@ export class Bench {
   private readonly pairs = new Map<string, Uint8Array>();
   private segments: SegmentRecord[] = [];
   private lsn = 0;
+  /** Index of the metadata as it is known here. */
+  appliedIndex = 0;
 
   constructor({
     scrub = { everyMs: 0, bytesPerSecond: 0 },
@@ -69,6 +71,7 @@ export class Bench {
       trace: undefined,
       maxSegmentEntries: MAX_ENTRIES,
       scrub,
+      repairBytesPerSecond: 1_000_000,
       cluster: () =>
         ({
           segment: (_: string, id: SegmentId) => this.segments[id - 1],
@@ -76,6 +79,9 @@ export class Bench {
           topic: () => ({ segments: this.segments }),
           topicNames: () => [TOPIC],
           isGone: () => false,
+          isStray: (_: string, id: SegmentId, node: NodeId) => this.isStray(id, node),
+          appliedIndex: this.appliedIndex,
+          isPresent: () => true,
           node: (id: NodeId) => ({ incarnation: 100 + id }),
         }) as never,
       nowMs: () => this.nowMs,
@@ -106,6 +112,12 @@ export class Bench {
         }) as SegmentRecord,
     );
     this.dataPlane.topicChanged(TOPIC);
+  }
+
+  private isStray(id: SegmentId, node: NodeId): boolean {
+    const segment = this.segments[id - 1];
+    if (segment?.state !== 'sealed' || segment.move?.to.node === node) return false;
+    return segment.replicas.every((each) => each.node !== node);
   }
 
   /** This process owns the topic's open segment. */
@@ -187,7 +199,12 @@ export class Bench {
       },
       end: (stream: number) => of(stream).length,
       get: (key: string) => this.pairs.get(key),
-      put: (key: string, value: Uint8Array) => this.pairs.set(key, value),
+      put: (key: string, value: Uint8Array | undefined) =>
+        value === undefined ? this.pairs.delete(key) : this.pairs.set(key, value),
+      drop: (stream: number) => {
+        this.streams.delete(this.names[stream]!);
+        this.names[stream] = '';
+      },
       room: () => this.room,
       append: (stream: number, _: number, record: Uint8Array) => of(stream).push(record) - 1,
       truncate: (stream: number, end: number) => of(stream).splice(end),

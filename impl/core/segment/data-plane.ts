@@ -115,8 +115,8 @@ export class DataPlane {
     }
   }
 
-  /** The metadata names another disk as the holder of a sealed segment. */
-  replicaRestored(topic: TopicId, id: SegmentId): void {
+  /** The metadata names another disk as the holder of a sealed segment, or as one on which a copy is to be made. */
+  copiesChanged(topic: TopicId, id: SegmentId): void {
     this.replicas.seal(topic, this.ports.cluster().segment(topic, id)!);
   }
 

@@ -23,6 +23,8 @@ export interface SegmentPorts {
   readonly trace: Tracer | undefined;
   readonly maxSegmentEntries: number;
   readonly scrub: ScrubOptions;
+  /** What copies that are made here, in place of others, may take of the network and the disk. */
+  readonly repairBytesPerSecond: number;
   /** The metadata as applied here, so maybe behind. */
   cluster(): ClusterState;
   nowMs(): number;

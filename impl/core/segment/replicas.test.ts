@@ -1,8 +1,8 @@
 /** What one node does with its copies. */
 import { expect, test } from 'vitest';
-import type { Epoch } from '../ids.ts';
+import type { Epoch, LogIndex, NodeId } from '../ids.ts';
 import type { SegmentRecord } from '../metadata/cluster-state.ts';
-import { Bench, records, SEGMENT, THIRD, TOPIC } from './data-plane.test-support.ts';
+import { Bench, OTHER, records, SEGMENT, SELF, THIRD, TOPIC } from './data-plane.test-support.ts';
 import { MESSAGE_LIMIT, RETRY_MS } from './ports.ts';
 
 test('all of a sealed segment that is here may be read, whichever way it came and whenever', () => {
@@ -121,4 +121,99 @@ test('what lies beyond the end of a sealed segment is cut', () => {
   expect(bench.dataPlane.replicas.find(TOPIC, SEGMENT)).toMatchObject({ end: 3 });
   bench.replicate(3, 2, 0);
   expect(bench.dataPlane.replicas.find(TOPIC, SEGMENT)).toMatchObject({ end: 3 });
+});
+
+const MOVE = 9 as Epoch;
+/** Two others hold a sealed segment of three records, and a copy is to be made here. */
+const COMING = {
+  state: 'sealed',
+  count: 3,
+  replicas: [OTHER, THIRD],
+  move: { from: THIRD.node, to: SELF, epoch: MOVE },
+} as const;
+
+function comingTo(bench: Bench): void {
+  bench.appliedIndex = MOVE;
+  bench.learn(COMING, {});
+  bench.passes(RETRY_MS);
+}
+
+test('a copy that is made is told of when it is whole and durable, and its promise with it', () => {
+  const bench = new Bench();
+  comingTo(bench);
+  expect(bench.sent('CopyRequest')).toMatchObject([{ epoch: 0, from: 0 }]);
+  bench.hear(OTHER, 'Copy', { epoch: 0 as Epoch, from: 0, records: records(0, 3) });
+  bench.passes(RETRY_MS);
+  expect(bench.proposed).toEqual([]);
+  bench.sync();
+  bench.passes(RETRY_MS);
+  expect(bench.proposed).toMatchObject([{ kind: 'MoveReplica', epoch: MOVE }]);
+});
+
+test('copies that are made take no more than what they may', () => {
+  const bench = new Bench();
+  comingTo(bench);
+  bench.sent('CopyRequest');
+  const record = new Uint8Array(2_000_000);
+  bench.hear(OTHER, 'Copy', { epoch: 0 as Epoch, from: 0, records: [record] });
+  for (let ms = 0; ms < 1900; ms += RETRY_MS) bench.passes(RETRY_MS);
+  expect(bench.sent('CopyRequest')).toEqual([]);
+  bench.passes(RETRY_MS);
+  expect(bench.sent('CopyRequest')).toMatchObject([{ from: 1 }]);
+});
+
+test('a copy that was moved away goes with metadata in which it is, and nothing is promised of it meanwhile', () => {
+  const bench = new Bench();
+  const { replicas } = bench.dataPlane;
+  bench.learn({});
+  bench.replicate(0, 3, 3);
+  bench.sync();
+  bench.appliedIndex = 9;
+  bench.learn({ state: 'sealed', count: 3, replicas: [OTHER, THIRD] }, {});
+  expect(replicas.holdsReleased).toBe(true);
+  bench.dataPlane.metadataKept(8 as LogIndex);
+  expect(bench.readable).toBe(3);
+  bench.letters.length = 0;
+  bench.hear(THIRD, 'PromiseRequest', { epoch: 7 as Epoch });
+  bench.dataPlane.metadataKept(9 as LogIndex);
+  expect(bench.readable).toBe(0);
+  bench.hear(THIRD, 'PromiseRequest', { epoch: 7 as Epoch });
+  bench.sync();
+  expect(bench.sent('Promise')).toEqual([]);
+  expect([...replicas.all()]).toEqual([]);
+});
+
+test('a copy comes back to where it was only when the earlier one has gone from the disk', () => {
+  const bench = new Bench();
+  bench.learn({});
+  bench.replicate(0, 3, 3);
+  bench.sync();
+  bench.appliedIndex = 8;
+  bench.learn({ state: 'sealed', count: 3, replicas: [OTHER, THIRD] }, {});
+  bench.dataPlane.metadataKept(8 as LogIndex);
+  comingTo(bench);
+  expect(bench.sent('CopyRequest')).toEqual([]);
+  bench.sync();
+  bench.passes(RETRY_MS);
+  expect(bench.sent('CopyRequest')).toMatchObject([{ from: 0 }]);
+});
+
+test('a copy is no stray to a node that has gone back to before it was begun', () => {
+  const bench = new Bench();
+  comingTo(bench);
+  bench.hear(OTHER, 'Copy', { epoch: 0 as Epoch, from: 0, records: records(0, 3) });
+  bench.sync();
+  bench.appliedIndex = 8;
+  bench.learn({ ...COMING, move: undefined }, {});
+  bench.dataPlane.metadataKept(8 as LogIndex);
+  bench.sync();
+  expect(bench.readable).toBe(3);
+  bench.appliedIndex = 10;
+  bench.learn(
+    { ...COMING, replicas: [OTHER, { ...SELF, node: 4 as NodeId }], move: undefined },
+    {},
+  );
+  bench.dataPlane.metadataKept(10 as LogIndex);
+  bench.sync();
+  expect(bench.readable).toBe(0);
 });

@@ -36,10 +36,18 @@ export class Replicas {
   private readonly lagging = new Map<Replica, { restoreAtMs: number }>();
   /** Over, and nothing is kept of them, as of that entry of the metadata's log. */
   private readonly goneSince = new Map<Replica, LogIndex>();
+  /** Stray, as of that entry of the metadata's log: sealed, and neither a copy that is listed nor one that is being made. */
+  private readonly strays = new Map<Replica, LogIndex>();
+  /** Strays that are staged to go, with the metadata as of that index. */
+  private readonly leaving: Leaving[] = [];
+  /** Likewise, in a commit that is not durable yet, oldest first. */
+  private readonly dropping = new Queue<Leaving & { readonly lsn: Lsn }>();
   /** There is something here of a topic that was deleted, or of what one forgot at its front. */
-  holdsForgotten = false;
+  private holdsForgotten = false;
   private lastPeer = 0;
   private copyAgainAtMs = Infinity;
+  /** No record of a copy that is being made is asked for before. */
+  private nextCopyAtMs = 0;
 
   constructor(ports: SegmentPorts) {
     this.ports = ports;
@@ -59,8 +67,16 @@ export class Replicas {
     return this.lagging.size;
   }
 
+  /** There is something here that nobody needs but for a restart that would go back to before it was over, or was moved away. */
+  get holdsReleased(): boolean {
+    if (this.holdsForgotten) return true;
+    for (const replica of this.strays.keys()) if (this.isHeldElsewhere(replica)) return true;
+    return false;
+  }
+
   find(topic: TopicId, segment: SegmentId): Replica | undefined {
-    return this.byTopic.get(topic)?.get(segment);
+    const replica = this.byTopic.get(topic)?.get(segment);
+    return replica?.isForgotten ? undefined : replica;
   }
 
   /** The copy of this segment, empty if there was none. */
@@ -79,7 +95,9 @@ export class Replicas {
   }
 
   *all(): Iterable<Replica> {
-    for (const ofTopic of this.byTopic.values()) yield* ofTopic.values();
+    for (const ofTopic of this.byTopic.values()) {
+      for (const replica of ofTopic.values()) if (!replica.isForgotten) yield replica;
+    }
   }
 
   /** Adds a record at the replica's end. Durable when a later `synced` says so. */
@@ -108,7 +126,7 @@ export class Replicas {
    */
   handleReplicate(sender: ReplicaRecord, message: Replicate): void {
     const { topic, segment, epoch } = message;
-    if (this.ports.cluster().isGone(topic, segment)) return;
+    if (!this.serves(topic, segment)) return;
     const replica = this.open(topic, segment);
     if (epoch < replica.promised) {
       this.refuse(sender, message, replica.promised);
@@ -137,7 +155,7 @@ export class Replicas {
    */
   handlePromiseRequest(sender: ReplicaRecord, message: PromiseRequest): void {
     const { topic, segment, epoch } = message;
-    if (this.ports.cluster().isGone(topic, segment)) return;
+    if (!this.serves(topic, segment)) return;
     const replica = this.open(topic, segment);
     if (epoch < replica.promised) {
       this.refuse(sender, message, replica.promised);
@@ -168,6 +186,17 @@ export class Replicas {
     });
   }
 
+  /**
+   * Nothing is taken or promised of what is over, or stray here: what this node promised of it may be forgotten. Nor of what is
+   * about to go.
+   */
+  private serves(topic: TopicId, segment: SegmentId): boolean {
+    const cluster = this.ports.cluster();
+    if (cluster.isGone(topic, segment)) return false;
+    if (cluster.isStray(topic, segment, this.ports.self.node)) return false;
+    return this.byTopic.get(topic)?.get(segment)?.isForgotten !== true;
+  }
+
   private mayCopy({ topic, segment, promised }: Replica, epoch: Epoch): boolean {
     if (epoch !== 0) return epoch === promised;
     return this.ports.cluster().segment(topic, segment)?.state === 'sealed';
@@ -196,28 +225,81 @@ export class Replicas {
     if (this.lacksRoomFor(replica, message)) return;
     this.take(replica, replica.promised, message.from, message.records);
     this.ports.trace?.handleCopy(sender, message, replica);
-    if (epoch === 0) this.copyAgainAtMs = this.ports.nowMs();
+    if (epoch !== 0) return;
+    const nowMs = this.ports.nowMs();
+    this.copyAgainAtMs = nowMs;
+    if (this.isBeingMade(replica)) this.paceCopies(message, nowMs);
+  }
+
+  /** Copies that are made leave the rest of the bandwidth to those who write. */
+  private paceCopies({ records }: Copy, nowMs: number): void {
+    const { repairBytesPerSecond } = this.ports;
+    const bytes = records.reduce((sum, { length }) => sum + length, 0);
+    const tookMs = Math.ceil((bytes * 1000) / repairBytesPerSecond);
+    this.nextCopyAtMs = Math.max(nowMs, this.nextCopyAtMs) + tookMs;
   }
 
   /**
-   * The metadata says that the segment ended at `count`. What lies beyond was never acknowledged and is cut;
-   * what is missing is fetched in the background.
+   * The metadata says that the segment ended at `count`, and where its copies are. What lies beyond was never acknowledged and is cut;
+   * what is missing is fetched in the background. A copy that is neither listed nor being made is stray, and will go.
    */
   seal(topic: TopicId, segment: SegmentRecord): void {
-    const { count } = segment;
-    const listed = segment.replicas.find((each) => each.node === this.ports.self.node);
-    const replica =
-      listed === undefined ? this.find(topic, segment.id) : this.open(topic, segment.id);
+    const { count, replicas, move } = segment;
+    const { self } = this.ports;
+    if (this.byTopic.get(topic)?.get(segment.id)?.isForgotten) return;
+    const listed = replicas.find((each) => each.node === self.node);
+    const isBeingMade = isSameDisk(move?.to, self);
+    const isWanted = listed !== undefined || isBeingMade;
+    const replica = isWanted ? this.open(topic, segment.id) : this.find(topic, segment.id);
     if (replica === undefined) return;
     this.cut(replica, count);
-    if (listed === undefined) return;
-    const restored = listed.incarnation === this.ports.self.incarnation;
-    if (replica.end < count || !restored) {
-      if (!this.lagging.has(replica)) this.lagging.set(replica, { restoreAtMs: 0 });
-      this.copyAgainAtMs = Math.min(this.copyAgainAtMs, this.ports.nowMs());
-    } else {
+    if (!isWanted) {
       this.lagging.delete(replica);
+      this.strayed(replica);
+      return;
     }
+    this.strays.delete(replica);
+    if (isBeingMade) this.beginCopy(replica, move!.epoch);
+    const isWhole = replica.end >= count && isSameDisk(listed, self);
+    if (isWhole) {
+      this.lagging.delete(replica);
+      return;
+    }
+    if (!this.lagging.has(replica)) this.lagging.set(replica, { restoreAtMs: 0 });
+    this.copyAgainAtMs = Math.min(this.copyAgainAtMs, this.ports.nowMs());
+  }
+
+  /**
+   * A copy is to be made here. It has an epoch, that of the move, which it promises: so a node that goes back to before the move tells
+   * it from one that was moved away by then.
+   * @spec DistributedLog!BeginCopy
+   */
+  private beginCopy(replica: Replica, epoch: Epoch): void {
+    if (replica.promised >= epoch) return;
+    this.promise(replica, epoch);
+    this.ports.trace?.beginCopy(replica);
+  }
+
+  /** One that was begun later than what is applied here is no stray: this node has gone back, and will hear of it again. */
+  private strayed(replica: Replica): void {
+    const { appliedIndex } = this.ports.cluster();
+    if (replica.promised > appliedIndex || this.strays.has(replica)) return;
+    if (this.ports.cluster().isStray(replica.topic, replica.segment, this.ports.self.node)) {
+      this.strays.set(replica, appliedIndex);
+    }
+  }
+
+  /** Whether a majority of the copies are on the disks that their nodes have now. */
+  private isHeldElsewhere({ topic, segment }: Replica): boolean {
+    const cluster = this.ports.cluster();
+    const replicas = cluster.segment(topic, segment)?.replicas ?? [];
+    const present = replicas.filter((each) => cluster.isPresent(each));
+    return present.length * 2 > replicas.length;
+  }
+
+  private isBeingMade({ topic, segment }: Replica): boolean {
+    const move = this.ports.cluster().segment(topic, segment)?.move;
+    return isSameDisk(move?.to, this.ports.self);
   }
 
   /**
@@ -239,6 +321,8 @@ export class Replicas {
     const cluster = this.ports.cluster();
     for (const replica of this.byTopic.get(topic)?.values() ?? []) {
       if (!cluster.isGone(topic, replica.segment)) continue;
+      if (replica.isForgotten) continue;
+      this.strays.delete(replica);
       this.lagging.delete(replica);
       if (!this.goneSince.has(replica)) this.goneSince.set(replica, cluster.appliedIndex);
       this.holdsForgotten = true;
@@ -255,22 +339,34 @@ export class Replicas {
   }
 
   /**
-   * Forgets copies of segments of which the metadata as of log entry `index` keeps nothing, and promises. No restart takes this node
-   * back to before that.
+   * Forgets copies of segments of which the metadata as of log entry `index` keeps nothing, and promises; and those that were stray by
+   * then, if others have enough. No restart takes this node back to before that.
    */
   forgetGone(index: LogIndex): void {
-    const { store } = this.ports;
     const gone = new Set<Replica>();
     for (const [replica, since] of this.goneSince) if (since <= index) gone.add(replica);
     this.holdsForgotten &&= gone.size < this.goneSince.size;
-    if (gone.size === 0) return;
-    for (const replica of gone) {
-      const { topic, segment, stream } = replica;
+    for (const { topic, segment } of gone) {
       const ofTopic = this.byTopic.get(topic)!;
       ofTopic.delete(segment);
       if (ofTopic.size === 0) this.byTopic.delete(topic);
+    }
+    for (const [replica, since] of this.strays) {
+      if (since > index || !this.isHeldElsewhere(replica)) continue;
+      gone.add(replica);
+      this.leaving.push({ replica, index });
+    }
+    if (gone.size > 0) this.release(gone);
+  }
+
+  /** The store is to have nothing of them any more. */
+  private release(gone: ReadonlySet<Replica>): void {
+    const { store } = this.ports;
+    for (const replica of gone) {
+      const { topic, segment, stream } = replica;
       replica.isForgotten = true;
       this.goneSince.delete(replica);
+      this.strays.delete(replica);
       this.lagging.delete(replica);
       this.staged.delete(replica);
       store.drop(stream);
@@ -282,12 +378,28 @@ export class Replicas {
     }
   }
 
+  /**
+   * A stray has gone from the disk: only now may another copy be begun here.
+   * @spec DistributedLog!DropReplica
+   */
+  private dropReplica({ replica, index }: Leaving): void {
+    const { topic, segment } = replica;
+    const ofTopic = this.byTopic.get(topic)!;
+    ofTopic.delete(segment);
+    if (ofTopic.size === 0) this.byTopic.delete(topic);
+    this.ports.trace?.dropReplica(replica, index);
+    const record = this.ports.cluster().segment(topic, segment);
+    if (record?.state === 'sealed') this.seal(topic, record);
+  }
+
   /** Everything staged so far becomes durable when the store's durable end reaches `lsn`. */
   committed(lsn: Lsn): void {
     for (const replica of this.staged) {
       this.unsynced.push({ lsn, replica, end: replica.end, promised: replica.promised });
     }
     this.staged.clear();
+    for (const each of this.leaving) this.dropping.push({ ...each, lsn });
+    this.leaving.length = 0;
   }
 
   /**
@@ -296,6 +408,9 @@ export class Replicas {
    * @spec DistributedLog!SyncCompleted
    */
   syncCompleted(lsn: Lsn): readonly Replica[] {
+    while (this.dropping.length > 0 && this.dropping.first!.lsn <= lsn) {
+      this.dropReplica(this.dropping.shift()!);
+    }
     const changed = new Set<Replica>();
     while (this.unsynced.length > 0 && this.unsynced.first!.lsn <= lsn) {
       const { replica, end, promised } = this.unsynced.shift()!;
@@ -334,16 +449,23 @@ export class Replicas {
   private catchUp(replica: Replica, progress: { restoreAtMs: number }, nowMs: number): void {
     const { topic, segment } = replica;
     const record = this.ports.cluster().segment(topic, segment)!;
+    const { self } = this.ports;
+    const { move } = record;
     if (replica.durableEnd >= record.count) {
-      const listed = record.replicas.find((each) => each.node === this.ports.self.node);
-      if (listed?.incarnation === this.ports.self.incarnation) this.lagging.delete(replica);
+      const listed = record.replicas.find((each) => each.node === self.node);
+      if (isSameDisk(listed, self)) this.lagging.delete(replica);
       else if (nowMs >= progress.restoreAtMs) {
         progress.restoreAtMs = nowMs + RESTORE_AGAIN_MS;
-        this.ports.propose({ kind: 'RestoreReplica', topic, segment, ...this.ports.self });
+        if (listed !== undefined) {
+          this.ports.propose({ kind: 'RestoreReplica', topic, segment, ...self });
+        } else if (replica.durablePromise >= move!.epoch) {
+          this.ports.propose({ kind: 'MoveReplica', topic, segment, epoch: move!.epoch });
+        }
       }
       return;
     }
     if (replica.end >= record.count) return;
+    if (isSameDisk(move?.to, self) && nowMs < this.nextCopyAtMs) return;
     const others = record.replicas.filter((each) => each.node !== this.ports.self.node);
     if (others.length === 0) return;
     this.sendCopyRequest(others[this.lastPeer++ % others.length]!, replica, 0 as Epoch);
@@ -415,9 +537,19 @@ export class Replicas {
   }
 }
 
+/** A stray that goes, and the metadata as of which it was stray. */
+interface Leaving {
+  readonly replica: Replica;
+  readonly index: LogIndex;
+}
+
 interface Unsynced {
   readonly lsn: Lsn;
   readonly replica: Replica;
   readonly end: number;
   readonly promised: Epoch;
+}
+
+function isSameDisk(a: ReplicaRecord | undefined, b: ReplicaRecord): boolean {
+  return a?.node === b.node && a.incarnation === b.incarnation;
 }
