@@ -21,7 +21,7 @@ try {
     const kept = values.wipe
       ? 'its data is gone'
       : `its data stays in ${directory}; WIPE=1 removes it`;
-    console.log(`${count} nodes have left, ${kept}`);
+    console.log(`${count === 1 ? '1 node has' : `${count} nodes have`} left, ${kept}`);
   } else {
     const addresses = await bootstrap({
       directory,
