@@ -124,7 +124,13 @@ test('a founder that nobody tells in time serves nobody once it hears of the fir
   const [httpPort] = await freePorts(1);
   await cluster.kill(1);
   rmSync(directoryOf(cluster, 1), { recursive: true });
+  // Nobody tells it before it has founded, however slowly it starts.
+  for (const id of [2, 3]) cluster.node(id).process!.kill('SIGSTOP');
+  const elections = (): number => cluster!.node(1).log.split('"LeaderElected"').length - 1;
+  const before = elections();
   cluster.launch(1, ['--found-after-ms', '0', '--http-port', `${httpPort}`]);
+  await cluster.until('it leads a cluster of its own', async () => elections() > before);
+  for (const id of [2, 3]) cluster.node(id).process!.kill('SIGCONT');
 
   await cluster.until('it says that there are two clusters', async () => {
     return /two clusters: node [23] is in one of this name/.test(cluster!.node(1).log);
