@@ -530,6 +530,64 @@ test('a founder that lost its disk founds no second cluster, and gets its number
   expect(story.readAll(1)).toEqual(letters(5));
 });
 
+/** Turns over a bit of every place in the machine's log files where this text stands. */
+function rotText({ disk }: Machine, text: string): void {
+  let times = 0;
+  for (const [name, bytes] of disk.files()) {
+    const within = Buffer.from(bytes);
+    for (let at = within.indexOf(text); at >= 0; at = within.indexOf(text, at + 1), times++)
+      disk.rotBit(name, at, 1);
+  }
+  expect(times).toBeGreaterThan(0);
+}
+
+test('records that rotted where a node reads its log back are mended from the others, and it goes on', () => {
+  const story = new Story('rot-at-start');
+  const texts = Array.from({ length: 4 }, (_, i) => `needle ${i}`);
+  for (const text of texts) story.put(1, text);
+  story.pass(1500);
+  const [victim] = story.others(story.owner());
+  const { incarnation } = victim!.node!;
+  const { topic } = story;
+  const { id } = story.segments().at(-1)!;
+  story.powerLoss(victim!);
+  rotText(victim!, 'needle 2');
+  story.cluster.start(victim!);
+  story.until(() => victim!.node!.raft?.self?.learner === false);
+  expect(victim!.node!.incarnation).toBe(incarnation);
+
+  story.until(() => victim!.node!.replica(topic, id) !== undefined);
+  const replica = victim!.node!.replica(topic, id)!;
+  const copy = (): unknown => {
+    const told: unknown[] = [];
+    victim!.node!.readCopy(replica, 2, (error, records) =>
+      told.push(error?.code ?? records.map(utf8Decode)),
+    );
+    story.until(() => told.length > 0);
+    return told[0];
+  };
+  expect(copy()).toBe('Corrupt');
+  story.until(() => JSON.stringify(copy()) === '["needle 2"]');
+  story.until(() => victim!.node!.damage!.mended === 1);
+});
+
+test('a node whose Raft log rotted takes part in nothing, says so, and is made anew', () => {
+  const story = new Story('rot-in-raft');
+  story.ask(1, { kind: 'register', topic: 'haystack' });
+  for (const text of letters(4)) story.put(1, text);
+  story.pass(1500);
+  const [victim] = story.others(story.owner());
+  const { incarnation } = victim!.node!;
+  story.powerLoss(victim!);
+  rotText(victim!, 'haystack');
+  story.cluster.start(victim!);
+  story.until(() => victim!.node!.status === 'amnesiac');
+  expect(victim!.node!.exclusion).toMatch(/^amnesiac: what the disk kept of raft cannot be read/);
+  story.until(() => victim!.node!.raft?.self?.learner === false);
+  expect(victim!.node!.incarnation).not.toBe(incarnation);
+  story.until(() => story.readAll(victim!.id).length === 4);
+});
+
 test('readers on different nodes share one cursor: each record goes to one of them', () => {
   const story = new Story('shared-cursor');
   for (const text of letters(9)) story.put(1, text);

@@ -45,8 +45,12 @@ export class Amnesiac {
 
   /** Why this node takes no part. */
   get reason(): string {
-    const { toldBy } = this.ports.amnesia;
-    const told = `amnesiac: the disk has less than it told node ${toldBy} it had`;
+    const { amnesia, identity } = this.ports;
+    const { toldBy } = amnesia;
+    const told =
+      toldBy === identity.node
+        ? 'amnesiac: what the disk kept of raft cannot be read'
+        : `amnesiac: the disk has less than it told node ${toldBy} it had`;
     return this.refusal === undefined
       ? `${told}; it is to be made anew from the others`
       : `${told}; it is not made anew yet: ${this.refusal}`;

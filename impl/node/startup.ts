@@ -33,11 +33,11 @@ export interface StartupPorts {
   nowMs(): number;
   /** Called unless one of the others is. */
   recovered(recovered: Recovered): void;
-  /** An earlier life has found out that the disk has less than it said. */
+  /** An earlier life has found out that the disk has less than it said, or this one has, if it names itself as who was told. */
   amnesiac(identity: Identity, amnesia: Amnesia): void;
   /**
-   * `InvalidArgument` if the directory is another node's, `UnsupportedVersion` if it is of another format, `Corrupt` if it
-   * cannot be read, and whatever `open` says.
+   * `InvalidArgument` if the directory is another node's, `UnsupportedVersion` if it is of another format, `Corrupt` if
+   * nobody can tell what it held, and whatever `open` says.
    */
   failed(error: WalrusError): void;
 }
@@ -168,9 +168,15 @@ export class Startup {
     const lives = beginLife(store, { boot: this.boot, openedLsn: store.openedLsn });
     const restore = (): void =>
       raftStorage.restore((error, restored) => {
-        if (error !== undefined) this.ports.failed(error);
+        if (error?.code === 'Corrupt') this.ports.amnesiac(identity, this.damaged(identity));
+        else if (error !== undefined) this.ports.failed(error);
         else this.ports.recovered({ identity, lives, raftStorage, restored });
       });
     this.whenDurable = { lsn: store.commit(), restore };
+  }
+
+  /** What Raft's log says cannot be read, so the disk has less than it told everybody. The next life finds that out as well. */
+  private damaged({ node }: Identity): Amnesia {
+    return { boot: this.boot, lsn: this.ports.store.durableLsn, toldBy: node };
   }
 }

@@ -4,7 +4,13 @@ import { StoreWorld } from '../../../sim/store-world.ts';
 import { WalrusError } from '../errors.ts';
 import { utf8Encode } from '../utf8.ts';
 import { DamagedRecords } from './damaged-records.ts';
-import { claimedFrameBytes, FILE_HEAD_BYTES, FRAME_MAGIC, VERSION } from './format.ts';
+import {
+  claimedFrameBytes,
+  FILE_HEAD_BYTES,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  VERSION,
+} from './format.ts';
 
 const OPTIONS = {
   seed: 'damage',
@@ -204,7 +210,7 @@ test('in a file that was made of an older one, damage is told from what the olde
     });
   // Nobody vouches for the last one.
   const expected = ['Corrupt', 'Corrupt', 'Corrupt', 'Corrupt', undefined];
-  expect(verdictsOf((copy, start) => (copy[start + 60]! ^= 1))).toEqual(expected);
+  expect(verdictsOf((copy, start) => (copy[start + 20]! ^= 1))).toEqual(expected);
   // A write that the disk lost: what was there before is there again, whole.
   const [before, behind] = starts.slice(-2);
   const older = bytes.slice(before, behind);
@@ -241,6 +247,25 @@ test.each([1e9, 600])('a file cut off anywhere, checkpoint every %d bytes', (eve
   }
 });
 
+test('damaged records that a later frame vouches for are told to who reads them, and to nobody else', () => {
+  const files = smallLog().machine.files();
+  const [name, bytes] = [...files].find(([, each]) => framesOf(each).starts.length > 0)!;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { starts } = framesOf(bytes);
+  // Each alone, and all of them; of the last one nobody says that it was durable, and the first hold what was trimmed.
+  const damaged = starts.slice(3, -1).filter((start) => view.getUint32(start + 36, true) > 0);
+  for (const those of [...damaged.map((start) => [start]), damaged]) {
+    const copy = bytes.slice();
+    for (const start of those) copy[start + FRAME_HEADER_BYTES + 2]! ^= 1;
+    const world = new StoreWorld({ ...OPTIONS, files: new Map(files).set(name, copy) });
+    expect(world.open()).toBeUndefined();
+    expect(world.store.stats.cutAt).toBeUndefined();
+    expect(world.store.get('key')).toEqual(utf8Encode('value 8'));
+    expect(() => world.readAll()).toThrow(expect.objectContaining({ code: 'Corrupt' }));
+  }
+  expect(damaged.length).toBeGreaterThan(4);
+});
+
 test('a file missing', () => {
   const files = smallLog(600).machine.files();
   for (const name of files.keys()) {
@@ -254,7 +279,7 @@ test('damage in the middle is corruption, and names file and byte', () => {
   const files = smallLog().machine.files();
   const [name, bytes] = [...files].find(([one]) => one.endsWith('.wal'))!;
   const copy = bytes.slice();
-  copy[4096 + 58]! ^= 1;
+  copy[4096 + 18]! ^= 1;
   const world = new StoreWorld({ ...OPTIONS, files: new Map(files).set(name, copy) });
   const error = world.open();
   expect(error?.code).toBe('Corrupt');

@@ -89,6 +89,13 @@ interface Hole {
   readonly offsetBytes: number;
   /** A frame begins there that does not verify. */
   readonly isTorn: boolean;
+  /** What it says is whole, and only records in it do not verify: where it is, so that it can be taken after all. */
+  readonly inFrame: Place | undefined;
+}
+
+interface Place {
+  readonly candidate: Candidate;
+  readonly offset: number;
 }
 
 export class Recovery implements BodyVisitor, ContentsVisitor {
@@ -112,6 +119,8 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
   private at: Lsn = 0;
   /** Everything before it was known to be durable once. */
   private claimed: Lsn = 0;
+  /** Frames before it were durable, as a later one says: what does not verify in them was damaged. */
+  private vouched: Lsn = 0;
   private hole: Hole | undefined = undefined;
   private nextStream = 1;
   private readonly streams = new Map<number, StreamIndex>();
@@ -280,7 +289,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
   /** The first frame tells where the file begins; if it is torn, nobody does. */
   private probeFrame(candidate: Candidate, bytes: Uint8Array, next: () => void): void {
     const view = viewOf(bytes);
-    const frame = this.frameAt(bytes, view, FILE_HEAD_BYTES);
+    const frame = decodeFrame(bytes, view, FILE_HEAD_BYTES, this.checksum);
     if (frame === 'more' && bytes.length < candidate.sizeBytes) {
       const claimed = FILE_HEAD_BYTES + claimedFrameBytes(view, FILE_HEAD_BYTES);
       if (claimed <= candidate.sizeBytes) {
@@ -294,15 +303,15 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     next();
   }
 
-  /** Reads the frames of one file after the other. */
-  private scan(i: number): void {
+  /** Reads the frames of one file after the other, of the first from `from` on, if that is given. */
+  private scan(i: number, from: number | undefined = this.candidates[i]?.from): void {
     const candidate = this.candidates[i];
     if (i === 0 && this.isGapAfterCheckpoint()) return;
-    if (candidate === undefined) {
+    if (candidate === undefined || from === undefined) {
       this.conclude();
       return;
     }
-    const { file, sizeBytes, from } = candidate;
+    const { file, sizeBytes } = candidate;
     let bound = Infinity;
     for (const later of this.candidates.slice(i + 1)) bound = Math.min(bound, later.file.begin);
     const isClosed = this.base?.isClosed === true && candidate.counts;
@@ -375,7 +384,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     let at = 0;
     while (at + FRAME_HEADER_BYTES <= bytes.length) {
       if (base !== undefined && base + at >= bound) return END_OF_FILE;
-      const frame = this.frameAt(bytes, view, at);
+      const frame = decodeFrame(bytes, view, at, this.checksum);
       if (frame === 'more') {
         const windowBytes = claimedFrameBytes(view, at);
         if (from + at + windowBytes <= sizeBytes) {
@@ -388,11 +397,11 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
       }
       if (typeof frame !== 'string' && !this.isOurs(frame, file)) {
         // What the file held before it was made into this one: nothing has been written over it since.
-        this.meetHole(file.name, from + at, false);
+        this.meetHole(file.name, from + at, false, undefined);
         const usedBytes = FRAME_HEADER_BYTES + frame.sectionBytes + frame.contentBytes;
         at += roundUp(usedBytes, FRAME_UNIT_BYTES);
       } else if (typeof frame === 'string' || (base !== undefined && frame.lsn !== base + at)) {
-        this.meetHole(file.name, from + at, isMagic(view.getUint32(at, true)));
+        this.meetHole(file.name, from + at, isMagic(view.getUint32(at, true)), undefined);
         at = nextMagic(bytes, view, at + FRAME_UNIT_BYTES);
         if (at + FRAME_HEADER_BYTES > bytes.length && from + bytes.length < sizeBytes) {
           // The next window begins at a block, though some of that was looked at.
@@ -408,7 +417,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     return { offset: from + at, windowBytes: WINDOW_BYTES, isNothing: false };
   }
 
-  /** False if the frame proves damage. */
+  /** False if reading does not go on behind it: the frame proves damage. */
   private meetFrame(
     candidate: Candidate,
     frame: FrameHeader,
@@ -421,14 +430,22 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
       this.corrupt(name, 0, 'its header does not verify, but frames behind it do');
       return false;
     }
-    if (frame.lsn !== this.at) this.meetHole(name, offset, false);
+    const counts = frame.lsn < this.vouched || this.isWhole(bytes, at, frame);
+    if (frame.lsn !== this.at) this.meetHole(name, offset, false, undefined);
+    else if (!counts) this.meetHole(name, offset, true, { candidate, offset });
     const { hole } = this;
     if (hole === undefined) return this.take(candidate, frame, bytes, at, offset);
     if (frame.durable > hole.lsn) {
-      this.corrupt(hole.file, hole.offsetBytes, `no frame with lsn ${hole.lsn}, which was durable`);
+      if (hole.inFrame !== undefined) this.goBack(hole.inFrame, frame.durable);
+      else
+        this.corrupt(
+          hole.file,
+          hole.offsetBytes,
+          `no frame with lsn ${hole.lsn}, which was durable`,
+        );
       return false;
     }
-    this.cutBytes += frame.frameBytes;
+    if (counts) this.cutBytes += frame.frameBytes;
     return true;
   }
 
@@ -437,8 +454,24 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     return isOfDirectory && frame.file === file.number;
   }
 
-  private meetHole(file: string, offsetBytes: number, isTorn: boolean): void {
-    this.hole ??= { lsn: this.at, file, offsetBytes, isTorn };
+  private meetHole(
+    file: string,
+    offsetBytes: number,
+    isTorn: boolean,
+    inFrame: Place | undefined,
+  ): void {
+    this.hole ??= { lsn: this.at, file, offsetBytes, isTorn, inFrame };
+  }
+
+  /**
+   * A frame that looked torn was durable. Which records of which streams it holds it says, and that is whole; so it is taken, and whoever
+   * reads one that does not verify is told.
+   */
+  private goBack({ candidate, offset }: Place, vouched: Lsn): void {
+    this.vouched = vouched;
+    this.hole = undefined;
+    this.cutBytes = 0;
+    this.scan(this.candidates.indexOf(candidate), offset);
   }
 
   private take(
@@ -462,15 +495,14 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     return true;
   }
 
-  /** A frame that is whole. */
-  private frameAt(bytes: Uint8Array, view: DataView, at: number): FrameHeader | 'invalid' | 'more' {
-    const frame = decodeFrame(bytes, view, at, this.checksum);
-    if (typeof frame === 'string' || frame.version === 1) return frame;
+  /** Whether the records of the frame verify, too. */
+  private isWhole(bytes: Uint8Array, at: number, frame: FrameHeader): boolean {
+    if (frame.version === 1) return true;
     try {
-      return verifySections(bytes, at, frame, this.checksum) ? frame : 'invalid';
+      return verifySections(bytes, at, frame, this.checksum);
     } catch (error) {
       // It was written so: whoever takes it will say what is wrong.
-      if (error instanceof MalformedError) return frame;
+      if (error instanceof MalformedError) return true;
       throw error;
     }
   }
