@@ -420,6 +420,27 @@ test('whoever lives is not replaced', () => {
   expect(leader.node!.raft!.membership.find(({ id }) => id === 2)).toMatchObject({ incarnation });
 });
 
+test('a copy of the disk of a node that lives is told that it is one, and the node goes on', () => {
+  const story = new Story('copy');
+  const owner = story.owner();
+  const { boot } = owner.node!;
+  story.put(1, 'm0');
+  story.pass(2000);
+  const copy = story.cluster.startDouble(owner, owner.disk.stableFiles())!;
+  story.until(() => copy.node!.exclusion !== undefined);
+  expect(copy.node!.exclusion).toBe(
+    `refused: its disk is a copy: node ${owner.id} lives, with the same one`,
+  );
+  story.pass(5000);
+  expect(story.put(1, 'm1')).toMatchObject({ kind: 'appended' });
+  expect(story.owner()).toBe(owner);
+  expect(owner.node!).toMatchObject({ boot, status: 'running', exclusion: undefined });
+
+  // When the node has died its copy, which has less than the node said, is not taken for it.
+  story.powerLoss(owner);
+  story.until(() => copy.node!.status === 'amnesiac');
+});
+
 test('a disk that lost what it had said is found out, takes part in nothing, and is made anew', () => {
   const story = new Story('amnesia');
   for (const text of letters(3)) story.put(1, text);

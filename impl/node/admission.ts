@@ -97,6 +97,12 @@ export class Admission {
     }
   }
 
+  /** What anybody may say. */
+  refusal(detail: string): JoinReply {
+    const members = this.ports.heardMembers();
+    return { kind: 'JoinReply', outcome: 'refused', leaderAddress: '', detail, members };
+  }
+
   /** Whether the number was freed for whoever is at another address, and that one may still come. */
   private isKeptFromOthers(id: NodeId, address: string): boolean {
     const heir = this.heirs.get(id);

@@ -26,6 +26,7 @@ import { type Amnesia, readSeeds } from './amnesia.ts';
 import { Applier } from './applier.ts';
 import { Cleaning } from './cleaning.ts';
 import type { NodeConfig } from './config.ts';
+import { Copies } from './copies.ts';
 import { Handover } from './handover.ts';
 import type { Identity } from './identity.ts';
 import { Joining } from './joining.ts';
@@ -89,6 +90,7 @@ export class Member {
   readonly repair: Repair;
   readonly lives: readonly Life[];
   readonly knownDisks: KnownDisks;
+  readonly copies: Copies;
   readonly seeds: readonly string[];
   readonly joining: Joining;
   readonly otherCluster: OtherCluster;
@@ -123,6 +125,7 @@ export class Member {
     this.seeds = readSeeds(store);
     this.lease = new Lease(config.leaseMs);
     this.peers = new Peers(config.failoverMs, this.nowMs());
+    this.copies = new Copies(config.failoverMs, this.peers);
     this.addresses = new Addresses();
     this.peerClocks = new PeerClocks();
     this.sender = new Sender(this);

@@ -64,6 +64,11 @@ export class Peers {
     this.sentAt.set(to, nowMs);
   }
 
+  /** -Infinity if it was not. */
+  heardAtMs(node: NodeId): number {
+    return this.heardAt.get(node) ?? Number.NEGATIVE_INFINITY;
+  }
+
   live(node: NodeId, nowMs: number): boolean {
     return nowMs - Math.max(this.heardAt.get(node) ?? 0, this.sinceMs) < this.silenceMs;
   }

@@ -11,6 +11,8 @@ const ANSWER = { kind: 'RequestVoteResponse' };
 class Bench {
   /** What node 2's disk said, and has not recalled. */
   forgotten: typeof REACH | undefined;
+  /** What another life of it is. */
+  other: 'successor' | 'copy' | 'unknown' = 'successor';
   readonly said: string[] = [];
   readonly receiver: Receiver;
 
@@ -55,8 +57,9 @@ class Bench {
       },
       otherCluster: { heard: says('other cluster') },
       told: () => {},
-      admission: { admit: says('admission') },
+      admission: { admit: says('admission'), refusal: () => ({ kind: 'JoinReply' }) },
       lives: [{ boot: 11, openedLsn: 50 }],
+      copies: { judge: () => this.other },
       knownDisks: { hear: () => this.forgotten, recalled: says('recalled') },
       nowMs: () => 1000,
       lapsed: ({ toldBy }: { toldBy: number }) => this.said.push(`lapsed, says ${toldBy}`),
@@ -138,6 +141,18 @@ test('a member that has not recalled what it said is reminded; only a question f
   ]);
   bench.forgotten = undefined;
   expect(bench.hear({ kind: 'Recall', ...REACH })).toEqual(['recalled']);
+});
+
+test('a copy of the disk of a member that lives is told so, and before that is clear another life is told nothing', () => {
+  const bench = new Bench();
+  const join = { kind: 'Join', address: 'a', amnesiac: false };
+  bench.forgotten = REACH;
+  bench.other = 'unknown';
+  for (const body of [REQUEST, join, { kind: 'Recall', ...REACH }])
+    expect(bench.hear(body)).toEqual([]);
+  bench.other = 'copy';
+  expect(bench.hear(join)).toEqual(['send JoinReply to 2 at a']);
+  for (const body of [REQUEST, { kind: 'Recall', ...REACH }]) expect(bench.hear(body)).toEqual([]);
 });
 
 test('who is reminded recalls what its disk has, and is done if it has not', () => {

@@ -12,6 +12,7 @@ import type { DataPlane } from '../core/segment/data-plane.ts';
 import type { Place } from './addresses.ts';
 import type { Admission } from './admission.ts';
 import type { Amnesia } from './amnesia.ts';
+import type { Copies } from './copies.ts';
 import type { Identity } from './identity.ts';
 import type { Joining } from './joining.ts';
 import type { KnownDisks } from './known-disks.ts';
@@ -46,6 +47,7 @@ export interface ReceiverPorts {
   readonly otherCluster: OtherCluster;
   readonly lives: readonly Life[];
   readonly knownDisks: KnownDisks;
+  readonly copies: Copies;
   /** Absent if nobody listens. */
   readonly watch: Watch | undefined;
   nowMs(): number;
@@ -69,8 +71,7 @@ export class Receiver {
     const { body } = envelope;
     switch (body.kind) {
       case 'Join':
-        this.handleJoin(envelope, body);
-        return true;
+        return this.handleJoin(envelope, body);
       case 'JoinReply':
         joining.handleReply(body);
         return true;
@@ -78,6 +79,7 @@ export class Receiver {
         this.handleRemind(envelope, body);
         return true;
       case 'Recall':
+        if (this.judge(envelope) !== 'successor') return false;
         knownDisks.recalled(envelope, body);
         return true;
       default:
@@ -92,6 +94,7 @@ export class Receiver {
     if (this.isMember(envelope)) {
       const forgotten = this.ports.knownDisks.hear(envelope);
       if (forgotten !== undefined) {
+        if (this.judge(envelope) !== 'successor') return false;
         this.remind(envelope, forgotten);
         return true;
       }
@@ -162,6 +165,18 @@ export class Receiver {
     return memberOf(this.ports.raft.membership, sender) !== undefined;
   }
 
+  private judge({ from, fromBoot }: Envelope): ReturnType<Copies['judge']> {
+    return this.ports.copies.judge(from, fromBoot, this.ports.nowMs());
+  }
+
+  /** It has the disk of a node that lives. What it did would be done twice. */
+  private refuseCopy({ from, fromIncarnation }: Envelope, address: string): void {
+    const { admission, sender, watch } = this.ports;
+    const detail = `its disk is a copy: node ${from} lives, with the same one`;
+    watch?.joinRefused(from, fromIncarnation, detail);
+    sender.sendToAddress(address, from, fromIncarnation, admission.refusal(detail));
+  }
+
   /** Where the sender is to be found is known only if it says so: it may be another life of its disk because it moved. */
   private remind({ from, fromIncarnation, body }: Envelope, { boot, lsn }: Reach): void {
     const { sender } = this.ports;
@@ -177,12 +192,18 @@ export class Receiver {
     } else this.ports.lapsed({ boot, lsn, toldBy: from });
   }
 
-  private handleJoin(envelope: Envelope, join: Extract<Message, { kind: 'Join' }>): void {
+  private handleJoin(envelope: Envelope, join: Extract<Message, { kind: 'Join' }>): boolean {
     const { admission, knownDisks, sender } = this.ports;
     const { from, fromIncarnation } = envelope;
     const { address, amnesiac } = join;
     if (!amnesiac && this.isMember(envelope)) {
       const forgotten = knownDisks.hear(envelope);
+      const what = forgotten === undefined ? 'successor' : this.judge(envelope);
+      if (what === 'unknown') return false;
+      if (what === 'copy') {
+        this.refuseCopy(envelope, address);
+        return true;
+      }
       if (forgotten === undefined) this.ports.told(placeOf(envelope, address));
       else this.remind(envelope, forgotten);
     }
@@ -193,6 +214,7 @@ export class Receiver {
       }
       sender.sendToAddress(address, from, fromIncarnation, reply);
     });
+    return true;
   }
 }
 

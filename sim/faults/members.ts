@@ -8,6 +8,8 @@ import { type Faults, later, rest, type Scene } from './scene.ts';
 const LOOK_MS = 20;
 /** How long somebody takes to see that a process is refused, on top of a fault's time. */
 export const OPERATOR_MS = 20_000;
+/** By then those that run have heard each other. */
+const HEARD_MS = 2000;
 /** By then a double has asked for its number, and was refused. */
 const DOUBLE_ASKS_MS = 3000;
 
@@ -18,6 +20,7 @@ export type MemberFault =
   | 'Double'
   | 'ReplaceLiving'
   | 'Copy'
+  | 'FreshCopy'
   | 'Move'
   | 'RollingRestart'
   | 'LongAbsence';
@@ -85,6 +88,23 @@ export const MEMBER_FAULTS: Faults<MemberFault> = {
       const isItself = machine.node?.incarnation === incarnation;
       if (!isTold || !isItself || !isWell(scene, machine)) return;
       beside(scene, machine, forMs, () => scene.cluster.startDouble(machine, old));
+    });
+  },
+  /**
+   * Likewise, but it is copied as it is now, so that it has all that the disk ever said; and the others have run for a while, and heard
+   * the node. Nobody could tell the copy from the node that came back, if that did not go on speaking.
+   */
+  FreshCopy: (scene, [machine], { forMs }) => {
+    if (machine === undefined || !isWell(scene, machine)) return;
+    const { machines } = scene.cluster;
+    const lives = machines.map(({ life }) => life);
+    const isStill = (): boolean =>
+      isWell(scene, machine) &&
+      machines.every(({ life, node }, i) => life === lives[i] && node?.status === 'running');
+    scene.time.after(HEARD_MS, () => {
+      if (!isStill()) return;
+      const files = machine.disk.stableFiles();
+      beside(scene, machine, forMs, () => scene.cluster.startDouble(machine, files));
     });
   },
   /**
