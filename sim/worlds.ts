@@ -82,13 +82,16 @@ export function repairing(options: SimOptions, random: RandomStream): SimOptions
 
 /** Something happens that no cluster survives, in the second half, beside what happens anyway to processes, links and clocks. */
 export function harmed(options: SimOptions, random: RandomStream): SimOptions {
-  const { cluster, faults, durationMs } = options;
+  const { cluster, faults, durationMs, workload } = options;
+  // Of a topic that was deleted and made again, what is asked for would be the first one's.
+  const { deletes: _, ...lasting } = workload;
   const usual = { ...PROCESS_FAULTS, ...LINK_FAULTS, ...CLOCK_FAULTS };
   const weights = Object.entries(faults.weights).filter(([kind]) => kind in usual);
   return {
     ...options,
     // Of a single machine nobody remembers anything.
     cluster: { ...cluster, nodes: Math.max(3, cluster.nodes) },
+    workload: lasting,
     faults: { ...faults, weights: Object.fromEntries(weights) },
     harm: {
       kind: random.pick(HARM_KINDS),

@@ -38,6 +38,8 @@ export class TestNode {
   refusal: 'LeaseExpired' | 'Overloaded' | undefined;
   /** The grant that its copies have promised to obey. */
   promised = 0;
+  /** It has proposed the end of what it owns. */
+  isEndProposed = false;
   controller: Controller;
   /** Nodes that it takes for dead. */
   readonly dead: Set<number> = new Set();
@@ -135,7 +137,8 @@ export class TestNode {
       const { epoch, id, replicas } = segment;
       const others = replicas.filter(({ node }) => node !== this.id);
       const followers = others.map((record) => ({ record }));
-      return { segment, epoch, followers, replica: { topic, segment: id, promised: epoch } };
+      const replica = { topic, segment: id, promised: epoch };
+      return { segment, epoch, followers, replica, isEndProposed: this.isEndProposed };
     };
     let end = 0;
     const owner = {

@@ -285,6 +285,21 @@ test.each(reads)(
   },
 );
 
+test.each(reads)(
+  '$kind: an owner that has proposed its end says nothing of what follows',
+  (operation) => {
+    const cluster = new TestCluster(1);
+    cluster.node(1).isEndProposed = true;
+    const heard = cluster.node(1).ask(operation);
+    cluster.run();
+    expect(heard).toEqual([]);
+    cluster.node(1).isEndProposed = false;
+    cluster.node(1).passes(1000);
+    cluster.run();
+    expect(heard).toEqual([{ kind: 'empty' }]);
+  },
+);
+
 test.each(reads)('$kind: so it does if they know the metadata and forgot the copy', (operation) => {
   const cluster = new TestCluster(1);
   cluster.rollOver(1, 2);
