@@ -130,6 +130,7 @@ const ERRORS: readonly (DiskError | undefined)[] = [
   'NoSpace',
   'Io',
   'Exhausted',
+  'Unusable',
 ];
 const ENGINES = { auto: 0, io_uring: 1, pwrite: 2 } as const;
 
@@ -157,9 +158,12 @@ const NOT_THERE = new Set(['MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'])
 
 let loaded: Native | { readonly unavailable: string } | undefined;
 
-/** Loads the addon once, or says why there is none: it was not built, not installed, or not for this system. */
+/**
+ * Loads the addon once, or says why there is none: it was not built, not installed, or not for this system. What refuses to load is
+ * tried again at each call: a process may be out of descriptors.
+ */
 export function loadNative(): Native | { readonly unavailable: string } {
-  loaded ??= load();
+  if (loaded === undefined || 'unavailable' in loaded) loaded = load();
   return loaded;
 }
 

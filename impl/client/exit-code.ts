@@ -11,6 +11,8 @@ export const CLIENT_EXIT = {
   unavailable: 69,
   /** Something that was never to happen. */
   bug: 70,
+  /** What was to be said could not be written. */
+  output: 74,
   /** It may have been done: there was no answer in time. */
   unknown: 75,
 } as const;
@@ -21,6 +23,7 @@ const MEANINGS: Readonly<Record<keyof typeof CLIENT_EXIT, string>> = {
   usage: 'wrong command line',
   unavailable: 'no node could do it, nothing was done',
   bug: 'a bug',
+  output: 'the output could not be written',
   unknown: 'no answer, it may have been done',
 };
 

@@ -15,8 +15,9 @@ export function prepare(program: Command): Command {
 export async function run(program: Command): Promise<void> {
   // Who read the output has gone (`walrus state t | head -1`): there is nobody to tell.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit();
+    if (error.code === 'EPIPE') process.exit();
+    process.stderr.write(`error: the output cannot be written: ${error.message}\n`);
+    process.exit(CLIENT_EXIT.output);
   });
   try {
     await program.parseAsync();

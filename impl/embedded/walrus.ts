@@ -144,7 +144,8 @@ export class Walrus {
   /**
    * Opens the log of a directory, made if need be, for this process alone. `Locked` if another still has it after `waitMs`, `Corrupt` if
    * bytes that were durable do not verify, `UnsupportedVersion` if a newer version wrote them, `InvalidArgument`
-   * if an option makes no sense or the wanted way to the disk cannot be had.
+   * if an option makes no sense, the path can be no directory of ours, or the wanted way to the disk cannot be had, `Exhausted` if the system
+   * is short of descriptors for now.
    */
   static async open(options: WalrusOptions = {}): Promise<Walrus> {
     const settings = settle(options, process.env);

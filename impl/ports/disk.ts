@@ -79,12 +79,20 @@ export type DiskRequest =
   | { readonly op: 'syncDirectory'; readonly id: number };
 
 /**
- * Why a request failed. `Locked`: another live process has the directory. `Exists`/`NotFound`: of `open`,
+ * Why a request failed. `Locked`: another live process has the directory. `Unusable`, of `lock`: what the path leads to is no directory, and none can be
+ * made of it, or not by this user. `Exists`/`NotFound`: of `open`,
  * `rename`, `unlink`. `NoSpace`: nothing of this write may be relied on. `Exhausted`: the system is short of descriptors or memory, or the
  * device is busy; nothing was done, or of a write nothing that may be relied on, and the same request may succeed later. Never
  * of a `sync`. `Io`: the device failed, or the directory is no longer the one that was locked.
  */
-export type DiskError = 'Locked' | 'Exists' | 'NotFound' | 'NoSpace' | 'Exhausted' | 'Io';
+export type DiskError =
+  | 'Locked'
+  | 'Unusable'
+  | 'Exists'
+  | 'NotFound'
+  | 'NoSpace'
+  | 'Exhausted'
+  | 'Io';
 
 export interface DiskCompletion {
   readonly id: number;

@@ -1,8 +1,11 @@
 /** `walrus verify`, `inspect` and `salvage` on real directories, with damage of each kind. */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import {
+  closeSync,
   cpSync,
+  existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -184,15 +187,15 @@ test('what is wrong is said in one line, with its own exit code', async () => {
   const linked = join(scratch, 'linked');
   symlinkSync(whole, linked);
   const cases: readonly [number, RegExp, readonly string[]][] = [
-    [2, oneLine, ['verify', join(scratch, 'nothing')]],
-    [2, oneLine, ['verify', MAIN]],
-    [2, /^Error: .* holds no log; there is one in .*copy-1.*\n$/, ['verify', scratch]],
-    [2, oneLine, ['salvage', whole, scratch]],
-    [2, oneLine, ['salvage', whole, join(whole, 'inside')]],
-    [2, oneLine, ['salvage', linked, join(whole, 'inside', 'more')]],
-    [2, /missing required argument/, ['verify']],
-    [2, /unknown option/, ['inspect', whole, '--nonsense']],
-    [2, /^\{"error":\{"code":"ENOENT".*\}\n$/, ['verify', join(scratch, 'nothing'), '--json']],
+    [64, oneLine, ['verify', join(scratch, 'nothing')]],
+    [64, oneLine, ['verify', MAIN]],
+    [64, /^Error: .* holds no log; there is one in .*copy-1.*\n$/, ['verify', scratch]],
+    [64, oneLine, ['salvage', whole, scratch]],
+    [64, oneLine, ['salvage', whole, join(whole, 'inside')]],
+    [64, oneLine, ['salvage', linked, join(whole, 'inside', 'more')]],
+    [64, /missing required argument/, ['verify']],
+    [64, /unknown option/, ['inspect', whole, '--nonsense']],
+    [64, /^\{"error":\{"code":"ENOENT".*\}\n$/, ['verify', join(scratch, 'nothing'), '--json']],
   ];
   for (const [code, stderr, words] of cases) {
     const ended = await walrus(...words);
@@ -208,10 +211,36 @@ test('who has the directory open is named', async () => {
   try {
     const { stderr } = await walrus('inspect', log.stats().directory);
     expect(stderr).toContain(`Warning: process ${process.pid}`);
+    // What does not verify may be what is being written.
+    const { directory } = log.stats();
+    const [first] = filesOf(directory, '.wal');
+    change(join(directory, first!), (bytes) => bytes.fill(7, 5000, 6000));
+    const { code, stdout } = await walrus('verify', directory);
+    expect(stdout).toContain(`${directory}: in use by process ${process.pid}`);
+    expect(code).toBe(75);
   } finally {
     await log.close();
   }
 });
+
+test.runIf(existsSync('/dev/full'))(
+  'output that cannot be written is said in one line',
+  async () => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      for (const command of ['verify', 'inspect']) {
+        const { status, stderr } = spawnSync(process.execPath, [MAIN, command, whole], {
+          stdio: ['ignore', full, 'pipe'],
+          encoding: 'utf8',
+        });
+        expect([status, command]).toEqual([74, command]);
+        expect(stderr).toMatch(/^error: the output cannot be written: .*ENOSPC.*\n$/);
+      }
+    } finally {
+      closeSync(full);
+    }
+  },
+);
 
 test('a newer version is not called damage', async () => {
   const directory = copy((path, logs) =>
@@ -222,14 +251,14 @@ test('a newer version is not called damage', async () => {
   );
   for (const name of filesOf(directory, '.checkpoint')) rmSync(join(directory, name));
   const { code, stderr } = await walrus('verify', directory, '--json');
-  expect(code).toBe(3);
+  expect(code).toBe(74);
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'UnsupportedVersion' } });
 });
 
 test('a copy for which there is no room is refused by name', async (context) => {
   await withTinyFileSystem(context, 2 ** 20, async (path) => {
     const { code, stderr } = await walrus('salvage', whole, join(path, 'out'), '--json');
-    expect(code).toBe(3);
+    expect(code).toBe(74);
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'NoSpace' } });
   });
 });

@@ -19,6 +19,23 @@ const ERROR_NAMES: Readonly<Record<string, DiskError>> = {
   EBUSY: 'Exhausted',
 };
 
+/** What the system says to a path that can be no directory of ours, as `Disk::lock` of native/src/disk.cc has it. */
+const UNUSABLE = new Set([
+  'ENOENT',
+  'EEXIST',
+  'ENOTDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+]);
+
+/** Of taking a directory. */
+export function lockErrorOf(error: NodeJS.ErrnoException): DiskError {
+  return UNUSABLE.has(error.code ?? '') ? 'Unusable' : diskErrorOf(error);
+}
+
 export function diskErrorOf(error: NodeJS.ErrnoException): DiskError {
   if (error instanceof DirectoryLockedError) return 'Locked';
   const numbers: Readonly<Record<string, number>> = constants.errno;

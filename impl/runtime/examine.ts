@@ -22,32 +22,45 @@ export async function runExamination(examination: Examination, asJson: boolean):
   try {
     if (!statSync(dir).isDirectory())
       throw new WalrusError('InvalidArgument', `${dir} is no directory`);
-    const holder = await holderOf(resolve(dir));
-    if (holder !== undefined)
-      warn(`${holder} has it open; what it writes meanwhile may look damaged`);
+    const before = await holderOf(resolve(dir));
     const salvaged =
       examination.kind === 'salvage'
         ? await withProgress((onProgress) => salvage(dir, examination.out, onProgress))
         : undefined;
     const findings = salvaged?.findings ?? (await withProgress((hears) => findOnly(dir, hears)));
+    const { isWhole } = findings;
+    // One that came meanwhile may have written as well.
+    const holder = before ?? (await holderOf(resolve(dir)));
+    if (holder !== undefined) warn(`${holder} has it open: what it is writing may look damaged`);
     if (asJson) print(JSON.stringify(salvaged ?? findings));
     else {
-      print(`${dir}: ${findings.isWhole ? 'whole' : 'damaged'}, ${summary(findings)}`);
+      const state = isWhole ? 'whole' : holder === undefined ? 'damaged' : `in use by ${holder}`;
+      print(`${dir}: ${state}, ${summary(findings)}`);
       if (examination.kind === 'inspect') tellContents(findings);
       tellDamage(findings);
       if (salvaged !== undefined) tellSalvaged(salvaged);
-      else if (!findings.isWhole)
+      else if (!isWhole && holder === undefined)
         print(`to copy what is whole: walrus salvage ${dir} NEW-DIRECTORY`);
     }
-    return findings.isWhole ? EXAMINED.whole : EXAMINED.damaged;
+    if (isWhole) return EXAMINED.whole;
+    return holder === undefined ? EXAMINED.damaged : EXAMINED.inUse;
   } catch (error) {
     const { code = 'Failed', message } = error as { code?: string; message: string };
     const line = asJson ? JSON.stringify({ error: { code, message } }) : `Error: ${message}`;
     process.stderr.write(`${line.replaceAll('\n', ' ')}\n`);
+    if (await isInUse(dir)) return EXAMINED.inUse;
     return ['InvalidArgument', 'ENOENT', 'ENOTDIR'].includes(code)
       ? EXAMINED.usage
       : EXAMINED.failed;
   }
+}
+
+/** What is made anew meanwhile may be missing, too. */
+async function isInUse(dir: string): Promise<boolean> {
+  return holderOf(resolve(dir)).then(
+    (holder) => holder !== undefined,
+    () => false,
+  );
 }
 
 async function findOnly(dir: string, onProgress: OnProgress): Promise<Findings> {

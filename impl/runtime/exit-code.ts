@@ -12,13 +12,15 @@ export const EXIT = {
   taken: 75,
 } as const;
 
-/** Of `walrus verify`, `inspect` and `salvage`. */
+/** Of `walrus verify`, `inspect` and `salvage`, after sysexits where there is one. */
 export const EXAMINED = {
   whole: 0,
   damaged: 1,
-  usage: 2,
-  /** The directory cannot be read, or the copy not be written. */
-  failed: 3,
+  usage: 64,
+  /** The directory cannot be read, or the copy or the output not be written. */
+  failed: 74,
+  /** Somebody writes there: what does not verify may be what is just being written. */
+  inUse: 75,
 } as const;
 
 const STORAGE: ReadonlySet<ErrorCode> = new Set([

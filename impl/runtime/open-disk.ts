@@ -1,5 +1,5 @@
 /** Chooses the way to the disk. */
-import { fdatasyncSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   loadNative,
@@ -10,11 +10,14 @@ import {
 import { WalrusError } from '../core/errors.ts';
 import { crc32c } from '../core/storage/crc32c.ts';
 import type { Checksum, Disk, DiskCompletions } from '../ports/disk.ts';
+import { diskErrorOf } from './disk-error.ts';
 import { PortableDisk } from './portable-disk.ts';
 import { ReadOnlyDisk } from './read-only-disk.ts';
 
 /** A descriptor that every process has; whether it can be synced does not matter. */
 const STDERR = 2;
+/** What an open log has at least: its directory, its lock, and a file. */
+const DESCRIPTORS_MIN = 4;
 
 /**
  * `auto`: native if the addon loads, with what it finds faster of its two engines, else portable. The others are taken, or
@@ -52,15 +55,29 @@ export function openDisk(
   const path = resolve(directory);
   if (choice === 'portable') return portable(path, 'asked for', deliver);
   const native = loadNative();
-  if ('unavailable' in native) {
-    if (choice === 'auto') return portable(path, native.unavailable, deliver);
-    throw new WalrusError('InvalidArgument', `no ${choice} here: ${native.unavailable}`);
-  }
+  const without = (reason: string): OpenedDisk => {
+    if (lacksDescriptors()) throw new WalrusError('Exhausted', `no descriptors: ${reason}`);
+    if (choice === 'auto') return portable(path, reason, deliver);
+    throw new WalrusError('InvalidArgument', `no ${choice} here: ${reason}`);
+  };
+  if ('unavailable' in native) return without(native.unavailable);
   try {
     return nativeDisk(path, choice, deliver, use);
   } catch (error) {
-    if (choice === 'auto') return portable(path, (error as Error).message, deliver);
-    throw new WalrusError('InvalidArgument', `no ${choice} here: ${(error as Error).message}`);
+    return without((error as Error).message);
+  }
+}
+
+/** Whether the process, or the system, is out of what any way to a disk needs: that passes, and is no reason to take another way. */
+function lacksDescriptors(): boolean {
+  const opened: number[] = [];
+  try {
+    while (opened.length < DESCRIPTORS_MIN) opened.push(openSync('/', 'r'));
+    return false;
+  } catch (error) {
+    return diskErrorOf(error as NodeJS.ErrnoException) === 'Exhausted';
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
   }
 }
 

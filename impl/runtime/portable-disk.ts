@@ -23,13 +23,14 @@ import type {
   Disk,
   DiskCompletion,
   DiskCompletions,
+  DiskError,
   DiskFile,
   DiskRequest,
   FileHandle,
 } from '../ports/disk.ts';
 import { createDirectory } from './directory.ts';
 import { DirectoryLock } from './directory-lock.ts';
-import { diskErrorOf } from './disk-error.ts';
+import { diskErrorOf, lockErrorOf } from './disk-error.ts';
 import { setImmediate, turn } from './timers.ts';
 
 type Request<Op extends DiskRequest['op']> = Extract<DiskRequest, { op: Op }>;
@@ -82,7 +83,10 @@ export class PortableDisk implements Disk {
     assert(request.op === 'lock' || this.#lock !== undefined, `${request.op} before lock`);
     switch (request.op) {
       case 'lock':
-        this.#settle(request.id, this.#takeDirectory());
+        this.#takeDirectory().then(
+          () => this.#complete(request.id, null),
+          (error: SystemError) => this.#complete(request.id, error, {}, lockErrorOf),
+        );
         break;
       case 'list':
         this.#settle(
@@ -304,9 +308,14 @@ export class PortableDisk implements Disk {
     );
   }
 
-  #complete(id: number, error: SystemError | null, result: DiskResult = {}): void {
+  #complete(
+    id: number,
+    error: SystemError | null,
+    result: DiskResult = {},
+    meaningOf: (error: SystemError) => DiskError = diskErrorOf,
+  ): void {
     this.#completed.push(
-      error ? { id, error: diskErrorOf(error), detail: error.message } : { id, ...result },
+      error ? { id, error: meaningOf(error), detail: error.message } : { id, ...result },
     );
     if (this.#completed.length === 1) {
       // Immediates run after all of this turn's system calls have reported.

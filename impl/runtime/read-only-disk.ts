@@ -13,7 +13,7 @@ import type {
   DiskRequest,
   FileHandle,
 } from '../ports/disk.ts';
-import { diskErrorOf } from './disk-error.ts';
+import { diskErrorOf, lockErrorOf } from './disk-error.ts';
 import { setImmediate } from './timers.ts';
 
 type Result = Omit<DiskCompletion, 'id'>;
@@ -55,7 +55,8 @@ export class ReadOnlyDisk implements Disk {
     const work = this.#carryOut(request).then(
       (result) => this.#complete({ id: request.id, ...result }),
       (error: NodeJS.ErrnoException) => {
-        this.#complete({ id: request.id, error: diskErrorOf(error), detail: error.message });
+        const meaningOf = request.op === 'lock' ? lockErrorOf : diskErrorOf;
+        this.#complete({ id: request.id, error: meaningOf(error), detail: error.message });
       },
     );
     this.#inFlight.add(work);

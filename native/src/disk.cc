@@ -331,15 +331,35 @@ void Disk::begin(Request request) {
   }
 }
 
+namespace {
+
+// What the system says to a path that can be no directory of ours, as impl/runtime/disk-error.ts has it.
+bool isNoPathOfOurs(int failure) {
+  switch (failure) {
+    case ENOENT:
+    case EEXIST:
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case EACCES:
+    case EPERM:
+    case EROFS: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
 void Disk::lock(const Request& request) {
   std::string holder;
   const int failure = directory_.lock(holder);
-  if (failure != EWOULDBLOCK) return conclude(request, failure);
+  const bool isUnusable = isNoPathOfOurs(failure);
+  if (failure != EWOULDBLOCK && !isUnusable) return conclude(request, failure);
   raise(counters_.failures);
   Completion completion;
   completion.slot = request.slot;
-  completion.error = DiskError::locked;
-  completion.detail = directory_.path() + " is locked by " + holder;
+  completion.error = isUnusable ? DiskError::unusable : DiskError::locked;
+  completion.detail = isUnusable ? describeFailure(directory_.path(), failure) : directory_.path() + " is locked by " + holder;
   complete(std::move(completion));
 }
 

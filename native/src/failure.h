@@ -7,7 +7,7 @@
 namespace walrus {
 
 // The names of the disk port. The order is that of the codes in index.ts.
-enum class DiskError { none, locked, exists, notFound, noSpace, io, exhausted };
+enum class DiskError { none, locked, exists, notFound, noSpace, io, exhausted, unusable };
 
 DiskError diskErrorOf(int errnoValue);
 

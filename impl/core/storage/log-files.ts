@@ -22,7 +22,7 @@ const GROWTH = 4;
 /** Of a piece of the reserve, which is as long as a first file if files are large. */
 const PIECE_BYTES_MIN = 2 * BLOCK_BYTES;
 /** Open files kept for reading beyond the ones being written. */
-const IDLE_HANDLES_MAX = 64;
+const IDLE_HANDLES_MAX = 16;
 
 export interface LogFilesEvents {
   /** A file became ready, or was refused room. */
@@ -283,7 +283,15 @@ export class LogFiles {
       return;
     }
     this.opening.set(file, [then]);
+    this.openToRead(file);
+  }
+
+  private openToRead(file: LogFile): void {
     this.requests.send({ op: 'open', name: file.name, create: false }, (opened) => {
+      if (opened.error === 'Exhausted' && this.closeIdle()) {
+        this.openToRead(file);
+        return;
+      }
       file.handle = opened.file;
       const all = this.opening.get(file)!;
       this.opening.delete(file);
@@ -351,6 +359,15 @@ export class LogFiles {
       if (this.idle.size <= IDLE_HANDLES_MAX) return;
       if (oldest.pins === 0 && !oldest.isDirty && oldest !== file) this.close(oldest);
     }
+  }
+
+  /** Where the system is short of descriptors, ours that nobody needs are the first to go. False if there was none. */
+  private closeIdle(): boolean {
+    const unused = [...this.idle].filter(
+      ({ handle, pins, isDirty }) => handle !== undefined && pins === 0 && !isDirty,
+    );
+    for (const file of unused) this.close(file);
+    return unused.length > 0;
   }
 
   private close(file: LogFile): void {
@@ -533,6 +550,7 @@ export class LogFiles {
   private note(refusal: DiskCompletion): void {
     this.refusal = refusal;
     this.isRefusalNew = true;
+    if (refusal.error === 'Exhausted') this.closeIdle();
   }
 
   private hasFailed(file: LogFile, completion: DiskCompletion, doing: string): boolean {

@@ -3,10 +3,16 @@
  * where the log ends (the rule is in `format.ts`), makes what it found durable, and removes what does not count. Every
  * step may be cut short by a crash: the next opening comes to the same end.
  */
-import type { Checksum, DiskCompletion, DiskFile, FileHandle } from '../../ports/disk.ts';
+import type {
+  Checksum,
+  DiskCompletion,
+  DiskError,
+  DiskFile,
+  FileHandle,
+} from '../../ports/disk.ts';
 import type { Random } from '../../ports/random.ts';
 import { MalformedError } from '../codec.ts';
-import { WalrusError } from '../errors.ts';
+import { type ErrorCode, WalrusError } from '../errors.ts';
 import { utf8Decode } from '../utf8.ts';
 import type { BodyVisitor } from './body-v1.ts';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
@@ -63,6 +69,13 @@ type Done = (error: WalrusError | undefined, recovered: Recovered | undefined) =
 const PROBE_BYTES = 64 * 1024;
 /** The log is read by so much at a time; a larger frame in one piece. */
 const WINDOW_BYTES = 2 * 1024 * 1024;
+/** What an opening that the disk refuses is refused with; else it is `StorageFailed`. */
+const CODES: { readonly [Error in DiskError]?: ErrorCode } = {
+  Locked: 'Locked',
+  Unusable: 'InvalidArgument',
+  NoSpace: 'NoSpace',
+  Exhausted: 'Exhausted',
+};
 const END_OF_FILE: Next = { offset: Infinity, windowBytes: WINDOW_BYTES, isNothing: false };
 
 /** Where reading goes on, with how large a window, and whether no frame was met on the way there. */
@@ -729,8 +742,7 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
         then(completion);
       } else {
         const { error } = completion;
-        const code = error === 'Locked' || error === 'Exhausted' ? error : 'StorageFailed';
-        this.fail(new WalrusError(code, describe(what, completion)));
+        this.fail(new WalrusError(CODES[error] ?? 'StorageFailed', describe(what, completion)));
       }
     });
   }
