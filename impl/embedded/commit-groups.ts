@@ -19,13 +19,27 @@ export interface Publisher {
   publish(end: number): void;
 }
 
-type Resolve = (value: unknown) => void;
+export type Resolve = (value: unknown) => void;
 
 // One executor for all promises: what it captures is taken right after the constructor has returned.
 let captured: Resolve;
 const capture = (resolve: Resolve): void => {
   captured = resolve;
 };
+
+/** A promise that `keep` is given the one function to resolve of. */
+export function promised<Value>(keep: (resolve: Resolve) => void): Promise<Value> {
+  const promise = new Promise<unknown>(capture);
+  keep(captured);
+  return promise as Promise<Value>;
+}
+
+/** Rejects: to resolve a promise with a rejected one does, so that no reject function need be kept for each. */
+export function failAll(resolves: readonly Resolve[], error: WalrusError): void {
+  const failed = Promise.reject(error);
+  failed.catch(() => {});
+  for (const resolve of resolves) resolve(failed);
+}
 
 export class CommitGroup {
   readonly #resolves: Resolve[] = [];
@@ -39,9 +53,14 @@ export class CommitGroup {
   /** Resolves to `value` when the group is acknowledged. */
   promise<Value>(value: Value): Promise<Value> {
     const promise = new Promise<unknown>(capture);
-    this.#resolves.push(captured);
-    this.#values.push(value);
+    this.resolves(captured, value);
     return promise as Promise<Value>;
+  }
+
+  /** Calls `resolve` with `value` when the group is acknowledged. */
+  resolves(resolve: Resolve, value: unknown): void {
+    this.#resolves.push(resolve);
+    this.#values.push(value);
   }
 
   /** The same promise for all who want to know no more than that the group is acknowledged. */
@@ -73,10 +92,7 @@ export class CommitGroup {
   }
 
   fail(error: WalrusError): void {
-    // To resolve a promise with a rejected one rejects it, so that no reject function need be kept for each.
-    const failed = Promise.reject(error);
-    failed.catch(() => {});
-    for (const resolve of this.#resolves.splice(0)) resolve(failed);
+    failAll(this.#resolves.splice(0), error);
     for (const callback of this.#callbacks.splice(0)) callback(error);
   }
 }

@@ -36,7 +36,7 @@ import {
   wholeNumber,
 } from './arguments.ts';
 import { Cleaning } from './cleaning.ts';
-import { type CommitGroup, CommitGroups } from './commit-groups.ts';
+import { type CommitGroup, CommitGroups, promised } from './commit-groups.ts';
 import { Cursor, type CursorHost } from './cursor.ts';
 import { EntryIterator } from './entry-iterator.ts';
 import { toWalrusError } from './errors.ts';
@@ -46,6 +46,7 @@ import { StoreLink } from './store-link.ts';
 import { storedTopics, Topic } from './topic.ts';
 import { type Entry, readRecords, reclaimed, TopicReader } from './topic-reader.ts';
 import { UnderWay } from './under-way.ts';
+import { WaitingAppend } from './waiting-append.ts';
 
 export type { NativeStats } from '../../native/index.ts';
 export { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
@@ -207,10 +208,9 @@ export class Walrus {
       if (!this.#topics.has(topic)) checkTopicName(topic);
       const bytes = length + FRAME_BYTES;
       if (this.#commits.hasRoom(bytes)) return this.#appendNow(topic, data, length);
-      return this.#whenRoom(bytes, () => {
-        if (recordBytes(data) !== length) throw changed();
-        return this.#appendNow(topic, data, length);
-      });
+      return promised((resolve) =>
+        this.#commits.admit(new WaitingAppend(topic, data, length, resolve, this.#takeAppend)),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
@@ -272,6 +272,24 @@ export class Walrus {
         this.#commits.admit({ bytes, run: resolve, refuse: reject });
       });
       return Promise.all([acknowledged, room]).then(() => {});
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Resolves when the next `append` need not wait for room, which is at once while memory is not full. A program that does not await each append
+   * awaits this before each: then the library holds no more than its fixed memory, 8 MiB of records, however fast they come. Resolves, too,
+   * where the disk is full: the append tells.
+   */
+  ready(): Promise<void> {
+    try {
+      this.#assertWritable();
+      if (this.#commits.hasRoom(FRAME_BYTES)) return Promise.resolve();
+      return new Promise((resolve, reject) => {
+        const refuse = (error: WalrusError): void => (error.retriable ? resolve() : reject(error));
+        this.#commits.admit({ bytes: FRAME_BYTES, run: resolve, refuse });
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -602,6 +620,12 @@ export class Walrus {
     const group = this.#commits.current(length);
     return group.promise(this.#stageRecord(this.#topic(topic), data, length, group));
   }
+
+  readonly #takeAppend = ({ topic, data, length, resolve }: WaitingAppend): void => {
+    if (recordBytes(data) !== length) throw changed();
+    const group = this.#commits.current(length);
+    group.resolves(resolve, this.#stageRecord(this.#topic(topic), data, length, group));
+  };
 
   #appendBatchNow(topic: string, { records, lengths, bytes }: Batch): Promise<number> {
     const it = this.#topic(topic);
