@@ -174,6 +174,48 @@ test('a whole directory: what it holds, for people and for scripts', async () =>
   expect(inspected.stdout).toContain('topic "other \\"topic\\"": offsets 0 to 1, 1 record of');
 });
 
+test('a newest file that is emptied is told by who opens the log, and by who looks', async () => {
+  const log = await Walrus.open({
+    dir: join(scratch, 'running'),
+    fsync: FsyncSchedule.SyncEach,
+    // No checkpoint knows the newest file: that one would be missed.
+    fileBytes: 1 << 20,
+  });
+  for (let i = 0; i < 50; i++) await log.append('orders', recordOf(i));
+  const copies = ['whole', 'zeroed', 'cut to its head', 'cut to nothing'].map((kind) => {
+    // As a process leaves it that is killed.
+    const directory = join(scratch, `running ${kind}`);
+    cpSync(log.stats().directory, directory, {
+      recursive: true,
+      filter: (path) => !path.endsWith('.sock'),
+    });
+    return { kind, directory };
+  });
+  await log.close();
+  for (const { kind, directory } of copies) {
+    const newest = filesOf(directory, '.wal').findLast(
+      (name) => readFileSync(join(directory, name)).toString('latin1', 4096, 4100) === 'WFR2',
+    )!;
+    const path = join(directory, newest);
+    if (kind === 'zeroed') change(path, (bytes) => bytes.fill(0));
+    if (kind === 'cut to its head') truncateSync(path, 4096);
+    if (kind === 'cut to nothing') truncateSync(path, 0);
+    const { stdout } = await walrus('verify', directory);
+    const again = await Walrus.open({ dir: directory });
+    const { cutAt } = again.stats().store;
+    const { next } = again.offsets('orders');
+    await again.close();
+    if (kind === 'whole') {
+      expect({ cutAt, next }).toEqual({ cutAt: undefined, next: 50 });
+      expect(stdout).not.toContain('is empty');
+    } else {
+      expect(next).toBeLessThan(50);
+      expect(cutAt).toBe(`${newest} at byte 0`);
+      expect(stdout).toContain(`${newest} is empty: it was being made`);
+    }
+  }
+});
+
 test('files that are reached by links are followed', async () => {
   const directory = copy((path, logs) => {
     renameSync(join(path, logs[1]!), join(scratch, 'elsewhere.wal'));

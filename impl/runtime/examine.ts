@@ -90,7 +90,7 @@ function warn(text: string): void {
   process.stderr.write(`Warning: ${text}\n`);
 }
 
-function tellDamage({ damage, lost, cut, refusal }: Findings): void {
+function tellDamage({ damage, lost, cut, headless, refusal }: Findings): void {
   if (refusal !== null) print(`  it does not open: ${refusal.code}: ${refusal.message}`);
   list(
     damage.map(({ file, offsetBytes, lengthBytes, what }) => {
@@ -103,6 +103,12 @@ function tellDamage({ damage, lost, cut, refusal }: Findings): void {
       const records = to - from === 1 ? `record ${from}` : `records ${from} to ${to - 1}`;
       return `lost: ${records} of ${nameOf(stream)}, ${file} at byte ${offsetBytes}`;
     }),
+  );
+  list(
+    headless.map(
+      (name) =>
+        `${name} is empty: it was being made when its process ended, or the end of the log was in it and is lost`,
+    ),
   );
   if (cut !== null) {
     const { file, offsetBytes, frameBytes } = cut;

@@ -32,6 +32,8 @@ export interface Findings {
   readonly damage: readonly Damage[];
   readonly lost: readonly LostRecords[];
   readonly cut: CutTail | null;
+  /** Files behind the end that have no header, or no room for frames. */
+  readonly headless: readonly string[];
   readonly identity: number | null;
   readonly files: readonly {
     readonly name: string;
@@ -89,6 +91,7 @@ export async function find(
       damage,
       lost,
       cut: survey.cut ?? null,
+      headless: survey.headless,
       identity: survey.identity ?? null,
       files: survey.files.map(({ name, begin, sizeBytes }) => ({
         name,

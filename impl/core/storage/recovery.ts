@@ -648,11 +648,15 @@ export class Recovery implements BodyVisitor, ContentsVisitor {
     });
   }
 
-  /** Where something was cut, if anything was. */
+  /** Where something was cut, or may have been, if anything was. */
   private get cutAt(): string | undefined {
     const { hole, cutBytes } = this;
-    if (hole === undefined || (!hole.isTorn && cutBytes === 0)) return undefined;
-    return `${hole.file} at byte ${hole.offsetBytes}`;
+    if (hole?.isTorn || cutBytes > 0) return `${hole!.file} at byte ${hole!.offsetBytes}`;
+    // A file is allocated in full before it gets its header, and has that before frames go there.
+    const headless = this.candidates.find(
+      ({ counts, hasHeader, sizeBytes }) => !counts && (!hasHeader || sizeBytes <= FILE_HEAD_BYTES),
+    );
+    return headless && `${headless.file.name} at byte 0`;
   }
 
   define(id: number, name: Uint8Array): void {

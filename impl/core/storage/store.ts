@@ -102,7 +102,8 @@ export interface StoreStats {
   readonly cutBytes: number;
   /**
    * Where the opening cut the log, as file and byte: a frame there does not verify, or is not there though others follow, and nothing vouches for
-   * it. Of a crash that is what was not durable yet. If the machine had not failed, and what was last written had been synced or flushed, it is
+   * it; or a file behind the end has no header or no room for frames, and nobody knows whether it held any. Of a crash that is what was not durable yet, or a file
+   * that was being made. If the machine had not failed, and what was last written had been synced or flushed, it is
    * damage. Absent if nothing was cut.
    */
   readonly cutAt?: string;

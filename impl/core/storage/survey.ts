@@ -85,6 +85,8 @@ export class Survey implements BodyVisitor, ContentsVisitor {
   identity: number | undefined = undefined;
   /** Files that hold frames that count, in order; those that are missing are 0 bytes long. */
   files: readonly LogFile[] = [];
+  /** Names of files behind the end that have no header, or no room for frames: being made when their process ended, or what is left of ones that held some. */
+  readonly headless: string[] = [];
   /** Names of the checkpoints that verify, the newest first. */
   readonly checkpoints: string[] = [];
   /** Where the log ends. */
@@ -255,6 +257,8 @@ export class Survey implements BodyVisitor, ContentsVisitor {
       const holdsFrames = file.begin !== Infinity && file.sizeBytes > 0;
       if (!isHeaded && holdsFrames)
         this.note(file.name, 0, HEADER_BYTES, 'the header does not verify');
+      if (file.begin === Infinity && (!isHeaded || file.sizeBytes <= FILE_HEAD_BYTES))
+        this.headless.push(file.name);
     }
     let bound: Lsn = Infinity;
     const counted = found.reverse().filter(({ begin }) => {
