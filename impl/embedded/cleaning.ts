@@ -5,12 +5,14 @@
 import type { WalrusError } from '../core/errors.ts';
 import type { Cleaned } from '../core/storage/cleaner.ts';
 import type { Store } from '../core/storage/store.ts';
-import { clearTimeout, setTimeout } from '../runtime/timers.ts';
+import { clearTimeout, monotonicMs, setTimeout } from '../runtime/timers.ts';
 
 /** Written again at a time. */
 const STEP_BYTES = 256 * 1024;
 /** So long after something was written it is looked at whether there is something to be done. */
-const IDLE_MS = 250;
+const IDLE_MS = 100;
+/** How far cleaning may be behind its rate and still catch up. */
+const BEHIND_MS = 100;
 const SOON_MS = 1;
 
 interface Compaction {
@@ -22,6 +24,8 @@ interface Compaction {
 export class Cleaning {
   readonly #store: Store;
   readonly #bytesPerSecond: number;
+  /** The next bit is, at the rate allowed. */
+  #dueAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #compaction: Compaction | undefined;
   #hasStopped = false;
@@ -94,7 +98,11 @@ export class Cleaning {
   }
 
   #pause({ bytes, isEnd }: Cleaned): void {
-    if (this.#bytesPerSecond === 0 || isEnd) return;
-    this.#later(Math.max(SOON_MS, (bytes * 1000) / this.#bytesPerSecond));
+    if (this.#bytesPerSecond === 0) return;
+    const nowMs = monotonicMs();
+    // What took longer than it is worth may be made up for, for a moment.
+    const fromMs = Math.max(this.#dueAtMs, nowMs - BEHIND_MS);
+    this.#dueAtMs = fromMs + (bytes * 1000) / this.#bytesPerSecond;
+    if (!isEnd) this.#later(Math.max(0, this.#dueAtMs - nowMs));
   }
 }

@@ -35,8 +35,11 @@ export class Cleaning {
     }
     this.dueAtMs = Infinity;
     store.clean(STEP_BYTES, false, (_, { bytes, isEnd }) => {
-      const pauseMs = Math.max(1, (bytes * 1000) / config.cleanBytesPerSecond);
-      this.dueAtMs = this.ports.nowMs() + (isEnd ? Math.max(IDLE_MS, pauseMs) : pauseMs);
+      const pauseMs = (bytes * 1000) / config.cleanBytesPerSecond;
+      // What took longer than it is worth is made up for.
+      this.dueAtMs = isEnd
+        ? this.ports.nowMs() + Math.max(IDLE_MS, pauseMs)
+        : Math.max(this.ports.nowMs(), nowMs + pauseMs);
     });
   }
 
