@@ -220,6 +220,8 @@ export class Cleaner {
     // What nobody needs goes by itself.
     const held = files.files.filter((file) => file.extents > 0 || !this.isOver(file));
     let excess = files.heldBytes(held) - 2 * files.fileBytes;
+    // A file that was filled just now may soon be empty by itself.
+    if (!files.needsSpare) excess -= files.spareBytes;
     const waste = excess - live;
     const isOver = excess > DUE_FACTOR * live;
     this.learn(waste, isOver);

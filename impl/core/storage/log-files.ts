@@ -228,29 +228,44 @@ export class LogFiles {
   /** Beyond two files so many bytes may be held; what is there for speed alone goes if there are more. */
   limit(bytes: number): void {
     this.allowedBytes = 2 * this.fileBytes + bytes;
-    if (!this.allows(this.keptBytes)) this.old.removeAll();
+    if (!this.allows(this.old.count)) this.old.removeBeyond(this.spare === undefined ? 1 : 0);
   }
 
-  private allows(moreBytes: number): boolean {
-    return this.heldBytes() + moreBytes <= this.allowedBytes;
+  /** Whether so many old files may be kept. One of them is the next spare, if there is none yet. */
+  private allows(kept: number): boolean {
+    const others = this.spare === undefined ? Math.max(0, kept - 1) : kept;
+    return this.heldBytes() + others * this.fileBytes <= this.allowedBytes;
   }
 
   /** What the files take on the disk with the spare, which will be there soon if it is not. */
   heldBytes(files: readonly LogFile[] = this.files): number {
-    let held = this.spare?.sizeBytes ?? this.nextBytes;
+    let held = this.spareBytes;
     for (const { sizeBytes } of files) held += sizeBytes;
     return held;
   }
 
-  /** Whether one more file may be kept: it is the next spare, or there is room for it besides. */
+  get spareBytes(): number {
+    return this.spare?.sizeBytes ?? this.nextBytes;
+  }
+
+  /** Whether one more file may be kept. */
   private get hasRoomForOld(): boolean {
-    const isNext = this.spare === undefined && this.keptBytes === 0;
-    return isNext || this.allows(this.keptBytes + this.fileBytes);
+    const { count } = this.old;
+    const isNext = this.spare === undefined && count === 0;
+    return isNext || this.allows(count + 1);
   }
 
   /** What the files take that are kept to make others of. */
   get keptBytes(): number {
     return this.old.count * this.fileBytes;
+  }
+
+  /** The spare can wait until the file under way is used for a part. */
+  get needsSpare(): boolean {
+    const { current, spare } = this;
+    return (
+      spare !== undefined || (current !== undefined && current.placedBytes * 8 >= current.sizeBytes)
+    );
   }
 
   private removeSpare(): void {

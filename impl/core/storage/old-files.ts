@@ -68,7 +68,12 @@ export class OldFiles {
 
   /** Gives back the room that they take. */
   removeAll(): void {
-    for (const name of this.names.splice(0)) this.remove(name);
+    this.removeBeyond(0);
+  }
+
+  /** Gives back the room of all but so many. */
+  removeBeyond(kept: number): void {
+    for (const name of this.names.splice(kept)) this.remove(name);
   }
 
   /** Keeps none from now on. */
