@@ -10,6 +10,7 @@ import type {
   TopicId,
 } from '../impl/core/ids.ts';
 import type { Command } from '../impl/core/metadata/commands.ts';
+import { NO_POLICY } from '../impl/core/metadata/policy.ts';
 import {
   AckedIsDurableInv,
   CursorBoundsInv,
@@ -44,7 +45,13 @@ function world(): { record: Record; segment: SegmentRecord; apply: (command: Com
       clientAddress: '',
     });
   }
-  apply({ kind: 'CreateTopic', name: 't', owner: node(1), replicas: [1, 2, 3].map(node) });
+  apply({
+    kind: 'CreateTopic',
+    policy: NO_POLICY,
+    name: 't',
+    owner: node(1),
+    replicas: [1, 2, 3].map(node),
+  });
   return { record, segment: record.segment(TOPIC, 1 as SegmentId), apply };
 }
 
@@ -59,6 +66,8 @@ function seal(count: number): Command {
     segment: 1 as SegmentId,
     epoch: 4 as Epoch,
     count,
+    bytes: 0,
+    atMs: 0,
     nextOwner: node(2),
     nextReplicas: [1, 2, 3].map(node),
   };

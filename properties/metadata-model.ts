@@ -44,6 +44,8 @@ export interface ModelTopic {
   isDeleting: boolean;
   /** Offset of the first record that it has, or will have. */
   start: Offset;
+  /** Index of the command that gave it its policy. */
+  policyIndex: LogIndex;
 }
 
 /** Segments of a topic that nodes keep, with their numbers: of those that ended without a record, or were trimmed, they keep nothing. */
@@ -91,7 +93,8 @@ export class MetadataModel {
       const id = index as number as TopicId;
       const segments = [this.opened(index, owner, replicas, 0 as Offset)];
       const cursors = new Map();
-      const created = { id, name, segments, cursors, isDeleting: false, start: 0 as Offset };
+      const start = 0 as Offset;
+      const created = { id, name, segments, cursors, isDeleting: false, start, policyIndex: index };
       this.topics.set(id, created);
       this.byName.set(name, created);
       return true;
@@ -177,6 +180,11 @@ export class MetadataModel {
         if (!topic.segments.some(({ baseOffset }) => baseOffset === start)) return false;
         topic.start = start;
         for (const [group, at] of topic.cursors) if (at < start) topic.cursors.set(group, start);
+        return true;
+      }
+      case 'SetTopicPolicy': {
+        if (topic.policyIndex !== command.expected) return false;
+        topic.policyIndex = index;
         return true;
       }
     }

@@ -216,6 +216,11 @@ export class Aftermath {
           this.world.time.after(0, next);
           return;
         }
+        if (reply.kind === 'error' && reply.code === 'Trimmed') {
+          records.length = Math.max(records.length, reply.start!);
+          this.world.time.after(0, next);
+          return;
+        }
         if (reply.kind === 'error' && reply.code === 'Corrupt') {
           throw new Violation(
             'DamageIsHiddenProp',
@@ -254,7 +259,8 @@ export class Aftermath {
     const settle = (said: string | undefined): void => {
       if (isSettled) return;
       isSettled = true;
-      if (said === undefined) {
+      // It may be forgotten by its topic's policy at any time.
+      if (said === undefined || this.isForgotten(place)) {
         done();
         return;
       }
@@ -307,6 +313,11 @@ export class Aftermath {
     const gone: Reply = { kind: 'error', code: 'Unavailable', message: 'no process' };
     const taken = cluster.request(machine, operation, (reply) => done(reply ?? gone));
     if (!taken) done(gone);
+  }
+
+  private isForgotten({ topic, segment }: CopyPlace): boolean {
+    const { record } = this.world.checker;
+    return record.isEnded(record.segment(topic, segment));
   }
 
   /** Where the records begin that a topic has not forgotten. */

@@ -134,3 +134,26 @@ test('disks fill one after another: a leader stays, writers hear of it at once, 
   world.empty();
   expect(world.until(() => world.put(1).reply?.kind === 'appended')).toBe(true);
 });
+
+test('a topic that keeps a little fills no disk, however much is written to it', () => {
+  const world = new World();
+  const keptBytes = 200_000;
+  const policy = { retentionBytes: keptBytes };
+  const register: Operation = { kind: 'register', topic: 't', policy };
+  expect(world.ask(1, register).reply?.kind).toBe('registered');
+  const { machines } = world.cluster;
+  const peak = { diskBytes: 0, segments: 0 };
+  const count = 12_000;
+  for (let i = 0; i < count; i++) {
+    expect(world.put(1 + (i % 3)).reply?.kind).toBe('appended');
+    for (const { disk, node } of i % 50 === 0 ? machines : []) {
+      peak.diskBytes = Math.max(peak.diskBytes, disk.usedBytes);
+      const segments = node!.clusterState!.topicNamed('t')?.segments.length ?? 0;
+      peak.segments = Math.max(peak.segments, segments);
+    }
+  }
+  console.log(`${count} kB written, ${keptBytes / 1000} kB to be kept: at most`, peak);
+  // What is kept, in two files, and two that nobody needs and are kept to be written again.
+  expect(peak.diskBytes).toBeLessThan(4 * CONFIG.fileBytes);
+  expect(peak.segments).toBeLessThan(20);
+});

@@ -77,6 +77,7 @@ export function drawOptions(
       ...drawClients(randomness.stream('swarm/clients')),
       ...drawDeletes(randomness.stream('swarm/deletes')),
       ...drawTrims(randomness.stream('swarm/trims')),
+      ...drawPolicies(randomness.stream('swarm/policies')),
     },
     faults: {
       meanIntervalMs: random.pick([2000, 5000, 10_000, 20_000, 60_000, Infinity]),
@@ -144,6 +145,11 @@ function drawDeletes(random: RandomStream): Partial<WorkloadOptions> {
 /** In half of all worlds topics are trimmed. */
 function drawTrims(random: RandomStream): Partial<WorkloadOptions> {
   return random.chance(0.5) ? { trims: random.pick([0.003, 0.02, 0.1]) } : {};
+}
+
+/** In a third of all worlds topics have policies, which change. */
+function drawPolicies(random: RandomStream): Partial<WorkloadOptions> {
+  return random.chance(0.33) ? { policies: random.pick([0.003, 0.02]) } : {};
 }
 
 /** Half of all common kinds, or, in one run of three, no more than two. */

@@ -7,6 +7,7 @@
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import { ERRORS } from '../impl/core/errors.ts';
 import type { Offset } from '../impl/core/ids.ts';
+import type { TopicPolicy } from '../impl/core/metadata/policy.ts';
 import type { Call } from '../properties/history.ts';
 import type { Refused } from './calm.ts';
 import type { VirtualTime } from './clock.ts';
@@ -35,6 +36,8 @@ export interface WorkloadOptions {
   readonly deletes?: number;
   /** How often a client trims its topic instead, up to anywhere; absent: never. */
   readonly trims?: number;
+  /** How often a client changes its topic's policy instead; absent: never. */
+  readonly policies?: number;
   /** Whether a client that does not know what became of its put asks for it again. */
   readonly repeats?: boolean;
 }
@@ -61,7 +64,7 @@ export function planWorkload(
   durationMs: number,
 ): PlannedCall[] {
   const calls: PlannedCall[] = options.populate ? planPopulation(options, nodes) : [];
-  const { weights, burst = 1, deletes = 0, trims = 0 } = options;
+  const { weights, burst = 1, deletes = 0, trims = 0, policies = 0 } = options;
   const total = weights.put + weights.get + weights.fetch;
   const isEarly = (): boolean => !options.populate && calls.length < options.topics * 4;
   let rate = 1;
@@ -100,6 +103,10 @@ export function planWorkload(
     }
     if (trims > 0 && !isEarly() && random.chance(trims)) {
       calls[calls.length - 1] = { ...last, kind: 'trim' };
+      continue;
+    }
+    if (policies > 0 && !isEarly() && random.chance(policies)) {
+      calls[calls.length - 1] = { ...last, kind: 'set' };
       continue;
     }
     if (burst === 1 || last.kind !== 'put') continue;
@@ -340,6 +347,8 @@ export class Workload {
         };
       case 'get':
         return { kind, topic, group };
+      case 'set':
+        return { kind, topic, policy: policyOf(amount) };
       case 'trim': {
         const end = this.ends.get(topic) ?? 0;
         return { kind, topic, before: Math.floor(amount * (end + 1)) as Offset };
@@ -350,6 +359,18 @@ export class Workload {
       }
     }
   }
+}
+
+/** Any policy, out of a number in [0, 1): each digit chooses one setting. */
+function policyOf(amount: number): Partial<TopicPolicy> {
+  const [keep, by, cut] = amount.toFixed(3).slice(2);
+  return {
+    ...{ retentionBytes: 0, retentionMs: 0, retentionConsumed: Number(keep) >= 8 },
+    ...(Number(keep) < 3 ? { retentionBytes: 100 * (1 + Number(by)) } : {}),
+    ...(Number(keep) === 3 ? { retentionMs: 1000 * (1 + Number(by)) } : {}),
+    ...{ segmentEntries: [0, 0, 0, 0, 1, 2, 5, 10, 0, 0][Number(cut)]! },
+    ...{ segmentMs: Number(cut) === 8 ? 2000 : 0, segmentBytes: Number(cut) === 9 ? 100 : 0 },
+  };
 }
 
 /** The bytes that carry this number, and about so many more. */

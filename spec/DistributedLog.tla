@@ -22,7 +22,8 @@
    topic can have the name; and what is late finds a number that is not given again.
 
    Trim. A topic forgets whole sealed segments at its front, and cursors that stand before what is left move up to it. Offsets stay what
-   they were. Who asks for it names where the topic began, and where it is to begin.
+   they were. Who asks for it names where the topic began, and where it is to begin. That is a person, or the owner, if the topic's
+   policy says so. What a policy says is not said here: it may be anything, and only that it is changed by compare-and-set is.
 
    Moves. A copy of a sealed segment may be made on another node, in the place of one that is lost. While it is made it is
    not one of the replicas. It becomes one, and the other one ceases to be, when its node says that it is whole and durable.
@@ -138,6 +139,7 @@ NoMetadata ==
    born     |-> [t \in Topics |-> 0],
    deleting |-> {},
    starts   |-> [t \in Topics |-> 0],
+   policies |-> [t \in Topics |-> 0],
    segments |-> PerSegment(NoSegment),
    cursors  |-> [t \in Topics |-> [g \in Groups |-> 0]]]
 
@@ -195,6 +197,7 @@ Fits(state, c) ==
          /\ c.topic \in state.topics
          /\ state.starts[c.topic] = c.expectedStart /\ c.expectedStart < c.start
          /\ IsBase(state, c.topic, c.start)
+    [] c.kind = "SetTopicPolicy" -> c.topic \in state.topics /\ state.policies[c.topic] = c.expected
     [] c.kind = "Noop" -> FALSE
 
 \* The topic is no more, and its name is free. Its segments and cursors are as they were, here; nobody keeps them.
@@ -217,6 +220,7 @@ ApplyTo(state, index, c) ==
                        !.names[c.name] = t,
                        !.created = t,
                        !.born[t] = index,
+                       !.policies[t] = index,
                        !.segments[Segment(t, 1)] = Opened(state, index, c.owner, c.replicas, 0)]
     [] c.kind = "SealSegment" ->
          LET g == state.segments[Segment(c.topic, c.segment)]
@@ -243,6 +247,7 @@ ApplyTo(state, index, c) ==
     [] c.kind = "TrimTopic" ->
          [state EXCEPT !.starts[c.topic] = c.start,
                        !.cursors[c.topic] = [g \in Groups |-> Max(@[g], c.start)]]
+    [] c.kind = "SetTopicPolicy" -> [state EXCEPT !.policies[c.topic] = index]
 
 Nobody == [node |-> None, boot |-> 0, sequence |-> 0]
 Noop == [origin |-> Nobody, command |-> [kind |-> "Noop"]]
@@ -398,6 +403,7 @@ MayPropose(n, c) ==
          LET s == Segment(c.topic, c.segment) IN Grant(n, s).move # NoMove /\ Grant(n, s).move.epoch = c.epoch
     [] c.kind = "DeleteTopic" -> c.topic \in view[n].topics
     [] c.kind = "TrimTopic" -> c.topic \in view[n].topics /\ c.expectedStart < c.start
+    [] c.kind = "SetTopicPolicy" -> c.topic \in view[n].topics
 
 \* Node n sends a proposal on its way to the Raft leader, who does not listen to every disk.
 ProposeCommand(n, p) ==
@@ -824,6 +830,7 @@ Commands ==
   \cup [kind : {"CancelMove"}, topic : Topics, segment : SegmentIds, epoch : epochs]
   \cup [kind : {"DeleteTopic"}, topic : Topics]
   \cup [kind : {"TrimTopic"}, topic : Topics, expectedStart : counts, start : counts]
+  \cup [kind : {"SetTopicPolicy"}, topic : Topics, expected : epochs]
 
 \* Steps of a node, of the metadata log, or of fate. None of them sends.
 Step ==

@@ -314,7 +314,7 @@ Solid ==
   \A n \in Nodes :
     /\ Same(records[n]) /\ Same(durable[n]) /\ Same(promised[n]) /\ Same(durablePromise[n])
     /\ Same(watermark[n]) /\ Same(stopped[n]) /\ Same(reported[n]) /\ Same(promises[n])
-    /\ Same(view[n].nodes) /\ Same(view[n].names) /\ Same(view[n].born) /\ Same(view[n].starts) /\ Same(view[n].segments) /\ Same(view[n].cursors)
+    /\ Same(view[n].nodes) /\ Same(view[n].names) /\ Same(view[n].born) /\ Same(view[n].starts) /\ Same(view[n].policies) /\ Same(view[n].segments) /\ Same(view[n].cursors)
     /\ \A s \in Segments : Same(reported[n][s]) /\ Same(promises[n][s])
     /\ \A t \in Topics : Same(view[n].cursors[t])
 

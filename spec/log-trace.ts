@@ -390,6 +390,10 @@ class Projection {
         const { kind, topic, expectedStart, start } = command;
         return { kind, topic: this.topics.of(topic), expectedStart, start };
       }
+      case 'SetTopicPolicy': {
+        const { kind, topic, expected } = command;
+        return { kind, topic: this.topics.of(topic), expected };
+      }
     }
   }
 }

@@ -37,6 +37,8 @@ test('each call reads its own kind of answer', async () => {
     topics: '{"count":0,"topics":[]}',
     delete: 'OK',
     trim: 'OK 4',
+    create: 'OK',
+    set: 'OK',
   };
   const { address } = await node((request) => answers[request.kind]);
   const walrus = client({ addresses: [address] });
@@ -47,6 +49,8 @@ test('each call reads its own kind of answer', async () => {
   expect(await walrus.state('t')).toEqual({ current_segment: 1 });
   expect(await walrus.metrics()).toEqual({ id: 1 });
   expect(await walrus.topics()).toEqual({ count: 0, topics: [] });
+  await walrus.create('t', { retentionMs: 5 });
+  await walrus.setPolicy('t', { retentionMs: 6 });
   expect(await walrus.trim('t', 7)).toBe(4);
   await walrus.delete('t');
 });

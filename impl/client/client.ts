@@ -7,8 +7,10 @@ import { WalrusError } from '../core/errors.ts';
 import { type Address, parseAddress } from './address.ts';
 import { Connection } from './connection.ts';
 import { errorFromText, type Request, writeRequest } from './protocol.ts';
+import type { TopicPolicy } from './settings.ts';
 
 export { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
+export type { TopicPolicy } from './settings.ts';
 
 /** Which nodes, and how long to wait for them. */
 export interface ClientOptions {
@@ -37,6 +39,10 @@ export interface Fetched {
 
 /** `STATE`: one node's view of a topic. Segments are keys. */
 export interface State {
+  /** Of the first record that there is, or will be. */
+  readonly first_offset: number;
+  /** By the names of its settings: `retention.bytes`, …; a limit of 0 is none. */
+  readonly policy: Readonly<Record<string, number | boolean>>;
   readonly current_segment: number;
   readonly leader_node: number;
   readonly last_sealed_entry_offset: number;
@@ -109,6 +115,19 @@ export class WalrusClient {
   /** Creates the topic if it does not exist. */
   async register(topic: string): Promise<void> {
     expectOk(await this.call({ kind: 'register', topic }, true));
+  }
+
+  /** Creates the topic with that policy if it does not exist; if it does, nothing changes. */
+  async create(topic: string, policy: Partial<TopicPolicy>): Promise<void> {
+    expectOk(await this.call({ kind: 'create', topic, policy }, true));
+  }
+
+  /**
+   * Changes what is named of the topic's policy. Fails with `UnknownTopic` if there is no such topic. It is not repeated after a
+   * failure whose `committed` is `unknown`, since by then another topic may have the name.
+   */
+  async setPolicy(topic: string, policy: Partial<TopicPolicy>): Promise<void> {
+    expectOk(await this.call({ kind: 'set', topic, policy }, false));
   }
 
   /**

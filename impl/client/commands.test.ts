@@ -35,6 +35,8 @@ beforeAll(async () => {
       state: '{"a":1}',
       delete: 'OK',
       trim: 'OK 4',
+      create: 'OK',
+      set: 'OK',
     }[request.kind];
   });
 });
@@ -168,7 +170,7 @@ test("the other program's words: success says something", async () => {
 test.each<[string[], object, string, string]>([
   [
     ['create', 't'],
-    { kind: 'register', topic: 't' },
+    { kind: 'create', topic: 't', policy: {} },
     'topic t is there',
     '{"ok":true,"topic":"t"}',
   ],
@@ -177,6 +179,18 @@ test.each<[string[], object, string, string]>([
     ['delete', 't'],
     { kind: 'delete', topic: 't' },
     'deleted topic t, with its records and cursors',
+    '{"ok":true,"topic":"t"}',
+  ],
+  [
+    ['create', 't', 'retention.bytes=800', 'retention.consumed=true'],
+    { kind: 'create', topic: 't', policy: { retentionBytes: 800, retentionConsumed: true } },
+    'topic t is there',
+    '{"ok":true,"topic":"t"}',
+  ],
+  [
+    ['set', 't', 'segment.ms=0'],
+    { kind: 'set', topic: 't', policy: { segmentMs: 0 } },
+    'topic t has that policy',
     '{"ok":true,"topic":"t"}',
   ],
   [
@@ -211,7 +225,7 @@ test('walrus topic fails as the others do', async () => {
   });
   expect((await walrus(['topic', 'describe', 'missing'])).err).toContain('walrus register missing');
   expect((await walrus(['topic', 'delete', 't'], '127.0.0.1:1')).code).toBe(69);
-  for (const args of [['delete'], ['fly'], []]) {
+  for (const args of [['delete'], ['fly'], [], ['set', 't'], ['set', 't', 'x=1']]) {
     const { code, out } = await run('runtime/main.js', ['topic', ...args]);
     expect([code, out]).toEqual([64, '']);
   }

@@ -3,6 +3,7 @@ import { WalrusError } from '../core/errors.ts';
 import type { TopicSummary, Topics } from './client.ts';
 import { printable } from './printable.ts';
 import type { Request } from './protocol.ts';
+import { parseSettings } from './settings.ts';
 
 export type Sendable = Exclude<Request, { kind: 'malformed' }>;
 
@@ -24,7 +25,6 @@ export const VERBS: readonly Verb[] = [
     name: 'register',
     usage: '<topic>',
     description: 'create a topic if it does not exist',
-    topicCommand: 'create',
     request: ([topic]) => ({ kind: 'register', topic: topic! }),
   },
   {
@@ -74,6 +74,26 @@ export const VERBS: readonly Verb[] = [
     request: ([topic]) => ({ kind: 'delete', topic: topic! }),
   },
   {
+    name: 'create',
+    usage: '<topic> [settings...]',
+    description: 'create a topic if it does not exist, with a policy: NAME=VALUE …',
+    topicCommand: 'create',
+    isOurs: true,
+    request: ([topic, ...words]) => ({
+      kind: 'create',
+      topic: topic!,
+      policy: parseSettings(words),
+    }),
+  },
+  {
+    name: 'set',
+    usage: '<topic> <settings...>',
+    description: 'change the policy of a topic: NAME=VALUE …',
+    topicCommand: 'set',
+    isOurs: true,
+    request: ([topic, ...words]) => ({ kind: 'set', topic: topic!, policy: parseSettings(words) }),
+  },
+  {
     name: 'trim',
     usage: '<topic> <offset>',
     description: 'forget the records before an offset, in whole segments',
@@ -104,7 +124,10 @@ export function shown(request: Sendable, answer: string): string {
     case 'trim':
       return `topic ${printable(request.topic)} begins at offset ${answer.replace(/^OK /, '')}`;
     case 'register':
+    case 'create':
       return `topic ${printable(request.topic)} is there`;
+    case 'set':
+      return `topic ${printable(request.topic)} has that policy`;
     case 'put':
       return `put into ${printable(request.topic)}: ${bytes(request.payload.length)}, on a quorum of disks`;
     default:
@@ -147,6 +170,8 @@ export function bare(request: Sendable, answer: string): string {
 export function asJson(request: Sendable, answer: string): unknown {
   switch (request.kind) {
     case 'register':
+    case 'create':
+    case 'set':
     case 'delete':
       return { ok: true, topic: request.topic };
     case 'trim':

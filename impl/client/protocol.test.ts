@@ -35,6 +35,14 @@ describe('requests', () => {
     ['GET logs now', { kind: 'get', topic: 'logs' }],
     ['STATE logs', { kind: 'state', topic: 'logs' }],
     ['DELETE logs', { kind: 'delete', topic: 'logs' }],
+    ['SET logs segment.bytes=5', { kind: 'set', topic: 'logs', policy: { segmentBytes: 5 } }],
+    ['CREATE logs', { kind: 'create', topic: 'logs', policy: {} }],
+    [
+      'SET logs segment.bytes=-5',
+      malformed(
+        'InvalidArgument: not a setting: segment.bytes=-5; expected a whole number, 0 for no limit',
+      ),
+    ],
     ['TRIM logs 20', { kind: 'trim', topic: 'logs', before: 20 }],
     ['TRIM logs', malformed('TRIM requires an offset')],
     ['TRIM logs -1', malformed('TRIM requires an offset')],

@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
 import type { FrameLimits, FrameWriter } from './frames.ts';
+import { formatSettings, parseSettings, type TopicPolicy } from './settings.ts';
 
 /** What a node takes from a client. A longer request is skipped up to 16 MiB, then the connection ends. */
 export const REQUEST_LIMITS: FrameLimits = {
@@ -31,6 +32,10 @@ export type Request =
   | { readonly kind: 'state'; readonly topic: string }
   /** Not upstream's: forgets the topic. Answered once no node can acknowledge a record of it. */
   | { readonly kind: 'delete'; readonly topic: string }
+  /** Not upstream's: as `register`, with a policy. */
+  | { readonly kind: 'create'; readonly topic: string; readonly policy: Partial<TopicPolicy> }
+  /** Not upstream's: changes what is named of the topic's policy. */
+  | { readonly kind: 'set'; readonly topic: string; readonly policy: Partial<TopicPolicy> }
   /** Not upstream's: forgets the records before an offset, as far as they fill whole sealed segments. */
   | { readonly kind: 'trim'; readonly topic: string; readonly before: number }
   /** Not upstream's: the topics that there are. */
@@ -82,6 +87,10 @@ export function parseRequest(frame: Uint8Array): Request {
       return { kind: 'delete', topic };
     case 'TRIM':
       return parseTrim(topic, rest);
+    case 'CREATE':
+      return withSettings('create', topic, rest);
+    case 'SET':
+      return withSettings('set', topic, rest);
     default:
       return parseFetch(topic, rest);
   }
@@ -95,7 +104,19 @@ const NEEDS_TOPIC: ReadonlySet<string> = new Set([
   'STATE',
   'DELETE',
   'TRIM',
+  'CREATE',
+  'SET',
 ]);
+
+function withSettings(kind: 'create' | 'set', topic: string, rest: Buffer | undefined): Request {
+  const words = (rest?.toString('utf8') ?? '').split(' ').filter((word) => word !== '');
+  try {
+    return { kind, topic, policy: parseSettings(words) };
+  } catch (error) {
+    if (!(error instanceof WalrusError)) throw error;
+    return malformed(errorText(error.code, error.message));
+  }
+}
 
 function parseTrim(topic: string, rest: Buffer | undefined): Request {
   const before = rest?.toString('latin1') ?? '';
@@ -166,6 +187,8 @@ export function writeRequest(
   const head = `${request.kind.toUpperCase()} ${topic}`;
   if (request.kind === 'fetch') {
     writer.frame(`${head} ${request.segment} ${request.offset}`);
+  } else if (request.kind === 'create' || request.kind === 'set') {
+    writer.frame(`${head} ${formatSettings(request.policy)}`);
   } else if (request.kind === 'trim') {
     writer.frame(`${head} ${request.before}`);
   } else if (request.kind === 'put') {

@@ -170,14 +170,17 @@ function requestOf(line: string): Sendable {
   const verb = VERBS.find(({ name }) => name === word!.toLowerCase());
   if (verb === undefined)
     throw new WalrusError('InvalidArgument', `unknown command: ${word}; try: help`);
-  if (args.length !== wantedBy(verb)) {
+  if (!isComplete(verb, args.length)) {
     throw new WalrusError('InvalidArgument', `usage: ${`${verb.name} ${verb.usage}`.trim()}`);
   }
   return verb.request(args);
 }
 
-function wantedBy({ usage }: Verb): number {
-  return usage === '' ? 0 : usage.split(' ').length;
+/** `<x...>` stands for one or more, `[x...]` for any number. */
+function isComplete({ usage }: Verb, args: number): boolean {
+  const wanted = usage === '' ? 0 : usage.split(' ').length;
+  if (!usage.includes('...')) return args === wanted;
+  return args >= (usage.includes('[') ? wanted - 1 : wanted);
 }
 
 /** What the line is to the node. Throws `InvalidArgument` with what the node would answer if it is nothing. */

@@ -15,6 +15,7 @@ import type {
 } from './ids.ts';
 import { ClusterState } from './metadata/cluster-state.ts';
 import { type Command, decodeProposal, encodeProposal } from './metadata/commands.ts';
+import { NO_POLICY } from './metadata/policy.ts';
 import { countValues, mutated } from './mutated-bytes.test-support.ts';
 import { decodeMembership, encodeMembership, type Membership } from './raft/membership.ts';
 import { decodeRaftMessage, encodeRaftMessage } from './raft/message-codec.ts';
@@ -34,13 +35,15 @@ const register = (node: NodeId): Command => ({
 });
 const COMMANDS: readonly Command[] = [
   ...NODES.map(register),
-  { kind: 'CreateTopic', name: 'tôpic', owner: NODES[0]!, replicas: NODES },
+  { kind: 'CreateTopic', policy: NO_POLICY, name: 'tôpic', owner: NODES[0]!, replicas: NODES },
   {
     kind: 'SealSegment',
     topic,
     segment,
     epoch,
     count: 300,
+    bytes: 0,
+    atMs: 0,
     nextOwner: NODES[1]!,
     nextReplicas: NODES,
   },
@@ -51,6 +54,13 @@ const COMMANDS: readonly Command[] = [
     segment: 2 as SegmentId,
     expectedEpoch: 5 as Epoch,
     recoverer: NODES[2]!,
+  },
+  { kind: 'TrimTopic', topic, expectedStart: 0 as Offset, start: 300 as Offset },
+  {
+    kind: 'SetTopicPolicy',
+    topic,
+    expected: 4 as LogIndex,
+    policy: { ...NO_POLICY, retentionBytes: 1e9, retentionConsumed: true },
   },
   { kind: 'RestoreReplica', topic, segment, node: NODES[0]!, incarnation: 101 as Incarnation },
   register(SPARE),

@@ -121,6 +121,7 @@ export class Applier {
         break;
       }
       case 'AdvanceCursor':
+      case 'SetTopicPolicy':
         break;
     }
   }

@@ -11,6 +11,7 @@ import {
 } from '../core/ids.ts';
 import { ClusterState } from '../core/metadata/cluster-state.ts';
 import type { Command } from '../core/metadata/commands.ts';
+import { NO_POLICY } from '../core/metadata/policy.ts';
 import type { Membership } from '../core/raft/membership.ts';
 import { atStake } from './at-stake.ts';
 
@@ -28,7 +29,7 @@ function register(node: NodeId, incarnation = disk(node)): Command {
 }
 
 function create(name: string, replicas: readonly NodeId[]): Command {
-  return { kind: 'CreateTopic', name, owner: replicas[0]!, replicas };
+  return { kind: 'CreateTopic', policy: NO_POLICY, name, owner: replicas[0]!, replicas };
 }
 
 function cluster(...commands: readonly Command[]): ClusterState {
@@ -76,6 +77,8 @@ test('what is not granted to this disk does not matter', () => {
     segment: 1 as SegmentId,
     epoch: 5 as Epoch,
     count: 3,
+    bytes: 0,
+    atMs: 0,
     nextOwner: two,
     nextReplicas: [two, three],
   };

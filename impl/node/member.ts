@@ -374,6 +374,7 @@ export class Member {
       scrub: { everyMs: config.scrubEveryMs, bytesPerSecond: config.scrubBytesPerSecond },
       cluster: () => this.cluster,
       nowMs: () => this.nowMs(),
+      wallMs: () => Math.floor(this.ports.clock.wallMs()),
       leaseValid: () => this.lease.valid(this.nowMs()),
       send: (to, body) => this.sender.send(to.node, to.incarnation, body),
       propose: (command) => this.proposals.proposeCommand(command),

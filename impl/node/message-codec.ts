@@ -48,6 +48,7 @@ const REPLIES = [
   'error',
   'deleted',
   'trimmed',
+  'set',
 ] as const satisfies Reply['kind'][];
 const OUTCOMES = ['admitted', 'pending', 'refused', 'released'] as const;
 const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
@@ -330,6 +331,7 @@ function decodeReply(input: ByteReader): Reply {
   switch (kind) {
     case 'registered':
     case 'deleted':
+    case 'set':
     case 'empty':
       return { kind };
     case 'appended': {

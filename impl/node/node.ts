@@ -210,11 +210,14 @@ export class Node {
 
   /** What this node knows of a topic, which may be behind; undefined if it knows none. */
   topicState(topic: string): TopicState | undefined {
-    const segments = this.clusterState?.topicNamed(topic)?.segments;
-    if (segments === undefined) return undefined;
+    const record = this.clusterState?.topicNamed(topic);
+    if (record === undefined) return undefined;
+    const { segments, policy } = record;
     const current = segments.at(-1)!;
     const sealed = segments.slice(0, -1);
     return {
+      firstOffset: segments[0]!.baseOffset,
+      policy,
       currentSegment: current.id,
       owner: current.owner,
       lastSealedOffset: current.baseOffset,

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { type BootId, type Incarnation, type LogIndex, nodeId, segmentId } from '../core/ids.ts';
 import { ClusterState } from '../core/metadata/cluster-state.ts';
 import type { Command } from '../core/metadata/commands.ts';
+import { NO_POLICY } from '../core/metadata/policy.ts';
 import type { Notice } from './notices.ts';
 import { Ownership } from './ownership.ts';
 
@@ -50,7 +51,7 @@ function register(node: number, boot: number, incarnation = node): void {
 }
 
 function create(owner: number, replicas = ALL): void {
-  apply({ kind: 'CreateTopic', name: 't', owner: nodeId(owner), replicas });
+  apply({ kind: 'CreateTopic', policy: NO_POLICY, name: 't', owner: nodeId(owner), replicas });
 }
 
 function seal(count: number, nextOwner: number): void {
@@ -63,6 +64,8 @@ function seal(count: number, nextOwner: number): void {
     segment,
     epoch,
     count,
+    bytes: 0,
+    atMs: 0,
     nextOwner: owner,
     nextReplicas: ALL,
   });

@@ -123,6 +123,7 @@ export class PeriodicWork {
     const { config, dataPlane } = this.ports;
     this.rollOverAtMs = nowMs + config.monitorCheckMs;
     dataPlane.owner.rollOver(false);
+    dataPlane.retention.look();
   }
 
   /** One at a time, since one change of the membership is under way at a time. */

@@ -2,6 +2,6 @@
 export interface Clock {
   /** Milliseconds since an arbitrary start. Never goes back while the process lives; survives no restart. */
   monotonicMs(): number;
-  /** Milliseconds since the Unix epoch. May jump either way: for display only, never for a decision. */
+  /** Milliseconds since the Unix epoch. May jump either way: for display, and for how long records are kept; for no other decision. */
   wallMs(): number;
 }

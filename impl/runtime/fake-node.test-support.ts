@@ -2,6 +2,7 @@
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import { type BootId, epoch, nodeId, offset, segmentId, term } from '../core/ids.ts';
+import { NO_POLICY } from '../core/metadata/policy.ts';
 import type { NodeView } from '../node/view.ts';
 import type { HostedNode } from './hosted-node.ts';
 
@@ -77,6 +78,8 @@ export class FakeNode implements HostedNode<string> {
   topicState(topic: string): TopicState | undefined {
     if (!this.topics.has(topic)) return undefined;
     return {
+      firstOffset: 0,
+      policy: NO_POLICY,
       currentSegment: 2,
       owner: nodeId(1),
       lastSealedOffset: 10,
@@ -124,6 +127,7 @@ export class FakeNode implements HostedNode<string> {
       this.topics.delete(operation.topic);
       return { kind: 'deleted' };
     }
+    if (operation.kind === 'set') return { kind: 'set' };
     if (operation.kind === 'trim') return { kind: 'trimmed', start: offset(operation.before) };
     const at = operation.kind === 'get' ? topic.cursor : operation.offset;
     const record = topic.records[at];

@@ -7,6 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Address } from '../client/address.ts';
 import { FrameWriter } from '../client/frames.ts';
 import { errorText, type Request, type Response, writeResponse } from '../client/protocol.ts';
+import { namedSettings } from '../client/settings.ts';
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import { offset } from '../core/ids.ts';
 import type { NodeView } from '../node/view.ts';
@@ -182,6 +183,8 @@ export class ClientServer {
       return { kind: 'error', message: errorText('UnknownTopic', `unknown topic ${topic}`) };
     }
     const text = JSON.stringify({
+      first_offset: state.firstOffset,
+      policy: namedSettings(state.policy),
       current_segment: state.currentSegment,
       leader_node: state.owner,
       last_sealed_entry_offset: state.lastSealedOffset,
@@ -194,6 +197,7 @@ export class ClientServer {
   private responseTo(request: TopicRequest, reply: Reply): Response {
     switch (reply.kind) {
       case 'registered':
+      case 'set':
       case 'deleted':
       case 'appended':
         return { kind: 'ok' };
@@ -218,6 +222,10 @@ function operationOf(request: TopicRequest): Operation {
   switch (request.kind) {
     case 'register':
       return { kind: 'register', topic };
+    case 'create':
+      return { kind: 'register', topic, policy: request.policy };
+    case 'set':
+      return { kind: 'set', topic, policy: request.policy };
     case 'delete':
       return { kind: 'delete', topic };
     case 'trim':

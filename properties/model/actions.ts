@@ -21,14 +21,15 @@ function proposalKey(proposal: Proposal): string {
   return JSON.stringify(proposal);
 }
 
-/** Whether both say the same; what a command holds is numbers, strings, and lists of them. */
+/** Whether both say the same; what a command holds is numbers, strings, lists of them, and a policy. */
 function isSame(a: Proposal, b: Proposal): boolean {
   const { origin, command } = a;
   if (origin.sequence !== b.origin.sequence || origin.boot !== b.origin.boot) return false;
   if (origin.node !== b.origin.node) return false;
   for (const [name, value] of Object.entries(command)) {
     const other = b.command[name as keyof typeof b.command] as unknown;
-    const same = Array.isArray(value) ? `${value}` === `${other}` : value === other;
+    const isText = typeof value !== 'object';
+    const same = isText ? value === other : JSON.stringify(value) === JSON.stringify(other);
     if (!same) return false;
   }
   return true;
@@ -101,6 +102,10 @@ function mayPropose(model: LogModel, node: NodeState, { command }: Proposal): Re
         return 'only a topic that the node knows is trimmed';
       }
       return expectedStart < start ? undefined : 'a topic begins later after a trim';
+    }
+    case 'SetTopicPolicy': {
+      const exists = model.metadata.exists(command.topic, node.applied);
+      return exists ? undefined : 'only a topic that the node knows gets another policy';
     }
   }
 }

@@ -45,6 +45,8 @@ export class Metadata {
   private readonly ended = new Map<TopicId, number>();
   private readonly nodes = new Map<NodeId, Registration>();
   private readonly cursors = new Map<string, number>();
+  /** By which command each topic has its policy. */
+  private readonly policies = new Map<TopicId, number>();
   /** Where each topic began that forgot its front, and by which commands. */
   private readonly starts = new Map<
     TopicId,
@@ -118,6 +120,7 @@ export class Metadata {
         const topic = index as TopicId;
         this.named.set(name, topic);
         this.names.set(topic, name);
+        this.policies.set(topic, index);
         this.open(index, topic, 1, owner, replicas, 0);
         return true;
       }
@@ -214,6 +217,12 @@ export class Metadata {
         const places = this.starts.get(topic);
         if (places === undefined) this.starts.set(topic, [place]);
         else places.push(place);
+        return true;
+      }
+      case 'SetTopicPolicy': {
+        const { topic, expected } = command;
+        if (!this.exists(topic, index) || this.policies.get(topic) !== expected) return false;
+        this.policies.set(topic, index);
         return true;
       }
     }

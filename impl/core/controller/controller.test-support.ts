@@ -5,6 +5,7 @@
 import type { BootId, Epoch, Incarnation, LogIndex, NodeId, SegmentId, TopicId } from '../ids.ts';
 import { ClusterState } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
+import { NO_POLICY } from '../metadata/policy.ts';
 import { Proposals } from '../metadata/proposals.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
 import type { Settle } from '../segment/writer.ts';
@@ -196,7 +197,13 @@ export class TestCluster {
 
   create(owner: number): void {
     const replicas = [1, 2, 3] as NodeId[];
-    this.log.push({ kind: 'CreateTopic', name: TOPIC, owner: owner as NodeId, replicas });
+    this.log.push({
+      kind: 'CreateTopic',
+      policy: NO_POLICY,
+      name: TOPIC,
+      owner: owner as NodeId,
+      replicas,
+    });
   }
 
   /** The log holds that the open segment, of that number, ended and that another node owns the next. */
@@ -207,6 +214,8 @@ export class TestCluster {
       segment: segment as SegmentId,
       epoch: this.latestEpoch(),
       count: 0,
+      bytes: 0,
+      atMs: 0,
       nextOwner: nextOwner as NodeId,
       nextReplicas: [1, 2, 3] as NodeId[],
     });

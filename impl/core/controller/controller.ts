@@ -9,6 +9,7 @@ import { type ErrorCode, WalrusError } from '../errors.ts';
 import type { BootId, Incarnation, NodeId, Offset, TopicId } from '../ids.ts';
 import type { ClusterState, TopicRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
+import { NO_POLICY } from '../metadata/policy.ts';
 import type { Proposals } from '../metadata/proposals.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
 import { MESSAGE_LIMIT } from '../segment/ports.ts';
@@ -32,6 +33,7 @@ import {
   type Question,
   type Register,
   type Reply,
+  type SetPolicy,
   type Trim,
   type Work,
 } from './operations.ts';
@@ -66,7 +68,7 @@ type Answer = (reply: Reply) => void;
 /** Of a client, by the topic's name; or of this node, by its id. */
 type Reading = Fetch | Extract<Question, { kind: 'fetch' }>;
 /** What may be tried as often as one likes until it is answered. */
-type Asked = Reading | Register | Delete | Trim;
+type Asked = Reading | Register | SetPolicy | Delete | Trim;
 
 /** Pause before a question that got no answer that helps is asked again. */
 const ASK_AGAIN_MS = 50;
@@ -141,6 +143,7 @@ export class Controller {
     }
     switch (operation.kind) {
       case 'register':
+      case 'set':
       case 'delete':
       case 'trim':
       case 'fetch':
@@ -265,6 +268,8 @@ export class Controller {
     switch (operation.kind) {
       case 'register':
         return this.register(call as Call<Register>, settle);
+      case 'set':
+        return this.setPolicy(call as Call<SetPolicy>, settle);
       case 'delete':
         return this.delete(call as Call<Delete>, settle);
       case 'trim':
@@ -391,7 +396,8 @@ export class Controller {
   private create(call: Call<Register>, settle: Answer): void {
     const name = call.operation.topic;
     const { owner, replicas } = this.ports.placeTopic(name);
-    const command = { kind: 'CreateTopic', name, owner, replicas } as const;
+    const policy = { ...NO_POLICY, ...call.operation.policy };
+    const command = { kind: 'CreateTopic', name, owner, replicas, policy } as const;
     call.last = undefined;
     this.proposals.pursue(command, call.deadlineMs, (outcome) => {
       if (outcome === 'unknown') {
@@ -403,6 +409,26 @@ export class Controller {
       } else {
         settle(errorReply('Unavailable', 'a node that should hold the topic is not registered'));
       }
+    });
+  }
+
+  private setPolicy(call: Call<SetPolicy>, settle: Answer): void {
+    const { topic: name, policy: changes } = call.operation;
+    const topic = this.ports.cluster().topicNamed(name);
+    if (topic === undefined) {
+      this.isUnknown(name, settle);
+      return;
+    }
+    const { id, policyIndex: expected } = topic;
+    const policy = { ...topic.policy, ...changes };
+    call.last = undefined;
+    const command = { kind: 'SetTopicPolicy', topic: id, expected, policy } as const;
+    this.proposals.pursue(command, call.deadlineMs, (outcome) => {
+      if (outcome === 'unknown') {
+        settle(errorReply('Timeout', 'nobody knows what became of the policy'));
+      } else if (outcome.applied) settle({ kind: 'set' });
+      // Somebody else changed it, or this node is behind.
+      else settle(this.refusal('NotOwner', name));
     });
   }
 

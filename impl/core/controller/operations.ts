@@ -1,11 +1,20 @@
 /** What a client may ask of any node, and what it hears. The wire protocol is one dress of these. */
 import { ERRORS, type ErrorCode } from '../errors.ts';
 import type { Epoch, NodeId, Offset, SegmentId, TopicId } from '../ids.ts';
+import type { TopicPolicy } from '../metadata/policy.ts';
 
-/** Makes a topic. Whoever asks twice hears the same. */
+/** Makes a topic, with that policy, or none. Whoever asks twice hears the same. */
 export interface Register {
   readonly kind: 'register';
   readonly topic: string;
+  readonly policy?: Partial<TopicPolicy>;
+}
+
+/** Changes what is named of a topic's policy. */
+export interface SetPolicy {
+  readonly kind: 'set';
+  readonly topic: string;
+  readonly policy: Partial<TopicPolicy>;
 }
 
 /** What an owner may do once and no more: whoever does not know what became of it does not ask again. */
@@ -37,7 +46,7 @@ export interface Trim {
   readonly before: Offset;
 }
 
-export type Operation = Register | Delete | Trim | Effect | Fetch;
+export type Operation = Register | SetPolicy | Delete | Trim | Effect | Fetch;
 
 /** What changes nothing, and so may be asked of anybody, as often as one likes. */
 export type Question =
@@ -57,6 +66,7 @@ export type Question =
 
 export type Reply =
   | { readonly kind: 'registered' }
+  | { readonly kind: 'set' }
   /** No record of it is given out or taken any more, through whichever node, and its name is free. */
   | { readonly kind: 'deleted' }
   /** The first record that the topic still has, or will have, is that at `start`. */
@@ -95,6 +105,9 @@ export function isRefusal(reply: Reply): reply is ErrorReply {
 
 /** What `STATE` shows: this node's view, which may be behind. */
 export interface TopicState {
+  /** Of the first record that there is, or will be. */
+  readonly firstOffset: number;
+  readonly policy: TopicPolicy;
   readonly currentSegment: number;
   readonly owner: NodeId;
   readonly lastSealedOffset: number;

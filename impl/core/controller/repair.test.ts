@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { BootId, Epoch, Incarnation, LogIndex, NodeId, SegmentId, TopicId } from '../ids.ts';
 import { ClusterState } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
+import { NO_POLICY } from '../metadata/policy.ts';
 import { Repair } from './repair.ts';
 
 const REPAIR_AFTER_MS = 10_000;
@@ -28,7 +29,13 @@ class Watch {
     for (const node of NODES) this.register(node, node * 10);
     const replicas = NODES.slice(0, 3);
     for (let i = 0; i < topics; i++) {
-      this.apply({ kind: 'CreateTopic', name: `t${i}`, owner: NODES[0]!, replicas });
+      this.apply({
+        kind: 'CreateTopic',
+        policy: NO_POLICY,
+        name: `t${i}`,
+        owner: NODES[0]!,
+        replicas,
+      });
       const topic = this.cluster.appliedIndex as number as TopicId;
       this.apply({
         kind: 'SealSegment',
@@ -36,6 +43,8 @@ class Watch {
         segment: 1 as SegmentId,
         epoch: topic as number as Epoch,
         count: 5,
+        bytes: 5,
+        atMs: 0,
         nextOwner: NODES[0]!,
         nextReplicas: replicas,
       });

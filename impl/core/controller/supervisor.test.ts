@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { BootId, Incarnation, LogIndex, NodeId, TopicId } from '../ids.ts';
 import { ClusterState } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
+import { NO_POLICY } from '../metadata/policy.ts';
 import { Supervisor } from './supervisor.ts';
 
 type Fence = Extract<Command, { kind: 'FenceSegment' }>;
@@ -29,7 +30,7 @@ class Watch {
     for (const node of NODES) this.register(node, node);
     for (let i = 0; i < topics; i++) {
       const owner = NODES[i % NODES.length]!;
-      this.apply({ kind: 'CreateTopic', name: `t${i}`, owner, replicas: NODES });
+      this.apply({ kind: 'CreateTopic', policy: NO_POLICY, name: `t${i}`, owner, replicas: NODES });
     }
     this.supervisor.watch(true);
   }
@@ -66,7 +67,16 @@ class Watch {
   seal(topic: TopicId, nextOwner: NodeId): void {
     const { id: segment, epoch } = this.cluster.currentSegment(topic)!;
     const next = { nextOwner, nextReplicas: NODES };
-    this.apply({ kind: 'SealSegment', topic, segment, epoch, count: 1, ...next });
+    this.apply({
+      kind: 'SealSegment',
+      topic,
+      segment,
+      epoch,
+      count: 1,
+      bytes: 1,
+      atMs: 0,
+      ...next,
+    });
   }
 }
 

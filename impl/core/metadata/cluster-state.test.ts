@@ -12,6 +12,7 @@ import type {
 } from '../ids.ts';
 import { ClusterState } from './cluster-state.ts';
 import { type Command, decodeProposal, encodeProposal } from './commands.ts';
+import { NO_POLICY } from './policy.ts';
 
 const node = (id: number): NodeId => id as NodeId;
 
@@ -28,6 +29,7 @@ function register(id: number, boot = id * 10): Command {
 
 const create = (name: string, owner: number): Command => ({
   kind: 'CreateTopic',
+  policy: NO_POLICY,
   name,
   owner: node(owner),
   replicas: [node(3), node(1), node(2)],
@@ -38,6 +40,8 @@ const seal = (topic: TopicId, segment: number, epoch: number, count: number): Co
   segment: segment as SegmentId,
   epoch: epoch as Epoch,
   count,
+  bytes: 0,
+  atMs: 0,
   nextOwner: node(2),
   nextReplicas: [node(1), node(2), node(3)],
 });
@@ -427,4 +431,19 @@ test('a topic forgets whole sealed segments at its front, and cursors move up to
     applied: false,
     reason: 'UnknownTopic',
   });
+});
+
+test('a policy is set with the topic, and changed by who knows the last one', () => {
+  const set = (expected: number, retentionBytes: number): Command => ({
+    kind: 'SetTopicPolicy',
+    topic: t,
+    expected: expected as LogIndex,
+    policy: { ...NO_POLICY, retentionBytes },
+  });
+  const state = after(...three, create('t', 1));
+  expect(state.topic(t)).toMatchObject({ policy: NO_POLICY, policyIndex: 4 });
+  expect(apply(state, set(4, 100))).toEqual({ applied: true });
+  expect(apply(state, set(4, 200))).toEqual({ applied: false, reason: 'Stale' });
+  expect(state.topic(t)).toMatchObject({ policy: { retentionBytes: 100 }, policyIndex: 5 });
+  expect(ClusterState.restore(state.snapshot()).topic(t)).toEqual(state.topic(t));
 });

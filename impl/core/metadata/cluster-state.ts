@@ -18,6 +18,7 @@ import type {
   TopicId,
 } from '../ids.ts';
 import type { Command } from './commands.ts';
+import { readPolicy, type TopicPolicy, writePolicy } from './policy.ts';
 import { SnapshotWriter } from './snapshot-writer.ts';
 
 export interface NodeRecord {
@@ -61,6 +62,10 @@ export interface SegmentRecord {
   readonly baseOffset: Offset;
   /** Records in it, for ever, once sealed; 0 before. */
   readonly count: number;
+  /** About so many bytes are they; 0 before it is sealed. */
+  readonly bytes: number;
+  /** By the wall clock of who sealed it; 0 before. */
+  readonly sealedAtMs: number;
 }
 
 export interface TopicRecord {
@@ -75,6 +80,9 @@ export interface TopicRecord {
   readonly cursors: ReadonlyMap<string, Offset>;
   /** It ends with its current segment. Until then it has its name. */
   readonly isDeleting: boolean;
+  readonly policy: TopicPolicy;
+  /** Index of the command that gave it its policy. */
+  readonly policyIndex: LogIndex;
 }
 
 /** One life of a process, and what is granted to it now. */
@@ -216,8 +224,16 @@ export class ClusterState {
         if (grant === undefined) return refused('UnknownNode');
         const first = opened(1 as SegmentId, grant, 0 as Offset);
         const id = index as number as TopicId;
-        const cursors = new Map();
-        this.setTopic({ id, name: command.name, segments: [first], cursors, isDeleting: false });
+        const { name, policy } = command;
+        this.setTopic({
+          id,
+          name,
+          segments: [first],
+          cursors: new Map(),
+          isDeleting: false,
+          policy,
+          policyIndex: index,
+        });
         return APPLIED;
       }
       case 'SealSegment': {
@@ -233,12 +249,13 @@ export class ClusterState {
         }
         const grant = this.grant(index, command.nextOwner, command.nextReplicas);
         if (grant === undefined) return refused('UnknownNode');
+        const { count, bytes, atMs: sealedAtMs } = command;
         const sealed: SegmentRecord[] =
-          command.count === 0 ? [] : [{ ...current, state: 'sealed', count: command.count }];
+          count === 0 ? [] : [{ ...current, state: 'sealed', count, bytes, sealedAtMs }];
         const next = opened(
           (current.id + 1) as SegmentId,
           grant,
-          (current.baseOffset + command.count) as Offset,
+          (current.baseOffset + count) as Offset,
         );
         this.setTopic({ ...topic, segments: [...topic.segments.slice(0, -1), ...sealed, next] });
         return APPLIED;
@@ -327,6 +344,14 @@ export class ClusterState {
         this.setTopic({ ...topic, segments, cursors });
         return { applied: true, trimmed: topic };
       }
+      case 'SetTopicPolicy': {
+        const { expected, policy } = command;
+        const topic = this.topicRecords.get(command.topic);
+        if (topic === undefined) return refused('UnknownTopic');
+        if (topic.policyIndex !== expected) return refused('Stale');
+        this.setTopic({ ...topic, policy, policyIndex: index });
+        return APPLIED;
+      }
       default:
         return unreachable(command);
     }
@@ -375,7 +400,9 @@ export class ClusterState {
       const segments = input.list(() => readSegment(input));
       if (segments.length === 0) throw new MalformedError('a topic without a segment');
       const cursors = new Map(input.list(() => [input.text(), input.whole() as Offset] as const));
-      state.setTopic({ id, name, segments, cursors, isDeleting });
+      const policyIndex = input.whole() as LogIndex;
+      const policy = readPolicy(input);
+      state.setTopic({ id, name, segments, cursors, isDeleting, policy, policyIndex });
     });
     input.end();
     return state;
@@ -450,7 +477,16 @@ export class ClusterState {
 type Grant = Pick<SegmentRecord, 'epoch' | 'owner' | 'boot' | 'replicas'>;
 
 function opened(id: SegmentId, grant: Grant, baseOffset: Offset): SegmentRecord {
-  return { id, state: 'open', ...grant, move: undefined, baseOffset, count: 0 };
+  return {
+    id,
+    state: 'open',
+    ...grant,
+    move: undefined,
+    baseOffset,
+    count: 0,
+    bytes: 0,
+    sealedAtMs: 0,
+  };
 }
 
 /** The last segment for which `test` is true, as it is for all before that one; undefined if for none. */
@@ -476,18 +512,21 @@ const STATES: readonly SegmentState[] = ['open', 'fenced', 'sealed'];
 
 function writeTopic(
   out: ByteWriter,
-  { id, name, segments, cursors, isDeleting }: TopicRecord,
+  { id, name, segments, cursors, isDeleting, policy, policyIndex }: TopicRecord,
 ): void {
   out.whole(id).text(name).bool(isDeleting);
   out.list(segments, (segment) => writeSegment(out, segment));
   out.list([...cursors.keys()].sort(), (group) => {
     out.text(group).whole(cursors.get(group)!);
   });
+  out.whole(policyIndex);
+  writePolicy(out, policy);
 }
 
 function writeSegment(out: ByteWriter, segment: SegmentRecord): void {
   out.whole(segment.id).byte(STATES.indexOf(segment.state)).whole(segment.epoch);
   out.whole(segment.owner).whole(segment.boot).whole(segment.baseOffset).whole(segment.count);
+  out.whole(segment.bytes).whole(segment.sealedAtMs);
   out.list(segment.replicas, (each) => {
     out.whole(each.node).whole(each.incarnation);
   });
@@ -512,6 +551,8 @@ function readSegment(input: ByteReader): SegmentRecord {
     boot,
     baseOffset,
     count: input.whole(),
+    bytes: input.whole(),
+    sealedAtMs: input.whole(),
     replicas: input.list(() => readReplica(input)),
     move: input.list(() => {
       const from = input.whole() as NodeId;

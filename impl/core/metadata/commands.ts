@@ -3,7 +3,17 @@
  * nothing if it finds something else, so any command may be proposed twice, late, or by a node that is wrong.
  */
 import { ByteReader, ByteWriter, MalformedError } from '../codec.ts';
-import type { BootId, Epoch, Incarnation, NodeId, Offset, SegmentId, TopicId } from '../ids.ts';
+import type {
+  BootId,
+  Epoch,
+  Incarnation,
+  LogIndex,
+  NodeId,
+  Offset,
+  SegmentId,
+  TopicId,
+} from '../ids.ts';
+import { readPolicy, type TopicPolicy, writePolicy } from './policy.ts';
 
 export type Command =
   /** A process says that it lives. Grants made to an earlier boot of the same node are void from here on. */
@@ -21,6 +31,7 @@ export type Command =
       readonly name: string;
       readonly owner: NodeId;
       readonly replicas: readonly NodeId[];
+      readonly policy: TopicPolicy;
     }
   /**
    * Ends the segment at `count` records and opens the next under `nextOwner`. Expects `epoch`. Of one without records nothing is
@@ -32,6 +43,10 @@ export type Command =
       readonly segment: SegmentId;
       readonly epoch: Epoch;
       readonly count: number;
+      /** About so many bytes are its records. */
+      readonly bytes: number;
+      /** By the wall clock of who proposes it. */
+      readonly atMs: number;
       readonly nextOwner: NodeId;
       readonly nextReplicas: readonly NodeId[];
     }
@@ -95,6 +110,13 @@ export type Command =
       readonly topic: TopicId;
       readonly expectedStart: Offset;
       readonly start: Offset;
+    }
+  /** Gives the topic another policy. Expects it to have the one that the command at `expected` gave it. */
+  | {
+      readonly kind: 'SetTopicPolicy';
+      readonly topic: TopicId;
+      readonly expected: LogIndex;
+      readonly policy: TopicPolicy;
     };
 
 /** Who asked first, and which of its questions it was: a proposer knows its own command when the log brings it back. */
@@ -121,6 +143,7 @@ const KINDS = [
   'BeginMove',
   'MoveReplica',
   'CancelMove',
+  'SetTopicPolicy',
 ] as const satisfies readonly Command['kind'][];
 
 export function encodeProposal({ origin, command }: Proposal): Uint8Array {
@@ -140,9 +163,11 @@ export function encodeProposal({ origin, command }: Proposal): Uint8Array {
         .text(command.name)
         .whole(command.owner)
         .list(command.replicas, (id) => out.whole(id));
+      writePolicy(out, command.policy);
       break;
     case 'SealSegment':
       out.whole(command.topic).whole(command.segment).whole(command.epoch).whole(command.count);
+      out.whole(command.bytes).whole(command.atMs);
       out.whole(command.nextOwner).list(command.nextReplicas, (id) => out.whole(id));
       break;
     case 'FenceSegment':
@@ -174,6 +199,10 @@ export function encodeProposal({ origin, command }: Proposal): Uint8Array {
     case 'MoveReplica':
     case 'CancelMove':
       out.whole(command.topic).whole(command.segment).whole(command.epoch);
+      break;
+    case 'SetTopicPolicy':
+      out.whole(command.topic).whole(command.expected);
+      writePolicy(out, command.policy);
       break;
   }
   return out.finish();
@@ -210,6 +239,7 @@ function decodeCommand(input: ByteReader): Command {
         name: input.text(),
         owner: input.whole() as NodeId,
         replicas: input.list(() => input.whole() as NodeId),
+        policy: readPolicy(input),
       };
     case 'SealSegment':
       return {
@@ -218,6 +248,8 @@ function decodeCommand(input: ByteReader): Command {
         segment: input.whole() as SegmentId,
         epoch: input.whole() as Epoch,
         count: input.whole(),
+        bytes: input.whole(),
+        atMs: input.whole(),
         nextOwner: input.whole() as NodeId,
         nextReplicas: input.list(() => input.whole() as NodeId),
       };
@@ -269,6 +301,13 @@ function decodeCommand(input: ByteReader): Command {
         topic: input.whole() as TopicId,
         segment: input.whole() as SegmentId,
         epoch: input.whole() as Epoch,
+      };
+    case 'SetTopicPolicy':
+      return {
+        kind,
+        topic: input.whole() as TopicId,
+        expected: input.whole() as LogIndex,
+        policy: readPolicy(input),
       };
     default:
       throw new MalformedError('no such command');

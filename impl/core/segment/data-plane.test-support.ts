@@ -6,6 +6,7 @@ import type { WalrusError } from '../errors.ts';
 import type { BootId, Epoch, Incarnation, NodeId, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
+import { NO_POLICY } from '../metadata/policy.ts';
 import type { Store } from '../storage/store.ts';
 import { DataPlane } from './data-plane.ts';
 import type { DataMessage } from './messages.ts';
@@ -76,7 +77,7 @@ export class Bench {
         ({
           segment: (_: string, id: SegmentId) => this.segments[id - 1],
           currentSegment: () => this.segments.at(-1),
-          topic: () => ({ segments: this.segments }),
+          topic: () => ({ segments: this.segments, policy: NO_POLICY, cursors: new Map() }),
           topicNames: () => [TOPIC],
           isGone: () => false,
           isStray: (_: string, id: SegmentId, node: NodeId) => this.isStray(id, node),
@@ -85,6 +86,7 @@ export class Bench {
           node: (id: NodeId) => ({ incarnation: 100 + id }),
         }) as never,
       nowMs: () => this.nowMs,
+      wallMs: () => this.nowMs,
       leaseValid: () => this.leaseValid,
       send: ({ node }, message) => this.letters.push({ to: node, message }),
       propose: (command) => this.proposed.push(command),
@@ -198,6 +200,7 @@ export class Bench {
         return this.names.indexOf(name);
       },
       end: (stream: number) => of(stream).length,
+      bytes: (stream: number) => of(stream).reduce((sum, { length }) => sum + length, 0),
       get: (key: string) => this.pairs.get(key),
       put: (key: string, value: Uint8Array | undefined) =>
         value === undefined ? this.pairs.delete(key) : this.pairs.set(key, value),

@@ -11,12 +11,14 @@ import type { DataMessage } from './messages.ts';
 import { Owner } from './owner.ts';
 import type { SegmentPorts } from './ports.ts';
 import { Replicas } from './replicas.ts';
+import { Retention } from './retention.ts';
 import { Scrubber } from './scrubber.ts';
 
 export class DataPlane {
   readonly replicas: Replicas;
   readonly owner: Owner;
   readonly failover: Failover;
+  readonly retention: Retention;
   private readonly scrubber: Scrubber;
   private readonly ports: SegmentPorts;
 
@@ -25,6 +27,7 @@ export class DataPlane {
     this.replicas = new Replicas(ports);
     this.owner = new Owner(ports, this.replicas);
     this.failover = new Failover(ports, this.replicas);
+    this.retention = new Retention(ports, this.owner);
     this.scrubber = new Scrubber(
       this.replicas,
       ports.scrub,
@@ -73,6 +76,7 @@ export class DataPlane {
     this.endOutdated(topic, segments.at(-1)!);
     this.beginGranted(topic, segments.at(-1)!);
     if (isDeleting) this.owner.end(topic);
+    else this.retention.lookAtTopic(topic);
   }
 
   /** The topic was deleted, with its last segment ending at `count`; undefined if that is not told. */

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
+import { NO_POLICY, segmentLimits } from '../metadata/policy.ts';
 import type { Refuse, ReplicateAck } from './messages.ts';
 import { RETRY_MS, type SegmentPorts } from './ports.ts';
 import type { Replica } from './replica.ts';
@@ -56,7 +57,8 @@ export class Owner {
   take(topic: TopicId, segment: SegmentRecord): void {
     const replica = this.replicas.open(topic, segment.id);
     this.replicas.promise(replica, segment.epoch);
-    this.writers.set(topic, new Writer(replica, segment, this.ports.self.node));
+    const { self } = this.ports;
+    this.writers.set(topic, new Writer(replica, segment, self.node, this.ports.nowMs()));
   }
 
   /** The metadata gave the segment to a recoverer. Records that wait will hear what became of them at the seal. */
@@ -109,10 +111,11 @@ export class Owner {
     }
     if (room === 'busy' || writer.waitingCount >= WAITING_MAX) return 'Overloaded';
     const index = this.replicas.append(replica, epoch, record);
+    writer.bytes += record.length;
     writer.await(index, settle);
     this.fresh.add(writer);
     this.ports.trace?.appendRecord(writer, index, record, request);
-    if (replica.end >= this.ports.maxSegmentEntries) this.stopAppending(writer);
+    if (this.isFull(writer)) this.stopAppending(writer);
     return index;
   }
 
@@ -153,12 +156,12 @@ export class Owner {
     if (writer?.replica === replica && !writer.ended) this.advanceHighWatermark(writer);
   }
 
-  /** Rolls over what is full or has fewer copies than it might have; with `all`, everything. */
+  /** Rolls over what is full, or old, or has fewer copies than it might have; with `all`, everything. */
   rollOver(all: boolean): void {
     const wanted = this.ports.place(this.ports.self.node).replicas.length;
     for (const writer of this.writers.values()) {
-      const full = writer.replica.end >= this.ports.maxSegmentEntries;
-      if (all || full || this.lacksReplicas(writer, wanted)) this.due.add(writer);
+      const isOver = this.isFull(writer) || this.isOld(writer);
+      if (all || isOver || this.lacksReplicas(writer, wanted)) this.due.add(writer);
     }
     this.stopDue();
   }
@@ -211,6 +214,21 @@ export class Owner {
       this.due.delete(writer);
       if (!writer.ended) this.stopAppending(writer);
     }
+  }
+
+  private isFull({ replica: { topic, end }, bytes }: Writer): boolean {
+    const limits = this.limits(topic);
+    return end >= limits.entries || bytes >= limits.bytes;
+  }
+
+  /** Nothing becomes of one without records by being sealed. */
+  private isOld({ replica: { topic, end }, sinceMs }: Writer): boolean {
+    return end > 0 && this.ports.nowMs() - sinceMs >= this.limits(topic).ageMs;
+  }
+
+  private limits(topic: TopicId): ReturnType<typeof segmentLimits> {
+    const policy = this.ports.cluster().topic(topic)?.policy ?? NO_POLICY;
+    return segmentLimits(policy, this.ports.maxSegmentEntries);
   }
 
   /** The cluster has grown since the grant, or a replica's disk was replaced by an empty one. */

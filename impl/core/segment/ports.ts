@@ -28,6 +28,8 @@ export interface SegmentPorts {
   /** The metadata as applied here, so maybe behind. */
   cluster(): ClusterState;
   nowMs(): number;
+  /** Since the Unix epoch: says when segments are sealed, and so how long they are kept. */
+  wallMs(): number;
   leaseValid(): boolean;
   send(to: ReplicaRecord, message: DataMessage): void;
   /** May be lost; whoever needs it proposes again. */

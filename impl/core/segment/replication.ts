@@ -81,7 +81,9 @@ export function proposeSeal(ports: SegmentPorts, writer: Writer, count: number):
   const { topic, segment } = writer.replica;
   const { epoch } = writer;
   const { owner: nextOwner, replicas: nextReplicas } = ports.place(ports.self.node);
-  ports.propose({ kind: 'SealSegment', topic, segment, epoch, count, nextOwner, nextReplicas });
+  const bytes = ports.store.bytes(writer.replica.stream);
+  const size = { count, bytes, atMs: ports.wallMs() };
+  ports.propose({ kind: 'SealSegment', topic, segment, epoch, ...size, nextOwner, nextReplicas });
 }
 
 /** Until the metadata, or a higher epoch that this node promised, takes the right to replicate away. */

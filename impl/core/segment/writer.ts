@@ -37,6 +37,8 @@ export class Writer {
   readonly followers: readonly Follower[];
   /** Records below it are durable on a majority of the replicas. Never falls. */
   highWatermark = 0;
+  /** Bytes of the records that were taken under this grant. */
+  bytes = 0;
   /** No record is taken any more; see `StopAppending`. */
   stopped = false;
   /** The metadata gave the segment to somebody else: nothing is sent or counted under this epoch any more. */
@@ -45,9 +47,12 @@ export class Writer {
   proposeAgainAtMs = 0;
   /** How often the end has been proposed. */
   proposals = 0;
+  /** Since when this node has the grant. */
+  readonly sinceMs: number;
   private readonly waiting = new Queue<{ readonly index: number; readonly settle: Settle }>();
 
-  constructor(replica: Replica, segment: SegmentRecord, self: NodeId) {
+  constructor(replica: Replica, segment: SegmentRecord, self: NodeId, sinceMs = 0) {
+    this.sinceMs = sinceMs;
     this.replica = replica;
     this.epoch = segment.epoch;
     this.segment = segment;

@@ -443,6 +443,11 @@ export class Store {
     return this.known(id).end;
   }
 
+  /** About so many bytes of the log are the stream's: those of sections that are finished, with their heads. */
+  bytes(id: StreamId): number {
+    return this.known(id).bytes;
+  }
+
   /** The value, which the caller must not change. */
   get(key: string): Uint8Array | undefined {
     return this.pairs.get(key);

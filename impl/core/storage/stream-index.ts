@@ -40,6 +40,13 @@ export class StreamIndex {
     return this.places[3 * (this.from + extent) + 2]!;
   }
 
+  /** Of all sections that are finished. */
+  get bytes(): number {
+    let sum = 0;
+    for (let extent = 0; extent < this.extents; extent++) sum += this.bytesOf(extent);
+    return sum;
+  }
+
   /** Where the extent's records end. */
   endOf(extent: number): number {
     return extent + 1 < this.extents ? this.firstOf(extent + 1) : this.end;
