@@ -231,7 +231,16 @@ test('of a segment that was trimmed nobody has to hold anything', () => {
   apply(seal(2));
   expect(() => AckedIsDurableInv(record, segment)).toThrow('durable on 0');
   expect(() => SealedExactInv(record, segment)).toThrow('sealed at 2');
+  const restore: Command = {
+    kind: 'RestoreReplica',
+    topic: TOPIC,
+    segment: 1 as SegmentId,
+    node: node(1),
+    incarnation: 100 as Incarnation,
+  };
+  expect(apply(restore)).toBe(true);
   apply({ kind: 'TrimTopic', topic: TOPIC, expectedStart: 0 as Offset, start: 2 as Offset });
+  expect(apply(restore)).toBe(false);
   AckedIsDurableInv(record, segment);
   SealedExactInv(record, segment);
 });

@@ -135,7 +135,7 @@ export class MetadataModel {
       case 'RestoreReplica': {
         const segment = topic.segments[command.segment - 1];
         const place = segment?.replicas.findIndex(({ node }) => node === command.node) ?? -1;
-        if (segment?.state !== 'sealed' || place === -1) return false;
+        if (segment?.state !== 'sealed' || place === -1 || !isKept(topic, segment)) return false;
         const { node, incarnation } = command;
         if (this.nodes.get(node)?.incarnation !== incarnation) return false;
         segment.replicas = segment.replicas.with(place, { node, incarnation });

@@ -178,9 +178,9 @@ Fits(state, c) ==
     [] c.kind = "AdvanceCursor" -> c.topic \in state.topics /\ state.cursors[c.topic][c.group] = c.expected
     [] c.kind = "RestoreReplica" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
-         \* A late one names a disk that has been replaced since.
-         /\ c.topic \in state.topics
-         /\ g.state = "sealed" /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
+         \* A late one names a disk that has been replaced since, or a segment of which nothing is kept any more.
+         /\ IsKept(state, Segment(c.topic, c.segment))
+         /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
     [] c.kind = "BeginMove" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          /\ IsKept(state, Segment(c.topic, c.segment)) /\ g.move = NoMove

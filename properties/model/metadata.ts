@@ -166,9 +166,8 @@ export class Metadata {
       }
       case 'RestoreReplica': {
         const { topic, segment, node, incarnation } = command;
-        const grant = this.grant(segmentKey(topic, segment), index);
-        if (!this.exists(topic, index)) return false;
-        if (grant?.state !== 'sealed' || !grant.replicas.has(node)) return false;
+        const grant = this.sealed(topic, segment, index);
+        if (grant === undefined || !grant.replicas.has(node)) return false;
         if (this.nodes.get(node)?.incarnation !== incarnation) return false;
         const replicas = new Map(grant.replicas).set(node, incarnation);
         this.put(topic, segment, { ...grant, index, replicas });

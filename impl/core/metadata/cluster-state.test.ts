@@ -93,6 +93,8 @@ test('a topic opens with a grant that names index, boot and disks', () => {
     ],
     baseOffset: 0,
     count: 0,
+    bytes: 0,
+    sealedAtMs: 0,
   });
 });
 
@@ -410,7 +412,16 @@ test('a topic forgets whole sealed segments at its front, and cursors move up to
   ] as const) {
     expect(apply(state, trim(t, from, to))).toEqual(stale);
   }
+  const restore: Command = {
+    kind: 'RestoreReplica',
+    topic: t,
+    segment: 1 as SegmentId,
+    node: node(1),
+    incarnation: 100 as Incarnation,
+  };
+  expect(apply(state, restore)).toEqual({ applied: true });
   expect(apply(state, trim(t, 0, 3))).toMatchObject({ applied: true, trimmed: { id: t } });
+  expect(apply(state, restore)).toEqual(stale);
   expect(apply(state, trim(t, 0, 3))).toEqual(stale);
   expect([state.start(t), state.segmentAt(t, 2 as Offset)]).toEqual([3, undefined]);
   expect(state.segmentAt(t, 3 as Offset)?.id).toBe(2);
