@@ -42,7 +42,11 @@ export class NetworkNamespaces {
   }
 
   remove(): void {
-    for (let id = 1; id <= this.count; id++) spawnSync('ip', ['netns', 'del', namespace(id)]);
+    for (let id = 1; id <= this.count; id++) {
+      // Sockets of a dead node keep a namespace for a while, and with it the cable.
+      spawnSync('ip', ['link', 'del', cable(id)]);
+      spawnSync('ip', ['netns', 'del', namespace(id)]);
+    }
     spawnSync('ip', ['link', 'del', BRIDGE]);
   }
 
