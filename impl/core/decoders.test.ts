@@ -68,6 +68,13 @@ const COMMANDS: readonly Command[] = [
   { kind: 'MoveReplica', topic, segment, epoch: 10 as Epoch },
   { kind: 'BeginMove', topic, segment, from: SPARE, to: NODES[0]! },
   { kind: 'CancelMove', topic, segment, epoch: 12 as Epoch },
+  { kind: 'TrimTopic', topic, expectedStart: 0 as Offset, start: 300 as Offset },
+  {
+    kind: 'SetTopicPolicy',
+    topic,
+    expected: 4 as LogIndex,
+    policy: { ...NO_POLICY, retentionBytes: 1e9, retentionConsumed: true },
+  },
 ];
 const MEMBERSHIP: Membership = NODES.map((id) => ({
   id,
