@@ -19,6 +19,8 @@ class Bench {
   /** What stands in the topic from offset 0. */
   records: readonly number[] = [10, 11, 12, 13, 14];
   readError: WalrusError | undefined;
+  /** Happens while a read is under way. */
+  meanwhile: (() => void) | undefined;
   /** Why this node may not say where the topic ends. */
   refusal: Reply | undefined;
   readonly heard: string[] = [];
@@ -26,11 +28,13 @@ class Bench {
   readonly deliveries = new Deliveries({
     trace: undefined,
     cluster: () => ({ cursor: () => this.cursor as Offset }) as never,
-    read: (_, offset, records, done) =>
+    read: (_, offset, records, done) => {
+      this.meanwhile?.();
       done(
         this.readError,
         this.records.slice(offset, offset + records).map((each) => Uint8Array.of(each)),
-      ),
+      );
+    },
     confirmEnd: (_, done) => done(this.refusal),
     pursue: (command, done) => this.pursued.push({ command: command as Advance, done }),
   });
@@ -139,4 +143,19 @@ test('a queue is bounded', () => {
   for (let i = 0; i < 4096; i++) bench.get('a');
   bench.get('one too many');
   expect(bench.heard).toEqual(['one too many Overloaded']);
+});
+
+test('what was to be given out is trimmed while it is read: the reader gets what is left', () => {
+  const bench = new Bench();
+  bench.meanwhile = () => {
+    bench.meanwhile = undefined;
+    bench.records = [];
+    bench.cursor = 3;
+    bench.meanwhile = () => {
+      bench.records = [10, 11, 12, 13, 14];
+    };
+  };
+  bench.get('a');
+  bench.commit();
+  expect(bench.heard).toEqual(['a 3:13']);
 });

@@ -75,7 +75,8 @@ export class Bench {
       repairBytesPerSecond: 1_000_000,
       cluster: () =>
         ({
-          segment: (_: string, id: SegmentId) => this.segments[id - 1],
+          segment: (_: string, id: SegmentId) => this.segments.find((each) => each.id === id),
+          start: () => this.segments[0]!.baseOffset,
           currentSegment: () => this.segments.at(-1),
           topic: () => ({ segments: this.segments, policy: NO_POLICY, cursors: new Map() }),
           topicNames: () => [TOPIC],

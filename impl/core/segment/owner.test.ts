@@ -1,6 +1,6 @@
 /** An owner: what it takes, what it tells, and how it ends its segment. */
 import { expect, test } from 'vitest';
-import type { Epoch } from '../ids.ts';
+import type { Epoch, Offset, SegmentId } from '../ids.ts';
 import {
   Bench,
   EPOCH,
@@ -105,6 +105,18 @@ test('when the segment ends those below its end are safe, the others are lost', 
   bench.learn({ state: 'sealed', count: 1 }, { epoch: 7 as Epoch });
   expect([first.heard, second.heard]).toEqual([['committed'], ['lost']]);
   expect(bench.append(2).taken).toBe('NotOwner');
+});
+
+test.each([
+  ['ended without a record', 0, 'lost'],
+  ['may have been trimmed with it', 1, 'unknown'],
+])('a segment that a snapshot has nothing of %s', (_, start, told) => {
+  const bench = owner();
+  const { heard } = bench.append(0);
+  bench.flush();
+  const now = { id: 2 as SegmentId, epoch: 7 as Epoch, baseOffset: start as Offset };
+  bench.learn(now);
+  expect(heard).toEqual([told]);
 });
 
 test('an owner that was fenced counts nothing more, and says nothing before the segment is ended', () => {
