@@ -36,7 +36,7 @@ function call(operation: Operation, reply: Reply | undefined, from: number, to: 
   return { id: ++id, client: 1, operation, invokedMs: from, repliedMs: to, reply };
 }
 const put = (of: number, reply: Reply | undefined, from: number, to: number): Call =>
-  call({ kind: 'put', topic: 't', record: record(of) }, reply, from, to);
+  call({ kind: 'put', topic: 't', records: [record(of)] }, reply, from, to);
 const get = (reply: Reply | undefined, from: number, to: number): Call =>
   call({ kind: 'get', topic: 't', group: 'g' }, reply, from, to);
 const fetch = (offset: number, reply: Reply, from: number, to: number): Call =>

@@ -3,7 +3,7 @@
  * heard, when, and what then stood in the topics.
  */
 import { ERRORS } from '../impl/core/errors.ts';
-import { type Call, type Contents, identity } from './history.ts';
+import { type Call, type Contents, identity, placesOf } from './history.ts';
 import { demand } from './violation.ts';
 
 /** Whether a call had its effect, as far as its client was told. */
@@ -18,7 +18,9 @@ export function RefusedIsAbsentProp(history: readonly Call[], contents: Contents
   for (const call of history) {
     const { operation, reply } = call;
     if (operation.kind !== 'put' || reply?.kind !== 'error' || committed(call) !== 'no') continue;
-    const offset = places.get(identity(operation.topic, operation.record));
+    const offset = operation.records
+      .map((record) => places.get(identity(operation.topic, record)))
+      .find((each) => each !== undefined);
     demand(
       offset === undefined,
       'RefusedIsAbsentProp',
@@ -138,7 +140,7 @@ export function TimeoutIsFinalProp(history: readonly Call[], contents: Contents)
     if (operation.kind !== 'put') continue;
     const key = `${client}/${operation.topic}`;
     if (reply?.kind === 'error' && reply.code === 'Timeout') {
-      const offset = places.get(identity(operation.topic, operation.record));
+      const offset = places.get(identity(operation.topic, operation.records[0]!));
       if (offset === undefined) continue;
       const list = late.get(key) ?? [];
       late.set(key, list);
@@ -156,16 +158,6 @@ export function TimeoutIsFinalProp(history: readonly Call[], contents: Contents)
   }
 }
 
-function placesOf(contents: Contents): ReadonlyMap<string, number> {
-  const places = new Map<string, number>();
-  for (const [topic, records] of contents) {
-    records.forEach((record, offset) => {
-      places.set(identity(topic, record), offset);
-    });
-  }
-  return places;
-}
-
 /** The gets of a group that took a record, or may have. */
 function takers(history: readonly Call[], topic: string, group: string): Call[] {
   return history.filter(
@@ -181,8 +173,9 @@ function takers(history: readonly Call[], topic: string, group: string): Call[] 
 function acknowledgedEnd(history: readonly Call[], topic: string, atMs: number): number {
   let end = 0;
   for (const { operation, reply, repliedMs } of history) {
-    if (operation.topic !== topic || reply?.kind !== 'appended' || repliedMs >= atMs) continue;
-    end = Math.max(end, reply.offset + 1);
+    if (operation.topic !== topic || operation.kind !== 'put') continue;
+    if (reply?.kind !== 'appended' || repliedMs >= atMs) continue;
+    end = Math.max(end, reply.offset + operation.records.length);
   }
   return end;
 }

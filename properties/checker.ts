@@ -13,6 +13,7 @@ import type { Checksum } from '../impl/ports/disk.ts';
 import type { TraceSink } from '../impl/ports/trace-sink.ts';
 import {
   AckedIsDurableInv,
+  BatchIsWholeInv,
   CursorBoundsInv,
   DeletedStaysDeletedInv,
   DomainConsistencyInv,
@@ -285,6 +286,9 @@ export class Checker implements TraceSink<DataEvent> {
       () => `node ${event.node} appends a record to ${named(segment)} that is in it`,
     );
     segment.records.push(event.record);
+    const { part = 0, parts = 1 } = event.request;
+    if (part < parts - 1) segment.continued.add(event.index);
+    else if (parts > 1) this.probe('batch appended');
     this.record.copy(segment, event.node).end = event.index + 1;
   }
 
@@ -314,7 +318,9 @@ export class Checker implements TraceSink<DataEvent> {
 
   private syncCompleted(event: Named<'SyncCompleted'>): void {
     for (const change of event.durable) {
-      const copy = this.record.copy(this.touch(change), event.node);
+      const segment = this.touch(change);
+      this.batchIsWhole(segment, change.end, () => `what is durable on node ${event.node}`);
+      const copy = this.record.copy(segment, event.node);
       copy.durableEnd = change.end;
       copy.durablePromise = change.promised;
       copy.promised = Math.max(copy.promised, change.promised) as Copy['promised'];
@@ -340,6 +346,7 @@ export class Checker implements TraceSink<DataEvent> {
       MonotonicHighWatermarkProp(segment, event.highWatermark, writer.highWatermark);
     }
     segment.highWatermark = Math.max(segment.highWatermark, event.highWatermark);
+    this.batchIsWhole(segment, event.highWatermark, () => 'what is safe');
     this.sealedExact(segment);
   }
 
@@ -393,6 +400,7 @@ export class Checker implements TraceSink<DataEvent> {
       const grant = this.record.model(segment)!.grants.get(command.epoch);
       this.probe(grant?.role === 'owner' ? 'rollover' : 'failover');
       segment.highWatermark = Math.max(segment.highWatermark, command.count);
+      this.batchIsWhole(segment, command.count, () => 'what is sealed');
       this.sealedExact(segment);
     } else if (command.kind === 'FenceSegment') {
       const grants = this.record.model(this.record.segment(command.topic, command.segment))!.grants;
@@ -468,6 +476,7 @@ export class Checker implements TraceSink<DataEvent> {
         promised: found.promised,
         durablePromise: found.promised,
       });
+      this.batchIsWhole(segment, found.end, () => `what survived on node ${event.node}`);
       this.ackedIsDurable(segment);
     }
     this.touchAll(node);
@@ -495,6 +504,7 @@ export class Checker implements TraceSink<DataEvent> {
     DeletedStaysDeletedInv(segment, replica.promised);
     this.count('MonotonicPromiseProp');
     MonotonicPromiseProp(segment, node.id, copy, replica.promised);
+    this.batchIsWhole(segment, replica.end, () => `the copy of node ${node.id}`);
     copy.end = replica.end;
     copy.promised = replica.promised;
     if (replica.durableEnd < copy.durableEnd) {
@@ -559,6 +569,11 @@ export class Checker implements TraceSink<DataEvent> {
   private ackedIsDurable(segment: SegmentRecord): void {
     this.count('AckedIsDurableInv');
     AckedIsDurableInv(this.record, segment);
+  }
+
+  private batchIsWhole(segment: SegmentRecord, end: number, who: () => string): void {
+    this.count('BatchIsWholeInv');
+    BatchIsWholeInv(segment, end, who);
   }
 
   private sealedExact(segment: SegmentRecord): void {

@@ -18,7 +18,7 @@ function put(of: number, offset: number, invokedMs: number, repliedMs: number): 
   return {
     id: ++id,
     client: 1,
-    operation: { kind: 'put', topic: 't', record: record(of) },
+    operation: { kind: 'put', topic: 't', records: [record(of)] },
     invokedMs,
     repliedMs,
     reply: { kind: 'appended', offset: offset as Offset, segment: 1 as never, epoch: 1 as never },

@@ -43,7 +43,8 @@ export function AckedIsReadableProp(history: readonly Call[], contents: Contents
 export function NothingInventedProp(history: readonly Call[], contents: Contents): void {
   const put = new Set<string>();
   for (const { operation } of history) {
-    if (operation.kind === 'put') put.add(identity(operation.topic, operation.record));
+    if (operation.kind !== 'put') continue;
+    for (const record of operation.records) put.add(identity(operation.topic, record));
   }
   for (const [topic, records] of contents) {
     records.forEach((record, offset) => {
@@ -53,6 +54,22 @@ export function NothingInventedProp(history: readonly Call[], contents: Contents
         () => `the record at offset ${offset} of ${topic} was never put, or stands there twice`,
       );
     });
+  }
+}
+
+/** Of what was put together, either all stands in the topic, in a row, or nothing. */
+export function BatchIsWholeProp(history: readonly Call[], contents: Contents): void {
+  const places = placesOf(contents);
+  for (const { id, operation } of history) {
+    if (operation.kind !== 'put') continue;
+    const { topic, records } = operation;
+    const offsets = records.map((record) => places.get(identity(topic, record)));
+    const [first] = offsets;
+    demand(
+      offsets.every((each, i) => each === (first === undefined ? undefined : first + i)),
+      'BatchIsWholeProp',
+      () => `the records of call ${id} stand at ${offsets.join(', ')} of ${topic}`,
+    );
   }
 }
 
@@ -125,15 +142,17 @@ function placed(history: readonly Call[], kind: 'put' | 'get' | 'fetch'): Placed
   for (const call of history) {
     const { operation, reply } = call;
     if (operation.kind !== kind || reply === undefined) continue;
-    let record: Uint8Array;
-    if (operation.kind === 'put' && reply.kind === 'appended') record = operation.record;
-    else if (operation.kind !== 'put' && reply.kind === 'record') record = reply.record;
+    let records: readonly Uint8Array[];
+    if (operation.kind === 'put' && reply.kind === 'appended') records = operation.records;
+    else if (operation.kind !== 'put' && reply.kind === 'record') records = [reply.record];
     else continue;
     const key =
       operation.kind === 'get' ? `${operation.topic}/${operation.group}` : operation.topic;
     const list = lists.get(key) ?? [];
     lists.set(key, list);
-    list.push({ offset: reply.offset, record, call });
+    records.forEach((record, i) => {
+      list.push({ offset: reply.offset + i, record, call });
+    });
   }
   for (const list of lists.values()) list.sort((a, b) => a.offset - b.offset);
   return [...lists.values()];
@@ -152,6 +171,17 @@ function followsRealTime(property: string, calls: readonly Placed[]): void {
     );
     if (earliest === undefined || call.repliedMs < earliest.repliedMs) earliest = call;
   }
+}
+
+/** Where each record stands. */
+export function placesOf(contents: Contents): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  for (const [topic, records] of contents) {
+    records.forEach((record, offset) => {
+      places.set(identity(topic, record), offset);
+    });
+  }
+  return places;
 }
 
 /** Every record is unique in its topic. */

@@ -136,6 +136,15 @@ export function NoWritesPastOpenInv(record: Record, segment: SegmentRecord): voi
   );
 }
 
+/** What somebody has of a segment ends where a batch does: nothing cuts one, whether it is in memory, durable, promised or sealed. */
+export function BatchIsWholeInv(segment: SegmentRecord, end: number, who: () => string): void {
+  demand(
+    !segment.continued.has(end - 1),
+    'BatchIsWholeInv',
+    () => `${who()} ends at ${end} of ${named(segment)}, in the middle of a batch`,
+  );
+}
+
 /**
  * Every copy of a segment is a prefix of one sequence, the one in which its owner appended. `checksums` are
  * the records that somebody has from index `from` on.

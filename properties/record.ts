@@ -18,6 +18,8 @@ export interface SegmentRecord {
   readonly segment: SegmentId;
   /** Checksums of the records, in the order in which the owner appended them. */
   readonly records: number[];
+  /** Indexes of records that are not the last of their batch. */
+  readonly continued: Set<number>;
   /** A client was told of every record below that it is safe, or of one after it. */
   ackedEnd: number;
   /** The highest high watermark that any writer reached. */
@@ -44,6 +46,7 @@ export class Record {
         topic,
         segment: id as SegmentId,
         records: [],
+        continued: new Set(),
         ackedEnd: 0,
         highWatermark: 0,
         copies: new Map(),

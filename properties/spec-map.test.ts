@@ -100,6 +100,9 @@ const CODE_ONLY: Readonly<Record<string, string>> = {
   TopicIsKnownProp: 'ReadIndexInv',
   DeletedStaysDeletedProp: 'AbstractLogProp',
   DamageIsHiddenProp: 'over what clients heard',
+  BatchIsWholeInv:
+    'a batch is one step for each of its records there: nothing speaks of what stands between',
+  BatchIsWholeProp: 'over what clients heard',
   RefusedIsAbsentProp: 'over what clients heard',
   TrimmedIsTrueProp: 'the guard of ReadRecord',
   EmptyIsTrueProp: 'over what clients heard',

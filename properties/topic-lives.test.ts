@@ -23,7 +23,7 @@ function calls(...told: (readonly [Operation, Reply, number?])[]): Call[] {
   }));
 }
 
-const put = (value: number): Operation => ({ kind: 'put', topic: 't', record: bytes(value) });
+const put = (value: number): Operation => ({ kind: 'put', topic: 't', records: [bytes(value)] });
 const get: Operation = { kind: 'get', topic: 't', group: 'g' };
 const appended = (offset: number): Reply => ({
   kind: 'appended',

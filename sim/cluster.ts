@@ -300,15 +300,29 @@ export class Cluster {
     operation: Operation,
     answered: (reply: Reply | undefined) => void,
   ): boolean {
+    return this.requestAll(machine, [{ operation, answered }]);
+  }
+
+  /** Likewise, several at once. */
+  requestAll(
+    machine: Machine,
+    asked: readonly {
+      readonly operation: Operation;
+      readonly answered: (reply: Reply | undefined) => void;
+    }[],
+  ): boolean {
     if (machine.node === undefined) return false;
     const { open } = machine;
-    open.add(answered);
-    const reply = (reply: Reply): void => {
-      if (!open.delete(answered)) throw new Violation('OneReplyInv', 'a node replied twice');
-      this.observer.replied(operation, reply);
-      answered(reply);
-    };
-    this.input(machine, (node) => node.request(operation, reply), undefined);
+    const requests = asked.map(({ operation, answered }) => {
+      open.add(answered);
+      const reply = (reply: Reply): void => {
+        if (!open.delete(answered)) throw new Violation('OneReplyInv', 'a node replied twice');
+        this.observer.replied(operation, reply);
+        answered(reply);
+      };
+      return { operation, reply };
+    });
+    this.input(machine, (node) => node.request(requests), undefined);
     return true;
   }
 

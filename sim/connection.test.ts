@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import type { Reply } from '../impl/core/controller/operations.ts';
 import { VirtualTime } from './clock.ts';
 import type { Cluster, Machine } from './cluster.ts';
 import { Connection } from './connection.ts';
@@ -15,9 +15,9 @@ function world(): {
 } {
   const time = new VirtualTime();
   const asked: ((reply: Reply | undefined) => void)[] = [];
-  const request = (_: Machine, __: Operation, done: (reply: Reply | undefined) => void): boolean =>
-    asked.push(done) > 0;
-  const connection = new Connection({ request } as never as Cluster, time, {} as Machine);
+  const requestAll: Cluster['requestAll'] = (_, all) =>
+    asked.push(...all.map(({ answered }) => answered)) > 0;
+  const connection = new Connection({ requestAll } as never as Cluster, time, {} as Machine);
   const run = (): void => {
     while (time.pending > 0) time.step();
   };

@@ -24,6 +24,7 @@ export class Connection {
   private readonly time: VirtualTime;
   private readonly machine: Machine;
   private slots: Slot[] = [];
+  private sending: { operation: Operation; answered: (reply: Reply | undefined) => void }[] = [];
 
   constructor(cluster: Cluster, time: VirtualTime, machine: Machine) {
     this.cluster = cluster;
@@ -40,15 +41,21 @@ export class Connection {
   ask(operation: Operation, answered: (reply: Reply | undefined) => void): void {
     const slot: Slot = { answered, reply: undefined };
     this.slots.push(slot);
-    this.time.after(CLIENT_LATENCY_MS, () => {
+    const heard = (reply: Reply | undefined): void => {
       if (this.broken) return;
-      const taken = this.cluster.request(this.machine, operation, (reply) => {
+      slot.reply = reply;
+      if (reply === undefined) this.break(undefined);
+      else this.deliver();
+    };
+    // What is asked at one time arrives together.
+    if (this.sending.push({ operation, answered: heard }) > 1) return;
+    this.time.after(0, () => {
+      const { sending } = this;
+      this.sending = [];
+      this.time.after(CLIENT_LATENCY_MS, () => {
         if (this.broken) return;
-        slot.reply = reply;
-        if (reply === undefined) this.break(undefined);
-        else this.deliver();
+        if (!this.cluster.requestAll(this.machine, sending)) this.break(REFUSED);
       });
-      if (!taken) this.break(REFUSED);
     });
   }
 

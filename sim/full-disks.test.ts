@@ -75,7 +75,7 @@ class World {
   }
 
   put(id: number): { reply: Reply | undefined; tookMs: number } {
-    return this.ask(id, { kind: 'put', topic: 't', record: new Uint8Array(1000) });
+    return this.ask(id, { kind: 'put', topic: 't', records: [new Uint8Array(1000)] });
   }
 
   /** Nothing more fits on the disk of a node, however little. */

@@ -31,7 +31,11 @@ export class HarmIsTold {
     this.scene = scene;
     this.acknowledged = history.flatMap(({ operation, reply }) =>
       operation.kind === 'put' && reply?.kind === 'appended'
-        ? [{ topic: operation.topic, offset: reply.offset, record: operation.record }]
+        ? operation.records.map((record, i) => ({
+            topic: operation.topic,
+            offset: reply.offset + i,
+            record,
+          }))
         : [],
     );
   }

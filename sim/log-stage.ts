@@ -7,6 +7,7 @@
 import type { Reply } from '../impl/core/controller/operations.ts';
 import type { NodeId } from '../impl/core/ids.ts';
 import type { SegmentRecord, TopicRecord } from '../impl/core/metadata/cluster-state.ts';
+import { encodeRecord } from '../impl/core/record.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
 import { utf8Encode } from '../impl/core/utf8.ts';
@@ -188,7 +189,7 @@ export class LogStage extends Stage<Step> {
       const operation = {
         kind: 'put',
         topic: TOPIC,
-        record: utf8Encode(`record ${record}`),
+        records: [encodeRecord({ value: utf8Encode(`record ${record}`) })],
       } as const;
       this.cluster.request(this.actor(comesTwice ? 2 : step.node), operation, () => {});
     }

@@ -83,7 +83,7 @@ class World {
   /** A record to every topic; gives how long it takes until all are acknowledged. */
   putAll(): number {
     const startMs = this.time.nowMs;
-    this.askAll((topic) => ({ kind: 'put', topic, record: new Uint8Array(8) }));
+    this.askAll((topic) => ({ kind: 'put', topic, records: [new Uint8Array(8)] }));
     return this.time.nowMs - startMs;
   }
 

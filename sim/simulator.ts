@@ -5,7 +5,7 @@
  */
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
-import type { NodeId, Term } from '../impl/core/ids.ts';
+import type { NodeId, Offset, Term } from '../impl/core/ids.ts';
 import type { MembershipChange } from '../impl/core/raft/membership.ts';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
@@ -25,6 +25,7 @@ import {
 import { Checker } from '../properties/checker.ts';
 import {
   AckedIsReadableProp,
+  BatchIsWholeProp,
   type Call,
   ConsumedOnceProp,
   type Contents,
@@ -295,6 +296,7 @@ export class Simulation {
     const { history, contents } = apart;
     const checks: Readonly<Record<string, () => void>> = {
       AckedIsReadableProp: () => AckedIsReadableProp(history, contents),
+      BatchIsWholeProp: () => BatchIsWholeProp(history, contents),
       NothingInventedProp: () => NothingInventedProp(history, contents),
       RealTimeOrderProp: () => RealTimeOrderProp(history),
       ConsumedOnceProp: () => ConsumedOnceProp(history),
@@ -321,35 +323,41 @@ export class Simulation {
     for (const [property, check] of Object.entries(checks)) this.minding(property, check);
   }
 
-  /** What was put, by topic and checksum. */
-  private puts(history: readonly Call[]): ReadonlyMap<string, Uint8Array> {
-    const puts = new Map<string, Uint8Array>();
-    for (const { operation } of history) {
+  /** What was put, by topic and checksum. Among so many records two may have one checksum: then the place tells them apart. */
+  private puts(history: readonly Call[]): Puts {
+    const puts = new Map<string, { record: Uint8Array; offset: number | undefined }[]>();
+    for (const { operation, reply } of history) {
       if (operation.kind !== 'put') continue;
-      const { topic, record } = operation;
-      puts.set(`${topic} ${crc32c(record, 0, record.length, 0)}`, record);
+      const { topic, records } = operation;
+      records.forEach((record, i) => {
+        const key = `${topic} ${crc32c(record, 0, record.length, 0)}`;
+        const offset = reply?.kind === 'appended' ? reply.offset + i : undefined;
+        const alike = puts.get(key);
+        if (alike === undefined) puts.set(key, [{ record, offset }]);
+        else alike.push({ record, offset });
+      });
     }
     return puts;
   }
 
   /** Topics that were deleted, with what was in them: their records by their checksums. */
-  private past(puts: ReadonlyMap<string, Uint8Array>): Past[] {
+  private past(puts: Puts): Past[] {
     return [...this.checker.record.metadata.ended.values()].map((topic) => {
       const checksums = this.checker.record.decided(topic);
-      const records = checksums.flatMap((checksum) => puts.get(`${topic.name} ${checksum}`) ?? []);
+      const records = checksums.flatMap((each, at) => recordAt(puts, topic.name, each, at) ?? []);
       return { name: topic.name, id: topic.id, records };
     });
   }
 
   /** Before what the topics still have, what was in them and was trimmed. */
-  private withTrimmed(kept: Contents, puts: ReadonlyMap<string, Uint8Array>): Contents {
+  private withTrimmed(kept: Contents, puts: Puts): Contents {
     const { record } = this.checker;
     const whole = new Map(kept);
     for (const topic of record.metadata.topics.values()) {
       const records = kept.get(topic.name);
       if (topic.start === 0 || records === undefined) continue;
       const trimmed = record.decided(topic).slice(0, topic.start);
-      const before = trimmed.map((checksum) => puts.get(`${topic.name} ${checksum}`)!);
+      const before = trimmed.map((each, at) => recordAt(puts, topic.name, each, at)!);
       whole.set(topic.name, [...before, ...records.slice(topic.start)]);
     }
     return whole;
@@ -443,7 +451,9 @@ export class Simulation {
     if (reply.kind === 'record') {
       this.checker.wasRead(operation.topic, reply.offset, reply.record);
     } else if (reply.kind === 'appended' && operation.kind === 'put') {
-      this.checker.wasAppended(operation.topic, reply.offset, operation.record);
+      operation.records.forEach((record, i) => {
+        this.checker.wasAppended(operation.topic, (reply.offset + i) as Offset, record);
+      });
     }
   }
 
@@ -567,4 +577,12 @@ export class Simulation {
       },
     };
   }
+}
+
+/** Records that were put, by topic and checksum, and where each is known to stand. */
+type Puts = ReadonlyMap<string, readonly { record: Uint8Array; offset: number | undefined }[]>;
+
+function recordAt(puts: Puts, topic: string, checksum: number, at: number): Uint8Array | undefined {
+  const alike = puts.get(`${topic} ${checksum}`) ?? [];
+  return (alike.find(({ offset }) => offset === at) ?? alike[0])?.record;
 }

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import type { SegmentRecord } from '../impl/core/metadata/cluster-state.ts';
+import { decodeRecord, encodeRecord } from '../impl/core/record.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import type { DataEvent } from '../impl/core/trace.ts';
 import { utf8Decode, utf8Encode } from '../impl/core/utf8.ts';
@@ -39,6 +40,9 @@ const OPTIONS: ClusterOptions = {
   },
   encode: undefined,
 };
+
+const recordOf = (text: string): Uint8Array => encodeRecord({ value: utf8Encode(text) });
+const textOf = (record: Uint8Array): string => utf8Decode(decodeRecord(record).value);
 
 class Story {
   readonly time: VirtualTime = new VirtualTime();
@@ -94,12 +98,12 @@ class Story {
   }
 
   put(node: number, text: string): Reply | undefined {
-    return this.ask(node, { kind: 'put', topic: 't', record: utf8Encode(text) });
+    return this.ask(node, { kind: 'put', topic: 't', records: [recordOf(text)] });
   }
 
   get(node: number): string | undefined {
     const reply = this.ask(node, { kind: 'get', topic: 't', group: 'default' });
-    return reply?.kind === 'record' ? utf8Decode(reply.record) : reply?.kind;
+    return reply?.kind === 'record' ? textOf(reply.record) : reply?.kind;
   }
 
   /** All that can be read at a node, in order. */
@@ -108,7 +112,7 @@ class Story {
     for (;;) {
       const reply = this.ask(node, { kind: 'fetch', topic: 't', offset: texts.length as Offset });
       if (reply?.kind !== 'record') return texts;
-      texts.push(utf8Decode(reply.record));
+      texts.push(textOf(reply.record));
     }
   }
 
@@ -230,7 +234,7 @@ test('appends that meet a rollover wait for the next owner, and none is lost or 
   const replies: (Reply | undefined)[] = [];
 
   for (const text of letters(40)) {
-    const operation: Operation = { kind: 'put', topic: 't', record: utf8Encode(text) };
+    const operation: Operation = { kind: 'put', topic: 't', records: [recordOf(text)] };
     story.cluster.request(story.machine(1), operation, (reply) => replies.push(reply));
   }
   story.until(() => replies.length === 40);
@@ -716,7 +720,7 @@ test('an owner that is cut off while its topic is deleted and made again acknowl
   }
   story.delete(witness!.id);
   story.register(witness!.id);
-  const operation: Operation = { kind: 'put', topic: 't', record: utf8Encode('late') };
+  const operation: Operation = { kind: 'put', topic: 't', records: [recordOf('late')] };
   const heard: (Reply | undefined)[] = [];
   story.cluster.request(owner, operation, (reply) => heard.push(reply));
   story.pass(300);

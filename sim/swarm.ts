@@ -78,6 +78,7 @@ export function drawOptions(
       ...drawDeletes(randomness.stream('swarm/deletes')),
       ...drawTrims(randomness.stream('swarm/trims')),
       ...drawPolicies(randomness.stream('swarm/policies')),
+      ...drawBatches(randomness.stream('swarm/batches')),
     },
     faults: {
       meanIntervalMs: random.pick([2000, 5000, 10_000, 20_000, 60_000, Infinity]),
@@ -135,6 +136,11 @@ function drawClients(random: RandomStream): Partial<WorkloadOptions> {
   const burst = random.pick([1, 10, 40]);
   const perSecond = burst === 1 ? {} : { perSecond: random.pick([10, 30]) / burst };
   return { repeats, pipeline: random.pick([8, 64, 256]), burst, ...perSecond };
+}
+
+/** In half of all worlds a put has several records. */
+function drawBatches(random: RandomStream): Partial<WorkloadOptions> {
+  return random.chance(0.5) ? { batch: random.pick([2, 3, 8]) } : {};
 }
 
 /** In a third of all worlds topics are deleted, and made again. */

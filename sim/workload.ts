@@ -8,6 +8,7 @@ import type { Operation, Reply } from '../impl/core/controller/operations.ts';
 import { ERRORS } from '../impl/core/errors.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import type { TopicPolicy } from '../impl/core/metadata/policy.ts';
+import { encodeRecord } from '../impl/core/record.ts';
 import type { Call } from '../properties/history.ts';
 import type { Refused } from './calm.ts';
 import type { VirtualTime } from './clock.ts';
@@ -30,6 +31,8 @@ export interface WorkloadOptions {
   readonly pipeline?: number;
   /** Puts that a client has for a topic at a time, at most; absent: one. */
   readonly burst?: number;
+  /** Records that a put has, at most 31; absent: one. */
+  readonly batch?: number;
   /** Every topic is made, and gets a record, as fast as a client can: for worlds of thousands. */
   readonly populate?: boolean;
   /** How often a client deletes its topic instead of what it was about to ask; absent: never. */
@@ -53,8 +56,10 @@ export interface PlannedCall {
   readonly group: string;
   /** The node asked first. */
   readonly node: number;
-  /** In [0, 1): length of the record, or how far into the topic to read. */
+  /** In [0, 1): length of the records, or how far into the topic to read. */
   readonly amount: number;
+  /** Of a put: how many; absent: one. */
+  readonly records?: number;
 }
 
 export function planWorkload(
@@ -64,7 +69,7 @@ export function planWorkload(
   durationMs: number,
 ): PlannedCall[] {
   const calls: PlannedCall[] = options.populate ? planPopulation(options, nodes) : [];
-  const { weights, burst = 1, deletes = 0, trims = 0, policies = 0 } = options;
+  const { weights, burst = 1, deletes = 0, trims = 0, policies = 0, batch = 1 } = options;
   const total = weights.put + weights.get + weights.fetch;
   const isEarly = (): boolean => !options.populate && calls.length < options.topics * 4;
   let rate = 1;
@@ -109,10 +114,12 @@ export function planWorkload(
       calls[calls.length - 1] = { ...last, kind: 'set' };
       continue;
     }
-    if (burst === 1 || last.kind !== 'put') continue;
+    if (last.kind !== 'put') continue;
+    if (batch > 1) calls[calls.length - 1] = { ...last, records: 1 + random.below(batch) };
+    if (burst === 1) continue;
     for (let more = random.below(burst); more > 0; more--) {
       calls.push({
-        ...last,
+        ...calls.at(-1)!,
         id: calls.length + 1,
         amount: Math.round(random.unit() * 1000) / 1000,
       });
@@ -147,6 +154,8 @@ const ATTEMPTS_MAX = 20;
 /** A call that is made again has a number so much higher: plans are shorter. */
 const AGAIN = 10_000_000;
 const AGAIN_MAX = 5;
+/** Numbers of calls are lower, those made again too; and no batch has more than 31 records. */
+const PART = 2 ** 27;
 
 export class Workload {
   readonly history: Call[] = [];
@@ -318,7 +327,8 @@ export class Workload {
     call.repliedMs = this.time.nowMs;
     if (reply?.kind === 'appended' && call.operation.kind === 'put') {
       const { topic } = call.operation;
-      this.ends.set(topic, Math.max(this.ends.get(topic) ?? 0, reply.offset + 1));
+      const end = reply.offset + call.operation.records.length;
+      this.ends.set(topic, Math.max(this.ends.get(topic) ?? 0, end));
     }
     if (reply?.kind === 'deleted') this.ends.delete(call.operation.topic);
     const isUnknown = reply?.kind === 'error' && reply.code === 'UnknownTopic';
@@ -334,17 +344,14 @@ export class Workload {
     this.ask({ id, client, atMs: 0, kind, topic, group: '', node, amount: 0 }, () => {});
   }
 
-  private operationOf({ kind, id, topic, group, amount }: PlannedCall): Operation {
+  private operationOf({ kind, id, topic, group, amount, records }: PlannedCall): Operation {
+    const paddingBytes = Math.floor(amount * this.options.recordBytesMax);
     switch (kind) {
       case 'register':
       case 'delete':
         return { kind, topic };
       case 'put':
-        return {
-          kind,
-          topic,
-          record: recordOf(id, Math.floor(amount * this.options.recordBytesMax)),
-        };
+        return { kind, topic, records: batchOf(id, records ?? 1, paddingBytes) };
       case 'get':
         return { kind, topic, group };
       case 'set':
@@ -373,10 +380,12 @@ function policyOf(amount: number): Partial<TopicPolicy> {
   };
 }
 
-/** The bytes that carry this number, and about so many more. */
-export function recordOf(id: number, paddingBytes: number): Uint8Array {
-  const bytes = new Uint8Array(4 + paddingBytes);
-  new DataView(bytes.buffer).setUint32(0, id);
-  bytes.fill(id & 0xff, 4);
-  return bytes;
+/** The batch of a put: each record carries the number of the call and its own place, and about so many bytes more. */
+function batchOf(id: number, count: number, paddingBytes: number): readonly Uint8Array[] {
+  return Array.from({ length: count }, (_, part) => {
+    const value = new Uint8Array(4 + paddingBytes);
+    new DataView(value.buffer).setUint32(0, part * PART + id);
+    value.fill(id & 0xff, 4);
+    return encodeRecord({ value }, part < count - 1);
+  });
 }

@@ -47,7 +47,11 @@ export class ByteWriter {
   }
 
   bytes(value: Uint8Array): this {
-    this.whole(value.length);
+    return this.whole(value.length).raw(value);
+  }
+
+  /** Without its length: whoever reads it knows that. */
+  raw(value: Uint8Array): this {
     this.reserve(value.length);
     this.buffer.set(value, this.end);
     this.end += value.length;
@@ -121,6 +125,13 @@ export class ByteReader {
     if (length > this.buffer.length - this.at) throw new MalformedError('length beyond the end');
     this.at += length;
     return this.buffer.subarray(this.at - length, this.at);
+  }
+
+  /** All that is left, as a view. */
+  rest(): Uint8Array {
+    const from = this.at;
+    this.at = this.buffer.length;
+    return this.buffer.subarray(from);
   }
 
   text(): string {

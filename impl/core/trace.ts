@@ -19,6 +19,12 @@ import type { HostedRaftEvent } from './raft/trace.ts';
 interface At {
   readonly node: NodeId;
 }
+/** A call that puts a batch of several records is a request for each of them. */
+export interface Request extends Origin {
+  /** This record's place in the batch, from 0, and how many there are; absent if there is one. */
+  readonly part?: number;
+  readonly parts?: number;
+}
 interface AtSegment extends At {
   readonly topic: TopicId;
   readonly segment: SegmentId;
@@ -42,12 +48,12 @@ export type DataEvent =
   | (At & { readonly name: 'RenewLease' })
   | (At & { readonly name: 'ExpireLease' })
   // Writing
-  /** `record` is a checksum, and what two clients put may be the same; `request` is one call of one client. */
+  /** `record` is a checksum, and what two clients put may be the same; `request` is one call of one client, or a part of it. */
   | (AtSegment & {
       readonly name: 'AppendRecord';
       readonly index: number;
       readonly record: number;
-      readonly request: Origin;
+      readonly request: Request;
     })
   | (At & { readonly name: 'SyncCompleted'; readonly durable: readonly DurableChange[] })
   | (AtSegment & {

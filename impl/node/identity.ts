@@ -3,7 +3,8 @@
  * else this node keeps there: metadata log and snapshots, promises, names of streams.
  *
  *     1  (not written) topics go by their names
- *     2  topics go by the index of their creation
+ *     2  (not written) topics go by the index of their creation
+ *     3  records are as `core/record.ts` has them, before they were what a client had put
  */
 import { ByteReader, ByteWriter } from '../core/codec.ts';
 import { WalrusError } from '../core/errors.ts';
@@ -11,7 +12,7 @@ import type { Incarnation, NodeId } from '../core/ids.ts';
 import type { Store } from '../core/storage/store.ts';
 
 const IDENTITY = 'node/identity';
-const FORMAT = 2;
+const FORMAT = 3;
 
 export interface Identity {
   readonly node: NodeId;
@@ -29,7 +30,7 @@ export function readIdentity(store: Store): Identity | WalrusError | undefined {
   if (format === FORMAT) return { node, incarnation };
   const said =
     format < FORMAT
-      ? `the directory is of format ${format}, in which topics go by their names: read it with the version that wrote it, see "Upgrading" in the README`
+      ? `the directory is of format ${format}, in which ${format === 1 ? 'topics go by their names' : 'records are without flags'}: read it with the version that wrote it, see "Upgrading" in the README`
       : `the directory is of format ${format}, written by a newer version; this one knows ${FORMAT}`;
   return new WalrusError('UnsupportedVersion', said);
 }

@@ -3,7 +3,7 @@
  * and inputs reach them; each input ends in `flush`.
  */
 import { Controller } from '../core/controller/controller.ts';
-import { errorReply, type Operation, type Reply } from '../core/controller/operations.ts';
+import { type ClientRequest, errorReply } from '../core/controller/operations.ts';
 import { Repair } from '../core/controller/repair.ts';
 import { Supervisor } from '../core/controller/supervisor.ts';
 import type { BootId, NodeId } from '../core/ids.ts';
@@ -200,12 +200,12 @@ export class Member {
     );
   }
 
-  request(operation: Operation, reply: (reply: Reply) => void): void {
-    if (this.handover.isUnderWay) {
-      reply(errorReply('Unavailable', 'the node is about to stop'));
-      return;
+  /** What they append to one topic is replicated together. */
+  request(requests: readonly ClientRequest[]): void {
+    for (const { operation, reply } of requests) {
+      if (this.handover.isUnderWay) reply(errorReply('Unavailable', 'the node is about to stop'));
+      else this.controller.request(operation, reply);
     }
-    this.controller.request(operation, reply);
     this.flush();
   }
 

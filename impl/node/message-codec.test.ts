@@ -31,7 +31,7 @@ const toBoot = natural as fc.Arbitrary<BootId>;
 const kind = <Kind extends string>(value: Kind): fc.Arbitrary<Kind> => fc.constant(value);
 
 const work: fc.Arbitrary<Work> = fc.oneof(
-  fc.record({ kind: kind('put'), record: bytes }),
+  fc.record({ kind: kind('put'), records }),
   fc.record({ kind: kind('get'), group: text }),
 );
 const question: fc.Arbitrary<Question> = fc.oneof(

@@ -282,20 +282,20 @@ function encodeRecords(out: ByteWriter, records: readonly Uint8Array[]): void {
   out.list(records, (record) => out.bytes(record));
 }
 
-/** A record may be empty, so that a message could hold as many as it has bytes: no sender puts so many into one. */
+/** A record takes few bytes, so that a message could hold very many: no sender puts so many into one. */
 function decodeRecords(input: ByteReader): Uint8Array[] {
   return input.list(() => input.bytes(), MESSAGE_LIMIT.records);
 }
 
 function encodeWork(out: ByteWriter, work: Work): void {
   out.byte(WORKS.indexOf(work.kind));
-  if (work.kind === 'put') out.bytes(work.record);
+  if (work.kind === 'put') encodeRecords(out, work.records);
   else out.text(work.group);
 }
 
 function decodeWork(input: ByteReader): Work {
   const kind = known(WORKS[input.byte()]);
-  if (kind === 'put') return { kind, record: input.bytes() };
+  if (kind === 'put') return { kind, records: decodeRecords(input) };
   return { kind, group: input.text() };
 }
 

@@ -14,7 +14,8 @@ function starting(): Node {
 
 function ask(node: Node): unknown[] {
   const replies: unknown[] = [];
-  node.request({ kind: 'register', topic: 't' }, (reply) => replies.push(reply));
+  const operation = { kind: 'register', topic: 't' } as const;
+  node.request([{ operation, reply: (reply) => replies.push(reply) }]);
   return replies;
 }
 

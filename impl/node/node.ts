@@ -6,7 +6,7 @@
  * stopped, it takes part in nothing. If it learns that its disk has forgotten something it becomes an `Amnesiac`, until the
  * others can do without that disk; then it starts anew, with an empty one.
  */
-import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { ClientRequest, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import {
   type BootId,
@@ -137,17 +137,17 @@ export class Node {
     return this.running?.deadlineMs() ?? this.amnesiac?.deadlineMs() ?? Infinity;
   }
 
-  /** Does what a client asks. `reply` is called once, now or later, at the latest when the operation's time is up. */
-  request(operation: Operation, reply: (reply: Reply) => void): void {
+  /** Does what clients ask. Each is answered once, now or later, at the latest when the operation's time is up. */
+  request(requests: readonly ClientRequest[]): void {
     const { running, status, exclusion } = this;
     if (running !== undefined && exclusion === undefined) {
-      running.request(operation, reply);
+      running.request(requests);
       return;
     }
     // Another node may do it, so a client is to go on.
     const code = status === 'starting' ? 'NoLeader' : 'Unavailable';
     const message = `node ${this.id} is ${exclusion ?? status}`;
-    reply({ kind: 'error', code, message });
+    for (const { reply } of requests) reply({ kind: 'error', code, message });
   }
 
   // ---- queries

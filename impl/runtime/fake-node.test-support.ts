@@ -1,10 +1,11 @@
 /** A cluster member that is none: topics in memory, every operation answered at once, or when a test says. */
-import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { ClientRequest, Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import { type BootId, epoch, nodeId, offset, segmentId, term } from '../core/ids.ts';
 import { NO_POLICY } from '../core/metadata/policy.ts';
 import type { NodeView } from '../node/view.ts';
 import type { HostedNode } from './hosted-node.ts';
+import type { Service } from './server.ts';
 
 export class FakeNode implements HostedNode<string> {
   status: 'starting' | 'running' | 'stopped' = 'starting';
@@ -43,11 +44,24 @@ export class FakeNode implements HostedNode<string> {
     return this.deadline;
   }
 
-  request(operation: Operation, reply: (reply: Reply) => void): void {
+  request(requests: readonly ClientRequest[]): void {
     if (this.poison !== undefined) throw this.poison;
-    const answer = this.perform(operation);
-    if (this.hold) this.held.push(() => reply(answer));
-    else reply(answer);
+    for (const { operation, reply } of requests) {
+      const answer = this.perform(operation);
+      if (this.hold) this.held.push(() => reply(answer));
+      else reply(answer);
+    }
+  }
+
+  /** It, as a server sees it. */
+  get service(): Service {
+    return {
+      request: (operation, reply) => this.request([{ operation, reply }]),
+      topicState: (topic) => this.topicState(topic),
+      ownerOf: () => this.ownerOf(),
+      view: (topicsMax) => this.view(topicsMax),
+      metrics: () => this.metrics(),
+    };
   }
 
   ownerOf(): undefined {}
@@ -115,12 +129,12 @@ export class FakeNode implements HostedNode<string> {
       return { kind: 'error', code: 'UnknownTopic', message };
     }
     if (operation.kind === 'put') {
-      topic.records.push(operation.record.slice());
+      topic.records.push(...operation.records.map((record) => record.slice()));
       return {
         kind: 'appended',
         segment: segmentId(1),
         epoch: epoch(1),
-        offset: offset(topic.records.length - 1),
+        offset: offset(topic.records.length - operation.records.length),
       };
     }
     if (operation.kind === 'delete') {

@@ -95,7 +95,9 @@ test('a node that throws is dead: told once, and handed nothing more', async () 
   expect(host.status).toBe('stopped');
   const replies: unknown[] = [];
   host.request({ kind: 'register', topic: 't' }, (reply) => replies.push(reply));
-  expect(replies).toMatchObject([{ kind: 'error', code: 'Unavailable' }]);
+  await vi.waitFor(() => expect(replies).toMatchObject([{ kind: 'error', code: 'Unavailable' }]), {
+    timeout: 10_000,
+  });
 });
 
 test('a node that stops by itself says why', async () => {

@@ -1,4 +1,4 @@
-import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { ClientRequest, Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
 import type { NodeView } from '../node/view.ts';
@@ -23,6 +23,7 @@ export class Host<Message> {
   private dead = false;
   private diskWasFull = false;
   private wasExcludedFor: string | undefined;
+  private asked: ClientRequest[] = [];
   private arming = false;
   private timer: NodeJS.Timeout | undefined;
   private wakeMs = Infinity;
@@ -53,9 +54,19 @@ export class Host<Message> {
     this.input((node) => node.complete(completions));
   }
 
-  /** Calls `reply` once; with `Unavailable` if there is no living node. */
+  /**
+   * Calls `reply` once; with `Unavailable` if there is no living node. What is asked in one turn of the event loop, by whomever, is
+   * one input.
+   */
   request(operation: Operation, reply: (reply: Reply) => void): void {
-    if (!this.input((node) => node.request(operation, reply))) {
+    if (this.asked.push({ operation, reply }) === 1) setImmediate(() => this.handOver());
+  }
+
+  private handOver(): void {
+    const { asked } = this;
+    this.asked = [];
+    if (this.input((node) => node.request(asked))) return;
+    for (const { reply } of asked) {
       reply({ kind: 'error', code: 'Unavailable', message: 'the node has stopped' });
     }
   }

@@ -1,5 +1,5 @@
 /** What the runtime asks of a cluster member; `impl/node/node.ts` is one. */
-import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type { ClientRequest, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
@@ -24,7 +24,7 @@ export interface HostedNode<Message> {
   tick(): void;
   /** When to call `tick`, on the node's own clock; Infinity if never. */
   deadlineMs(): number;
-  request(operation: Operation, reply: (reply: Reply) => void): void;
+  request(requests: readonly ClientRequest[]): void;
   topicState(topic: string): TopicState | undefined;
   /** Who owns the topic's open segment, as far as is known. */
   ownerOf(topic: string): number | undefined;

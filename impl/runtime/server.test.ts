@@ -20,7 +20,7 @@ beforeEach(async () => {
   node.start();
   troubles = [];
   answered = [];
-  server = new ClientServer(node, {
+  server = new ClientServer(node.service, {
     node: 1,
     maxConnections: 5,
     onTrouble: (reason) => troubles.push(reason),

@@ -10,6 +10,7 @@ import { errorText, type Request, type Response, writeResponse } from '../client
 import { namedSettings } from '../client/settings.ts';
 import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
 import { offset } from '../core/ids.ts';
+import { decodeRecord, encodeRecord } from '../core/record.ts';
 import type { NodeView } from '../node/view.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { Answered } from './metrics.ts';
@@ -203,8 +204,8 @@ export class ClientServer {
         return { kind: 'ok' };
       case 'record':
         return request.kind === 'fetch'
-          ? { kind: 'fetched', next: reply.offset + 1, payload: reply.record }
-          : { kind: 'payload', payload: reply.record };
+          ? { kind: 'fetched', next: reply.offset + 1, payload: decodeRecord(reply.record).value }
+          : { kind: 'payload', payload: decodeRecord(reply.record).value };
       case 'empty':
         return { kind: 'empty' };
       case 'trimmed':
@@ -231,7 +232,7 @@ function operationOf(request: TopicRequest): Operation {
     case 'trim':
       return { kind: 'trim', topic, before: offset(request.before) };
     case 'put':
-      return { kind: 'put', topic, record: request.payload };
+      return { kind: 'put', topic, records: [encodeRecord({ value: request.payload })] };
     case 'get':
       return { kind: 'get', topic, group: DEFAULT_GROUP };
     case 'fetch':

@@ -37,7 +37,7 @@ export interface LinkEvent {
 }
 
 const MAGIC = 'walrus-node';
-const VERSION = 3;
+const VERSION = 4;
 const FRAME_LIMITS: FrameLimits = { maxFrameBytes: 64 * 1024 * 1024, maxSkipBytes: 0 };
 /** What a link holds that its peer does not take; more is dropped. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;

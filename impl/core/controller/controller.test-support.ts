@@ -7,6 +7,7 @@ import { ClusterState } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 import { NO_POLICY } from '../metadata/policy.ts';
 import { Proposals } from '../metadata/proposals.ts';
+import { decodeRecord, encodeRecord } from '../record.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
 import type { Settle } from '../segment/writer.ts';
 import { Controller } from './controller.ts';
@@ -68,7 +69,7 @@ export class TestNode {
   }
 
   put(text: string): Reply[] {
-    return this.ask({ kind: 'put', topic: TOPIC, record: bytesOf(text) });
+    return this.ask({ kind: 'put', topic: TOPIC, records: [recordOf(text)] });
   }
 
   /** Learns all that the log holds. */
@@ -144,11 +145,12 @@ export class TestNode {
     let end = 0;
     const owner = {
       writer,
-      appendRecord: (topic: TopicId, record: Uint8Array, _: unknown, settle: Settle) => {
+      appendBatch: (topic: TopicId, records: readonly Uint8Array[], _: unknown, settle: Settle) => {
         if (writer(topic) === undefined) return 'NotOwner';
         if (this.refusal !== undefined) return this.refusal;
-        taken.push({ text: textOf(record), settle });
-        return end++;
+        taken.push({ text: textOf(records[0]!), settle });
+        end += records.length;
+        return end - records.length;
       },
     };
     const dataPlane = {
@@ -268,10 +270,10 @@ export class TestCluster {
   }
 }
 
-function bytesOf(text: string): Uint8Array {
-  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+function recordOf(text: string): Uint8Array {
+  return encodeRecord({ value: Uint8Array.from(text, (letter) => letter.charCodeAt(0)) });
 }
 
-function textOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+function textOf(record: Uint8Array): string {
+  return String.fromCharCode(...decodeRecord(record).value);
 }

@@ -11,6 +11,7 @@ import type { ClusterState, TopicRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import { NO_POLICY } from '../metadata/policy.ts';
 import type { Proposals } from '../metadata/proposals.ts';
+import { BATCH_LIMIT, batchFault } from '../record.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
 import { MESSAGE_LIMIT } from '../segment/ports.ts';
 import type { Writer } from '../segment/writer.ts';
@@ -74,6 +75,7 @@ type Asked = Reading | Register | SetPolicy | Delete | Trim;
 const ASK_AGAIN_MS = 50;
 /** Operations that may be under way at one node. */
 const PENDING_MAX = 65_536;
+const BATCH_RULE: string = `a batch has 1 to ${BATCH_LIMIT.records} records, ${BATCH_LIMIT.bytes} bytes at most`;
 
 export class Controller {
   private readonly ports: ControllerPorts;
@@ -137,6 +139,11 @@ export class Controller {
 
   /** Does what a client of this node asks. `answer` is called once. */
   request(operation: Operation, answer: Answer): void {
+    const fault = operation.kind === 'put' ? batchFault(operation.records) : undefined;
+    if (fault !== undefined) {
+      answer(errorReply(fault, BATCH_RULE));
+      return;
+    }
     if (this.underWay.size >= PENDING_MAX) {
       answer(errorReply('Overloaded', `${PENDING_MAX} operations are under way`));
       return;
@@ -371,7 +378,7 @@ export class Controller {
 
   private execute(topic: TopicId, work: Work, origin: Origin, answer: Answer): void {
     if (work.kind === 'put') {
-      this.put(topic, work.record, origin, answer);
+      this.put(topic, work.records, origin, answer);
       return;
     }
     const refusal = this.notServing(topic);
@@ -481,22 +488,31 @@ export class Controller {
     });
   }
 
-  private put(topic: TopicId, record: Uint8Array, origin: Origin, answer: Answer): void {
+  private put(
+    topic: TopicId,
+    records: readonly Uint8Array[],
+    origin: Origin,
+    answer: Answer,
+  ): void {
     const writer = this.dataPlane.owner.writer(topic);
-    const taken = this.dataPlane.owner.appendRecord(topic, record, origin, (outcome) => {
+    const taken = this.dataPlane.owner.appendBatch(topic, records, origin, (outcome) => {
       if (outcome === 'lost') answer(this.refusal('Fenced', this.nameOf(topic)));
       else if (outcome === 'unknown') answer(errorReply('OutcomeUnknown', 'its topic was deleted'));
-      else answer(this.acknowledgeRecord(writer!, taken as number));
+      else answer(this.appended(writer!, taken as number, records.length));
     });
     if (typeof taken === 'string') answer(this.refusal(taken, this.nameOf(topic)));
   }
 
-  /** @spec DistributedLog!AcknowledgeRecord */
-  private acknowledgeRecord(writer: Writer, index: number): Reply {
-    this.ports.trace?.acknowledgeRecord(writer, index);
+  private appended(writer: Writer, first: number, count: number): Reply {
+    for (let i = 0; i < count; i++) this.acknowledgeRecord(writer, first + i);
     const { segment, epoch } = writer;
-    const offset = (segment.baseOffset + index) as Offset;
+    const offset = (segment.baseOffset + first) as Offset;
     return { kind: 'appended', segment: segment.id, epoch, offset };
+  }
+
+  /** @spec DistributedLog!AcknowledgeRecord */
+  private acknowledgeRecord(writer: Writer, index: number): void {
+    this.ports.trace?.acknowledgeRecord(writer, index);
   }
 
   private fetch(topic: TopicId, offset: Offset, answer: Answer): void {

@@ -47,7 +47,7 @@ class Bench {
       call: 1000 + order,
       deadlineMs: TIMEOUT_MS,
       topic: TOPIC,
-      work: { kind: 'put', record: new Uint8Array(1) },
+      work: { kind: 'put', records: [new Uint8Array(1)] },
       ...fields,
     });
   }

@@ -303,7 +303,9 @@ export class Lines {
       if (call !== undefined) {
         this.forward(lane, order, call);
         calls--;
-        if (call.operation.kind === 'put') bytes -= call.operation.record.length;
+        if (call.operation.kind === 'put') {
+          for (const { length } of call.operation.records) bytes -= length;
+        }
       }
       order = Math.max(order + 1, lane.taken);
     }

@@ -19,7 +19,8 @@ export interface SetPolicy {
 
 /** What an owner may do once and no more: whoever does not know what became of it does not ask again. */
 export type Work =
-  | { readonly kind: 'put'; readonly record: Uint8Array }
+  /** One batch: the records as `record.ts` has them. All of it gets a place in the topic, in a row, or nothing. */
+  | { readonly kind: 'put'; readonly records: readonly Uint8Array[] }
   /** Takes the next record of the group's shared cursor, if there is one. */
   | { readonly kind: 'get'; readonly group: string };
 
@@ -64,6 +65,12 @@ export type Question =
    */
   | { readonly kind: 'lookup'; readonly topic: string };
 
+/** One operation of a client. `reply` is called once. */
+export interface ClientRequest {
+  readonly operation: Operation;
+  readonly reply: (reply: Reply) => void;
+}
+
 export type Reply =
   | { readonly kind: 'registered' }
   | { readonly kind: 'set' }
@@ -71,6 +78,7 @@ export type Reply =
   | { readonly kind: 'deleted' }
   /** The first record that the topic still has, or will have, is that at `start`. */
   | { readonly kind: 'trimmed'; readonly start: Offset }
+  /** All of the batch is safe; `offset` is its first record's. */
   | {
       readonly kind: 'appended';
       readonly segment: SegmentId;

@@ -49,6 +49,8 @@ export class Bench {
   /** Ends the reads that are under way. */
   readonly reads: (() => void)[] = [];
   /** Of each read: where it begins, and how many records it may give. */
+  /** A read gives no more at a time. */
+  recordsPerRead: number = Infinity;
   readonly readRanges: (readonly [number, number])[] = [];
   /** Error of every read, if there is one. */
   readError: WalrusError | undefined;
@@ -138,10 +140,19 @@ export class Bench {
     const heard: string[] = [];
     const origin = { node: SELF.node, boot: BOOT, sequence: byte };
     const { owner } = this.dataPlane;
-    const taken = owner.appendRecord(TOPIC, Uint8Array.of(byte), origin, (outcome) =>
+    const taken = owner.appendBatch(TOPIC, [Uint8Array.of(0, byte)], origin, (outcome) =>
       heard.push(outcome),
     );
     return { taken, heard };
+  }
+
+  /** A client's batch of so many records. */
+  appendBatch(count: number, byte = 0): number | string {
+    const batch = Array.from({ length: count }, (_, i) =>
+      Uint8Array.of(i < count - 1 ? 1 : 0, byte + i),
+    );
+    const origin = { node: SELF.node, boot: BOOT, sequence: byte };
+    return this.dataPlane.owner.appendBatch(TOPIC, batch, origin, () => {});
   }
 
   /** A message about the first segment arrives. */
@@ -222,7 +233,10 @@ export class Bench {
         const error = this.readError;
         const end = (): void =>
           error === undefined
-            ? done(undefined, of(stream).slice(from, from + limit.records))
+            ? done(
+                undefined,
+                of(stream).slice(from, from + Math.min(limit.records, this.recordsPerRead)),
+              )
             : done(error, []);
         if (quickReads) end();
         else this.reads.push(end);
@@ -234,7 +248,7 @@ export class Bench {
 
 /** Records that hold their index. */
 export function records(from: number, count: number): Uint8Array[] {
-  return Array.from({ length: count }, (_, i) => Uint8Array.of(from + i));
+  return Array.from({ length: count }, (_, i) => Uint8Array.of(0, from + i));
 }
 
 function disk(node: number): ReplicaRecord {

@@ -22,6 +22,8 @@ import {
 } from './replication.ts';
 import { type Settle, Writer } from './writer.ts';
 
+/** What a record takes in the store beyond its own bytes, about. */
+const RECORD_OVERHEAD_BYTES = 8;
 /** Appends that may wait for their majority, a topic. */
 const WAITING_MAX = 65_536;
 /** Segments that are rolled over at a time because it is their turn: their topics take no records meanwhile. */
@@ -88,14 +90,13 @@ export class Owner {
   }
 
   /**
-   * Puts the record of `request` at the end of the topic and returns its index in the segment. It counts once `settle` hears
-   * `committed`, which is when a majority of the replicas hold it durably. Errors by name: `NotOwner`,
+   * Puts the batch of `request` at the end of the topic and returns the index of its first record in the segment. It counts once
+   * `settle` hears `committed`, which is when a majority of the replicas hold all of it durably. Errors by name: `NotOwner`,
    * `SegmentSealing`, `LeaseExpired`, `Fenced`, `NoSpace`, `Overloaded`; nothing was taken then.
-   * @spec DistributedLog!AppendRecord
    */
-  appendRecord(
+  appendBatch(
     topic: TopicId,
-    record: Uint8Array,
+    records: readonly Uint8Array[],
     request: Origin,
     settle: Settle,
   ): number | ErrorCode {
@@ -105,18 +106,33 @@ export class Owner {
     if (!this.ports.leaseValid()) return 'LeaseExpired';
     const { replica, epoch } = writer;
     if (replica.promised > epoch) return 'Fenced';
-    const room = this.ports.store.room(record.length);
+    const room = this.ports.store.room(totalBytes(records));
     if (room === 'full' || this.lacksRoom(writer)) {
       return this.leaveFullDisks(writer) ? 'SegmentSealing' : 'NoSpace';
     }
     if (room === 'busy' || writer.waitingCount >= WAITING_MAX) return 'Overloaded';
-    const index = this.replicas.append(replica, epoch, record);
-    writer.bytes += record.length;
-    writer.await(index, settle);
+    const first = replica.end;
+    for (let part = 0; part < records.length; part++) {
+      this.appendRecord(writer, records[part]!, part, records.length, request);
+    }
+    writer.await(replica.end - 1, settle);
     this.fresh.add(writer);
-    this.ports.trace?.appendRecord(writer, index, record, request);
     if (this.isFull(writer)) this.stopAppending(writer);
-    return index;
+    return first;
+  }
+
+  /** @spec DistributedLog!AppendRecord */
+  private appendRecord(
+    writer: Writer,
+    record: Uint8Array,
+    part: number,
+    parts: number,
+    request: Origin,
+  ): void {
+    const index = this.replicas.append(writer.replica, writer.epoch, record);
+    writer.bytes += record.length;
+    const asked = parts === 1 ? request : { ...request, part, parts };
+    this.ports.trace?.appendRecord(writer, index, record, asked);
   }
 
   /** Sends what was appended since the last call. Called once at the end of each input. */
@@ -281,4 +297,11 @@ export class Owner {
     this.busy.add(writer);
     this.wakeAtMs = Math.min(this.wakeAtMs, this.ports.nowMs() + RETRY_MS);
   }
+}
+
+/** With what the store needs beside them. */
+function totalBytes(records: readonly Uint8Array[]): number {
+  let bytes = records.length * RECORD_OVERHEAD_BYTES;
+  for (const { length } of records) bytes += length;
+  return bytes;
 }

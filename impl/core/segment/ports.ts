@@ -3,6 +3,7 @@ import type { WalrusError } from '../errors.ts';
 import type { BootId, NodeId } from '../ids.ts';
 import type { ClusterState, ReplicaRecord } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
+import { BATCH_LIMIT } from '../record.ts';
 import type { Store } from '../storage/store.ts';
 import type { Tracer } from '../tracer.ts';
 import type { DataMessage } from './messages.ts';
@@ -46,8 +47,11 @@ export interface SegmentPorts {
 
 /** Pause before a question that got no answer is asked again, in milliseconds. */
 export const RETRY_MS = 100;
-/** One message carries at most so many records, and no more once it has so many bytes. */
+/**
+ * One message carries at most so many records, and no more once it has so many bytes, but for those of one batch: a batch is never
+ * cut.
+ */
 export const MESSAGE_LIMIT: { readonly records: number; readonly bytes: number } = {
-  records: 4096,
+  records: BATCH_LIMIT.records,
   bytes: 256 * 1024,
 };

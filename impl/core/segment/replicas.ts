@@ -7,6 +7,7 @@ import type { Epoch, LogIndex, SegmentId, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import { Queue } from '../queue.ts';
 import type { Lsn } from '../storage/ids.ts';
+import { readBatches } from './batches.ts';
 import { Mending } from './mending.ts';
 import type {
   Copy,
@@ -175,7 +176,7 @@ export class Replicas {
     const { topic, segment, epoch, from } = request;
     const replica = this.find(topic, segment);
     if (replica === undefined || from >= replica.end || !this.mayCopy(replica, epoch)) return;
-    this.mending.read(replica, from, MESSAGE_LIMIT, (error, records) => {
+    readBatches(this.mending, replica, from, MESSAGE_LIMIT, (error, records) => {
       // A copy that cannot be read is a copy that this node does not have: another one must serve.
       if (error !== undefined || records.length === 0) return;
       // While they were read a higher epoch may have been promised, or the end cut.

@@ -115,3 +115,14 @@ test('what cannot be read now is read later; what never can ends the node', () =
   bench.passes(RETRY_MS);
   expect(bench.failures).toHaveLength(1);
 });
+
+test('a batch goes out whole, however little a read gives', () => {
+  const bench = owner();
+  bench.recordsPerRead = 2;
+  bench.appendBatch(3);
+  bench.append(9);
+  bench.flush();
+  expect(bench.sent('Replicate').map(({ from, records: all }) => [from, all.length])).toEqual([
+    [0, 4],
+  ]);
+});

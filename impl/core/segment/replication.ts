@@ -2,6 +2,7 @@
  * The active side of replication, the same for an owner and for a recoverer: keeps each follower supplied, several
  * messages ahead of its answers, and starts over from what it surely has when it falls silent.
  */
+import { readBatches } from './batches.ts';
 import type { Mending } from './mending.ts';
 import type { Replicate, ReplicateAck } from './messages.ts';
 import { MESSAGE_LIMIT, RETRY_MS, type SegmentPorts } from './ports.ts';
@@ -111,7 +112,7 @@ function supply(
     const limit = { ...MESSAGE_LIMIT, records: Math.min(MESSAGE_LIMIT.records, end - from) };
     follower.reading = true;
     let returned = false;
-    mending.read(writer.replica, from, limit, (error, records) => {
+    readBatches(mending, writer.replica, from, limit, (error, records) => {
       follower.reading = false;
       if (error !== undefined) {
         stuck = true;

@@ -27,7 +27,7 @@ export interface Follower {
   toldHighWatermark: number;
 }
 
-/** Told once what became of a record: its place is below the high watermark, or it will never be, or nobody can say. */
+/** Told once what became of a batch: all of it is below the high watermark, or will never be, or nobody can say. */
 export type Settle = (outcome: 'committed' | 'lost' | 'unknown') => void;
 
 export class Writer {
@@ -78,7 +78,7 @@ export class Writer {
     );
   }
 
-  /** Waits for the record at `index` to become safe. Indexes rise from call to call. */
+  /** Waits for the batch whose last record is at `index` to become safe. Indexes rise from call to call. */
   await(index: number, settle: Settle): void {
     this.waiting.push({ index, settle });
   }
