@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import { ONE_RECORD, type Operation, type Reply } from '../impl/core/controller/operations.ts';
 import type { ErrorCode } from '../impl/core/errors.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import {
@@ -40,7 +40,7 @@ const put = (of: number, reply: Reply | undefined, from: number, to: number): Ca
 const get = (reply: Reply | undefined, from: number, to: number): Call =>
   call({ kind: 'get', topic: 't', group: 'g' }, reply, from, to);
 const fetch = (offset: number, reply: Reply, from: number, to: number): Call =>
-  call({ kind: 'fetch', topic: 't', offset: offset as Offset }, reply, from, to);
+  call({ ...ONE_RECORD, kind: 'fetch', topic: 't', offset: offset as Offset }, reply, from, to);
 
 test('a record whose put was refused for certain must not be there; one of unknown outcome may', () => {
   RefusedIsAbsentProp([put(7, error('NotOwner'), 0, 1)], contents(8));

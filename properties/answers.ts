@@ -9,6 +9,7 @@ import { demand } from './violation.ts';
 /** Whether a call had its effect, as far as its client was told. */
 export function committed({ reply }: Call): 'yes' | 'no' | 'unknown' {
   if (reply === undefined) return 'unknown';
+  if (reply.kind === 'mismatched') return 'no';
   return reply.kind === 'error' ? ERRORS[reply.code].committed : 'yes';
 }
 
@@ -17,7 +18,8 @@ export function RefusedIsAbsentProp(history: readonly Call[], contents: Contents
   const places = placesOf(contents);
   for (const call of history) {
     const { operation, reply } = call;
-    if (operation.kind !== 'put' || reply?.kind !== 'error' || committed(call) !== 'no') continue;
+    if (operation.kind !== 'put' || committed(call) !== 'no') continue;
+    const said = reply?.kind === 'error' ? reply.code : reply?.kind;
     const offset = operation.records
       .map((record) => places.get(identity(operation.topic, record)))
       .find((each) => each !== undefined);
@@ -25,7 +27,7 @@ export function RefusedIsAbsentProp(history: readonly Call[], contents: Contents
       offset === undefined,
       'RefusedIsAbsentProp',
       () =>
-        `call ${call.id} was answered ${reply.code}; its record is at offset ${offset} of ${operation.topic}`,
+        `call ${call.id} was answered ${said}; its record is at offset ${offset} of ${operation.topic}`,
     );
   }
 }
@@ -40,7 +42,9 @@ export type Starts = ReadonlyMap<string, number>;
 export function EmptyIsTrueProp(history: readonly Call[], starts: Starts): void {
   for (const call of history) {
     const { operation, reply, invokedMs, repliedMs } = call;
-    if (reply?.kind !== 'empty' || operation.kind === 'put') continue;
+    const isEmpty =
+      reply?.kind === 'empty' || (reply?.kind === 'records' && reply.records.length === 0);
+    if (!isEmpty || operation.kind === 'put') continue;
     const end = acknowledgedEnd(history, operation.topic, invokedMs);
     const start = starts.get(operation.topic) ?? 0;
     const taken =
@@ -77,6 +81,37 @@ export function TrimmedIsTrueProp(history: readonly Call[], starts: Starts): voi
       'TrimmedIsTrueProp',
       () =>
         `call ${id}, a ${operation.kind} of ${operation.topic}, was told that it begins at ${told}; it began at ${start} in the end`,
+    );
+  }
+}
+
+/**
+ * A put that named an offset got that one, or was told the end of its topic: no less than what was acknowledged before it was asked, no
+ * more than what then stood there.
+ */
+export function ConditionHeldProp(history: readonly Call[], contents: Contents): void {
+  const deleted = new Set<string>();
+  for (const { operation } of history)
+    if (operation.kind === 'delete') deleted.add(operation.topic);
+  for (const { id, operation, reply, invokedMs } of history) {
+    if (operation.kind !== 'put' || operation.expected === undefined) continue;
+    const { topic, expected } = operation;
+    if (reply?.kind === 'appended') {
+      demand(
+        reply.offset === expected,
+        'ConditionHeldProp',
+        () =>
+          `call ${id} was to stand at offset ${expected} of ${topic}, and is at ${reply.offset}`,
+      );
+    }
+    if (reply?.kind !== 'mismatched' || deleted.has(topic)) continue;
+    const least = acknowledgedEnd(history, topic, invokedMs);
+    const most = contents.get(topic)?.length ?? Infinity;
+    demand(
+      reply.end !== expected && reply.end >= least && reply.end <= most,
+      'ConditionHeldProp',
+      () =>
+        `call ${id}, for offset ${expected} of ${topic}, was told that it ends at ${reply.end}; it had ${least}, and has ${most}`,
     );
   }
 }

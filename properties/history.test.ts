@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ONE_RECORD } from '../impl/core/controller/operations.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import {
   AckedIsReadableProp,
@@ -74,7 +75,9 @@ test('a topic that is denied after it was registered is found; before, or meanwh
         ? { kind: 'registered' }
         : { kind: 'error', code: 'UnknownTopic', message: '' };
     const operation: Call['operation'] =
-      kind === 'register' ? { kind, topic: 't' } : { kind, topic: 't', offset: 0 as Offset };
+      kind === 'register'
+        ? { kind, topic: 't' }
+        : { ...ONE_RECORD, kind, topic: 't', offset: 0 as Offset };
     return { id: ++id, client: 1, operation, invokedMs, repliedMs, reply };
   };
   const registered = [call('register', 10, 20), call('register', 30, 40)];

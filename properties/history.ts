@@ -144,7 +144,8 @@ function placed(history: readonly Call[], kind: 'put' | 'get' | 'fetch'): Placed
     if (operation.kind !== kind || reply === undefined) continue;
     let records: readonly Uint8Array[];
     if (operation.kind === 'put' && reply.kind === 'appended') records = operation.records;
-    else if (operation.kind !== 'put' && reply.kind === 'record') records = [reply.record];
+    else if (operation.kind === 'get' && reply.kind === 'record') records = [reply.record];
+    else if (operation.kind === 'fetch' && reply.kind === 'records') ({ records } = reply);
     else continue;
     const key =
       operation.kind === 'get' ? `${operation.topic}/${operation.group}` : operation.topic;

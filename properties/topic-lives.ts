@@ -34,7 +34,12 @@ export function tellApart(
   }
   const lifeOf = ({ operation, reply }: Call): string => {
     const { topic } = operation;
-    const record = reply?.kind === 'record' ? reply.record : undefined;
+    const record =
+      reply?.kind === 'record'
+        ? reply.record
+        : reply?.kind === 'records'
+          ? reply.records[0]
+          : undefined;
     const put = operation.kind === 'put' ? operation.records[0] : undefined;
     const known = record ?? put;
     return (known && lives.get(identity(topic, known))) ?? topic;

@@ -3,7 +3,7 @@
  * everything that the liveness properties promise must come about within a bounded time, and in the end every
  * topic is read from its first record to its last.
  */
-import type { Reply } from '../impl/core/controller/operations.ts';
+import { ONE_RECORD, type Reply } from '../impl/core/controller/operations.ts';
 import type { Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import {
   deletionProgress,
@@ -211,8 +211,8 @@ export class Aftermath {
         return;
       }
       this.read(topic, records.length, (reply) => {
-        if (reply.kind === 'record') {
-          records.push(reply.record);
+        if (reply.kind === 'records' && reply.records.length > 0) {
+          records.push(...reply.records);
           this.world.time.after(0, next);
           return;
         }
@@ -309,7 +309,7 @@ export class Aftermath {
     done: (reply: Reply) => void,
   ): void {
     const { cluster } = this.world;
-    const operation = { kind: 'fetch', topic, offset: offset as Offset } as const;
+    const operation = { ...ONE_RECORD, kind: 'fetch', topic, offset: offset as Offset } as const;
     const gone: Reply = { kind: 'error', code: 'Unavailable', message: 'no process' };
     const taken = cluster.request(machine, operation, (reply) => done(reply ?? gone));
     if (!taken) done(gone);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import { ONE_RECORD, type Operation, type Reply } from '../impl/core/controller/operations.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import { crc32c } from '../impl/core/storage/crc32c.ts';
 import { VirtualTime } from './clock.ts';
@@ -118,9 +118,8 @@ test('disks fill one after another: a leader stays, writers hear of it at once, 
     const { reply, tookMs } = world.put(id);
     expect(reply).toMatchObject({ code: 'NoSpace' });
     expect(tookMs).toBeLessThan(100);
-    expect(world.ask(id, { kind: 'fetch', topic: 't', offset: 0 as Offset }).reply?.kind).toBe(
-      'record',
-    );
+    const first = { ...ONE_RECORD, kind: 'fetch', topic: 't', offset: 0 as Offset } as const;
+    expect(world.ask(id, first).reply).toMatchObject({ kind: 'records', records: [{}] });
     expect(world.ask(id, { kind: 'get', topic: 't', group: 'g' }).reply?.kind).toBe('record');
   }
   world.pass(10_000);

@@ -3,7 +3,7 @@
  * read as it was, or its reader gets an error, or waits. That there is no such record, or no such topic, is never said. And if
  * records cannot be read any more, some node says that it is not as it should be.
  */
-import type { Reply } from '../impl/core/controller/operations.ts';
+import { ONE_RECORD, type Reply } from '../impl/core/controller/operations.ts';
 import type { Offset } from '../impl/core/ids.ts';
 import type { Call } from '../properties/history.ts';
 import { demand } from '../properties/violation.ts';
@@ -54,7 +54,12 @@ export class HarmIsTold {
 
   private ask(machine: Machine, each: Acknowledged): void {
     const { topic } = each;
-    const operation = { kind: 'fetch', topic, offset: each.offset as Offset } as const;
+    const operation = {
+      ...ONE_RECORD,
+      kind: 'fetch',
+      topic,
+      offset: each.offset as Offset,
+    } as const;
     this.scene.cluster.request(machine, operation, (reply) => {
       this.answered(machine, each, reply);
     });
@@ -63,21 +68,15 @@ export class HarmIsTold {
   private answered(machine: Machine, each: Acknowledged, reply: Reply | undefined): void {
     const what = (): string =>
       `node ${machine.id}, asked for offset ${each.offset} of ${each.topic},`;
+    const [record] = reply?.kind === 'records' ? reply.records : [];
+    const isEmpty = reply?.kind === 'records' && record === undefined;
     const code = reply?.kind === 'error' ? reply.code : (reply?.kind ?? 'nothing');
     this.scene.checker.probe(`harm: ${code}`);
-    demand(
-      code !== 'empty',
-      'EmptyIsTrueProp',
-      () => `${what()} says that there is no such record`,
-    );
+    demand(!isEmpty, 'EmptyIsTrueProp', () => `${what()} says that there is no such record`);
     demand(code !== 'UnknownTopic', 'TopicIsKnownProp', () => `${what()} knows no such topic`);
     if (code === 'Trimmed') this.unread.delete(each);
-    if (reply?.kind !== 'record') return;
-    demand(
-      isSame(reply.record, each.record),
-      'ReadIsTrueProp',
-      () => `${what()} has another record`,
-    );
+    if (record === undefined) return;
+    demand(isSame(record, each.record), 'ReadIsTrueProp', () => `${what()} has another record`);
     this.unread.delete(each);
   }
 

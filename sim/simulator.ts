@@ -14,6 +14,7 @@ import { decodeEnvelope, encodeEnvelope } from '../impl/node/message-codec.ts';
 import type { Envelope } from '../impl/node/messages.ts';
 import type { Node } from '../impl/node/node.ts';
 import {
+  ConditionHeldProp,
   ConnectionOrderProp,
   DamageIsHiddenProp,
   EmptyIsTrueProp,
@@ -307,6 +308,7 @@ export class Simulation {
       DamageIsHiddenProp: () => DamageIsHiddenProp(history),
       EmptyIsTrueProp: () => EmptyIsTrueProp(history, starts),
       TrimmedIsTrueProp: () => TrimmedIsTrueProp(told, starts),
+      ConditionHeldProp: () => ConditionHeldProp(history, contents),
       NothingSkippedProp: () => NothingSkippedProp(history, this.checker.record.cursors()),
       ConnectionOrderProp: () => ConnectionOrderProp(history),
       TimeoutIsFinalProp: () => TimeoutIsFinalProp(history, contents),
@@ -450,6 +452,10 @@ export class Simulation {
   replied(operation: Operation, reply: Reply): void {
     if (reply.kind === 'record') {
       this.checker.wasRead(operation.topic, reply.offset, reply.record);
+    } else if (reply.kind === 'records') {
+      reply.records.forEach((record, i) => {
+        this.checker.wasRead(operation.topic, (reply.offset + i) as Offset, record);
+      });
     } else if (reply.kind === 'appended' && operation.kind === 'put') {
       operation.records.forEach((record, i) => {
         this.checker.wasAppended(operation.topic, (reply.offset + i) as Offset, record);

@@ -3,7 +3,7 @@
  * Every story runs under all the checks that a random run has.
  */
 import { expect, test } from 'vitest';
-import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import { ONE_RECORD, type Operation, type Reply } from '../impl/core/controller/operations.ts';
 import type { Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import type { SegmentRecord } from '../impl/core/metadata/cluster-state.ts';
 import { decodeRecord, encodeRecord } from '../impl/core/record.ts';
@@ -110,9 +110,14 @@ class Story {
   readAll(node: number): string[] {
     const texts: string[] = [];
     for (;;) {
-      const reply = this.ask(node, { kind: 'fetch', topic: 't', offset: texts.length as Offset });
-      if (reply?.kind !== 'record') return texts;
-      texts.push(textOf(reply.record));
+      const reply = this.ask(node, {
+        ...ONE_RECORD,
+        kind: 'fetch',
+        topic: 't',
+        offset: texts.length as Offset,
+      });
+      if (reply?.kind !== 'records' || reply.records.length === 0) return texts;
+      texts.push(...reply.records.map(textOf));
     }
   }
 
@@ -743,7 +748,7 @@ test('what a topic forgot is gone from all disks, also from that of a node that 
   story.powerLoss(absent!);
   story.pass(2000);
   const fetch = (node: number, offset: number): Reply | undefined =>
-    story.ask(node, { kind: 'fetch', topic: 't', offset: offset as Offset });
+    story.ask(node, { ...ONE_RECORD, kind: 'fetch', topic: 't', offset: offset as Offset });
   const held = (machine: Machine): boolean => machine.node?.replica(topic, first!.id) !== undefined;
   expect(held(witness!)).toBe(true);
 
@@ -760,7 +765,7 @@ test('what a topic forgot is gone from all disks, also from that of a node that 
 
   for (const { id } of story.cluster.machines) {
     expect(fetch(id, first!.count - 1)).toMatchObject({ code: 'Trimmed', start: first!.count });
-    expect(fetch(id, first!.count)).toMatchObject({ kind: 'record', offset: first!.count });
+    expect(fetch(id, first!.count)).toMatchObject({ kind: 'records', offset: first!.count });
   }
   expect(story.get(absent!.id)).toBe(`m${first!.count}`);
   expect(story.put(absent!.id, 'm9')).toMatchObject({ kind: 'appended', offset: 9 });
@@ -792,3 +797,42 @@ test('copies of a machine that stays away are made again on another one, and dro
   story.until(() => sealed(1).every(({ id }) => absent.node!.replica(topic, id) === undefined));
   expect(story.readAll(absent.id)).toEqual(letters(20));
 });
+
+test('a put that names its offset gets that one, or is told the true end', () => {
+  const story = new Story('expected-offset');
+  const put = (node: number, expected: number, ...texts: string[]): Reply | undefined => {
+    const records = texts.map((text, i) =>
+      encodeRecord({ value: utf8Encode(text) }, i < texts.length - 1),
+    );
+    return story.ask(node, { kind: 'put', topic: 't', records, expected: expected as Offset });
+  };
+  expect(put(1, 0, 'a', 'b')).toMatchObject({ kind: 'appended', offset: 0 });
+  for (const node of [1, 2, 3]) expect(put(node, 0, 'c')).toEqual({ kind: 'mismatched', end: 2 });
+  expect(put(2, 2, 'c')).toMatchObject({ kind: 'appended', offset: 2 });
+  expect(put(3, 9, 'd')).toEqual({ kind: 'mismatched', end: 3 });
+  expect(story.readAll(1)).toEqual(['a', 'b', 'c']);
+});
+
+test.each([1, 2, 3])(
+  'a read at the end, at node %i, waits for a record, and no longer than it was to',
+  (node) => {
+    const story = new Story('long-poll');
+    const heard: (Reply | undefined)[] = [];
+    const read = (waitMs: number): void => {
+      const range = { offset: 1 as Offset, records: 10, bytes: 1000, waitMs };
+      const operation: Operation = { kind: 'fetch', topic: 't', ...range };
+      story.cluster.request(story.machine(node), operation, (reply) => heard.push(reply));
+    };
+    story.put(1, 'a');
+    read(1500);
+    story.pass(1400);
+    expect(heard).toEqual([]);
+    story.pass(500);
+    expect(heard).toMatchObject([{ kind: 'records', records: [], highWatermark: 1 }]);
+    read(2000);
+    story.pass(1000);
+    story.put(2, 'b');
+    story.pass(100);
+    expect(heard[1]).toMatchObject({ records: [recordOf('b')], highWatermark: 2 });
+  },
+);

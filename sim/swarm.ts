@@ -138,9 +138,10 @@ function drawClients(random: RandomStream): Partial<WorkloadOptions> {
   return { repeats, pipeline: random.pick([8, 64, 256]), burst, ...perSecond };
 }
 
-/** In half of all worlds a put has several records. */
+/** In half of all worlds a put has several records; in a third of all clients ask for conditions, and wait for records. */
 function drawBatches(random: RandomStream): Partial<WorkloadOptions> {
-  return random.chance(0.5) ? { batch: random.pick([2, 3, 8]) } : {};
+  const batch = random.chance(0.5) ? { batch: random.pick([2, 3, 8]) } : {};
+  return { ...batch, ...(random.chance(0.3) ? { demanding: random.pick([0.1, 0.5]) } : {}) };
 }
 
 /** In a third of all worlds topics are deleted, and made again. */

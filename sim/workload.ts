@@ -31,8 +31,10 @@ export interface WorkloadOptions {
   readonly pipeline?: number;
   /** Puts that a client has for a topic at a time, at most; absent: one. */
   readonly burst?: number;
-  /** Records that a put has, at most 31; absent: one. */
+  /** Records that a put has, and a fetch asks for, at most 31; absent: one. */
   readonly batch?: number;
+  /** How often a put is conditional, and a fetch waits; absent: never. */
+  readonly demanding?: number;
   /** Every topic is made, and gets a record, as fast as a client can: for worlds of thousands. */
   readonly populate?: boolean;
   /** How often a client deletes its topic instead of what it was about to ask; absent: never. */
@@ -58,8 +60,12 @@ export interface PlannedCall {
   readonly node: number;
   /** In [0, 1): length of the records, or how far into the topic to read. */
   readonly amount: number;
-  /** Of a put: how many; absent: one. */
+  /** Of a put or a fetch: how many; absent: one. */
   readonly records?: number;
+  /** Of a fetch: so long it waits at the end of its topic, if that is not 0. */
+  readonly waitMs?: number;
+  /** Of a put: it is to stand where the client takes the end of the topic to be. */
+  readonly isConditional?: boolean;
 }
 
 export function planWorkload(
@@ -69,7 +75,15 @@ export function planWorkload(
   durationMs: number,
 ): PlannedCall[] {
   const calls: PlannedCall[] = options.populate ? planPopulation(options, nodes) : [];
-  const { weights, burst = 1, deletes = 0, trims = 0, policies = 0, batch = 1 } = options;
+  const {
+    weights,
+    burst = 1,
+    deletes = 0,
+    trims = 0,
+    policies = 0,
+    batch = 1,
+    demanding = 0,
+  } = options;
   const total = weights.put + weights.get + weights.fetch;
   const isEarly = (): boolean => !options.populate && calls.length < options.topics * 4;
   let rate = 1;
@@ -114,9 +128,12 @@ export function planWorkload(
       calls[calls.length - 1] = { ...last, kind: 'set' };
       continue;
     }
-    if (last.kind !== 'put') continue;
     if (batch > 1) calls[calls.length - 1] = { ...last, records: 1 + random.below(batch) };
-    if (burst === 1) continue;
+    if (demanding > 0 && random.chance(demanding)) {
+      const waitMs = 1 + random.below(3000);
+      calls[calls.length - 1] = { ...calls.at(-1)!, isConditional: true, waitMs };
+    }
+    if (burst === 1 || last.kind !== 'put') continue;
     for (let more = random.below(burst); more > 0; more--) {
       calls.push({
         ...calls.at(-1)!,
@@ -344,25 +361,26 @@ export class Workload {
     this.ask({ id, client, atMs: 0, kind, topic, group: '', node, amount: 0 }, () => {});
   }
 
-  private operationOf({ kind, id, topic, group, amount, records }: PlannedCall): Operation {
+  private operationOf({ kind, id, topic, group, amount, ...more }: PlannedCall): Operation {
+    const { records, waitMs = 0, isConditional } = more;
+    const end = this.ends.get(topic) ?? 0;
+    const expected = isConditional ? (end as Offset) : undefined;
     const paddingBytes = Math.floor(amount * this.options.recordBytesMax);
     switch (kind) {
       case 'register':
       case 'delete':
         return { kind, topic };
       case 'put':
-        return { kind, topic, records: batchOf(id, records ?? 1, paddingBytes) };
+        return { kind, topic, records: batchOf(id, records ?? 1, paddingBytes), expected };
       case 'get':
         return { kind, topic, group };
       case 'set':
         return { kind, topic, policy: policyOf(amount) };
-      case 'trim': {
-        const end = this.ends.get(topic) ?? 0;
+      case 'trim':
         return { kind, topic, before: Math.floor(amount * (end + 1)) as Offset };
-      }
       case 'fetch': {
-        const end = this.ends.get(topic) ?? 0;
-        return { kind, topic, offset: Math.floor(amount * (end + 1)) as Offset };
+        const offset = (waitMs > 0 ? end : Math.floor(amount * (end + 1))) as Offset;
+        return { kind, topic, offset, records: records ?? 1, bytes: 1000, waitMs };
       }
     }
   }

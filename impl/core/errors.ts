@@ -11,6 +11,8 @@ export const ERRORS = {
   InvalidArgument: { retriable: false, committed: 'no' },
   RecordTooLarge: { retriable: false, committed: 'no' },
   BatchTooLarge: { retriable: false, committed: 'no' },
+  /** A batch was to stand at another offset than the one that is next. */
+  OffsetMismatch: { retriable: false, committed: 'no' },
   /** This node does not own the open segment, or owns it no more. */
   NotOwner: { retriable: true, committed: 'no' },
   /** The owner has not heard from the Raft leader for the length of its lease. */

@@ -380,6 +380,7 @@ export class Member {
       propose: (command) => this.proposals.proposeCommand(command),
       place: (owner) => this.placement.next(owner),
       hasRoom: (node) => this.hasRoom(node),
+      advanced: (topic) => this.controller.advanced(topic),
       notice: (notice) =>
         this.notice(named(notice, (topic) => this.cluster.topic(topic)?.name ?? `${topic}`)),
       failed: (error) => lifecycle.fail(error),

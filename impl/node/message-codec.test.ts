@@ -32,11 +32,19 @@ const kind = <Kind extends string>(value: Kind): fc.Arbitrary<Kind> => fc.consta
 
 const work: fc.Arbitrary<Work> = fc.oneof(
   fc.record({ kind: kind('put'), records }),
+  fc.record({ kind: kind('put'), records, expected: natural as fc.Arbitrary<Offset> }),
   fc.record({ kind: kind('get'), group: text }),
 );
 const question: fc.Arbitrary<Question> = fc.oneof(
   fc.record({ kind: kind('lookup'), topic: text }),
-  fc.record({ kind: kind('fetch'), topic, offset: natural as fc.Arbitrary<Offset> }),
+  fc.record({
+    kind: kind('fetch'),
+    topic,
+    offset: natural as fc.Arbitrary<Offset>,
+    records: natural,
+    bytes: natural,
+    waitMs: natural,
+  }),
   fc.record({ kind: kind('promised'), topic, segment: segment.segment, epoch: segment.epoch }),
 );
 const CODES = Object.keys(ERRORS) as ErrorCode[];
@@ -44,6 +52,13 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: kind('registered') }),
   fc.record({ kind: kind('deleted') }),
   fc.record({ kind: kind('empty') }),
+  fc.record({ kind: kind('mismatched'), end: natural as fc.Arbitrary<Offset> }),
+  fc.record({
+    kind: kind('records'),
+    offset: natural as fc.Arbitrary<Offset>,
+    records,
+    highWatermark: natural as fc.Arbitrary<Offset>,
+  }),
   fc.record({ kind: kind('record'), offset: natural as fc.Arbitrary<Offset>, record: bytes }),
   fc.record({
     kind: kind('appended'),

@@ -49,6 +49,8 @@ const REPLIES = [
   'deleted',
   'trimmed',
   'set',
+  'records',
+  'mismatched',
 ] as const satisfies Reply['kind'][];
 const OUTCOMES = ['admitted', 'pending', 'refused', 'released'] as const;
 const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
@@ -289,28 +291,42 @@ function decodeRecords(input: ByteReader): Uint8Array[] {
 
 function encodeWork(out: ByteWriter, work: Work): void {
   out.byte(WORKS.indexOf(work.kind));
-  if (work.kind === 'put') encodeRecords(out, work.records);
-  else out.text(work.group);
+  if (work.kind === 'put') {
+    out.whole(work.expected === undefined ? 0 : work.expected + 1);
+    encodeRecords(out, work.records);
+  } else out.text(work.group);
 }
 
 function decodeWork(input: ByteReader): Work {
   const kind = known(WORKS[input.byte()]);
-  if (kind === 'put') return { kind, records: decodeRecords(input) };
+  if (kind === 'put') {
+    const expected = input.whole();
+    const records = decodeRecords(input);
+    if (expected === 0) return { kind, records };
+    return { kind, records, expected: (expected - 1) as Offset };
+  }
   return { kind, group: input.text() };
 }
 
 function encodeQuestion(out: ByteWriter, question: Question): void {
   out.byte(QUESTIONS.indexOf(question.kind));
   if (question.kind === 'lookup') out.text(question.topic);
-  else if (question.kind === 'fetch') out.whole(question.topic).whole(question.offset);
-  else out.whole(question.topic).whole(question.segment).whole(question.epoch);
+  else if (question.kind === 'fetch') {
+    out.whole(question.topic).whole(question.offset).whole(question.records);
+    out.whole(question.bytes).whole(question.waitMs);
+  } else out.whole(question.topic).whole(question.segment).whole(question.epoch);
 }
 
 function decodeQuestion(input: ByteReader): Question {
   const kind = known(QUESTIONS[input.byte()]);
   if (kind === 'lookup') return { kind, topic: input.text() };
   const topic = input.whole() as TopicId;
-  if (kind === 'fetch') return { kind, topic, offset: input.whole() as Offset };
+  if (kind === 'fetch') {
+    const offset = input.whole() as Offset;
+    const records = input.whole();
+    const bytes = input.whole();
+    return { kind, topic, offset, records, bytes, waitMs: input.whole() };
+  }
   const segment = input.whole() as SegmentId;
   return { kind, topic, segment, epoch: input.whole() as Epoch };
 }
@@ -319,6 +335,11 @@ function encodeReply(out: ByteWriter, reply: Reply): void {
   out.byte(REPLIES.indexOf(reply.kind));
   if (reply.kind === 'appended') out.whole(reply.segment).whole(reply.epoch).whole(reply.offset);
   if (reply.kind === 'record') out.whole(reply.offset).bytes(reply.record);
+  if (reply.kind === 'mismatched') out.whole(reply.end);
+  if (reply.kind === 'records') {
+    out.whole(reply.offset).whole(reply.highWatermark);
+    encodeRecords(out, reply.records);
+  }
   if (reply.kind === 'trimmed') out.whole(reply.start);
   if (reply.kind === 'error') {
     out.byte(ERROR_CODES.indexOf(reply.code)).text(reply.message);
@@ -341,6 +362,13 @@ function decodeReply(input: ByteReader): Reply {
     }
     case 'record':
       return { kind, offset: input.whole() as Offset, record: input.bytes() };
+    case 'mismatched':
+      return { kind, end: input.whole() as Offset };
+    case 'records': {
+      const offset = input.whole() as Offset;
+      const highWatermark = input.whole() as Offset;
+      return { kind, offset, highWatermark, records: decodeRecords(input) };
+    }
     case 'trimmed':
       return { kind, start: input.whole() as Offset };
     case 'error': {

@@ -143,10 +143,19 @@ export class FakeNode implements HostedNode<string> {
     }
     if (operation.kind === 'set') return { kind: 'set' };
     if (operation.kind === 'trim') return { kind: 'trimmed', start: offset(operation.before) };
-    const at = operation.kind === 'get' ? topic.cursor : operation.offset;
+    if (operation.kind === 'fetch') {
+      const from = operation.offset;
+      return {
+        kind: 'records',
+        offset: from,
+        records: topic.records.slice(from, from + operation.records),
+        highWatermark: offset(topic.records.length),
+      };
+    }
+    const at = topic.cursor;
     const record = topic.records[at];
     if (record === undefined) return { kind: 'empty' };
-    if (operation.kind === 'get') topic.cursor++;
+    topic.cursor++;
     return { kind: 'record', offset: offset(at), record };
   }
 }

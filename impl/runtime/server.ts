@@ -8,7 +8,12 @@ import type { Address } from '../client/address.ts';
 import { FrameWriter } from '../client/frames.ts';
 import { errorText, type Request, type Response, writeResponse } from '../client/protocol.ts';
 import { namedSettings } from '../client/settings.ts';
-import type { Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import {
+  ONE_RECORD,
+  type Operation,
+  type Reply,
+  type TopicState,
+} from '../core/controller/operations.ts';
 import { offset } from '../core/ids.ts';
 import { decodeRecord, encodeRecord } from '../core/record.ts';
 import type { NodeView } from '../node/view.ts';
@@ -155,7 +160,7 @@ export class ClientServer {
       default:
         this.service.request(operationOf(request), (reply) => {
           const refusal = reply.kind === 'error' ? reply.code : undefined;
-          done(this.responseTo(request, reply), refusal);
+          done(this.responseTo(reply), refusal);
         });
     }
   }
@@ -195,7 +200,7 @@ export class ClientServer {
     return { kind: 'json', text };
   }
 
-  private responseTo(request: TopicRequest, reply: Reply): Response {
+  private responseTo(reply: Reply): Response {
     switch (reply.kind) {
       case 'registered':
       case 'set':
@@ -203,9 +208,14 @@ export class ClientServer {
       case 'appended':
         return { kind: 'ok' };
       case 'record':
-        return request.kind === 'fetch'
-          ? { kind: 'fetched', next: reply.offset + 1, payload: decodeRecord(reply.record).value }
-          : { kind: 'payload', payload: decodeRecord(reply.record).value };
+        return { kind: 'payload', payload: decodeRecord(reply.record).value };
+      case 'records': {
+        const [record] = reply.records;
+        if (record === undefined) return { kind: 'empty' };
+        return { kind: 'fetched', next: reply.offset + 1, payload: decodeRecord(record).value };
+      }
+      case 'mismatched':
+        throw new Error('v1 puts without a condition');
       case 'empty':
         return { kind: 'empty' };
       case 'trimmed':
@@ -236,6 +246,6 @@ function operationOf(request: TopicRequest): Operation {
     case 'get':
       return { kind: 'get', topic, group: DEFAULT_GROUP };
     case 'fetch':
-      return { kind: 'fetch', topic, offset: offset(request.offset) };
+      return { ...ONE_RECORD, kind: 'fetch', topic, offset: offset(request.offset) };
   }
 }

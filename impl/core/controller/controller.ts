@@ -14,7 +14,7 @@ import type { Proposals } from '../metadata/proposals.ts';
 import { BATCH_LIMIT, batchFault } from '../record.ts';
 import type { DataPlane } from '../segment/data-plane.ts';
 import { MESSAGE_LIMIT } from '../segment/ports.ts';
-import type { Writer } from '../segment/writer.ts';
+import type { Settle, Writer } from '../segment/writer.ts';
 import type { Tracer } from '../tracer.ts';
 import { Confirmations } from './confirmations.ts';
 import { DelayQueue } from './delay-queue.ts';
@@ -22,6 +22,7 @@ import { Deliveries } from './deliveries.ts';
 import { Intake, type Sender } from './intake.ts';
 import type { Call } from './line.ts';
 import { Lines } from './lines.ts';
+import { LongPolls } from './long-polls.ts';
 import type { ControllerMessage } from './messages.ts';
 import {
   type Delete,
@@ -67,14 +68,19 @@ export interface ControllerPorts {
 type Answer = (reply: Reply) => void;
 
 /** Of a client, by the topic's name; or of this node, by its id. */
-type Reading = Fetch | Extract<Question, { kind: 'fetch' }>;
+type Reading = Fetch | Reach;
+type Reach = Extract<Question, { kind: 'fetch' }>;
 /** What may be tried as often as one likes until it is answered. */
 type Asked = Reading | Register | SetPolicy | Delete | Trim;
 
 /** Pause before a question that got no answer that helps is asked again. */
 const ASK_AGAIN_MS = 50;
+/** Another node is asked to wait no longer at a time: it has to answer before it is taken for silent. */
+const WAIT_MS = 500;
 /** Operations that may be under way at one node. */
 const PENDING_MAX = 65_536;
+/** And the bytes of their records. */
+const PENDING_BYTES_MAX: number = 64 * 1024 * 1024;
 const BATCH_RULE: string = `a batch has 1 to ${BATCH_LIMIT.records} records, ${BATCH_LIMIT.bytes} bytes at most`;
 
 export class Controller {
@@ -86,8 +92,10 @@ export class Controller {
   private readonly intake: Intake;
   private readonly questions = new Questions();
   private readonly confirmations: Confirmations;
+  private readonly longPolls = new LongPolls();
   /** Everything that is not answered yet; answered with `Timeout`, or what was last heard, when it is due. */
   private readonly underWay: DelayQueue<Call>;
+  private underWayBytes = 0;
   /** Was asked in vain so far. */
   private readonly askAgain = new DelayQueue<Call<Asked>>(ASK_AGAIN_MS);
   /** Wait for a topic to end. */
@@ -144,8 +152,8 @@ export class Controller {
       answer(errorReply(fault, BATCH_RULE));
       return;
     }
-    if (this.underWay.size >= PENDING_MAX) {
-      answer(errorReply('Overloaded', `${PENDING_MAX} operations are under way`));
+    if (this.underWay.size >= PENDING_MAX || this.underWayBytes >= PENDING_BYTES_MAX) {
+      answer(errorReply('Overloaded', `${this.underWay.size} operations are under way`));
       return;
     }
     switch (operation.kind) {
@@ -188,6 +196,7 @@ export class Controller {
 
   /** The metadata of a topic has changed, or it is no more: what waits for that is tried again. */
   topicChanged(topic: Pick<TopicRecord, 'id' | 'name'>): void {
+    this.longPolls.wake(topic.id);
     this.intake.topicChanged(topic.id);
     this.lines.topicChanged(topic);
     if (this.ports.cluster().topic(topic.id) !== undefined) return;
@@ -196,11 +205,17 @@ export class Controller {
     for (const call of deleting) this.finish(call, { kind: 'deleted' });
   }
 
+  /** More may be read of a topic that this node owns. */
+  advanced(topic: TopicId): void {
+    this.longPolls.wake(topic);
+  }
+
   tick(nowMs: number): void {
     for (const call of this.underWay.take(nowMs)) this.expire(call);
     this.intake.tick(nowMs);
     this.lines.tick(nowMs);
     this.questions.tick(nowMs);
+    this.longPolls.tick(nowMs);
     for (const call of this.askAgain.take(nowMs)) this.attempt(call);
   }
 
@@ -210,6 +225,7 @@ export class Controller {
       this.intake.deadlineMs(),
       this.lines.deadlineMs(),
       this.questions.deadlineMs(),
+      this.longPolls.deadlineMs(),
       this.askAgain.deadlineMs(),
     );
   }
@@ -237,6 +253,7 @@ export class Controller {
       lane: undefined,
     };
     this.underWay.push(call as Call, nowMs);
+    this.underWayBytes += bytesOf(operation);
     return call;
   }
 
@@ -244,6 +261,7 @@ export class Controller {
     if (call.answered) return;
     call.answered = true;
     this.underWay.delete(call);
+    this.underWayBytes -= bytesOf(call.operation);
     call.answer(reply);
   }
 
@@ -281,9 +299,23 @@ export class Controller {
         return this.delete(call as Call<Delete>, settle);
       case 'trim':
         return this.trim(call as Call<Trim>, settle);
-      case 'fetch':
-        return this.read(operation, settle);
+      case 'fetch': {
+        // Nobody has waited as long as was asked for.
+        const leftMs = this.waitUntilMs(call as Call<Reading>) - this.ports.nowMs();
+        return this.read({ ...operation, waitMs: Math.max(0, leftMs) }, (reply) => {
+          const isEmpty = reply.kind === 'records' && reply.records.length === 0;
+          if (isEmpty && this.waitUntilMs(call as Call<Reading>) > this.ports.nowMs()) {
+            this.askAgain.push(call, this.ports.nowMs());
+          } else settle(reply);
+        });
+      }
     }
+  }
+
+  /** Half of the time of a call is left for finding who can answer it. */
+  private waitUntilMs({ deadlineMs, operation: { waitMs } }: Call<Reading>): number {
+    const { operationTimeoutMs } = this.ports;
+    return deadlineMs - operationTimeoutMs + Math.min(waitMs, operationTimeoutMs / 2);
   }
 
   private read(reading: Reading, settle: Answer): void {
@@ -293,10 +325,12 @@ export class Controller {
       this.isUnknown(topic, settle);
       return;
     }
-    const question = { kind: 'fetch', topic, offset } as const;
     const target = this.readerOf(topic, offset);
-    if (target === this.ports.node) this.answerQuestion(question, settle);
-    else this.ask(target, question, settle);
+    if (target === this.ports.node) this.answerQuestion({ ...reading, topic }, settle);
+    else {
+      const waitMs = Math.min(reading.waitMs, WAIT_MS);
+      this.ask(target, { ...reading, topic, waitMs }, settle);
+    }
   }
 
   /** Its id; its name if it has none here. */
@@ -341,7 +375,7 @@ export class Controller {
   /** Answers at once what can be answered here: nothing is handed on. */
   private answerQuestion(question: Question, answer: Answer): void {
     if (question.kind === 'fetch') {
-      this.fetch(question.topic, question.offset, answer);
+      this.fetch(question, answer);
       return;
     }
     if (question.kind === 'promised') {
@@ -378,7 +412,7 @@ export class Controller {
 
   private execute(topic: TopicId, work: Work, origin: Origin, answer: Answer): void {
     if (work.kind === 'put') {
-      this.put(topic, work.records, origin, answer);
+      this.put(topic, work, origin, answer);
       return;
     }
     const refusal = this.notServing(topic);
@@ -490,17 +524,35 @@ export class Controller {
 
   private put(
     topic: TopicId,
-    records: readonly Uint8Array[],
+    { records, expected }: Extract<Work, { kind: 'put' }>,
     origin: Origin,
     answer: Answer,
   ): void {
-    const writer = this.dataPlane.owner.writer(topic);
-    const taken = this.dataPlane.owner.appendBatch(topic, records, origin, (outcome) => {
+    const { owner } = this.dataPlane;
+    const writer = owner.writer(topic);
+    const settle: Settle = (outcome) => {
       if (outcome === 'lost') answer(this.refusal('Fenced', this.nameOf(topic)));
       else if (outcome === 'unknown') answer(errorReply('OutcomeUnknown', 'its topic was deleted'));
       else answer(this.appended(writer!, taken as number, records.length));
+    };
+    const taken = owner.appendBatch(topic, records, origin, settle, expected);
+    if (taken === 'OffsetMismatch') this.mismatched(topic, writer!, answer);
+    else if (typeof taken === 'string') answer(this.refusal(taken, this.nameOf(topic)));
+  }
+
+  /** The true end is told once all before it is safe, by an owner that is one: nobody plans on records that may yet be lost. */
+  private mismatched(topic: TopicId, writer: Writer, answer: Answer): void {
+    const end = (writer.segment.baseOffset + writer.replica.end) as Offset;
+    const tell = (): void =>
+      this.confirmEnd(topic, (refusal) => answer(refusal ?? { kind: 'mismatched', end }));
+    if (writer.highWatermark === writer.replica.end) {
+      tell();
+      return;
+    }
+    writer.await(writer.replica.end - 1, (outcome) => {
+      if (outcome === 'committed') tell();
+      else answer(this.refusal('Fenced', this.nameOf(topic)));
     });
-    if (typeof taken === 'string') answer(this.refusal(taken, this.nameOf(topic)));
   }
 
   private appended(writer: Writer, first: number, count: number): Reply {
@@ -515,7 +567,8 @@ export class Controller {
     this.ports.trace?.acknowledgeRecord(writer, index);
   }
 
-  private fetch(topic: TopicId, offset: Offset, answer: Answer): void {
+  private fetch(reach: Reach, answer: Answer): void {
+    const { topic, offset, waitMs } = reach;
     const segment = this.ports.cluster().segmentAt(topic, offset);
     if (segment === undefined) {
       answer(this.goneOrTrimmed(topic));
@@ -525,24 +578,33 @@ export class Controller {
     const readable = this.dataPlane.readableEnd(topic, segment.id);
     if (index >= readable) {
       if (segment.state === 'sealed') answer(this.refusal('Unavailable', this.nameOf(topic)));
-      else this.confirmEnd(topic, (refusal) => answer(refusal ?? { kind: 'empty' }));
+      else if (waitMs > 0 && this.notServing(topic) === undefined) {
+        const untilMs = this.ports.nowMs() + waitMs;
+        this.longPolls.wait(topic, untilMs, () => this.fetch({ ...reach, waitMs: 0 }, answer));
+      } else {
+        this.confirmEnd(topic, (refusal) => answer(refusal ?? this.recordsFrom(topic, offset, [])));
+      }
       return;
     }
-    this.dataPlane.read(
-      topic,
-      segment,
-      index,
-      { ...MESSAGE_LIMIT, records: 1 },
-      (error, records) => {
-        // It was forgotten while it was read.
-        if (this.ports.cluster().segmentAt(topic, offset) === undefined) {
-          answer(this.goneOrTrimmed(topic));
-        } else if (error !== undefined) answer(errorReply(error.code, error.message));
-        // The copy was moved away while it was read.
-        else if (records.length === 0) answer(this.refusal('Unavailable', this.nameOf(topic)));
-        else answer(this.readRecord(topic, offset, records[0]!));
-      },
-    );
+    const records = Math.max(1, Math.min(reach.records, BATCH_LIMIT.records));
+    const limit = { records, bytes: Math.min(reach.bytes, BATCH_LIMIT.bytes) };
+    this.dataPlane.read(topic, segment, index, limit, (error, found) => {
+      // It was forgotten while it was read.
+      if (this.ports.cluster().segmentAt(topic, offset) === undefined) {
+        answer(this.goneOrTrimmed(topic));
+      } else if (error !== undefined) answer(errorReply(error.code, error.message));
+      // The copy was moved away while it was read.
+      else if (found.length === 0) answer(this.refusal('Unavailable', this.nameOf(topic)));
+      else answer(this.recordsFrom(topic, offset, found));
+    });
+  }
+
+  private recordsFrom(topic: TopicId, offset: Offset, records: readonly Uint8Array[]): Reply {
+    for (let i = 0; i < records.length; i++) this.readRecord(topic, (offset + i) as Offset);
+    const current = this.ports.cluster().currentSegment(topic);
+    const end = current && current.baseOffset + this.dataPlane.readableEnd(topic, current.id);
+    const highWatermark = Math.max(end ?? 0, offset + records.length) as Offset;
+    return { kind: 'records', offset, records, highWatermark };
   }
 
   /** Why there is no segment where somebody wants to read: there is no such topic here, or it has forgotten that. */
@@ -554,9 +616,8 @@ export class Controller {
   }
 
   /** @spec DistributedLog!ReadRecord */
-  private readRecord(topic: TopicId, offset: Offset, record: Uint8Array): Reply {
+  private readRecord(topic: TopicId, offset: Offset): void {
     this.ports.trace?.readRecord(topic, offset);
-    return { kind: 'record', offset, record };
   }
 
   /** Why this node cannot say what the end of the topic is; undefined if it can. */
@@ -615,29 +676,31 @@ export class Controller {
       this.dataPlane.read(topic, segment, index, { ...MESSAGE_LIMIT, records }, (error, found) => {
         const isElsewhere =
           error?.code === 'Unavailable' || (index < readable && found.length === 0);
-        if (isElsewhere) this.readElsewhere(topic, offset, done);
+        if (isElsewhere) this.readElsewhere(topic, offset, records, done);
         else done(error, found);
       });
       return;
     }
-    this.readElsewhere(topic, offset, done);
+    this.readElsewhere(topic, offset, records, done);
   }
 
   /** This node owns the topic's end but holds no copy of this older part, or a damaged one: another replica reads it. */
   private readElsewhere(
     topic: TopicId,
     offset: Offset,
+    records: number,
     done: (error: WalrusError | undefined, records: readonly Uint8Array[]) => void,
   ): void {
     const answer = (reply: Reply): void => {
-      if (reply.kind === 'record') done(undefined, [reply.record]);
+      if (reply.kind === 'records') done(undefined, reply.records);
       // It was trimmed, which is not known here yet: then the cursor moves up.
       else if (reply.kind === 'error' && reply.code === 'Trimmed') {
         done(asError(this.refusal('Unavailable', this.nameOf(topic))), []);
       } else if (reply.kind === 'error') done(asError(reply), []);
       else done(undefined, []);
     };
-    this.attempt(this.begin({ kind: 'fetch', topic, offset }, answer));
+    const { bytes } = MESSAGE_LIMIT;
+    this.attempt(this.begin({ kind: 'fetch', topic, offset, records, bytes, waitMs: 0 }, answer));
   }
 
   private refusal(code: ErrorCode, name: string): ErrorReply {
@@ -653,4 +716,11 @@ export class Controller {
 
 function asError(reply: ErrorReply): WalrusError {
   return new WalrusError(reply.code, reply.message);
+}
+
+function bytesOf(operation: Operation | Question): number {
+  if (operation.kind !== 'put') return 0;
+  let bytes = 0;
+  for (const { length } of operation.records) bytes += length;
+  return bytes;
 }

@@ -19,19 +19,39 @@ export interface SetPolicy {
 
 /** What an owner may do once and no more: whoever does not know what became of it does not ask again. */
 export type Work =
-  /** One batch: the records as `record.ts` has them. All of it gets a place in the topic, in a row, or nothing. */
-  | { readonly kind: 'put'; readonly records: readonly Uint8Array[] }
+  /**
+   * One batch: the records as `record.ts` has them. All of it gets a place in the topic, in a row, or nothing. With `expected`
+   * its first record gets that offset, or nothing is put.
+   */
+  | {
+      readonly kind: 'put';
+      readonly records: readonly Uint8Array[];
+      readonly expected?: Offset | undefined;
+    }
   /** Takes the next record of the group's shared cursor, if there is one. */
   | { readonly kind: 'get'; readonly group: string };
 
 /** Work on the topic that is called so when an owner takes it. */
 export type Effect = Work & { readonly topic: string };
 
-/** Reads without consuming; `offset` counts through the whole topic. */
-export interface Fetch {
+/** Which records to read; `offset` counts through the whole topic. */
+export interface Range {
+  readonly offset: Offset;
+  /** At most so many, */
+  readonly records: number;
+  /** and no more bytes than that, but for a first one that has more by itself. */
+  readonly bytes: number;
+  /** If there is none yet, so long is waited for one. Cut to half of an operation's time. */
+  readonly waitMs: number;
+}
+
+/** The record at an offset, if it can be read now. */
+export const ONE_RECORD: Omit<Range, 'offset'> = { records: 1, bytes: 0, waitMs: 0 };
+
+/** Reads without consuming. */
+export interface Fetch extends Range {
   readonly kind: 'fetch';
   readonly topic: string;
-  readonly offset: Offset;
 }
 
 /** Forgets a topic, with its records, cursors and name. */
@@ -51,7 +71,7 @@ export type Operation = Register | SetPolicy | Delete | Trim | Effect | Fetch;
 
 /** What changes nothing, and so may be asked of anybody, as often as one likes. */
 export type Question =
-  | { readonly kind: 'fetch'; readonly topic: TopicId; readonly offset: Offset }
+  | ({ readonly kind: 'fetch'; readonly topic: TopicId } & Range)
   /** Whether the copy of an open segment has promised nobody more than `epoch`: `empty`, or `Fenced`. */
   | {
       readonly kind: 'promised';
@@ -85,8 +105,21 @@ export type Reply =
       readonly epoch: Epoch;
       readonly offset: Offset;
     }
+  /** Another offset was next than the one expected: `end`. Nothing was put. */
+  | { readonly kind: 'mismatched'; readonly end: Offset }
+  /** To a `get`. */
   | { readonly kind: 'record'; readonly offset: Offset; readonly record: Uint8Array }
   | { readonly kind: 'empty' }
+  /**
+   * To a `fetch`: records from `offset` on; none if there is none. `highWatermark` is the offset behind the last that may be read, as
+   * far as the node knows that was asked.
+   */
+  | {
+      readonly kind: 'records';
+      readonly offset: Offset;
+      readonly records: readonly Uint8Array[];
+      readonly highWatermark: Offset;
+    }
   | ErrorReply;
 
 export interface ErrorReply {

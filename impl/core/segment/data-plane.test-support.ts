@@ -94,6 +94,7 @@ export class Bench {
       send: ({ node }, message) => this.letters.push({ to: node, message }),
       propose: (command) => this.proposed.push(command),
       place: () => ({ owner: OTHER.node, replicas: [1, 2, 3] as NodeId[] }),
+      advanced: () => {},
       hasRoom: (node) => !this.full.has(node),
       notice: () => {},
       failed: (error) => this.failures.push(error),

@@ -3,10 +3,12 @@ import { expect, test } from 'vitest';
 import type { Epoch, Offset, SegmentId } from '../ids.ts';
 import {
   Bench,
+  BOOT,
   EPOCH,
   MAX_ENTRIES,
   OTHER,
   records,
+  SELF,
   THIRD,
   TOPIC,
 } from './data-plane.test-support.ts';
@@ -158,4 +160,20 @@ test('an owner whose own disk is full ends the segment, if the next one finds ro
   stuck.full.add(2);
   expect(stuck.append(0).taken).toBe('NoSpace');
   expect(stuck.proposed).toEqual([]);
+});
+
+test('a batch that names another offset than the next one is refused, and nothing of it is taken', () => {
+  const bench = owner();
+  expect(bench.appendBatch(2)).toBe(0);
+  const put = (expected: number): number | string =>
+    bench.dataPlane.owner.appendBatch(
+      TOPIC,
+      [Uint8Array.of(0)],
+      { node: SELF.node, boot: BOOT, sequence: 9 },
+      () => {},
+      expected as Offset,
+    );
+  expect(put(1)).toBe('OffsetMismatch');
+  expect(put(3)).toBe('OffsetMismatch');
+  expect(put(2)).toBe(2);
 });

@@ -4,7 +4,7 @@
  * so or a replica has promised a higher epoch, whichever is heard first.
  */
 import type { ErrorCode } from '../errors.ts';
-import type { TopicId } from '../ids.ts';
+import type { Offset, TopicId } from '../ids.ts';
 import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
 import type { Origin } from '../metadata/commands.ts';
 import { NO_POLICY, segmentLimits } from '../metadata/policy.ts';
@@ -92,13 +92,15 @@ export class Owner {
   /**
    * Puts the batch of `request` at the end of the topic and returns the index of its first record in the segment. It counts once
    * `settle` hears `committed`, which is when a majority of the replicas hold all of it durably. Errors by name: `NotOwner`,
-   * `SegmentSealing`, `LeaseExpired`, `Fenced`, `NoSpace`, `Overloaded`; nothing was taken then.
+   * `SegmentSealing`, `LeaseExpired`, `Fenced`, `NoSpace`, `Overloaded`, `OffsetMismatch` if the first record would not get the
+   * offset `expected`; nothing was taken then.
    */
   appendBatch(
     topic: TopicId,
     records: readonly Uint8Array[],
     request: Origin,
     settle: Settle,
+    expected?: Offset,
   ): number | ErrorCode {
     const writer = this.writers.get(topic);
     if (writer === undefined) return 'NotOwner';
@@ -106,6 +108,8 @@ export class Owner {
     if (!this.ports.leaseValid()) return 'LeaseExpired';
     const { replica, epoch } = writer;
     if (replica.promised > epoch) return 'Fenced';
+    const next = writer.segment.baseOffset + replica.end;
+    if (expected !== undefined && expected !== next) return 'OffsetMismatch';
     const room = this.ports.store.room(totalBytes(records));
     if (room === 'full' || this.lacksRoom(writer)) {
       return this.leaveFullDisks(writer) ? 'SegmentSealing' : 'NoSpace';
@@ -288,6 +292,7 @@ export class Owner {
     writer.replica.highWatermark = end;
     this.ports.trace?.advanceHighWatermark(writer);
     writer.settleBelow(end);
+    this.ports.advanced(writer.replica.topic);
     this.sealOnceSafe(writer);
     this.lookAfter(writer);
   }

@@ -1,6 +1,6 @@
 /** What the segments of one node need of the rest of it. */
 import type { WalrusError } from '../errors.ts';
-import type { BootId, NodeId } from '../ids.ts';
+import type { BootId, NodeId, TopicId } from '../ids.ts';
 import type { ClusterState, ReplicaRecord } from '../metadata/cluster-state.ts';
 import type { Command } from '../metadata/commands.ts';
 import { BATCH_LIMIT } from '../record.ts';
@@ -39,6 +39,8 @@ export interface SegmentPorts {
   place(owner: NodeId): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
   /** False if the disk of the node is known to be full. */
   hasRoom(node: NodeId): boolean;
+  /** More may be read of a topic that this node owns. */
+  advanced(topic: TopicId): void;
   /** Something that the operator should hear of. */
   notice(notice: Notice): void;
   /** This node's own records cannot be read back: it must not go on. */
