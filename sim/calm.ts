@@ -100,9 +100,10 @@ export class Calm {
         () => `call ${call.id} was refused at ${atMs} ms by ${code}, and nothing was wrong`,
       );
     }
-    for (const { id, invokedMs, repliedMs } of history) {
+    for (const { id, operation, invokedMs, repliedMs } of history) {
+      const waitMs = operation.kind === 'fetch' ? operation.waitMs : 0;
       demand(
-        repliedMs - invokedMs <= LATENCY_MAX_MS || this.isExcused(invokedMs, repliedMs),
+        repliedMs - invokedMs - waitMs <= LATENCY_MAX_MS || this.isExcused(invokedMs, repliedMs),
         'CalmProp',
         () =>
           `call ${id} at ${invokedMs} ms took ${repliedMs - invokedMs} ms, and nothing was wrong`,
