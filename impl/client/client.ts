@@ -1,15 +1,22 @@
 /**
- * A client of wire protocol v1. It knows several nodes and speaks to one of them at a time; whichever that is
+ * A client of wire protocol v2. It knows several nodes and speaks to one of them at a time; whichever that is
  * hands requests on to the right one. What it repeats on its own is only what cannot happen twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WalrusError } from '../core/errors.ts';
+import { Queue } from '../core/queue.ts';
+import { BATCH_LIMIT, batchFault, decodeRecord, encodeRecord, joinBatch } from '../core/record.ts';
+import { utf8Encode } from '../core/utf8.ts';
 import { type Address, parseAddress } from './address.ts';
-import { Connection } from './connection.ts';
+import { Appender, type Entry, type Receipt } from './appender.ts';
+import { FrameWriter } from './frames.ts';
 import { errorFromText, type Request, writeRequest } from './protocol.ts';
+import { type Question, Session } from './session.ts';
 import type { TopicPolicy } from './settings.ts';
+import type { AnswerV2 } from './wire-v2.ts';
 
 export { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
+export type { Receipt } from './appender.ts';
 export type { TopicPolicy } from './settings.ts';
 
 /** Which nodes, and how long to wait for them. */
@@ -22,6 +29,63 @@ export interface ClientOptions {
   readonly requestTimeoutMs?: number;
   /** For how long a call is tried anew after errors that pass by themselves. Default 10,000; 0 is once. */
   readonly retryForMs?: number;
+  /** `append`: bytes of a batch that several calls share. Default 262,144; 1,048,576 at most. */
+  readonly batchBytes?: number;
+  /** `append`: how long a batch waits for more. Default 0: until the end of the turn. */
+  readonly lingerMs?: number;
+  /** `append`: records that are not settled may have so many bytes; with more, calls wait. Default 33,554,432. */
+  readonly bufferBytes?: number;
+}
+
+/** What one record may say beside its value. Text is UTF-8. */
+export interface RecordData {
+  readonly value: string | Uint8Array;
+  readonly key?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string | Uint8Array>>;
+  /** Whole milliseconds since 1970. */
+  readonly timestampMs?: number;
+}
+
+/** What `append` takes for one record. */
+export type Data = string | Uint8Array | RecordData;
+
+/** How `append` is to go. */
+export interface AppendOptions {
+  /** The first record gets that offset, or nothing is appended. */
+  readonly expectedOffset?: number;
+  /** Gives up waiting: `Aborted`, and the records may be there unless they had not been sent. */
+  readonly signal?: AbortSignal;
+  /** For how long it is tried, in milliseconds. Default 30,000. */
+  readonly deadlineMs?: number;
+}
+
+/** Where `read` and `tail` begin, and how they go on. */
+export interface ReadOptions {
+  /** Default 0. */
+  readonly from?: number;
+  /** Bytes that are asked for at a time. Default 1,048,576, which is the most. */
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A record that was read. */
+export interface Entered {
+  readonly offset: number;
+  readonly value: Uint8Array;
+  readonly key?: Uint8Array | undefined;
+  readonly headers?: readonly (readonly [name: string, value: Uint8Array])[] | undefined;
+  readonly timestampMs?: number | undefined;
+}
+
+/** The topic ends elsewhere than `append` was told to expect; nothing was appended. */
+export class OffsetMismatch extends WalrusError {
+  /** The offset that the next record gets. */
+  readonly end: number;
+
+  constructor(end: number) {
+    super('OffsetMismatch', `the next record gets offset ${end}`);
+    this.end = end;
+  }
 }
 
 /** What `put` may do. */
@@ -85,6 +149,13 @@ type Sendable = Exclude<Request, { kind: 'malformed' }>;
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
+/** Asked of a node at a time by a tail that has read everything. */
+const TAIL_WAIT_MS = 2_000;
+/** An offset that no topic reaches. */
+const BEHIND_ALL: number = 2 ** 52;
+/** Said by a node that takes part in nothing for now. */
+const AWAY: ReadonlySet<string> = new Set(['Unavailable', 'NoLeader']);
+const BATCH_RULE: string = `a batch has 1 to ${BATCH_LIMIT.records} records, ${BATCH_LIMIT.bytes} bytes at most`;
 
 /**
  * One connection to one node of several at a time, opened by the first call and again after it broke. Calls may overlap; those
@@ -95,7 +166,15 @@ export class WalrusClient {
   private readonly connectTimeoutMs: number;
   private readonly requestTimeoutMs: number;
   private readonly retryForMs: number;
-  private connection: Promise<Connection> | undefined;
+  private readonly batchBytes: number;
+  private readonly lingerMs: number;
+  private readonly bufferBytes: number;
+  private readonly appenders = new Map<string, Appender>();
+  private bufferedBytes = 0;
+  /** Calls of `append` that wait for room, and of `close` that wait for all. */
+  private readonly wantRoom = new Queue<{ readonly bytes: number; go(): void }>();
+  private session: Promise<Session> | undefined;
+  private inUse: Session | undefined;
   private current = 0;
   private closed = false;
 
@@ -110,6 +189,63 @@ export class WalrusClient {
     this.connectTimeoutMs = options.connectTimeoutMs ?? 2_000;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
     this.retryForMs = options.retryForMs ?? 10_000;
+    this.batchBytes = Math.min(options.batchBytes ?? 256 * 1024, BATCH_LIMIT.bytes);
+    this.lingerMs = options.lingerMs ?? 0;
+    this.bufferBytes = options.bufferBytes ?? 32 * 1024 * 1024;
+  }
+
+  /**
+   * Appends one record, or several that are taken whole or not at all and stand in a row, and returns when a quorum has them
+   * durably. What one client appends to a topic stands there in the order of the calls. Calls that are made without waiting share
+   * batches; with many unsettled ones it waits for room first. Fails with `OffsetMismatch`, `UnknownTopic`, `RecordTooLarge`,
+   * `BatchTooLarge`, `InvalidArgument`, `Aborted`, `Closed`; with `Timeout` or `OutcomeUnknown` if nobody knows whether they were
+   * appended; with what was last refused once its time is up.
+   */
+  async append(
+    topic: string,
+    data: Data | readonly Data[],
+    options: AppendOptions = {},
+  ): Promise<Receipt> {
+    if (this.closed) throw new WalrusError('Closed', 'the client is closed');
+    const { expectedOffset: expected, signal } = options;
+    const records = (Array.isArray(data) ? data : [data]).map((each: Data) => encode(each));
+    joinBatch(records);
+    const fault = batchFault(records);
+    if (fault !== undefined) throw new WalrusError(fault, BATCH_RULE);
+    let bytes = 0;
+    for (const { length } of records) bytes += length;
+    const deadlineMs = performance.now() + (options.deadlineMs ?? 30_000);
+    await this.room(bytes);
+    try {
+      if (signal?.aborted) throw new WalrusError('Aborted', 'aborted by the caller');
+      const appender = this.appenderOf(topic);
+      return await new Promise<Receipt>((resolve, reject) => {
+        const entry: Entry = { records, bytes, expected, deadlineMs, resolve, reject };
+        appender.add(entry);
+        signal?.addEventListener(
+          'abort',
+          () => {
+            appender.remove(entry);
+            reject(new WalrusError('Aborted', 'aborted by the caller'));
+          },
+          { once: true },
+        );
+      });
+    } finally {
+      this.bufferedBytes -= bytes;
+      this.giveRoom();
+      if (this.appenders.get(topic)?.isIdle) this.appenders.delete(topic);
+    }
+  }
+
+  /** The records of a topic from an offset to where it ended when the first were read. Reading takes nothing. */
+  read(topic: string, options: ReadOptions = {}): AsyncGenerator<Entered, void, undefined> {
+    return this.records(topic, options, 0);
+  }
+
+  /** The records of a topic from an offset on, and those that come, until the loop is left or `signal` aborts. */
+  tail(topic: string, options: ReadOptions = {}): AsyncGenerator<Entered, void, undefined> {
+    return this.records(topic, options, TAIL_WAIT_MS);
   }
 
   /** Creates the topic if it does not exist. */
@@ -194,22 +330,123 @@ export class WalrusClient {
     return JSON.parse(await this.call({ kind: 'metrics' }, true)) as Metrics;
   }
 
-  /** Ends the connection; calls under way fail with `Aborted`, later ones with `Closed`. */
+  /**
+   * Waits for what is being appended, then ends the connection; other calls under way fail with `Aborted`, later ones with
+   * `Closed`.
+   */
   async close(): Promise<void> {
     this.closed = true;
-    const connection = await this.connection?.catch(() => undefined);
-    connection?.close();
+    if (this.bufferedBytes > 0) {
+      await new Promise<void>((go) => this.wantRoom.push({ bytes: this.bufferBytes, go }));
+    }
+    const session = await this.session?.catch(() => undefined);
+    session?.close();
   }
 
-  private async call(request: Sendable, repeatUnknown: boolean): Promise<string> {
+  /** The same as `close`: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Returns, in the order of asking, when so many bytes more may be unsettled; the first may have more than all. */
+  private room(bytes: number): Promise<void> | undefined {
+    if (this.wantRoom.length === 0 && this.fits(bytes)) {
+      this.bufferedBytes += bytes;
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      const go = (): void => {
+        this.bufferedBytes += bytes;
+        resolve();
+      };
+      this.wantRoom.push({ bytes, go });
+    });
+  }
+
+  private fits(bytes: number): boolean {
+    return this.bufferedBytes === 0 || this.bufferedBytes + bytes <= this.bufferBytes;
+  }
+
+  private giveRoom(): void {
+    while (this.wantRoom.length > 0 && this.fits(this.wantRoom.first!.bytes)) {
+      this.wantRoom.shift()!.go();
+    }
+  }
+
+  private appenderOf(topic: string): Appender {
+    let appender = this.appenders.get(topic);
+    if (appender === undefined) {
+      const { batchBytes, lingerMs } = this;
+      appender = new Appender({
+        batchBytes,
+        lingerMs,
+        send: (records, expected, deadlineMs) =>
+          this.appendBatch(topic, records, expected, deadlineMs - performance.now()),
+      });
+      this.appenders.set(topic, appender);
+    }
+    return appender;
+  }
+
+  private async appendBatch(
+    topic: string,
+    records: readonly Uint8Array[],
+    expected: number | undefined,
+    timeoutMs: number,
+  ): Promise<Extract<AnswerV2, { kind: 'appended' }>> {
+    const answer = await this.ask({ kind: 'append', topic, records, expected }, timeoutMs);
+    if (answer.kind === 'mismatched') throw new OffsetMismatch(answer.end);
+    if (answer.kind !== 'appended') throw unexpected(answer.kind);
+    return answer;
+  }
+
+  private async *records(
+    topic: string,
+    { from = 0, maxBytes = BATCH_LIMIT.bytes, signal }: ReadOptions,
+    waitMs: number,
+  ): AsyncGenerator<Entered, void, undefined> {
+    const ask = (offset: number): Promise<Extract<AnswerV2, { kind: 'records' }>> => {
+      const range = { offset, records: BATCH_LIMIT.records, bytes: maxBytes, waitMs };
+      const page = this.repeated(true, async () => {
+        const answer = await this.ask({ kind: 'fetch', topic, ...range }, undefined, signal);
+        if (answer.kind !== 'records') throw unexpected(answer.kind);
+        return answer;
+      });
+      // Whoever leaves the loop does not hear of what was asked for in advance.
+      page.catch(() => {});
+      return page;
+    };
+    // Behind the end nobody but the owner can answer, and it knows where that is.
+    const end = waitMs > 0 ? Infinity : (await ask(BEHIND_ALL)).highWatermark;
+    if (from >= end) return;
+    for (let page = ask(from); ; ) {
+      const { offset, records } = await page;
+      const next = offset + records.length;
+      if (next < end) page = ask(next);
+      for (let i = 0; i < records.length && offset + i < end; i++) {
+        yield { offset: offset + i, ...decodeRecord(records[i]!) };
+      }
+      if (next >= end) return;
+    }
+  }
+
+  private call(request: Sendable, repeatUnknown: boolean): Promise<string> {
+    return this.repeated(repeatUnknown, () => this.attempt(request));
+  }
+
+  private async repeated<Answer>(
+    repeatUnknown: boolean,
+    attempt: () => Promise<Answer>,
+  ): Promise<Answer> {
     const giveUpMs = performance.now() + this.retryForMs;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
-        return await this.attempt(request);
+        return await attempt();
       } catch (error) {
         const repeatable =
           error instanceof WalrusError &&
           error.retriable &&
+          error.code !== 'Aborted' &&
           (error.committed === 'no' || repeatUnknown);
         if (!repeatable || this.closed || performance.now() + pauseMs > giveUpMs) throw error;
         await sleep(pauseMs * (0.5 + Math.random()));
@@ -218,27 +455,61 @@ export class WalrusClient {
   }
 
   private async attempt(request: Sendable): Promise<string> {
-    const connection = await this.connected();
-    const frame = await connection.request((writer) => writeRequest(writer, request));
-    const answer = Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString();
+    const writer = new FrameWriter();
+    writeRequest(writer, request);
+    // Without its length.
+    const reply = await this.ask({ kind: 'line', line: writer.take().subarray(4) });
+    if (reply.kind !== 'line') throw unexpected(reply.kind);
+    const { line } = reply;
+    const answer = Buffer.from(line.buffer, line.byteOffset, line.length).toString();
     if (answer.startsWith('ERR ')) throw errorFromText(answer.slice(4));
     return answer;
   }
 
+  private async ask(
+    question: Question,
+    timeoutMs: number = this.requestTimeoutMs,
+    signal?: AbortSignal,
+  ): Promise<AnswerV2> {
+    const session = await this.connected();
+    const withinMs = Math.max(1, Math.min(timeoutMs, this.requestTimeoutMs));
+    try {
+      return await session.ask(question, withinMs, signal);
+    } catch (error) {
+      const isAway = error instanceof WalrusError && AWAY.has(error.code);
+      if (isAway && this.inUse === session) this.leave(session);
+      throw error;
+    }
+  }
+
   /** The connection in use; after it broke, one to the next node. */
-  private async connected(): Promise<Connection> {
-    if (this.closed) throw new WalrusError('Closed', 'the client is closed');
-    const used = this.connection;
+  private async connected(): Promise<Session> {
+    if (this.closed && this.bufferedBytes === 0) {
+      throw new WalrusError('Closed', 'the client is closed');
+    }
+    const used = this.session;
     const open = await used?.catch(() => undefined);
     if (open !== undefined && !open.closed) return open;
-    if (this.connection === used) {
+    if (this.session === used) {
       if (used !== undefined) this.current++;
-      this.connection = Connection.open(this.addresses[this.current % this.addresses.length]!, {
-        connectTimeoutMs: this.connectTimeoutMs,
-        requestTimeoutMs: this.requestTimeoutMs,
-      });
+      const address = this.addresses[this.current % this.addresses.length]!;
+      this.session = Session.open(address, this.connectTimeoutMs);
+      this.session.then(
+        (session) => {
+          this.inUse = session;
+        },
+        () => {},
+      );
     }
-    return this.connection as Promise<Connection>;
+    return this.session as Promise<Session>;
+  }
+
+  /** The node can do nothing for now: another one is asked from here on. */
+  private leave(session: Session): void {
+    this.inUse = undefined;
+    this.session = undefined;
+    this.current++;
+    session.retire();
   }
 }
 
@@ -253,4 +524,21 @@ function payloadOf(answer: string): string {
 
 function unexpected(answer: string): WalrusError {
   return new WalrusError('OutcomeUnknown', `unexpected answer: ${answer.slice(0, 80)}`);
+}
+
+function encode(data: Data): Uint8Array {
+  if (typeof data === 'string' || data instanceof Uint8Array) {
+    return encodeRecord({ value: bytesOf(data) });
+  }
+  const { value, key, headers, timestampMs } = data;
+  return encodeRecord({
+    value: bytesOf(value),
+    key: key === undefined ? undefined : bytesOf(key),
+    headers: headers && Object.entries(headers).map(([name, each]) => [name, bytesOf(each)]),
+    timestampMs,
+  });
+}
+
+function bytesOf(value: string | Uint8Array): Uint8Array {
+  return typeof value === 'string' ? utf8Encode(value) : value;
 }

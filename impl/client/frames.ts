@@ -2,6 +2,7 @@
  * Frames as they stand on every TCP connection of Walrus: a length (u32, little endian), then that many
  * bytes. Nothing here knows what the bytes mean.
  */
+import { putVarint, VARINT_BYTES_MAX } from '../core/storage/varint.ts';
 
 /** Limits of what a decoder takes. A frame of 0 bytes is never valid. */
 export interface FrameLimits {
@@ -28,7 +29,8 @@ export interface FrameSink {
  * no more than twice what came of it, however small they are and whatever length was announced.
  */
 export class FrameDecoder {
-  private readonly limits: FrameLimits;
+  /** May change between two frames. */
+  limits: FrameLimits;
   private readonly sink: FrameSink;
   private headerBytes = 0;
   private lengthBytes = 0;
@@ -114,6 +116,8 @@ const SMALLEST_BUFFER_BYTES = 1024;
 export class FrameWriter {
   private buffer: Buffer = Buffer.allocUnsafe(SMALLEST_BUFFER_BYTES);
   private endBytes = 0;
+  /** Where the frame begins that was begun last. */
+  private beginBytes = 0;
 
   /** Bytes gathered since the last `take`. */
   get lengthBytes(): number {
@@ -129,6 +133,46 @@ export class FrameWriter {
     this.buffer.write(head, this.endBytes + 4, 'utf8');
     if (body !== undefined) this.buffer.set(body, this.endBytes + 4 + headBytes);
     this.endBytes += 4 + headBytes + bodyBytes;
+  }
+
+  /** Begins a frame whose parts follow; `end` ends it. */
+  begin(): this {
+    this.reserve(4);
+    this.beginBytes = this.endBytes;
+    this.endBytes += 4;
+    return this;
+  }
+
+  byte(value: number): this {
+    this.reserve(1);
+    this.buffer[this.endBytes++] = value;
+    return this;
+  }
+
+  /** A whole number below 2^53, as a varint. */
+  whole(value: number): this {
+    this.reserve(VARINT_BYTES_MAX);
+    this.endBytes = putVarint(this.buffer, this.endBytes, value);
+    return this;
+  }
+
+  /** With its length before it. */
+  text(value: string): this {
+    const bytes = Buffer.byteLength(value);
+    this.whole(bytes).reserve(bytes);
+    this.endBytes += this.buffer.write(value, this.endBytes, 'utf8');
+    return this;
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.reserve(bytes.length);
+    this.buffer.set(bytes, this.endBytes);
+    this.endBytes += bytes.length;
+    return this;
+  }
+
+  end(): void {
+    this.buffer.writeUInt32LE(this.endBytes - this.beginBytes - 4, this.beginBytes);
   }
 
   /** Everything gathered, as bytes that the writer touches no more. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { FrameDecoder, FrameWriter } from './frames.ts';
 import { parseRequest, REQUEST_LIMITS, type Request } from './protocol.ts';
+import { HELLO, readRequestV2, writeAnswerV2 } from './wire-v2.ts';
 
 /** The answer's text; undefined leaves the request unanswered. */
 export type Script = (request: Request, socket: Socket, count: number) => string | undefined;
@@ -19,12 +20,24 @@ export async function startScriptedNode(script: Script): Promise<ScriptedNode> {
   const server = createServer((socket) => {
     sockets.add(socket);
     const writer = new FrameWriter();
+    let isV2 = false;
     const decoder = new FrameDecoder(REQUEST_LIMITS, {
       onFrame: (bytes) => {
-        const request = parseRequest(bytes);
+        if (Buffer.from(bytes).toString() === HELLO) {
+          isV2 = true;
+          const limits = { frameBytes: 1, batchRecords: 1, batchBytes: 1, unanswered: 1 };
+          const greeting = { version: 2, node: 1, limits };
+          writeAnswerV2(writer, { kind: 'greeting', id: 0, greeting });
+          return;
+        }
+        const asked = isV2 ? readRequestV2(bytes) : undefined;
+        const line = asked === undefined ? bytes : (asked as { line: Uint8Array }).line;
+        const request = parseRequest(line);
         requests.push(request);
         const answer = script(request, socket, requests.length);
-        if (answer !== undefined) writer.frame(answer);
+        if (answer === undefined) return;
+        if (asked === undefined) writer.frame(answer);
+        else writeAnswerV2(writer, { kind: 'line', id: asked.id, line: Buffer.from(answer) });
       },
       onInvalidLength: () => socket.destroy(),
     });

@@ -98,3 +98,11 @@ export function batchFault(
   if (bytes <= BATCH_LIMIT.bytes) return undefined;
   return length === 1 ? 'RecordTooLarge' : 'BatchTooLarge';
 }
+
+/** Makes one batch of these records, whose bytes are the caller's alone: all but the last go on. */
+export function joinBatch(records: readonly Uint8Array[]): void {
+  const last = records.length - 1;
+  records.forEach((record, i) => {
+    record[0] = i < last ? record[0]! | CONTINUES : record[0]! & ~CONTINUES;
+  });
+}

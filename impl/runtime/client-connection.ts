@@ -8,6 +8,8 @@ import {
   type Response,
   writeResponse,
 } from '../client/protocol.ts';
+import { HELLO, REQUEST_LIMITS_V2 } from '../client/wire-v2.ts';
+import type { ConnectionV2 } from './connection-v2.ts';
 
 /** Requests under way; with more the connection is not read from. */
 const UNANSWERED_MAX = 256;
@@ -20,7 +22,7 @@ interface Slot {
 }
 
 /**
- * One client's connection: cuts requests out of it and puts the answers back in order. Requests wait in
+ * One client's connection, in version 1 until it says HELLO: cuts requests out of it and puts the answers back in order. Requests wait in
  * `backlog` while the limits are reached, and nothing is read while any of them waits.
  */
 export class ClientConnection {
@@ -31,20 +33,40 @@ export class ClientConnection {
   private backlog: Request[] = [];
   private slots: Slot[] = [];
   private answeredBytes = 0;
-  private ended = false;
+  /** Nothing more is taken from the client. */
+  ended = false;
+  /** Nothing has been asked yet. */
+  private isFresh = true;
+  /** What the connection has become by HELLO. */
+  private later: ConnectionV2 | undefined;
 
-  /** `serve` answers once, whenever it likes; `wantFlush` asks for a call of `flush` at the end of the turn. */
+  /**
+   * `serve` answers once, whenever it likes; `wantFlush` asks for a call of `flush` at the end of the turn; `upgrade` is called by a
+   * HELLO.
+   */
   constructor(
     socket: Socket,
     serve: (request: Request, answer: (response: Response) => void) => void,
     wantFlush: () => void,
+    upgrade: () => ConnectionV2,
   ) {
     this.socket = socket;
     this.serve = serve;
     this.wantFlush = wantFlush;
     const decoder = new FrameDecoder(REQUEST_LIMITS, {
-      onFrame: (bytes) => this.backlog.push(parseRequest(bytes)),
+      onFrame: (bytes) => {
+        if (this.later !== undefined) this.later.onFrame(bytes);
+        else if (this.isFresh && isHello(bytes)) {
+          this.later = upgrade();
+          decoder.limits = REQUEST_LIMITS_V2;
+        } else this.backlog.push(parseRequest(bytes));
+        this.isFresh = false;
+      },
       onInvalidLength: (_, skipped) => {
+        if (this.later !== undefined) {
+          this.later.malformed(INVALID_FRAME_LENGTH);
+          return;
+        }
         this.backlog.push({ kind: 'malformed', message: INVALID_FRAME_LENGTH });
         if (!skipped) this.ended = true;
       },
@@ -52,12 +74,12 @@ export class ClientConnection {
     socket.on('data', (chunk) => {
       if (this.ended) return;
       decoder.push(chunk);
-      this.takeRequests();
+      (this.later ?? this).takeRequests();
       wantFlush();
     });
     socket.on('drain', wantFlush);
     socket.on('end', () => {
-      this.ended = true;
+      (this.later ?? this).ended = true;
       wantFlush();
     });
     socket.on('error', () => socket.destroy());
@@ -65,8 +87,9 @@ export class ClientConnection {
 
   /** Writes the answers that are complete up to the first that is not, then takes what has waited for that. */
   flush(): void {
-    const { socket } = this;
-    if (socket.destroyed) return;
+    const { socket, later } = this;
+    if (later !== undefined) later.flush();
+    if (socket.destroyed || later !== undefined) return;
     this.writeAnswers();
     this.takeRequests();
     if (this.backlog.length > 0) socket.pause();
@@ -76,6 +99,10 @@ export class ClientConnection {
 
   /** Takes no more requests; ends the connection when what is under way is answered and sent. */
   finish(): void {
+    if (this.later !== undefined) {
+      this.later.finish();
+      return;
+    }
     this.ended = true;
     this.backlog = [];
     this.wantFlush();
@@ -100,7 +127,7 @@ export class ClientConnection {
     this.socket.write(writer.take());
   }
 
-  private takeRequests(): void {
+  takeRequests(): void {
     let taken = 0;
     while (taken < this.backlog.length && !this.isFull()) this.take(this.backlog[taken++]!);
     if (taken > 0) this.backlog = this.backlog.slice(taken);
@@ -120,6 +147,10 @@ export class ClientConnection {
     const unreadBytes = this.answeredBytes + this.socket.writableLength;
     return this.slots.length >= UNANSWERED_MAX || unreadBytes >= UNREAD_BYTES_MAX;
   }
+}
+
+function isHello(frame: Uint8Array): boolean {
+  return frame.length === HELLO.length && Buffer.from(frame).toString('latin1') === HELLO;
 }
 
 /** About how much the answer takes. */

@@ -1,13 +1,20 @@
 /**
- * The port for clients: wire protocol v1 over TCP. Requests of one connection may overlap and are answered in
+ * The port for clients: wire protocol v1 over TCP, and v2 for whoever says HELLO. Requests of one connection may overlap; those of v1 are answered in
  * order; all answers of one turn of the event loop leave in one write. A connection that does not read its
  * answers is not read from either, so what it can hold is bounded.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Address } from '../client/address.ts';
 import { FrameWriter } from '../client/frames.ts';
-import { errorText, type Request, type Response, writeResponse } from '../client/protocol.ts';
+import {
+  errorText,
+  parseRequest,
+  type Request,
+  type Response,
+  writeResponse,
+} from '../client/protocol.ts';
 import { namedSettings } from '../client/settings.ts';
+import type { AnswerV2, RequestV2 } from '../client/wire-v2.ts';
 import {
   ONE_RECORD,
   type Operation,
@@ -18,6 +25,7 @@ import { offset } from '../core/ids.ts';
 import { decodeRecord, encodeRecord } from '../core/record.ts';
 import type { NodeView } from '../node/view.ts';
 import { ClientConnection } from './client-connection.ts';
+import { ConnectionV2 } from './connection-v2.ts';
 import type { Answered } from './metrics.ts';
 
 /** What the server asks of the node behind it. */
@@ -105,6 +113,13 @@ export class ClientServer {
       socket,
       (request, answer) => this.answer(request, answer),
       () => this.markDirty(connection),
+      () =>
+        new ConnectionV2(
+          socket,
+          this.options.node,
+          (request, answer) => this.answerV2(request, answer),
+          () => this.markDirty(connection),
+        ),
     );
     this.connections.add(connection);
     socket.on('close', () => this.connections.delete(connection));
@@ -122,22 +137,32 @@ export class ClientServer {
     for (const connection of connections) connection.flush();
   }
 
-  private answer(request: Request, answer: (response: Response) => void): void {
-    const sinceMs = performance.now();
-    const topic = 'topic' in request ? request.topic : undefined;
-    const owner = topic === undefined ? undefined : this.service.ownerOf(topic);
-    this.underWay++;
-    const done = (response: Response, refusal: string | undefined): void => {
-      this.underWay--;
-      this.options.onAnswered({
-        request: request.kind,
-        topic,
-        isForwarded: owner !== undefined && owner !== this.options.node,
-        seconds: (performance.now() - sinceMs) / 1000,
-        bytesIn: request.kind === 'put' ? request.payload.length : 0,
-        bytesOut: 'payload' in response ? response.payload.length : 0,
-        refusal,
+  private answerV2(request: RequestV2, answer: (answer: AnswerV2) => void): void {
+    const { id } = request;
+    if (request.kind === 'line') {
+      this.answer(parseRequest(request.line), (response) => {
+        const writer = new FrameWriter();
+        writeResponse(writer, response);
+        // Without its length.
+        answer({ kind: 'line', id, line: writer.take().subarray(4) });
       });
+      return;
+    }
+    const { kind, topic } = request;
+    const done = this.begin(kind, topic, kind === 'append' ? bytesOf(request.records) : 0);
+    this.service.request(operationOfV2(request), (reply) => {
+      const refusal = reply.kind === 'error' ? reply.code : undefined;
+      done(refusal, reply.kind === 'records' ? bytesOf(reply.records) : 0);
+      answer(answerOf(id, reply));
+    });
+  }
+
+  private answer(request: Request, answer: (response: Response) => void): void {
+    const topic = 'topic' in request ? request.topic : undefined;
+    const bytesIn = request.kind === 'put' ? request.payload.length : 0;
+    const end = this.begin(request.kind, topic, bytesIn);
+    const done = (response: Response, refusal: string | undefined): void => {
+      end(refusal, 'payload' in response ? response.payload.length : 0);
       answer(response);
     };
     switch (request.kind) {
@@ -163,6 +188,23 @@ export class ClientServer {
           done(this.responseTo(reply), refusal);
         });
     }
+  }
+
+  /** Counts a request; what it gives is to be called when there is the answer. */
+  private begin(
+    request: string,
+    topic: string | undefined,
+    bytesIn: number,
+  ): (refusal: string | undefined, bytesOut: number) => void {
+    const sinceMs = performance.now();
+    const owner = topic === undefined ? undefined : this.service.ownerOf(topic);
+    const isForwarded = owner !== undefined && owner !== this.options.node;
+    this.underWay++;
+    return (refusal, bytesOut) => {
+      this.underWay--;
+      const seconds = (performance.now() - sinceMs) / 1000;
+      this.options.onAnswered({ request, topic, isForwarded, seconds, bytesIn, bytesOut, refusal });
+    };
   }
 
   private topics(): Response {
@@ -248,4 +290,33 @@ function operationOf(request: TopicRequest): Operation {
     case 'fetch':
       return { ...ONE_RECORD, kind: 'fetch', topic, offset: offset(request.offset) };
   }
+}
+
+function operationOfV2(request: Exclude<RequestV2, { kind: 'line' }>): Operation {
+  const { kind, topic } = request;
+  if (kind === 'append') {
+    const expected = request.expected === undefined ? undefined : offset(request.expected);
+    return { kind: 'put', topic, records: request.records, expected };
+  }
+  const { bytes, waitMs } = request;
+  return { kind, topic, offset: offset(request.offset), records: request.records, bytes, waitMs };
+}
+
+function answerOf(id: number, reply: Reply): AnswerV2 {
+  switch (reply.kind) {
+    case 'appended':
+    case 'records':
+    case 'mismatched':
+      return { ...reply, id };
+    case 'error':
+      return { kind: 'error', id, code: reply.code, message: reply.message };
+    default:
+      throw new Error(`no answer to an append or a fetch: ${reply.kind}`);
+  }
+}
+
+function bytesOf(records: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const { length } of records) bytes += length;
+  return bytes;
 }
