@@ -116,6 +116,30 @@ export function ConditionHeldProp(history: readonly Call[], contents: Contents):
   }
 }
 
+/**
+ * The high watermark that a reader is told is not behind what is safe, and what there is at the end; who got nothing is told of all that was
+ * acknowledged before the question.
+ */
+export function HighWatermarkIsTrueProp(history: readonly Call[], contents: Contents): void {
+  const deleted = new Set<string>();
+  for (const { operation } of history)
+    if (operation.kind === 'delete') deleted.add(operation.topic);
+  for (const { id, operation, reply, invokedMs } of history) {
+    const { topic } = operation;
+    if (reply?.kind !== 'records' || deleted.has(topic)) continue;
+    const { offset, records, highWatermark } = reply;
+    const got = offset + records.length;
+    const least = records.length > 0 ? got : acknowledgedEnd(history, topic, invokedMs);
+    const most = contents.get(topic)?.length ?? Infinity;
+    demand(
+      highWatermark >= least && highWatermark <= most,
+      'HighWatermarkIsTrueProp',
+      () =>
+        `call ${id} was told that ${topic} may be read up to ${highWatermark}; it had ${least}, and has ${most}`,
+    );
+  }
+}
+
 /** A group's cursor has passed no more records than were given out, or may have been, or were trimmed: nothing is skipped. */
 export function NothingSkippedProp(
   history: readonly Call[],

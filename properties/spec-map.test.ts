@@ -105,6 +105,7 @@ const CODE_ONLY: Readonly<Record<string, string>> = {
   BatchIsWholeProp: 'over what clients heard',
   RefusedIsAbsentProp: 'over what clients heard',
   TrimmedIsTrueProp: 'the guard of ReadRecord',
+  HighWatermarkIsTrueProp: 'over what clients heard',
   ConditionHeldProp: 'over what clients heard',
   EmptyIsTrueProp: 'over what clients heard',
   NothingSkippedProp: 'over what clients heard, and the cursors',

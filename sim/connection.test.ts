@@ -7,7 +7,7 @@ import { Connection } from './connection.ts';
 const REGISTERED: Reply = { kind: 'registered' };
 
 /** A node that answers when the test says so; undefined says that its process ends. */
-function world(): {
+function world(version: 1 | 2 = 1): {
   time: VirtualTime;
   connection: Connection;
   asked: ((reply: Reply | undefined) => void)[];
@@ -17,7 +17,12 @@ function world(): {
   const asked: ((reply: Reply | undefined) => void)[] = [];
   const requestAll: Cluster['requestAll'] = (_, all) =>
     asked.push(...all.map(({ answered }) => answered)) > 0;
-  const connection = new Connection({ requestAll } as never as Cluster, time, {} as Machine);
+  const connection = new Connection(
+    { requestAll } as never as Cluster,
+    time,
+    {} as Machine,
+    version,
+  );
   const run = (): void => {
     while (time.pending > 0) time.step();
   };
@@ -52,4 +57,21 @@ test('a process that ends takes along the answers that were ready behind a gap',
   run();
   expect(heard).toEqual([undefined, undefined]);
   expect(connection.broken).toBe(true);
+});
+
+test('of version 2 each answer comes when it is ready', () => {
+  const { connection, asked, run } = world(2);
+  const heard: string[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    connection.ask({ kind: 'register', topic: name }, (reply) =>
+      heard.push(`${name} ${reply?.kind}`),
+    );
+  }
+  run();
+  asked[1]!(REGISTERED);
+  run();
+  expect(heard).toEqual(['b registered']);
+  asked[2]!(undefined);
+  run();
+  expect(heard).toEqual(['b registered', 'a undefined', 'c undefined']);
 });

@@ -1,6 +1,6 @@
 /**
- * One connection of wire v1: what is asked reaches its node in that order, many questions may be under way, and the
- * answers come back in the order of the questions, whichever is ready first. When the node's process ends the connection
+ * One connection: what is asked reaches its node in that order, many questions may be under way, and of wire v1 the
+ * answers come back in the order of the questions, whichever is ready first; of v2 each comes when it is ready. When the node's process ends the connection
  * breaks: whatever the client has not heard by then it never will. Nothing else goes wrong on it.
  */
 import type { Operation, Reply } from '../impl/core/controller/operations.ts';
@@ -23,10 +23,12 @@ export class Connection {
   private readonly cluster: Cluster;
   private readonly time: VirtualTime;
   private readonly machine: Machine;
+  private readonly version: 1 | 2;
   private slots: Slot[] = [];
   private sending: { operation: Operation; answered: (reply: Reply | undefined) => void }[] = [];
 
-  constructor(cluster: Cluster, time: VirtualTime, machine: Machine) {
+  constructor(cluster: Cluster, time: VirtualTime, machine: Machine, version: 1 | 2) {
+    this.version = version;
     this.cluster = cluster;
     this.time = time;
     this.machine = machine;
@@ -59,12 +61,13 @@ export class Connection {
     });
   }
 
-  /** The answers that are ready up to the first that is not. */
+  /** The answers that are ready; of v1 up to the first that is not. */
   private deliver(): void {
-    let count = 0;
-    while (this.slots[count]?.reply !== undefined) count++;
-    const ready = this.slots.slice(0, count);
-    this.slots = this.slots.slice(count);
+    const isReady = ({ reply }: Slot): boolean => reply !== undefined;
+    const gap = this.slots.findIndex((slot) => !isReady(slot));
+    const end = this.version === 2 || gap < 0 ? this.slots.length : gap;
+    const ready = this.slots.slice(0, end).filter(isReady);
+    this.slots = this.slots.filter((slot, i) => i >= end || !isReady(slot));
     for (const { answered, reply } of ready) {
       this.time.after(CLIENT_LATENCY_MS, () => answered(reply));
     }

@@ -266,7 +266,9 @@ export class Workload {
     const again: PlannedCall[] = [];
     let at = 0;
     let sleeping = false;
-    let connection = new Connection(cluster, time, cluster.machine(calls[0]!.node));
+    // Who waits for records speaks version 2, where others do not wait behind that.
+    const version = this.options.demanding === undefined ? 1 : 2;
+    let connection = new Connection(cluster, time, cluster.machine(calls[0]!.node), version);
     const goOn = (): void => {
       while (!this.stopped && connection.underWay < pipeline) {
         const planned = again.shift() ?? calls[at];
@@ -281,7 +283,7 @@ export class Workload {
         }
         if (connection.broken) {
           const node = 1 + random.below(cluster.machines.length);
-          connection = new Connection(cluster, time, cluster.machine(node));
+          connection = new Connection(cluster, time, cluster.machine(node), version);
         }
         const call = this.begin(planned);
         connection.ask(call.operation, (reply) => {
@@ -379,7 +381,9 @@ export class Workload {
       case 'trim':
         return { kind, topic, before: Math.floor(amount * (end + 1)) as Offset };
       case 'fetch': {
-        const offset = (waitMs > 0 ? end : Math.floor(amount * (end + 1))) as Offset;
+        const isBehind = this.options.demanding !== undefined && amount > 0.9;
+        const at = isBehind ? end + 1000 : waitMs > 0 ? end : Math.floor(amount * (end + 1));
+        const offset = at as Offset;
         return { kind, topic, offset, records: records ?? 1, bytes: 1000, waitMs };
       }
     }

@@ -603,7 +603,9 @@ export class Controller {
     for (let i = 0; i < records.length; i++) this.readRecord(topic, (offset + i) as Offset);
     const current = this.ports.cluster().currentSegment(topic);
     const end = current && current.baseOffset + this.dataPlane.readableEnd(topic, current.id);
-    const highWatermark = Math.max(end ?? 0, offset + records.length) as Offset;
+    // A replica may be behind with what it may give; who has nothing to give is the owner.
+    const least = records.length > 0 ? offset + records.length : 0;
+    const highWatermark = Math.max(end ?? 0, least) as Offset;
     return { kind: 'records', offset, records, highWatermark };
   }
 
