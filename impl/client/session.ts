@@ -120,8 +120,9 @@ export class Session {
         deadlineMs: sentMs + timeoutMs,
         resolve: (answer) => {
           signal?.removeEventListener('abort', aborted);
-          if (answer.kind === 'error') reject(new WalrusError(answer.code, answer.message));
-          else resolve(answer);
+          if (answer.kind === 'error') {
+            reject(new WalrusError(answer.code, answer.message, answer.start));
+          } else resolve(answer);
         },
         reject: (error) => {
           signal?.removeEventListener('abort', aborted);

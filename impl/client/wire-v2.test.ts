@@ -49,6 +49,7 @@ const answer: fc.Arbitrary<AnswerV2> = fc.oneof(
     id,
     code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
     message: topic,
+    start: fc.option(natural, { nil: undefined }),
   }),
   fc.constant<AnswerV2>({
     kind: 'greeting',
@@ -132,7 +133,7 @@ test('spoiled frames are malformed, or say something else; nothing worse', () =>
 
 test('an error of a later version is an unknown outcome', () => {
   const writer = new FrameWriter();
-  writer.begin().byte(0x8f).whole(7).text('FromTheFuture').text('why').end();
+  writer.begin().byte(0x8f).whole(7).text('FromTheFuture').text('why').whole(0).end();
   expect(readAnswerV2(writer.take().subarray(4))).toEqual({
     kind: 'error',
     id: 7,

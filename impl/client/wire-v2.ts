@@ -84,6 +84,8 @@ export type AnswerV2 =
       readonly id: number;
       readonly code: ErrorCode;
       readonly message: string;
+      /** Of `Trimmed`: offset of the first record that is kept. */
+      readonly start?: number | undefined;
     };
 
 const REQUESTS = { line: 1, append: 2, fetch: 3 } as const;
@@ -168,6 +170,7 @@ export function writeAnswerV2(out: FrameWriter, answer: AnswerV2): void {
       break;
     case 'error':
       out.text(answer.code).text(answer.message);
+      out.whole(answer.start === undefined ? 0 : answer.start + 1);
       break;
   }
   out.end();
@@ -205,9 +208,11 @@ export function readAnswerV2(frame: Uint8Array): AnswerV2 {
     case ANSWERS.error: {
       const said = input.text();
       const message = input.text();
+      const place = input.whole();
       input.end();
+      const start = place === 0 ? undefined : place - 1;
       if (Object.hasOwn(ERRORS, said)) {
-        return { kind: 'error', id, code: said as ErrorCode, message };
+        return { kind: 'error', id, code: said as ErrorCode, message, start };
       }
       return { kind: 'error', id, code: 'OutcomeUnknown', message: `${said}: ${message}` };
     }

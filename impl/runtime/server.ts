@@ -309,7 +309,7 @@ function answerOf(id: number, reply: Reply): AnswerV2 {
     case 'mismatched':
       return { ...reply, id };
     case 'error':
-      return { kind: 'error', id, code: reply.code, message: reply.message };
+      return { kind: 'error', id, code: reply.code, message: reply.message, start: reply.start };
     default:
       throw new Error(`no answer to an append or a fetch: ${reply.kind}`);
   }
