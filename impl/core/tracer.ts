@@ -6,7 +6,7 @@
 import type { TraceSink } from '../ports/trace-sink.ts';
 import type { BootId, Incarnation, LogIndex, NodeId, Offset, TopicId } from './ids.ts';
 import type { ReplicaRecord } from './metadata/cluster-state.ts';
-import type { Proposal } from './metadata/commands.ts';
+import type { Origin, Proposal } from './metadata/commands.ts';
 import type {
   Copy,
   CopyRequest,
@@ -17,7 +17,7 @@ import type {
 } from './segment/messages.ts';
 import type { Replica } from './segment/replica.ts';
 import type { Writer } from './segment/writer.ts';
-import type { DataEvent, DurableChange, Request } from './trace.ts';
+import type { DataEvent, DurableChange } from './trace.ts';
 
 export class Tracer {
   private readonly sink: TraceSink<DataEvent>;
@@ -61,8 +61,16 @@ export class Tracer {
 
   // Writing
 
-  appendRecord(writer: Writer, index: number, bytes: Uint8Array, request: Request): void {
+  appendRecord(
+    writer: Writer,
+    index: number,
+    bytes: Uint8Array,
+    origin: Origin,
+    part: number,
+    parts: number,
+  ): void {
     const record = this.digest(bytes);
+    const request = parts === 1 ? origin : { ...origin, part, parts };
     this.sink.emit({ name: 'AppendRecord', ...this.under(writer), index, record, request });
   }
 

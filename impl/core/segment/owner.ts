@@ -135,8 +135,7 @@ export class Owner {
   ): void {
     const index = this.replicas.append(writer.replica, writer.epoch, record);
     writer.bytes += record.length;
-    const asked = parts === 1 ? request : { ...request, part, parts };
-    this.ports.trace?.appendRecord(writer, index, record, asked);
+    this.ports.trace?.appendRecord(writer, index, record, request, part, parts);
   }
 
   /** Sends what was appended since the last call. Called once at the end of each input. */
