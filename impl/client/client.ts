@@ -216,22 +216,21 @@ export class WalrusClient {
     for (const { length } of records) bytes += length;
     const deadlineMs = performance.now() + (options.deadlineMs ?? 30_000);
     await this.room(bytes);
+    let aborted = (): void => {};
     try {
       if (signal?.aborted) throw new WalrusError('Aborted', 'aborted by the caller');
       const appender = this.appenderOf(topic);
       return await new Promise<Receipt>((resolve, reject) => {
         const entry: Entry = { records, bytes, expected, deadlineMs, resolve, reject };
         appender.add(entry);
-        signal?.addEventListener(
-          'abort',
-          () => {
-            appender.remove(entry);
-            reject(new WalrusError('Aborted', 'aborted by the caller'));
-          },
-          { once: true },
-        );
+        aborted = (): void => {
+          appender.remove(entry);
+          reject(new WalrusError('Aborted', 'aborted by the caller'));
+        };
+        signal?.addEventListener('abort', aborted);
       });
     } finally {
+      signal?.removeEventListener('abort', aborted);
       this.bufferedBytes -= bytes;
       this.giveRoom();
       if (this.appenders.get(topic)?.isIdle) this.appenders.delete(topic);
