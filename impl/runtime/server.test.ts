@@ -98,7 +98,9 @@ test('every command, in one pipelined write, answered in order in one read', asy
     'OK  two words',
     'EMPTY',
     '{"current_segment":2,"leader_node":1,"last_sealed_entry_offset":10,' +
-      '"sealed_segments":{"1":10},"segment_leaders":{"1":3,"2":1}}',
+      '"sealed_segments":{"1":10},"segment_leaders":{"1":3,"2":1},"first_offset":0,' +
+      '"policy":{"retention.bytes":0,"retention.ms":0,"retention.consumed":false,' +
+      '"segment.entries":0,"segment.bytes":0,"segment.ms":0}}',
     'ERR unknown topic none',
     '{"count":1,"topics":[{"topic":"logs","owner":1,"segments":2,"records":2,"deleting":false}]}',
     'OK',

@@ -231,13 +231,13 @@ export class ClientServer {
       return { kind: 'error', message: errorText('UnknownTopic', `unknown topic ${topic}`) };
     }
     const text = JSON.stringify({
-      first_offset: state.firstOffset,
-      policy: namedSettings(state.policy),
       current_segment: state.currentSegment,
       leader_node: state.owner,
       last_sealed_entry_offset: state.lastSealedOffset,
       sealed_segments: Object.fromEntries(state.sealedSegments),
       segment_leaders: Object.fromEntries(state.segmentOwners),
+      first_offset: state.firstOffset,
+      policy: namedSettings(state.policy),
     });
     return { kind: 'json', text };
   }
