@@ -377,7 +377,7 @@ export class Checker implements TraceSink<DataEvent> {
     }
     if (command === null) return;
     ApplyCommandProp(index, event.node, event.applied, this.outcomes[index] ?? event.applied);
-    if (command.kind === 'RegisterNode' || !event.applied) return;
+    if (!event.applied || (command.kind !== 'CreateTopic' && !('topic' in command))) return;
     const topic = command.kind === 'CreateTopic' ? (index as number as TopicId) : command.topic;
     this.touchedTopics.add(topic);
     if ('segment' in command) {
@@ -405,8 +405,22 @@ export class Checker implements TraceSink<DataEvent> {
     } else if (command.kind === 'FenceSegment') {
       const grants = this.record.model(this.record.segment(command.topic, command.segment))!.grants;
       if (grants.size > 2) this.probe('recoverers raced');
+    } else if (command.kind === 'RemoveNode') {
+      this.nodeRemoved(command.node);
     } else if (command.kind === 'RestoreReplica' || command.kind === 'MoveReplica') {
       const segment = this.record.segment(command.topic, command.segment);
+      this.ackedIsDurable(segment);
+      this.sealedExact(segment);
+    }
+  }
+
+  /** What was on its disk counts no more, and nothing is lost with it. */
+  private nodeRemoved(node: NodeId): void {
+    for (const segment of this.record.standing()) {
+      if (!this.record.isListed(segment, node)) continue;
+      const { length } = this.record.model(segment)!.replicas;
+      this.count('LastCopyProp');
+      LastCopyProp(segment, node, this.record.replicasLeft(segment), length);
       this.ackedIsDurable(segment);
       this.sealedExact(segment);
     }
@@ -487,7 +501,7 @@ export class Checker implements TraceSink<DataEvent> {
     const { metadata } = this.record;
     metadata.index = index;
     for (const { id, boot, incarnation } of node.clusterState?.nodes.values() ?? []) {
-      metadata.nodes.set(id, { boot, incarnation });
+      metadata.nodes.set(id, { boot, incarnation, state: 'active' });
     }
   }
 

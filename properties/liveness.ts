@@ -5,7 +5,7 @@
 import type { NodeId, SegmentId, TopicId } from '../impl/core/ids.ts';
 import { keptSegments } from './metadata-model.ts';
 import type { Record } from './record.ts';
-import type { NodeView } from './views.ts';
+import type { NodeView, SegmentReplicaView } from './views.ts';
 import { demand } from './violation.ts';
 
 export interface Unmet {
@@ -78,6 +78,32 @@ export function deletionProgress(record: Record, nodes: readonly NodeView[]): Un
   return undefined;
 }
 
+/**
+ * A node that is to be drained becomes empty, and so does one that was removed: it owns nothing, and has no copy of what another live
+ * node that is to stay could have one of.
+ */
+export function drainProgress(record: Record, nodes: readonly NodeView[]): Unmet | undefined {
+  const hopeless = hopelessTopics(record, nodes);
+  const known = record.metadata.nodes;
+  const staying = nodes.filter(({ id }) => known.get(id)?.state === 'active');
+  const isLeaving = ({ node, incarnation }: SegmentReplicaView): boolean => {
+    const { state, incarnation: now } = known.get(node)!;
+    return state === 'draining' || (state === 'gone' && now === incarnation);
+  };
+  for (const [topic, model] of record.metadata.topics) {
+    for (const { id, state, replicas } of keptSegments(model)) {
+      if (hopeless.has(topic)) continue;
+      const leaving = replicas.find(isLeaving);
+      const isHeld = (id: NodeId): boolean => replicas.some(({ node }) => node === id);
+      const canMove = state !== 'sealed' || staying.some(({ id }) => !isHeld(id));
+      if (leaving === undefined || !canMove || staying.length === 0) continue;
+      const reason = `node ${leaving.node} has a copy of ${topic}/${id}`;
+      return { property: 'DrainProgress', reason };
+    }
+  }
+  return undefined;
+}
+
 /** No open segment stays full. */
 export function rolloverProgress(
   record: Record,
@@ -126,7 +152,10 @@ export function repairProgress(
         const holder = alive.get(node);
         const where = `the copy of ${topic}/${id} on node ${node}`;
         if (holder === undefined) {
-          if (!isMovedAway || others.length === 0) continue;
+          const isNeeded = others.some(
+            ({ id }) => record.metadata.nodes.get(id)?.state === 'active',
+          );
+          if (!isMovedAway || !isNeeded) continue;
           return { property, reason: `${where} is lost, and not made again` };
         }
         if (holder.incarnation !== incarnation) {

@@ -36,6 +36,12 @@ export interface ModelSegment {
   readonly grants: Map<Epoch, Grant>;
 }
 
+export interface ModelNode {
+  readonly boot: BootId;
+  readonly incarnation: Incarnation;
+  readonly state: 'active' | 'draining' | 'gone';
+}
+
 export interface ModelTopic {
   readonly id: TopicId;
   readonly name: string;
@@ -61,7 +67,7 @@ function isKept({ start }: ModelTopic, { state, baseOffset, count }: ModelSegmen
 
 export class MetadataModel {
   index: LogIndex = 0 as LogIndex;
-  readonly nodes: Map<NodeId, { boot: BootId; incarnation: Incarnation }> = new Map();
+  readonly nodes: Map<NodeId, ModelNode> = new Map();
   readonly topics: Map<TopicId, ModelTopic> = new Map();
   /** Topics that are no more, as they ended. */
   readonly ended: Map<TopicId, ModelTopic> = new Map();
@@ -83,8 +89,26 @@ export class MetadataModel {
     this.index = index;
     if (command === null) return true;
     if (command.kind === 'RegisterNode') {
-      const { boot, incarnation } = command;
-      this.nodes.set(command.node, { boot, incarnation });
+      const { node, boot, incarnation } = command;
+      const before = this.nodes.get(node);
+      const state = before?.incarnation === incarnation ? before.state : 'active';
+      if (state === 'gone') return false;
+      this.nodes.set(node, { boot, incarnation, state });
+      return true;
+    }
+    if (command.kind === 'DrainNode' || command.kind === 'RemoveNode') {
+      const before = this.nodes.get(command.node);
+      if (before === undefined || !this.isPresent(command)) return false;
+      if (command.kind === 'RemoveNode') {
+        if (!this.isSpare(command.node)) return false;
+        this.nodes.set(command.node, { ...before, state: 'gone' });
+        return true;
+      }
+      const others = [...this.nodes].filter(([id]) => id !== command.node);
+      const state = command.isDraining ? 'draining' : 'active';
+      if (before.state === state) return false;
+      if (command.isDraining && others.every(([, { state }]) => state !== 'active')) return false;
+      this.nodes.set(command.node, { ...before, state });
       return true;
     }
     if (command.kind === 'CreateTopic') {
@@ -137,14 +161,14 @@ export class MetadataModel {
         const place = segment?.replicas.findIndex(({ node }) => node === command.node) ?? -1;
         if (segment?.state !== 'sealed' || place === -1 || !isKept(topic, segment)) return false;
         const { node, incarnation } = command;
-        if (this.nodes.get(node)?.incarnation !== incarnation) return false;
+        if (!this.isPresent({ node, incarnation })) return false;
         segment.replicas = segment.replicas.with(place, { node, incarnation });
         return true;
       }
       case 'BeginMove': {
         const segment = topic.segments[command.segment - 1];
         const { from, to: node } = command;
-        const incarnation = this.nodes.get(node)?.incarnation;
+        const incarnation = this.known([node]) ? this.nodes.get(node)!.incarnation : undefined;
         if (segment?.state !== 'sealed' || segment.count === 0 || segment.move) return false;
         if (segment.baseOffset < topic.start) return false;
         const holders = segment.replicas.map((each) => each.node);
@@ -162,7 +186,7 @@ export class MetadataModel {
         if (segment.baseOffset < topic.start) return false;
         if (command.kind === 'MoveReplica') {
           const { from, to } = move;
-          if (this.nodes.get(to.node)?.incarnation !== to.incarnation) return false;
+          if (!this.isPresent(to)) return false;
           const others = segment.replicas.filter(({ node }) => node !== from);
           segment.replicas = [...others, to].sort((a, b) => a.node - b.node);
         }
@@ -215,6 +239,22 @@ export class MetadataModel {
   }
 
   private known(nodes: readonly NodeId[]): boolean {
-    return nodes.every((node) => this.nodes.has(node));
+    return nodes.every((node) => (this.nodes.get(node)?.state ?? 'gone') !== 'gone');
+  }
+
+  private isPresent({ node, incarnation }: SegmentReplicaView): boolean {
+    return this.known([node]) && this.nodes.get(node)!.incarnation === incarnation;
+  }
+
+  /** Whether at least half of the copies of everything that has one on the node are on other disks that are there. */
+  private isSpare(node: NodeId): boolean {
+    const { incarnation } = this.nodes.get(node)!;
+    const segments = [...this.topics.values()].flatMap((topic) => keptSegments(topic));
+    return segments.every(({ replicas }) => {
+      const isIts = (each: SegmentReplicaView): boolean =>
+        each.node === node && each.incarnation === incarnation;
+      const others = replicas.filter((each) => !isIts(each) && this.isPresent(each));
+      return !replicas.some(isIts) || others.length * 2 >= replicas.length;
+    });
   }
 }

@@ -123,7 +123,10 @@ export class Record {
     return replicas.filter((replica) => this.isRight(replica)).length;
   }
 
+  /** What is on a disk that was removed counts no more, whether it can be read or not. */
   private isRight({ node, incarnation }: ModelSegment['replicas'][number]): boolean {
+    const known = this.metadata.nodes.get(node);
+    if (known?.incarnation === incarnation && known.state === 'gone') return false;
     return this.incarnations.get(node) === incarnation && !this.lapsed.has(node);
   }
 

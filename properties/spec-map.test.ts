@@ -64,6 +64,7 @@ const TOLD_TOO: Readonly<Record<string, string>> = {
 const SPEC_ONLY: Readonly<Record<string, string>> = {
   AbstractLogProp: 'a refinement; histories of clients are its counterpart (history.ts)',
   TypeInv: 'the compiler',
+  RemovedIsSpareInv: 'LastCopyProp, when a disk is removed',
   ViewIsPastInv: 'ApplyCommandProp: each node is compared with the model',
   DeliveredOnceInv: 'ConsumedOnceProp, over what clients heard',
   SealedForeverProp: 'SealedExactInv, SealedCutProp',
@@ -304,15 +305,20 @@ describe('words', () => {
       /readonly (\w+):/g,
     );
     const said = inCode.map(([kind, names]) => [kind, names.filter((name) => !unsaid.has(name))]);
-    expect(inSpec.length).toBe(12);
+    expect(inSpec.length).toBe(14);
     expect(said).toEqual(inSpec);
   });
 
   test('a segment has the same states', () => {
-    const states = stringsOn(/\bstate\b.*"/, 'DistributedLog');
+    const states = stringsOn(/[.]state\b.*"|\[state \|->.*"/, 'DistributedLog');
     const inCode = unionOf('SegmentState', 'impl/core/metadata/cluster-state.ts');
     // What is not there has no record in the code.
     expect(states).toEqual(new Set([...inCode, 'none']));
+  });
+
+  test('a node has the same states', () => {
+    const standings = stringsOn(/\bstanding (=|#|\|->)/, 'DistributedLog');
+    expect(standings).toEqual(new Set(unionOf('NodeState', 'impl/core/metadata/cluster-state.ts')));
   });
 
   test('a node has the same roles in Raft', () => {

@@ -7,6 +7,7 @@ import { ONE_RECORD, type Reply } from '../impl/core/controller/operations.ts';
 import type { Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
 import {
   deletionProgress,
+  drainProgress,
   failoverProgress,
   hopelessTopics,
   leadershipProgress,
@@ -19,6 +20,7 @@ import type { Machine, SharedConfig } from './cluster.ts';
 import type { DiskFaults } from './disk.ts';
 import { replicasLeft } from './faults/budget.ts';
 import { isRefused, sayReplaced } from './faults/members.ts';
+import { isRemoved } from './faults/nodes.ts';
 import type { Scene } from './faults/scene.ts';
 import type { Randomness } from './random.ts';
 import type { PlannedCall, Workload } from './workload.ts';
@@ -95,7 +97,9 @@ export class Aftermath {
       ...shuffled.filter(({ disk }) => !disk.isDamaged),
     ];
     const majority = damagedFirst.slice(0, (machines.length >> 1) + 1);
-    const accepted = machines.filter((machine) => !isRefused(machine));
+    const accepted = machines.filter(
+      (machine) => !isRefused(machine) && !isRemoved(world, machine),
+    );
     // A process that the cluster refuses goes on asking in half of the runs: the others are then to do without it.
     const core = accepted.length < machines.length ? accepted : majority;
     this.core = random.chance(0.5) && isEnough(world, core) ? core : machines;
@@ -120,6 +124,7 @@ export class Aftermath {
       failoverProgress(checker.record, nodes) ??
       deletionProgress(checker.record, nodes) ??
       rolloverProgress(checker.record, nodes, this.maxSegmentEntries) ??
+      drainProgress(checker.record, nodes) ??
       (minds('RepairProgress')
         ? repairProgress(checker.record, nodes, this.isMovedAway)
         : undefined);
@@ -347,6 +352,8 @@ export function healMachines(scene: Scene, machines: readonly Machine[]): void {
     machine.clock.setDrift(0);
     if (machine.paused) scene.cluster.resume(machine);
     sayReplaced(scene, machine);
+    // Nobody lets a disk in that was removed.
+    if (isRemoved(scene, machine)) scene.replaceDisk(machine);
     scene.restart(machine);
   }
 }

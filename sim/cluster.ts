@@ -4,7 +4,7 @@
  * and restarted, and where the checks look at it after each input.
  */
 import { AssertionError } from '../impl/core/assert.ts';
-import type { Operation, Reply } from '../impl/core/controller/operations.ts';
+import type { NodeWish, Operation, Reply } from '../impl/core/controller/operations.ts';
 import type { WalrusError } from '../impl/core/errors.ts';
 import type { Incarnation, NodeId } from '../impl/core/ids.ts';
 import type { HostedRaftEvent } from '../impl/core/raft/trace.ts';
@@ -324,6 +324,11 @@ export class Cluster {
     });
     this.input(machine, (node) => node.request(requests), undefined);
     return true;
+  }
+
+  /** An operator asks a node for something; there may be no answer. */
+  changeNode(machine: Machine, wish: NodeWish, answered: (reply: Reply) => void): void {
+    this.input(machine, (node) => node.changeNode(wish, false, answered), undefined);
   }
 
   /** A message arrives. */

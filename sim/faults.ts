@@ -10,13 +10,14 @@ import { HARM_FAULTS, type HarmFault } from './faults/harm.ts';
 import { LEADER_FAULTS, type LeaderFault } from './faults/leaders.ts';
 import { LINK_FAULTS, type LinkFault } from './faults/links.ts';
 import { MEMBER_FAULTS, type MemberFault, RESTARTED_MS } from './faults/members.ts';
+import { NODE_FAULTS, type NodeFault } from './faults/nodes.ts';
 import { PROCESS_FAULTS, type ProcessFault, UNTOLD } from './faults/processes.ts';
 import { ROOM_FAULTS, type RoomFault } from './faults/room.ts';
 import type { Faults, Scene } from './faults/scene.ts';
 import type { RandomStream } from './random.ts';
 
 type CommonKind = ProcessFault | LinkFault | ClockFault | DiskTrouble;
-type RareKind = MemberFault | RoomFault | DamageFault | LeaderFault;
+type RareKind = MemberFault | RoomFault | DamageFault | LeaderFault | NodeFault;
 export type FaultKind = CommonKind | RareKind | HarmFault;
 
 /** Nodes by id, or whoever leads Raft, or owns a topic's open segment, when the time comes. */
@@ -55,6 +56,7 @@ const RARE: Faults<RareKind> = {
   ...ROOM_FAULTS,
   ...DAMAGE_FAULTS,
   ...LEADER_FAULTS,
+  ...NODE_FAULTS,
 };
 const INJECT: Faults<FaultKind> = { ...COMMON, ...RARE, ...HARM_FAULTS };
 

@@ -47,6 +47,7 @@ import { VirtualTime } from './clock.ts';
 import { Cluster, type ClusterOptions, type Machine } from './cluster.ts';
 import { isAtNobodysCost } from './faults/budget.ts';
 import { isRefused, sayReplaced } from './faults/members.ts';
+import { isRemoved } from './faults/nodes.ts';
 import { FILL_ALL_MS } from './faults/room.ts';
 import { type Fault, type FaultOptions, handoverMs, inject, planFaults } from './faults.ts';
 import { HarmIsTold } from './harm.ts';
@@ -261,7 +262,8 @@ export class Simulation {
     this.disturbed(0);
     for (const machine of aftermath.rest) {
       this.frozen.add(machine);
-      if (machine.node !== undefined && !isRefused(machine)) this.crash(machine, true);
+      const isOut = isRefused(machine) || isRemoved(this, machine);
+      if (machine.node !== undefined && !isOut) this.crash(machine, true);
     }
     this.say({ name: 'Phase', node: 0, detail: `${aftermath.core.length} healed` });
     aftermath.heal();
@@ -413,7 +415,8 @@ export class Simulation {
   /** Whoever sees that a double is about to become a member in its number's name ends it, and has the number given to the right one. */
   private membershipProposed(change: MembershipChange, term: Term): void {
     const { nowMs } = this.time;
-    if (change.kind === 'remove') this.freed.set(change.id, { term, atMs: nowMs });
+    const isGone = this.checker.record.metadata.nodes.get(change.id)?.state === 'gone';
+    if (change.kind === 'remove' && !isGone) this.freed.set(change.id, { term, atMs: nowMs });
     if (change.kind !== 'addLearner') return;
     const machine = this.cluster.stopDouble(change.incarnation);
     if (machine === undefined) return;

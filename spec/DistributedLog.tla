@@ -132,7 +132,7 @@ NoSegment == [state |-> "none", epoch |-> 0, owner |-> None, boot |-> 0,
               replicas |-> <<>>, move |-> NoMove, base |-> 0, count |-> 0]
 
 NoMetadata ==
-  [nodes    |-> [n \in Nodes |-> [boot |-> 0, incarnation |-> 0]],
+  [nodes    |-> [n \in Nodes |-> [boot |-> 0, incarnation |-> 0, standing |-> "active"]],
    topics   |-> {},
    names    |-> [x \in Names |-> 0],
    created  |-> 0,
@@ -148,7 +148,23 @@ Opened(state, index, owner, replicas, base) ==
   [state |-> "open", epoch |-> index, owner |-> owner, boot |-> state.nodes[owner].boot,
    replicas |-> [m \in replicas |-> state.nodes[m].incarnation], move |-> NoMove, base |-> base, count |-> 0]
 
-Registered(state, n) == state.nodes[n].boot > 0
+Registered(state, n) == state.nodes[n].boot > 0 /\ state.nodes[n].standing # "gone"
+
+\* Is that the disk that n registered last, and was it not removed?
+IsPresent(state, n, inc) == Registered(state, n) /\ state.nodes[n].incarnation = inc
+
+\* Has its topic forgotten the segment?
+Trimmed(state, s) ==
+  state.segments[s].state = "sealed" /\ state.segments[s].base + state.segments[s].count <= state.starts[TopicOf(s)]
+
+\* Are at least half of the copies of everything that has one on n's disk on others that are present? Then one of these is in
+\* every majority, and has a part in all that was ever acknowledged.
+IsSpare(state, n) ==
+  \A s \in Segments : LET g == state.segments[s] IN
+    /\ TopicOf(s) \in state.topics
+    /\ g.state # "none" /\ ~(g.state = "sealed" /\ g.count = 0) /\ ~Trimmed(state, s)
+    /\ n \in DOMAIN g.replicas /\ g.replicas[n] = state.nodes[n].incarnation
+    => 2 * Cardinality({m \in (DOMAIN g.replicas) \ {n} : IsPresent(state, m, g.replicas[m])}) >= Cardinality(DOMAIN g.replicas)
 
 \* What the next topic is called by, for ever: not by its name.
 NewTopic(state, name) == state.created + 1
@@ -157,16 +173,18 @@ NewTopic(state, name) == state.created + 1
 IsBase(state, t, offset) ==
   \E i \in SegmentIds : LET g == state.segments[Segment(t, i)] IN g.state # "none" /\ g.base = offset
 
-\* Has its topic forgotten the segment?
-Trimmed(state, s) ==
-  state.segments[s].state = "sealed" /\ state.segments[s].base + state.segments[s].count <= state.starts[TopicOf(s)]
-
 \* Is it sealed, with records, in a topic that is not deleted?
 IsKept(state, s) == TopicOf(s) \in state.topics /\ state.segments[s].state = "sealed" /\ state.segments[s].count > 0 /\ ~Trimmed(state, s)
 
 \* Does the command find what it expects?
 Fits(state, c) ==
-  CASE c.kind = "RegisterNode" -> TRUE
+  CASE c.kind = "RegisterNode" ->  \* but for a disk that was removed
+         state.nodes[c.node].standing = "gone" => state.nodes[c.node].incarnation # c.incarnation
+    [] c.kind = "DrainNode" ->
+         /\ IsPresent(state, c.node, c.incarnation)
+         /\ state.nodes[c.node].standing # (IF c.isDraining THEN "draining" ELSE "active")
+         /\ c.isDraining => \E m \in Nodes \ {c.node} : Registered(state, m) /\ state.nodes[m].standing = "active"
+    [] c.kind = "RemoveNode" -> IsPresent(state, c.node, c.incarnation) /\ IsSpare(state, c.node)
     [] c.kind = "CreateTopic" -> state.names[c.name] = 0 /\ \A m \in c.replicas : Registered(state, m)
     [] c.kind = "SealSegment" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
@@ -180,7 +198,7 @@ Fits(state, c) ==
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          \* A late one names a disk that has been replaced since, or a segment of which nothing is kept any more.
          /\ IsKept(state, Segment(c.topic, c.segment))
-         /\ c.node \in DOMAIN g.replicas /\ state.nodes[c.node].incarnation = c.incarnation
+         /\ c.node \in DOMAIN g.replicas /\ IsPresent(state, c.node, c.incarnation)
     [] c.kind = "BeginMove" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          /\ IsKept(state, Segment(c.topic, c.segment)) /\ g.move = NoMove
@@ -188,7 +206,7 @@ Fits(state, c) ==
     [] c.kind = "MoveReplica" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          /\ IsKept(state, Segment(c.topic, c.segment)) /\ g.move # NoMove /\ g.move.epoch = c.epoch
-         /\ state.nodes[g.move.to].incarnation = g.move.incarnation
+         /\ IsPresent(state, g.move.to, g.move.incarnation)
     [] c.kind = "CancelMove" ->
          LET g == state.segments[Segment(c.topic, c.segment)] IN
          IsKept(state, Segment(c.topic, c.segment)) /\ g.move # NoMove /\ g.move.epoch = c.epoch
@@ -213,7 +231,13 @@ Moved(replicas, move) ==
 ApplyTo(state, index, c) ==
   IF ~Fits(state, c) THEN state ELSE
   CASE c.kind = "RegisterNode" ->
-         [state EXCEPT !.nodes[c.node] = [boot |-> c.boot, incarnation |-> c.incarnation]]
+         [state EXCEPT !.nodes[c.node] =
+            [boot |-> c.boot, incarnation |-> c.incarnation,
+             standing |-> IF @.incarnation = c.incarnation THEN @.standing ELSE "active"]]
+    [] c.kind = "DrainNode" ->
+         [state EXCEPT !.nodes[c.node].standing = IF c.isDraining THEN "draining" ELSE "active"]
+    [] c.kind = "RemoveNode" ->
+         [state EXCEPT !.nodes[c.node].standing = "gone"]
     [] c.kind = "CreateTopic" ->
          LET t == NewTopic(state, c.name) IN
          [state EXCEPT !.topics = @ \cup {t},
@@ -395,6 +419,7 @@ MayPropose(n, c) ==
          /\ c.node = n /\ c.incarnation = incarnation[n]
          /\ Grant(n, s).state = "sealed" /\ n \in DOMAIN Grant(n, s).replicas
          /\ durable[n][s] >= Grant(n, s).count
+    [] c.kind \in {"DrainNode", "RemoveNode"} -> TRUE  \* whatever a person asks for
     [] c.kind = "BeginMove" -> IsKept(view[n], Segment(c.topic, c.segment))  \* whoever seems lost, and whoever seems fit
     [] c.kind = "MoveReplica" ->
          LET s == Segment(c.topic, c.segment) IN
@@ -825,6 +850,8 @@ Commands ==
   \cup [kind : {"FenceSegment"}, topic : Topics, segment : SegmentIds, expectedEpoch : epochs, recoverer : Nodes]
   \cup [kind : {"AdvanceCursor"}, topic : Topics, group : Groups, expected : counts, next : counts]
   \cup [kind : {"RestoreReplica"}, topic : Topics, segment : SegmentIds, node : Nodes, incarnation : lifetimes]
+  \cup [kind : {"DrainNode"}, node : Nodes, incarnation : lifetimes, isDraining : BOOLEAN]
+  \cup [kind : {"RemoveNode"}, node : Nodes, incarnation : lifetimes]
   \cup [kind : {"BeginMove"}, topic : Topics, segment : SegmentIds, from : Nodes, to : Nodes]
   \cup [kind : {"MoveReplica"}, topic : Topics, segment : SegmentIds, epoch : epochs]
   \cup [kind : {"CancelMove"}, topic : Topics, segment : SegmentIds, epoch : epochs]
@@ -922,6 +949,14 @@ SealedExactInv ==
     /\ count <= Len(assigned[s])
     /\ \A a \in AckedIn(s) : a.index < count
     /\ ~Gone(meta, s) => IsMajority({m \in replicas : Lost(s, m) \/ Holds(m, s, count)}, replicas)
+
+\* What was removed was spare: of no segment are more than half of the copies on disks that were. So there is one that was not in
+\* every majority.
+RemovedIsSpareInv ==
+  \A s \in Watched : LET g == meta.segments[s] IN
+    IsKept(meta, s) =>
+      2 * Cardinality({m \in DOMAIN g.replicas : meta.nodes[m].standing = "gone" /\ meta.nodes[m].incarnation = g.replicas[m]})
+        <= Cardinality(DOMAIN g.replicas)
 
 \* What a topic has is not older than itself, whatever else had its name: records, promises and grants. One that is no more
 \* has no name, and nothing in it is open.

@@ -41,6 +41,7 @@ ASSUME Features \subseteq
    "trim",     \* topics forget their front
    "lapse",    \* disks lose an end of what they had durably, each once
    "relocate", \* copies are moved to other nodes, and dropped
+   "remove",   \* nodes are removed
    "rewind",   \* after a restart, metadata is as of any time before
    "forget"}   \* as "rewind", and snapshots
 
@@ -171,11 +172,16 @@ Remakings(n) ==
   IF Has("delete") THEN [kind : {"CreateTopic"}, name : free, owner : NextOwners, replicas : {Holders}] ELSE {}
 
 Registrations(n) ==
-  IF view[n].nodes[n] = [boot |-> boot[n], incarnation |-> incarnation[n]] THEN {}
+  IF view[n].nodes[n].boot = boot[n] /\ view[n].nodes[n].incarnation = incarnation[n] THEN {}
   ELSE [kind : {"RegisterNode"}, node : {n}, boot : {boot[n]}, incarnation : {incarnation[n]}]
 
+Removals(n) ==
+  IF Has("remove") /\ n = First
+  THEN {[kind |-> "RemoveNode", node |-> m, incarnation |-> view[n].nodes[m].incarnation] : m \in Nodes \ {First}}
+  ELSE {}
+
 CommandsOf(n) ==
-  Registrations(n) \cup Deletions(n) \cup Trims(n) \cup Remakings(n)
+  Registrations(n) \cup Removals(n) \cup Deletions(n) \cup Trims(n) \cup Remakings(n)
   \cup UNION {Seals(n, s) \cup Fences(n, s) \cup Restorations(n, s) \cup Relocations(n, s) : s \in Segments}
   \cup UNION {Moves(n, t, g) : t \in Topics, g \in Groups}
 
@@ -367,6 +373,8 @@ CountedAtOnce(state, index, c) ==
   LET after == Walrus!ApplyTo(state, index, c) IN
   IF c.kind # "BeginMove" \/ after = state THEN after
   ELSE [after EXCEPT !.segments[c.topic, c.segment] = [@ EXCEPT !.replicas = Moved(@, after.segments[c.topic, c.segment].move)]]
+\* in place of IsSpare: a node is removed whatever is on its disk.
+AnySpare(state, n) == TRUE
 \* in place of Released, MayDrop: a copy is dropped by what a node knew before it was begun.
 ReleasedAsKnown(n, s, index) == Gone(StateAt(log, index), s) \/ Stray(StateAt(log, index), n, s)
 \* in place of Fits: a cursor goes where the command says, wherever it stands.
@@ -419,7 +427,7 @@ Repeatable(r) == TRUE
    Needs one worker. *)
 
 Says(i, name, holds) == (TLCGet(i) = 0 /\ holds) => TLCSet(i, 1) /\ PrintT(<<"reached", name>>)
-ASSUME \A i \in 1 .. 25 : TLCSet(i, 0)
+ASSUME \A i \in 1 .. 26 : TLCSet(i, 0)
 
 SealedWith(s, k) == meta.segments[s].state = "sealed" /\ meta.segments[s].count = k
 Reached ==
@@ -460,4 +468,5 @@ Reached ==
                /\ incarnation[n] = 1 /\ boot[n] = 1 /\ records[n][s] = <<>>)
   /\ Says(25, "gone back to before a move", \E n \in Nodes, s \in Segments : IsKept(meta, s) /\ Stray(view[n], n, s)
                /\ n \in DOMAIN meta.segments[s].replicas)
+  /\ Says(26, "removed", \E n \in Nodes : meta.nodes[n].standing = "gone")
 ================================================================================

@@ -215,7 +215,7 @@ TraceInit ==
 (* The invariants, at what a step changed.
 
    Each says something of each segment s (or place, or topic), and what it says depends on nothing but: the variables at s;
-   the grants of s and of the segments before and after it; the last segment of the topic; incarnations. The first
+   the grants of s and of the segments before and after it; the last segment of the topic; incarnations; nodes. The first
    state is good. So after a step only those can be bad of which something of this is another than before, and that is
    not argued from the actions, but compared: whatever an action did, `Changes` has it. That a topic's segments are
    sealed up to the last one, and none after it, is right everywhere if it is right beside each that changed. The last
@@ -233,7 +233,7 @@ Changes ==
       trims == Differing(meta.starts, meta'.starts)
       readers == trims \cup Differing(meta.cursors, meta'.cursors) \cup Differing(delivered, delivered')
            \cup UNION {Differing(view[n].cursors, view'[n].cursors) : n \in Differing(applied, applied')}
-  IN [segments |-> IF identity' = identity
+  IN [segments |-> IF identity' = identity /\ meta'.nodes = meta.nodes
                    THEN grants \cup acks \cup new \cup tables \cup Differing(writers, writers')
                         \cup {s \in IF trims = {} THEN {} ELSE Segments : TopicOf(s) \in trims}
                    ELSE Segments,
@@ -259,6 +259,7 @@ InvariantsHold ==
   /\ Keeps("TypeInv", TypeInv)
   /\ Keeps("AckedIsDurableInv", AckedIsDurableInv)
   /\ Keeps("SealedExactInv", SealedExactInv)
+  /\ Keeps("RemovedIsSpareInv", RemovedIsSpareInv)
   /\ Keeps("DeletedStaysDeletedInv", DeletedStaysDeletedInv)
   /\ Keeps("TrimmedPrefixInv", TrimmedPrefixInv)
   /\ Keeps("SingleWriterInv", SingleWriterInv)

@@ -32,6 +32,7 @@ const invariants = [
   'TypeInv',
   'AckedIsDurableInv',
   'SealedExactInv',
+  'RemovedIsSpareInv',
   'DeletedStaysDeletedInv',
   'TrimmedPrefixInv',
   'SingleWriterInv',
@@ -312,6 +313,22 @@ export const logModels: readonly Model[] = [
   },
   {
     ...safe,
+    name: 'MCRemove',
+    about: 'nodes are removed, and what they had is made again on another',
+    kind: 'quick',
+    constants: {
+      ...relocation,
+      Nodes: '{n1, n2, n3}',
+      Crashers: '{}',
+      MaxCrashes: '0',
+      MaxCommits: '5',
+      Features: '{"roll", "relocate", "remove"}',
+    },
+    expect: {},
+    reaches: ['acknowledged', 'sealed', 'moved', 'removed'],
+  },
+  {
+    ...safe,
     name: 'MCMoveBack',
     about: 'a copy is moved, and moved back to the node that had it first, which crashes',
     kind: 'nightly',
@@ -508,6 +525,14 @@ export const logModels: readonly Model[] = [
   mustFail('MCMoveCounted', 'a copy that is being made counts', 'SealedExactInv', {
     ...relocation,
     ApplyTo: '<- CountedAtOnce',
+  }),
+  mustFail('MCRemoveAny', 'nodes are removed whatever is on their disks', 'RemovedIsSpareInv', {
+    ...relocation,
+    Holders: '{n1, n2, n3}',
+    Crashers: '{}',
+    MaxCrashes: '0',
+    Features: '{"roll", "remove"}',
+    IsSpare: '<- AnySpare',
   }),
   mustFail(
     'MCDropAsKnown',

@@ -369,6 +369,13 @@ class Projection {
           incarnation: this.incarnation(node, incarnation),
         };
       }
+      case 'DrainNode':
+      case 'RemoveNode': {
+        const { kind, node } = command;
+        const incarnation = this.incarnation(node, command.incarnation);
+        const named = { kind, node: this.nodes.of(node), incarnation };
+        return kind === 'RemoveNode' ? named : { ...named, isDraining: command.isDraining };
+      }
       case 'BeginMove': {
         const { kind, topic, segment, from, to } = command;
         return {

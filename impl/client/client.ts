@@ -101,6 +101,12 @@ export interface Fetched {
   readonly payload: string;
 }
 
+/** Of `drainNode` and `removeNode`. */
+export interface NodeOptions {
+  /** Only says whether it could be done. */
+  readonly dryRun?: boolean;
+}
+
 /** `STATE`: one node's view of a topic. Segments are keys. */
 export interface State {
   /** Of the first record that there is, or will be. */
@@ -133,6 +139,28 @@ export interface TopicSummary {
   readonly records: number | null;
   /** It is to be deleted, and takes no more records. */
   readonly deleting: boolean;
+}
+
+/** `NODES`: one node's view. */
+export interface Nodes {
+  readonly nodes: readonly NodeSummary[];
+}
+
+/** What `NODES` says of one node. */
+export interface NodeSummary {
+  readonly node: number;
+  /** `draining`: what it has moves to others. `gone`: it was removed. */
+  readonly state: 'active' | 'draining' | 'gone';
+  readonly voter: boolean;
+  /** The node asked hears it. */
+  readonly live: boolean;
+  readonly clientAddress: string;
+  /** Copies of segments that count on it: of one that drains, or is gone, what is still to be moved. */
+  readonly copies: number;
+  /** Copies that are being made there. */
+  readonly coming: number;
+  /** Topics whose open segment it owns. */
+  readonly owns: number;
 }
 
 /** `METRICS`: what of it this client's users rely on; the rest is in the README. */
@@ -312,6 +340,39 @@ export class WalrusClient {
    */
   async trim(topic: string, before: number): Promise<number> {
     return Number(payloadOf(await this.call({ kind: 'trim', topic, before }, false)));
+  }
+
+  /** The nodes as the node asked sees them, which may be behind. */
+  async nodes(): Promise<Nodes> {
+    return JSON.parse(await this.call({ kind: 'nodes' }, true)) as Nodes;
+  }
+
+  /** Fails with `WouldLose`, and why, if the cluster could not do without the node now; it may be started again later. */
+  async canStopNode(node: number): Promise<void> {
+    expectOk(await this.call({ kind: 'node', wish: 'stop', node, dryRun: true }, true));
+  }
+
+  /**
+   * Has everything that the node holds moved to others; `nodes` tells how much is left. Fails with `WouldLose`, and why, if there is nobody to
+   * take it.
+   */
+  async drainNode(node: number, options: NodeOptions = {}): Promise<void> {
+    const { dryRun = false } = options;
+    expectOk(await this.call({ kind: 'node', wish: 'drain', node, dryRun }, true));
+  }
+
+  /** The node that was to be drained is to stay, with what it still has. */
+  async cancelDrain(node: number): Promise<void> {
+    expectOk(await this.call({ kind: 'node', wish: 'undrain', node, dryRun: false }, true));
+  }
+
+  /**
+   * Takes the node out of the cluster for ever, with its disk: one that is lost, whose copies are made again on others, or one that has
+   * been drained. Fails with `WouldLose`, and what, if it may have the last copy of something, or the others are no majority.
+   */
+  async removeNode(node: number, options: NodeOptions = {}): Promise<void> {
+    const { dryRun = false } = options;
+    expectOk(await this.call({ kind: 'node', wish: 'remove', node, dryRun }, true));
   }
 
   /** The topics as the node asked sees them, which may be behind. */

@@ -16,6 +16,19 @@ const TOPICS = {
   ],
 };
 
+const NODES = {
+  nodes: [
+    {
+      ...{ node: 1, state: 'active', voter: true, live: true, clientAddress: 'a:1' },
+      ...{ copies: 12, coming: 1, owns: 2 },
+    },
+    {
+      ...{ node: 3, state: 'gone', voter: false, live: false, clientAddress: 'c:3' },
+      ...{ copies: 4, coming: 0, owns: 0 },
+    },
+  ],
+};
+
 let node: ScriptedNode;
 let home: string;
 
@@ -25,6 +38,10 @@ beforeAll(async () => {
     if (request.kind === 'malformed') return `ERR ${request.message}`;
     if (request.kind === 'metrics') return '{\n  "id": 1\n}';
     if (request.kind === 'topics') return JSON.stringify(TOPICS);
+    if (request.kind === 'nodes') return JSON.stringify(NODES);
+    if (request.kind === 'node') {
+      return request.node === 9 ? 'ERR WouldLose: node 9 lives; drain it first' : 'OK';
+    }
     if (request.topic === 'missing') return 'ERR unknown topic missing';
     if (request.topic === 'empty') return 'EMPTY';
     return {
@@ -295,4 +312,28 @@ test('the REPL lists its words and completes them', async () => {
   await session.answer('get topic-of-mine');
   expect(await session.complete('get t')).toEqual([['topic-of-mine '], 't']);
   expect(await session.complete('metrics t')).toEqual([[], 't']);
+});
+
+test('walrus node asks about nodes, and says what it did or why not', async () => {
+  const list = await walrus(['node', 'list']);
+  expect(list).toEqual({
+    code: 0,
+    err: '',
+    out: [
+      'node  state   vote  heard  owns  copies  coming  address',
+      '1     active  yes   yes    2     12      1       a:1',
+      '3     gone    no    no     0     4       0       c:3',
+      '',
+    ].join('\n'),
+  });
+  expect((await walrus(['node', 'can-stop', '3'])).out).toContain('node 3 may stop');
+  expect((await walrus(['node', 'drain', '3'])).out).toContain('is being drained');
+  expect((await walrus(['node', 'drain', '3', '--dry-run'])).out).toContain('can be drained');
+  expect((await walrus(['node', 'drain', '3', '--cancel'])).out).toContain('is to stay');
+  expect((await walrus(['node', 'remove', '3', '--json'])).out).toBe(
+    '{"ok":true,"node":3,"dryRun":false}\n',
+  );
+  const refused = { code: 1, out: '', err: 'Error: node 9 lives; drain it first\n' };
+  expect(await walrus(['node', 'remove', '9', '--dry-run'])).toEqual(refused);
+  expect((await walrus(['node', 'remove', 'x'])).code).toBe(64);
 });

@@ -4,7 +4,16 @@ import { WalrusError } from '../core/errors.ts';
 import { type Address, formatAddress, parseAddresses } from './address.ts';
 import { ask } from './asking.ts';
 import { clientExitCode, clientExitCodes } from './exit-code.ts';
-import { asJson, bare, errorAsJson, type Sendable, shown, told, VERBS } from './grammar.ts';
+import {
+  asJson,
+  bare,
+  errorAsJson,
+  nodeRequest,
+  type Sendable,
+  shown,
+  told,
+  VERBS,
+} from './grammar.ts';
 import { writeRequest } from './protocol.ts';
 import { runRepl } from './repl.ts';
 
@@ -62,6 +71,30 @@ function addTopicCommands(program: Command): void {
       return runOneShot(self.optsWithGlobals<ClientFlags>(), request(self.args), false);
     });
   }
+}
+
+/** Below `walrus node`, which by itself runs one: what is asked of a cluster about its nodes. */
+export function addNodeCommands(node: Command): void {
+  const ask = (usage: string, description: string, request: (self: Command) => Sendable): Command =>
+    addClientFlags(node.command(usage).description(description)).action((...given) => {
+      const self = given.at(-1) as Command;
+      return runOneShot(self.optsWithGlobals<ClientFlags>(), request(self), false);
+    });
+  const wish = (word: string, self: Command): Sendable =>
+    nodeRequest(word, self.args[0]!, self.opts<{ dryRun?: true }>().dryRun ?? false);
+  const dryRun = ['--dry-run', 'only say whether it could be done'] as const;
+  ask('list', 'the nodes, and what each has, as the node asked knows', () => ({ kind: 'nodes' }));
+  ask('can-stop <n>', 'whether the cluster can do without a node now', (self) =>
+    wish('can-stop', self),
+  );
+  ask('drain <n>', 'have all that a node holds moved to others', (self) =>
+    wish(self.opts<{ cancel?: true }>().cancel ? 'cancel-drain' : 'drain', self),
+  )
+    .option('--cancel', 'it is to stay, with what it still has')
+    .option(...dryRun);
+  ask('remove <n>', 'take a node out for ever: a lost one, or one that was drained', (self) =>
+    wish('remove', self),
+  ).option(...dryRun);
 }
 
 /** `--addr`, `--json`, `--timeout`, and what the exit codes mean. */

@@ -1,6 +1,8 @@
 /** What the command line and the REPL can ask a node: the words for it, and what is shown of the answer. */
+
+import type { Wish } from '../core/controller/operations.ts';
 import { WalrusError } from '../core/errors.ts';
-import type { TopicSummary, Topics } from './client.ts';
+import type { Nodes, TopicSummary, Topics } from './client.ts';
 import { printable } from './printable.ts';
 import type { Request } from './protocol.ts';
 import { parseSettings } from './settings.ts';
@@ -102,12 +104,46 @@ export const VERBS: readonly Verb[] = [
     request: ([topic, before]) => ({ kind: 'trim', topic: topic!, before: readOffset(before!) }),
   },
   {
+    name: 'nodes',
+    usage: '',
+    description: 'list the nodes, and what each has',
+    isOurs: true,
+    request: () => ({ kind: 'nodes' }),
+  },
+  {
+    name: 'node',
+    usage: '<can-stop|drain|cancel-drain|remove> <n>',
+    description: 'whether a node may stop; empty it; take it out for ever',
+    isOurs: true,
+    request: ([wish, number]) => nodeRequest(wish!, number!, false),
+  },
+  {
     name: 'metrics',
     usage: '',
     description: "show the node's Raft metrics",
     request: () => ({ kind: 'metrics' }),
   },
 ];
+
+/** What the words of an operator mean. */
+const WISHES: Readonly<Record<string, Wish>> = {
+  'can-stop': 'stop',
+  drain: 'drain',
+  'cancel-drain': 'undrain',
+  remove: 'remove',
+};
+
+/** Throws `InvalidArgument`. */
+export function nodeRequest(word: string, number: string, dryRun: boolean): Sendable {
+  const wish = WISHES[word];
+  if (wish === undefined || !/^[1-9]\d{0,9}$/.test(number)) {
+    throw new WalrusError(
+      'InvalidArgument',
+      `expected ${Object.keys(WISHES).join(', ')}, and the number of a node`,
+    );
+  }
+  return { kind: 'node', wish, node: Number(number), dryRun };
+}
 
 function readOffset(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
@@ -119,6 +155,10 @@ export function shown(request: Sendable, answer: string): string {
   switch (request.kind) {
     case 'topics':
       return listed(JSON.parse(answer) as Topics);
+    case 'nodes':
+      return listedNodes(JSON.parse(answer) as Nodes);
+    case 'node':
+      return granted(request);
     case 'delete':
       return `deleted topic ${printable(request.topic)}, with its records and cursors`;
     case 'trim':
@@ -135,6 +175,51 @@ export function shown(request: Sendable, answer: string): string {
   }
 }
 
+type NodeRequest = Extract<Sendable, { kind: 'node' }>;
+
+function granted({ wish, node, dryRun }: NodeRequest): string {
+  switch (wish) {
+    case 'stop':
+      return `node ${node} may stop: the others can do without it`;
+    case 'drain':
+      return dryRun
+        ? `node ${node} can be drained: others would take what it has`
+        : `node ${node} is being drained; what it still has: walrus node list`;
+    case 'undrain':
+      return `node ${node} is to stay`;
+    case 'remove':
+      return dryRun
+        ? `node ${node} can be removed: nothing would be lost`
+        : `node ${node} is out of the cluster; what is still to be made again: walrus node list`;
+  }
+}
+
+function listedNodes({ nodes }: Nodes): string {
+  return columns([
+    ['node', 'state', 'vote', 'heard', 'owns', 'copies', 'coming', 'address'],
+    ...nodes.map(({ node, state, voter, live, owns, copies, coming, clientAddress }) => [
+      `${node}`,
+      state,
+      voter ? 'yes' : 'no',
+      live ? 'yes' : 'no',
+      `${owns}`,
+      `${copies}`,
+      `${coming}`,
+      clientAddress,
+    ]),
+  ]).join('\n');
+}
+
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
 /** A line for each topic, in columns. */
 function listed({ count, topics }: Topics): string {
   if (count === 0) return 'no topics';
@@ -148,13 +233,7 @@ function listed({ count, topics }: Topics): string {
       deleting ? 'being deleted' : '',
     ]),
   ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
+  const lines = columns(rows);
   if (count > topics.length) lines.push(`and ${count - topics.length} more`);
   return lines.join('\n');
 }
@@ -174,6 +253,8 @@ export function asJson(request: Sendable, answer: string): unknown {
     case 'set':
     case 'delete':
       return { ok: true, topic: request.topic };
+    case 'node':
+      return { ok: true, node: request.node, dryRun: request.dryRun };
     case 'trim':
       return { ok: true, topic: request.topic, start: Number(answer.replace(/^OK /, '')) };
     case 'put':

@@ -3,6 +3,7 @@
  * prose. A request is one line of UTF-8 text; so is an answer. Answers come in the order of the requests.
  */
 import { isUtf8 } from 'node:buffer';
+import type { Wish } from '../core/controller/operations.ts';
 import { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
 import type { FrameLimits, FrameWriter } from './frames.ts';
 import { formatSettings, parseSettings, type TopicPolicy } from './settings.ts';
@@ -40,6 +41,10 @@ export type Request =
   | { readonly kind: 'trim'; readonly topic: string; readonly before: number }
   /** Not upstream's: the topics that there are. */
   | { readonly kind: 'topics' }
+  /** Not upstream's: the nodes that there are, and what each has. */
+  | { readonly kind: 'nodes' }
+  /** Not upstream's: what an operator wants of a node; with `dryRun` whether it could be done, and nothing more. */
+  | { readonly kind: 'node'; readonly wish: Wish; readonly node: number; readonly dryRun: boolean }
   | { readonly kind: 'metrics' }
   /** Not a request; `message` is the answer's text. */
   | { readonly kind: 'malformed'; readonly message: string };
@@ -66,6 +71,8 @@ export function parseRequest(frame: Uint8Array): Request {
   const operation = text.toString('latin1', 0, operationEnd);
   if (operation === 'METRICS') return { kind: 'metrics' };
   if (operation === 'TOPICS') return { kind: 'topics' };
+  if (operation === 'NODES') return { kind: 'nodes' };
+  if (operation === 'NODE') return parseNode(text.toString('latin1', operationEnd));
   if (!NEEDS_TOPIC.has(operation)) return malformed('unknown command');
   if (operationEnd === text.length) return malformed(`${operation} requires a topic`);
 
@@ -116,6 +123,23 @@ function withSettings(kind: 'create' | 'set', topic: string, rest: Buffer | unde
     if (!(error instanceof WalrusError)) throw error;
     return malformed(errorText(error.code, error.message));
   }
+}
+
+/** As it stands on the wire and in commands. */
+const WISHES: ReadonlyMap<string, Wish> = new Map([
+  ['can-stop', 'stop'],
+  ['drain', 'drain'],
+  ['cancel-drain', 'undrain'],
+  ['remove', 'remove'],
+]);
+
+function parseNode(rest: string): Request {
+  const [, word = '', number, dryRun] = /^ (\S+) (\d{1,10})( dry-run)?$/.exec(rest) ?? [];
+  const wish = WISHES.get(word);
+  if (wish === undefined) {
+    return malformed(`NODE requires ${[...WISHES.keys()].join(', ')} and a number`);
+  }
+  return { kind: 'node', wish, node: Number(number), dryRun: dryRun !== undefined };
 }
 
 function parseTrim(topic: string, rest: Buffer | undefined): Request {
@@ -176,8 +200,13 @@ export function writeRequest(
   writer: FrameWriter,
   request: Exclude<Request, { kind: 'malformed' }>,
 ): void {
-  if (request.kind === 'metrics' || request.kind === 'topics') {
+  if (request.kind === 'metrics' || request.kind === 'topics' || request.kind === 'nodes') {
     writer.frame(request.kind.toUpperCase());
+    return;
+  }
+  if (request.kind === 'node') {
+    const [word] = [...WISHES].find(([, wish]) => wish === request.wish)!;
+    writer.frame(`NODE ${word} ${request.node}${request.dryRun ? ' dry-run' : ''}`);
     return;
   }
   const { topic } = request;

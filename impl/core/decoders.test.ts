@@ -75,6 +75,8 @@ const COMMANDS: readonly Command[] = [
     expected: 4 as LogIndex,
     policy: { ...NO_POLICY, retentionBytes: 1e9, retentionConsumed: true },
   },
+  { kind: 'DrainNode', node: SPARE, incarnation: 400 as Incarnation, isDraining: true },
+  { kind: 'RemoveNode', node: SPARE, incarnation: 400 as Incarnation },
 ];
 const MEMBERSHIP: Membership = NODES.map((id) => ({
   id,

@@ -35,6 +35,10 @@ export const ERRORS = {
   Timeout: { retriable: true, committed: 'unknown' },
   /** The node lost its right to answer after the record was handed on, or the disk refuses what it had promised room for. */
   OutcomeUnknown: { retriable: true, committed: 'unknown' },
+  /** The cluster could lose something by it, or stand still; the message says what. */
+  WouldLose: { retriable: false, committed: 'no' },
+  /** No such node is a member, or was registered. */
+  UnknownNode: { retriable: false, committed: 'no' },
   /** A data directory under this id exists, and this is not it. */
   WrongIncarnation: { retriable: false, committed: 'no' },
   NoSpace: { retriable: true, committed: 'no' },

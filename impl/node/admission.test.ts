@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { type Incarnation, type LogIndex, nodeId } from '../core/ids.ts';
+import { type BootId, type Incarnation, type LogIndex, nodeId } from '../core/ids.ts';
 import { ClusterState } from '../core/metadata/cluster-state.ts';
 import {
   changeMembership,
@@ -8,7 +8,7 @@ import {
 } from '../core/raft/membership.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import { Admission } from './admission.ts';
-import { LinearizableReads } from './linearizable-reads.ts';
+import type { LinearizableReads } from './linearizable-reads.ts';
 
 const three = nodeId(3);
 const FOUNDER = 10 as Incarnation;
@@ -43,16 +43,22 @@ beforeEach(() => {
       return { index: 9 as LogIndex, term: 1 as never };
     },
   };
+  cluster = ClusterState.bootstrap(FOUNDER);
+  const linearizableReads = {
+    ask: (_: unknown, done: (confirmed: boolean) => void) => done(true),
+  } as LinearizableReads;
   admission = new Admission({
     raft: raft as Raft,
-    cluster: ClusterState.bootstrap(FOUNDER),
-    linearizableReads: new LinearizableReads(),
+    cluster,
+    linearizableReads,
     live: (node) => node !== three,
     heardMembers: () => membership,
     addressOf: ({ address }) => address,
     nowMs: () => nowMs,
   });
 });
+
+let cluster: ClusterState;
 
 /** What a disk is told that asks for number 3. */
 function ask(
@@ -117,4 +123,18 @@ test('a disk of another cluster of this name is not taken in, whatever it is tol
   expect(bearer()).toBeUndefined();
   ask(old!, 'node-3', { founder: 0 });
   expect(bearer()).toBe(old);
+});
+
+test('a disk that was removed is told so; another one under its number is let in', () => {
+  membership = membership.filter(({ id }) => id !== three);
+  const boot = 1 as BootId;
+  const registration = { boot, raftAddress: '', clientAddress: '' };
+  const node = three;
+  const disk = { node, incarnation: old! };
+  cluster.applyCommand(2 as LogIndex, { kind: 'RegisterNode', ...disk, ...registration });
+  cluster.applyCommand(3 as LogIndex, { kind: 'RemoveNode', ...disk });
+  expect(ask(old!, 'node-3')).toMatch('refused: node 3 was removed from the cluster');
+  expect(bearer()).toBeUndefined();
+  ask(renewed!, 'node-3');
+  expect(bearer()).toBe(renewed);
 });

@@ -77,6 +77,11 @@ export class Admission {
     } else if (raft.role !== 'leader') {
       const leader = raft.membership.find((each) => each.id === raft.leader);
       answer('pending', 'not the leader', leader && this.ports.addressOf(leader));
+    } else if (!amnesiac && this.isRemoved(id, incarnation)) {
+      this.refuse(
+        answer,
+        `node ${id} was removed from the cluster; start it on an empty directory`,
+      );
     } else if (amnesiac && !hasPlace) {
       if (raft.isMembershipCommitted) answer('released', 'no member');
       else answer('pending', 'its removal is not committed');
@@ -88,12 +93,7 @@ export class Admission {
       if (objection === undefined) {
         propose({ kind: 'remove', id });
         this.heirs.set(id, { address, untilMs: this.ports.nowMs() + KEPT_FOR_MS });
-      } else {
-        // A leader that was deposed and does not know it may object to what another has long agreed to.
-        this.ports.linearizableReads.ask(raft, (confirmed) => {
-          if (confirmed) answer('refused', objection);
-        });
-      }
+      } else this.refuse(answer, objection);
     }
   }
 
@@ -101,6 +101,22 @@ export class Admission {
   refusal(detail: string): JoinReply {
     const members = this.ports.heardMembers();
     return { kind: 'JoinReply', outcome: 'refused', leaderAddress: '', detail, members };
+  }
+
+  /** A leader that was deposed and does not know it may object to what another has long agreed to. */
+  private refuse(
+    answer: (outcome: JoinReply['outcome'], detail: string) => void,
+    reason: string,
+  ): void {
+    const { raft, linearizableReads } = this.ports;
+    linearizableReads.ask(raft, (confirmed) => {
+      if (confirmed) answer('refused', reason);
+    });
+  }
+
+  private isRemoved(id: NodeId, incarnation: Incarnation): boolean {
+    const known = this.ports.cluster.node(id);
+    return known?.incarnation === incarnation && known.state === 'gone';
   }
 
   /** Whether the number was freed for whoever is at another address, and that one may still come. */

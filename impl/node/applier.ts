@@ -122,6 +122,8 @@ export class Applier {
       }
       case 'AdvanceCursor':
       case 'SetTopicPolicy':
+      case 'DrainNode':
+      case 'RemoveNode':
         break;
     }
   }

@@ -27,19 +27,25 @@ export function atStake(
       (each) => each.node === node && each.incarnation === incarnation,
     );
     const others = replicas.filter(
-      (each) =>
-        each.node !== node &&
-        cluster.node(each.node)?.incarnation === each.incarnation &&
-        live(each.node),
+      (each) => each.node !== node && cluster.isPresent(each) && live(each.node),
     );
     return !isListed || others.length * 2 >= replicas.length;
   };
+  const topics = namedTopics(cluster, (segment) => !isSafe(segment));
+  return topics && `it may have the last copy of segments: ${topics}`;
+}
+
+/** How many segments of which topics are so, for people; undefined if none is. */
+export function namedTopics(
+  cluster: ClusterState,
+  isSo: (segment: SegmentRecord) => boolean,
+): string | undefined {
   const topics = [...cluster.topics.values()].flatMap(({ name, segments }) => {
-    const count = segments.filter((segment) => !isSafe(segment)).length;
+    const count = segments.filter(isSo).length;
     return count === 0 ? [] : [`${count} of topic ${JSON.stringify(name)}`];
   });
   if (topics.length === 0) return undefined;
   const more = topics.length - NAMED_MAX;
   const named = topics.slice(0, NAMED_MAX).join(', ');
-  return `it may have the last copy of segments: ${named}${more > 0 ? `, and ${more} more topics` : ''}`;
+  return `${named}${more > 0 ? `, and ${more} more topics` : ''}`;
 }

@@ -3,7 +3,12 @@
  * and inputs reach them; each input ends in `flush`.
  */
 import { Controller } from '../core/controller/controller.ts';
-import { type ClientRequest, errorReply } from '../core/controller/operations.ts';
+import {
+  type ClientRequest,
+  errorReply,
+  type NodeWish,
+  type Reply,
+} from '../core/controller/operations.ts';
 import { Repair } from '../core/controller/repair.ts';
 import { Supervisor } from '../core/controller/supervisor.ts';
 import type { BootId, NodeId } from '../core/ids.ts';
@@ -36,6 +41,7 @@ import { LinearizableReads } from './linearizable-reads.ts';
 import type { Life } from './lives.ts';
 import type { Envelope } from './messages.ts';
 import { MetadataLog } from './metadata-log.ts';
+import { judge } from './node-wishes.ts';
 import { type Notice, named } from './notices.ts';
 import { OtherCluster } from './other-cluster.ts';
 import { Ownership } from './ownership.ts';
@@ -206,6 +212,12 @@ export class Member {
       if (this.handover.isUnderWay) reply(errorReply('Unavailable', 'the node is about to stop'));
       else this.controller.request(operation, reply);
     }
+    this.flush();
+  }
+
+  /** See `Controller.changeNode`. */
+  changeNode(wish: NodeWish, dryRun: boolean, reply: (reply: Reply) => void): void {
+    this.controller.changeNode(wish, dryRun, reply);
     this.flush();
   }
 
@@ -401,6 +413,7 @@ export class Member {
         live: (node) => this.live(node),
         leader: () => this.raft.leader,
         confirm: (done) => this.linearizableReads.ask(this.raft, done),
+        judge: (wish) => judge(this, wish),
         placeTopic: (topic) => this.placement.first(topic),
         timeAt: (node, boot, timeMs) => this.peerClocks.timeAt(node, boot, timeMs),
         send: (to, incarnation, message) => this.sender.send(to, incarnation, message),

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MalformedError } from '../core/codec.ts';
-import type { Question, Reply, Work } from '../core/controller/operations.ts';
+import type { Question, Reply, Wish, Work } from '../core/controller/operations.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import type {
   BootId,
@@ -45,12 +45,18 @@ const question: fc.Arbitrary<Question> = fc.oneof(
     bytes: natural,
     waitMs: natural,
   }),
+  fc.record({
+    kind: kind('wish'),
+    node: natural as fc.Arbitrary<NodeId>,
+    wish: fc.constantFrom<Wish>('stop', 'drain', 'undrain', 'remove'),
+  }),
   fc.record({ kind: kind('promised'), topic, segment: segment.segment, epoch: segment.epoch }),
 );
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.record({ kind: kind('registered') }),
   fc.record({ kind: kind('deleted') }),
+  fc.record({ kind: kind('granted') }),
   fc.record({ kind: kind('empty') }),
   fc.record({ kind: kind('mismatched'), end: natural as fc.Arbitrary<Offset> }),
   fc.record({

@@ -1,6 +1,6 @@
 /** The bytes of an envelope between nodes. Everything that one node sends to another goes through here. */
 import { ByteReader, ByteWriter, MalformedError } from '../core/codec.ts';
-import type { Question, Reply, Work } from '../core/controller/operations.ts';
+import type { Question, Reply, Wish, Work } from '../core/controller/operations.ts';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import type {
   BootId,
@@ -39,7 +39,8 @@ const KINDS = [
   'Mend',
 ] as const;
 const WORKS = ['put', 'get'] as const satisfies Work['kind'][];
-const QUESTIONS = ['fetch', 'lookup', 'promised'] as const satisfies Question['kind'][];
+const WISHES: readonly Wish[] = ['stop', 'drain', 'undrain', 'remove'];
+const QUESTIONS = ['fetch', 'lookup', 'promised', 'wish'] as const satisfies Question['kind'][];
 const REPLIES = [
   'registered',
   'appended',
@@ -51,6 +52,7 @@ const REPLIES = [
   'set',
   'records',
   'mismatched',
+  'granted',
 ] as const satisfies Reply['kind'][];
 const OUTCOMES = ['admitted', 'pending', 'refused', 'released'] as const;
 const ERROR_CODES = Object.keys(ERRORS).sort() as ErrorCode[];
@@ -311,6 +313,7 @@ function decodeWork(input: ByteReader): Work {
 function encodeQuestion(out: ByteWriter, question: Question): void {
   out.byte(QUESTIONS.indexOf(question.kind));
   if (question.kind === 'lookup') out.text(question.topic);
+  else if (question.kind === 'wish') out.whole(question.node).byte(WISHES.indexOf(question.wish));
   else if (question.kind === 'fetch') {
     out.whole(question.topic).whole(question.offset).whole(question.records);
     out.whole(question.bytes).whole(question.waitMs);
@@ -320,6 +323,9 @@ function encodeQuestion(out: ByteWriter, question: Question): void {
 function decodeQuestion(input: ByteReader): Question {
   const kind = known(QUESTIONS[input.byte()]);
   if (kind === 'lookup') return { kind, topic: input.text() };
+  if (kind === 'wish') {
+    return { kind, node: input.whole() as NodeId, wish: known(WISHES[input.byte()]) };
+  }
   const topic = input.whole() as TopicId;
   if (kind === 'fetch') {
     const offset = input.whole() as Offset;
@@ -353,6 +359,7 @@ function decodeReply(input: ByteReader): Reply {
     case 'registered':
     case 'deleted':
     case 'set':
+    case 'granted':
     case 'empty':
       return { kind };
     case 'appended': {

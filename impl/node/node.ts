@@ -6,7 +6,7 @@
  * stopped, it takes part in nothing. If it learns that its disk has forgotten something it becomes an `Amnesiac`, until the
  * others can do without that disk; then it starts anew, with an empty one.
  */
-import type { ClientRequest, TopicState } from '../core/controller/operations.ts';
+import type { ClientRequest, NodeWish, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import {
   type BootId,
@@ -36,7 +36,7 @@ import { type Envelope, isForNumber } from './messages.ts';
 import { raftMetrics } from './metrics.ts';
 import type { NodePorts } from './ports.ts';
 import { type Recovered, Startup } from './startup.ts';
-import { type NodeView, viewOf } from './view.ts';
+import { type DiskView, disksOf, type NodeView, viewOf } from './view.ts';
 
 /** Memory for batches that are being written. */
 const ARENA_BATCHES = 16;
@@ -150,6 +150,19 @@ export class Node {
     for (const { reply } of requests) reply({ kind: 'error', code, message });
   }
 
+  /**
+   * Does what an operator wants of a node, this one or another, or only says whether it could be done (`dryRun`, or to `stop` one).
+   * `reply` is called once: `granted`, `WouldLose` with what would be lost, or another error.
+   */
+  changeNode(wish: NodeWish, dryRun: boolean, reply: (reply: Reply) => void): void {
+    const { running, status, exclusion } = this;
+    if (running !== undefined && exclusion === undefined) running.changeNode(wish, dryRun, reply);
+    else {
+      const message = `node ${this.id} is ${exclusion ?? status}`;
+      reply({ kind: 'error', code: 'Unavailable', message });
+    }
+  }
+
   // ---- queries
 
   /** The disk has no place for more; what it has can be read. */
@@ -232,6 +245,10 @@ export class Node {
   }
 
   /** The cluster as this node sees it; undefined unless it runs. Looks at every segment. */
+  disks(): readonly DiskView[] | undefined {
+    return this.running && disksOf(this.running);
+  }
+
   view(topicsMax: number): NodeView | undefined {
     return this.running && viewOf(this.running, topicsMax);
   }

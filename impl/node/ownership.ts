@@ -79,9 +79,7 @@ export class Ownership {
     const { config, cluster } = this.ports;
     if (count >= config.maxSegmentEntries) return 'rollover';
     if (replicas.some(({ node }) => !this.ports.hasRoom(node))) return 'full disk';
-    const isOutdated = replicas.some(
-      ({ node, incarnation }) => cluster.node(node)?.incarnation !== incarnation,
-    );
+    const isOutdated = replicas.some((each) => !cluster.isPresent(each));
     return isOutdated || nextReplicas.length > replicas.length ? 'more copies' : 'handover';
   }
 

@@ -32,6 +32,7 @@ export interface PeriodicWorkPorts {
   readonly registration: Registration;
   readonly handover: Handover;
   nowMs(): number;
+  live(node: NodeId): boolean;
   /** Tells the network where a member is, as far as that is known now. */
   locate(member: Member): void;
 }
@@ -71,7 +72,7 @@ export class PeriodicWork {
     if (isFull) store.retry();
     this.rest(nowMs);
     this.rollOverFull(nowMs);
-    this.promoteLearner();
+    this.changeMembership();
     if (handover.isUnderWay && handover.advance(nowMs)) lifecycle.stop();
   }
 
@@ -126,10 +127,28 @@ export class PeriodicWork {
     dataPlane.retention.look();
   }
 
-  /** One at a time, since one change of the membership is under way at a time. */
-  private promoteLearner(): void {
-    const { raft } = this.ports;
+  /**
+   * As the leader: takes a disk out that the metadata says was removed, or gives a learner a vote. One at a time, since one change of the
+   * membership is under way at a time. Who leads has somebody else take it out.
+   */
+  private changeMembership(): void {
+    const { config, raft, cluster } = this.ports;
     if (raft.role !== 'leader') return;
+    const removed = raft.membership.find(
+      ({ id, incarnation }) =>
+        cluster.node(id)?.incarnation === incarnation && cluster.node(id)?.state === 'gone',
+    );
+    if (removed?.id === config.id) {
+      const heir = raft.membership.find(
+        ({ id, learner }) => id !== config.id && !learner && this.ports.live(id),
+      );
+      if (heir !== undefined) raft.transferLeadership(heir.id);
+      return;
+    }
+    if (removed !== undefined) {
+      raft.proposeMembership({ kind: 'remove', id: removed.id });
+      return;
+    }
     const isPromoted = (id: NodeId): boolean =>
       typeof raft.proposeMembership({ kind: 'promote', id }) !== 'string';
     raft.membership.some(({ id, learner }) => learner && isPromoted(id));

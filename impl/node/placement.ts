@@ -25,12 +25,15 @@ export class Placement {
     this.ports = ports;
   }
 
-  /** The nodes to which a segment can be granted: voters whose present disk is registered. Never empty. */
+  /** The nodes to which a segment can be granted: voters whose present disk is registered, and is to stay. Never empty. */
   holders(): readonly NodeId[] {
     const { config, raft, cluster } = this.ports;
     const nodes = raft.membership
       .filter(
-        ({ id, learner, incarnation }) => !learner && cluster.node(id)?.incarnation === incarnation,
+        ({ id, learner, incarnation }) =>
+          !learner &&
+          cluster.node(id)?.incarnation === incarnation &&
+          cluster.node(id)?.state === 'active',
       )
       .map(({ id }) => id);
     return nodes.length > 0 ? nodes : [config.id];

@@ -31,6 +31,7 @@ export class Registration {
     const { node, incarnation } = identity;
     const known = cluster.node(node);
     if (known?.boot === boot && known.incarnation === incarnation) return;
+    if (known?.incarnation === incarnation && known.state === 'gone') return;
     this.isUnderWay = true;
     const { raftAddress, clientAddress, operationTimeoutMs } = config;
     proposals.pursue(

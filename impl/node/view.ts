@@ -1,6 +1,11 @@
 /** The cluster as one node sees it, for people and their tools. It may be behind, and what other nodes know it does not know. */
 import type { BootId, NodeId, Offset, Term } from '../core/ids.ts';
-import type { ClusterState, SegmentRecord, TopicRecord } from '../core/metadata/cluster-state.ts';
+import type {
+  ClusterState,
+  NodeState,
+  SegmentRecord,
+  TopicRecord,
+} from '../core/metadata/cluster-state.ts';
 import type { Raft } from '../core/raft/raft.ts';
 import type { Role } from '../core/raft/trace.ts';
 import type { DataPlane } from '../core/segment/data-plane.ts';
@@ -30,6 +35,20 @@ export interface MemberView {
   /** Empty until it has registered. */
   readonly clientAddress: string;
   /** Topics whose open segment it owns. */
+  readonly owns: number;
+}
+
+/** A disk that has registered, be it a member, still to be one, or one that was removed. */
+export interface DiskView {
+  readonly node: NodeId;
+  readonly state: NodeState;
+  /** Its vote counts; false of one that is no member. */
+  readonly voter: boolean;
+  readonly live: boolean;
+  readonly clientAddress: string;
+  /** Copies of segments that are listed on it, and that are being made there. */
+  readonly copies: number;
+  readonly coming: number;
   readonly owns: number;
 }
 
@@ -92,6 +111,39 @@ export function viewOf(member: ViewedMember, topicsMax: number): NodeView {
   };
 }
 
+/** All nodes, by number. What a node that drains, or was removed, still has is what is left to be done. */
+export function disksOf(viewed: Omit<ViewedMember, 'boot'>): readonly DiskView[] {
+  const { raft, cluster } = viewed;
+  const copies = new Map<NodeId, number>();
+  const coming = new Map<NodeId, number>();
+  const owned = new Map<NodeId, number>();
+  const count = (of: Map<NodeId, number>, node: NodeId, by = 1): void => {
+    of.set(node, (of.get(node) ?? 0) + by);
+  };
+  for (const { segments } of cluster.topics.values()) {
+    for (const { replicas, move } of segments) {
+      for (const each of replicas) count(copies, each.node);
+      if (move !== undefined) count(coming, move.to.node);
+    }
+  }
+  for (const { node, topics } of cluster.holders()) count(owned, node, topics.size);
+  const nodes = [...cluster.nodes.values()].sort((a, b) => a.id - b.id);
+  return nodes.map(({ id: node, state, incarnation, clientAddress }) => {
+    const member = raft.membership.find((each) => each.id === node);
+    const isMember = member?.incarnation === incarnation;
+    return {
+      node,
+      state,
+      voter: isMember && !member.learner,
+      live: isMember && viewed.live(node),
+      clientAddress,
+      copies: copies.get(node) ?? 0,
+      coming: coming.get(node) ?? 0,
+      owns: owned.get(node) ?? 0,
+    };
+  });
+}
+
 type Health = Pick<TopicView, 'state' | 'shortSegments'>;
 
 function rank({ state, shortSegments }: Health): number {
@@ -116,10 +168,7 @@ function healthOf(member: ViewedMember, { segments }: TopicRecord): Health {
 
 /** On the disks that they were promised by, of nodes that are heard. */
 function liveCopies(member: ViewedMember, { replicas }: SegmentRecord): number {
-  return replicas.filter(
-    ({ node, incarnation }) =>
-      member.live(node) && member.cluster.node(node)?.incarnation === incarnation,
-  ).length;
+  return replicas.filter((each) => member.live(each.node) && member.cluster.isPresent(each)).length;
 }
 
 function topicView(dataPlane: DataPlane, topic: TopicRecord, health: Health): TopicView {

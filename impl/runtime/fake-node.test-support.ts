@@ -1,5 +1,11 @@
 /** A cluster member that is none: topics in memory, every operation answered at once, or when a test says. */
-import type { ClientRequest, Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type {
+  ClientRequest,
+  NodeWish,
+  Operation,
+  Reply,
+  TopicState,
+} from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import { type BootId, epoch, nodeId, offset, segmentId, term } from '../core/ids.ts';
 import { NO_POLICY } from '../core/metadata/policy.ts';
@@ -58,10 +64,20 @@ export class FakeNode implements HostedNode<string> {
     return {
       request: (operation, reply) => this.request([{ operation, reply }]),
       topicState: (topic) => this.topicState(topic),
+      changeNode: (wish, dryRun, reply) => this.changeNode(wish, dryRun, reply),
+      disks: () => [],
       ownerOf: () => this.ownerOf(),
       view: (topicsMax) => this.view(topicsMax),
       metrics: () => this.metrics(),
     };
+  }
+
+  changeNode(_: NodeWish, __: boolean, reply: (reply: Reply) => void): void {
+    reply({ kind: 'granted' });
+  }
+
+  disks(): [] {
+    return [];
   }
 
   ownerOf(): undefined {}

@@ -1,7 +1,13 @@
-import type { ClientRequest, Operation, Reply, TopicState } from '../core/controller/operations.ts';
+import type {
+  ClientRequest,
+  NodeWish,
+  Operation,
+  Reply,
+  TopicState,
+} from '../core/controller/operations.ts';
 import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
-import type { NodeView } from '../node/view.ts';
+import type { DiskView, NodeView } from '../node/view.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 import type { HostedNode } from './hosted-node.ts';
@@ -69,6 +75,15 @@ export class Host<Message> {
     for (const { reply } of asked) {
       reply({ kind: 'error', code: 'Unavailable', message: 'the node has stopped' });
     }
+  }
+
+  changeNode(wish: NodeWish, dryRun: boolean, reply: (reply: Reply) => void): void {
+    const isTaken = this.input((node) => node.changeNode(wish, dryRun, reply));
+    if (!isTaken) reply({ kind: 'error', code: 'Unavailable', message: 'the node is not running' });
+  }
+
+  disks(): readonly DiskView[] | undefined {
+    return this.dead ? undefined : this.node?.disks();
   }
 
   topicState(topic: string): TopicState | undefined {

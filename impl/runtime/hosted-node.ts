@@ -1,9 +1,9 @@
 /** What the runtime asks of a cluster member; `impl/node/node.ts` is one. */
-import type { ClientRequest, TopicState } from '../core/controller/operations.ts';
+import type { ClientRequest, NodeWish, Reply, TopicState } from '../core/controller/operations.ts';
 import type { WalrusError } from '../core/errors.ts';
 import type { DamageCounts } from '../core/segment/mending.ts';
 import type { StoreStats } from '../core/storage/store.ts';
-import type { NodeView } from '../node/view.ts';
+import type { DiskView, NodeView } from '../node/view.ts';
 import type { DiskCompletion } from '../ports/disk.ts';
 
 export interface HostedNode<Message> {
@@ -25,6 +25,9 @@ export interface HostedNode<Message> {
   /** When to call `tick`, on the node's own clock; Infinity if never. */
   deadlineMs(): number;
   request(requests: readonly ClientRequest[]): void;
+  changeNode(wish: NodeWish, dryRun: boolean, reply: (reply: Reply) => void): void;
+  /** All nodes that it knows of; undefined unless it runs. */
+  disks(): readonly DiskView[] | undefined;
   topicState(topic: string): TopicState | undefined;
   /** Who owns the topic's open segment, as far as is known. */
   ownerOf(topic: string): number | undefined;

@@ -4,7 +4,7 @@ import { addBenchCommand } from '../cli/bench.ts';
 import { addCompletionCommand } from '../cli/completion.ts';
 import { addConsumeCommand } from '../cli/consume.ts';
 import { addProduceCommand } from '../cli/produce.ts';
-import { addClientCommands } from '../client/commands.ts';
+import { addClientCommands, addNodeCommands } from '../client/commands.ts';
 import { prepare, run } from '../client/program.ts';
 import { addStatusCommand } from '../client/status-command.ts';
 import { addDevCommand } from './dev-command.ts';
@@ -15,7 +15,7 @@ import { addNodeCommand } from './node-command.ts';
 const program = prepare(new Command('walrus'))
   .description('a distributed message log')
   .version('0.1.0');
-addNodeCommand(program);
+addNodeCommands(addNodeCommand(program));
 addDevCommand(program);
 addDirectoryCommands(program);
 addDoctorCommand(program);

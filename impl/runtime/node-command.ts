@@ -3,10 +3,11 @@ import { type Command, Option } from 'commander';
 import { EXIT } from './exit-code.ts';
 import { FLAG_DEFAULTS } from './flag-defaults.ts';
 
-export function addNodeCommand(program: Command): void {
+/** Gives the command, below which others may stand. */
+export function addNodeCommand(program: Command): Command {
   const list = (value: string, before: readonly string[]): string[] => [...before, value];
   const defaults = FLAG_DEFAULTS;
-  program
+  return program
     .command('node')
     .description('run one member of a cluster')
     .option('--node-id <n>', 'number of this node, kept with its data', String(defaults.nodeId))

@@ -79,6 +79,8 @@ export async function startNode(config: ProcessConfig, log: Logger): Promise<Run
   let httpAddress: string | undefined;
   const service: Service = {
     request: (operation, reply) => host.request(operation, reply),
+    changeNode: (wish, dryRun, reply) => host.changeNode(wish, dryRun, reply),
+    disks: () => host.disks(),
     topicState: (topic) => host.topicState(topic),
     ownerOf: (topic) => host.ownerOf(topic),
     view: (topicsMax) => host.view(topicsMax),

@@ -16,14 +16,15 @@ import {
 import { namedSettings } from '../client/settings.ts';
 import type { AnswerV2, RequestV2 } from '../client/wire-v2.ts';
 import {
+  type NodeWish,
   ONE_RECORD,
   type Operation,
   type Reply,
   type TopicState,
 } from '../core/controller/operations.ts';
-import { offset } from '../core/ids.ts';
+import { nodeId, offset } from '../core/ids.ts';
 import { decodeRecord, encodeRecord } from '../core/record.ts';
-import type { NodeView } from '../node/view.ts';
+import type { DiskView, NodeView } from '../node/view.ts';
 import { ClientConnection } from './client-connection.ts';
 import { ConnectionV2 } from './connection-v2.ts';
 import type { Answered } from './metrics.ts';
@@ -31,6 +32,8 @@ import type { Answered } from './metrics.ts';
 /** What the server asks of the node behind it. */
 export interface Service {
   request(operation: Operation, reply: (reply: Reply) => void): void;
+  changeNode(wish: NodeWish, dryRun: boolean, reply: (reply: Reply) => void): void;
+  disks(): readonly DiskView[] | undefined;
   topicState(topic: string): TopicState | undefined;
   ownerOf(topic: string): number | undefined;
   view(topicsMax: number): Pick<NodeView, 'topics' | 'topicCount'> | undefined;
@@ -47,6 +50,10 @@ export interface ServerOptions {
 
 /** v1 knows no groups: all its readers share this cursor. */
 const DEFAULT_GROUP = 'default';
+const NOT_TAKING_PART: Response = {
+  kind: 'error',
+  message: errorText('Unavailable', 'this node takes part in nothing'),
+};
 /** Topics that one answer lists. */
 const TOPICS_MAX = 1_000;
 
@@ -177,6 +184,25 @@ export class ClientServer {
         done(response, response.kind === 'error' ? 'Unavailable' : undefined);
         break;
       }
+      case 'nodes': {
+        const nodes = this.service.disks();
+        if (nodes === undefined) done(NOT_TAKING_PART, 'Unavailable');
+        else done({ kind: 'json', text: JSON.stringify({ nodes }) }, undefined);
+        break;
+      }
+      case 'node': {
+        const { wish, dryRun } = request;
+        this.service.changeNode({ node: nodeId(request.node), wish }, dryRun, (reply) => {
+          const refusal = reply.kind === 'error' ? reply.code : undefined;
+          done(
+            reply.kind === 'error'
+              ? { kind: 'error', message: errorText(reply.code, reply.message) }
+              : { kind: 'ok' },
+            refusal,
+          );
+        });
+        break;
+      }
       case 'state': {
         const response = this.stateOf(request.topic);
         done(response, response.kind === 'error' ? 'UnknownTopic' : undefined);
@@ -209,12 +235,7 @@ export class ClientServer {
 
   private topics(): Response {
     const view = this.service.view(TOPICS_MAX);
-    if (view === undefined) {
-      return {
-        kind: 'error',
-        message: errorText('Unavailable', 'this node takes part in nothing'),
-      };
-    }
+    if (view === undefined) return NOT_TAKING_PART;
     const topics = view.topics.map(({ topic, owner, segments, records, deleting }) => ({
       topic,
       owner,
@@ -246,6 +267,7 @@ export class ClientServer {
     switch (reply.kind) {
       case 'registered':
       case 'set':
+      case 'granted':
       case 'deleted':
       case 'appended':
         return { kind: 'ok' };
@@ -268,7 +290,10 @@ export class ClientServer {
   }
 }
 
-type TopicRequest = Exclude<Request, { kind: 'malformed' | 'metrics' | 'topics' | 'state' }>;
+type TopicRequest = Exclude<
+  Request,
+  { kind: 'malformed' | 'metrics' | 'topics' | 'nodes' | 'node' | 'state' }
+>;
 
 function operationOf(request: TopicRequest): Operation {
   const { topic } = request;

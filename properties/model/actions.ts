@@ -74,6 +74,9 @@ function mayPropose(model: LogModel, node: NodeState, { command }: Proposal): Re
       const has = command.node === node.id && node.copy(key).durable >= grant.count;
       return has ? undefined : 'a restored replica has the whole segment durably';
     }
+    case 'DrainNode':
+    case 'RemoveNode':
+      return undefined;
     case 'BeginMove': {
       const grant = model.grant(node, keyOf(command));
       return grant?.state === 'sealed' ? undefined : 'only copies of sealed segments are moved';

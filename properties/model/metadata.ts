@@ -29,6 +29,7 @@ interface Registration {
   readonly index: number;
   readonly boot: BootId;
   readonly incarnation: Incarnation;
+  readonly state: 'active' | 'draining' | 'gone';
 }
 
 export class Metadata {
@@ -111,7 +112,28 @@ export class Metadata {
     switch (command.kind) {
       case 'RegisterNode': {
         const { node, boot, incarnation } = command;
-        this.nodes.set(node, { index, boot, incarnation });
+        const before = this.nodes.get(node);
+        const state = before?.incarnation === incarnation ? before.state : 'active';
+        if (state === 'gone') return false;
+        this.nodes.set(node, { index, boot, incarnation, state });
+        return true;
+      }
+      case 'DrainNode': {
+        const { node, incarnation, isDraining } = command;
+        const state = isDraining ? 'draining' : 'active';
+        if (!this.isPresent(node, incarnation) || this.nodes.get(node)!.state === state)
+          return false;
+        const isActive = [...this.nodes].some(
+          ([id, { state }]) => id !== node && state === 'active',
+        );
+        if (isDraining && !isActive) return false;
+        this.nodes.set(node, { ...this.nodes.get(node)!, state });
+        return true;
+      }
+      case 'RemoveNode': {
+        const { node, incarnation } = command;
+        if (!this.isPresent(node, incarnation) || !this.isSpare(node, index)) return false;
+        this.nodes.set(node, { ...this.nodes.get(node)!, state: 'gone' });
         return true;
       }
       case 'CreateTopic': {
@@ -145,6 +167,7 @@ export class Metadata {
         if (grant === undefined || grant.state === 'sealed') return false;
         const registration = this.nodes.get(recoverer);
         if (grant.epoch !== expectedEpoch || registration === undefined) return false;
+        if (!this.know([recoverer])) return false;
         const { boot } = registration;
         const epoch = index as Epoch;
         this.put(topic, segment, {
@@ -168,7 +191,7 @@ export class Metadata {
         const { topic, segment, node, incarnation } = command;
         const grant = this.sealed(topic, segment, index);
         if (grant === undefined || !grant.replicas.has(node)) return false;
-        if (this.nodes.get(node)?.incarnation !== incarnation) return false;
+        if (!this.isPresent(node, incarnation)) return false;
         const replicas = new Map(grant.replicas).set(node, incarnation);
         this.put(topic, segment, { ...grant, index, replicas });
         return true;
@@ -176,7 +199,7 @@ export class Metadata {
       case 'BeginMove': {
         const { topic, segment, from, to } = command;
         const grant = this.sealed(topic, segment, index);
-        const incarnation = this.nodes.get(to)?.incarnation;
+        const incarnation = this.know([to]) ? this.nodes.get(to)!.incarnation : undefined;
         if (grant === undefined || grant.move !== undefined || incarnation === undefined)
           return false;
         if (!grant.replicas.has(from) || grant.replicas.has(to)) return false;
@@ -189,7 +212,7 @@ export class Metadata {
         const grant = this.sealed(topic, segment, index);
         const move = grant?.move;
         if (grant === undefined || move?.epoch !== epoch) return false;
-        if (this.nodes.get(move.to)?.incarnation !== move.incarnation) return false;
+        if (!this.isPresent(move.to, move.incarnation)) return false;
         const replicas = new Map(grant.replicas).set(move.to, move.incarnation);
         replicas.delete(move.from);
         this.put(topic, segment, { ...grant, index, replicas, move: undefined });
@@ -248,7 +271,22 @@ export class Metadata {
   }
 
   private know(nodes: readonly NodeId[]): boolean {
-    return nodes.every((node) => this.nodes.has(node));
+    return nodes.every((node) => (this.nodes.get(node)?.state ?? 'gone') !== 'gone');
+  }
+
+  private isPresent(node: NodeId, incarnation: Incarnation): boolean {
+    return this.know([node]) && this.nodes.get(node)!.incarnation === incarnation;
+  }
+
+  private isSpare(node: NodeId, index: number): boolean {
+    for (const [key, versions] of this.segments) {
+      const { replicas } = versions.at(-1)!;
+      if (this.isGone(topicOf(key), key, index)) continue;
+      if (replicas.get(node) !== this.nodes.get(node)!.incarnation) continue;
+      const others = [...replicas].filter(([id, disk]) => id !== node && this.isPresent(id, disk));
+      if (others.length * 2 < replicas.size) return false;
+    }
+    return true;
   }
 
   private open(

@@ -121,6 +121,7 @@ export class TestNode {
         confirm: (done) => done(this.leader === id),
         placeTopic: () => ({ owner: 1 as NodeId, replicas: [1, 2, 3] as NodeId[] }),
         // All clocks show the same, unless a test moves one.
+        judge: () => ({ kind: 'granted' }),
         timeAt: (_, __, timeMs) => timeMs,
         send: (to, _, message) => world.letters.push({ from: id, to, message }),
       },

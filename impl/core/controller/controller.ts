@@ -8,7 +8,7 @@
 import { type ErrorCode, WalrusError } from '../errors.ts';
 import type { BootId, Incarnation, NodeId, Offset, TopicId } from '../ids.ts';
 import type { ClusterState, TopicRecord } from '../metadata/cluster-state.ts';
-import type { Origin } from '../metadata/commands.ts';
+import type { Command, Origin } from '../metadata/commands.ts';
 import { NO_POLICY } from '../metadata/policy.ts';
 import type { Proposals } from '../metadata/proposals.ts';
 import { BATCH_LIMIT, batchFault } from '../record.ts';
@@ -31,6 +31,7 @@ import {
   errorReply,
   type Fetch,
   isRefusal,
+  type NodeWish,
   type Operation,
   type Question,
   type Register,
@@ -54,6 +55,8 @@ export interface ControllerPorts {
   leader(): NodeId | 0;
   /** Calls `done` once: with true when `cluster()` is surely current, with false if this node does not lead Raft. */
   confirm(done: (confirmed: boolean) => void): void;
+  /** Whether what an operator wants of a node can be done. Asked only of a Raft leader that is current. */
+  judge(wish: NodeWish): Reply;
   /** Who is to own and to hold a new topic. */
   placeTopic(name: string): { readonly owner: NodeId; readonly replicas: readonly NodeId[] };
   /**
@@ -169,6 +172,38 @@ export class Controller {
         this.lines.add(this.begin<Effect>(operation, answer));
         break;
     }
+  }
+
+  /**
+   * Has the Raft leader say whether nothing is lost by what an operator wants of a node, and then proposes it, unless it is `dryRun`
+   * or a mere question. `answer` is called once: `granted` when the metadata says so here; else an error, by name `WouldLose`,
+   * `UnknownNode`, `NoLeader`, or `Timeout` if nobody knows what became of it.
+   */
+  changeNode(wish: NodeWish, dryRun: boolean, answer: Answer): void {
+    const question = { kind: 'wish', ...wish } as const;
+    const decided = (reply: Reply): void => {
+      if (reply.kind !== 'granted' || dryRun || wish.wish === 'stop') answer(reply);
+      else this.proposeChange(wish, answer);
+    };
+    const leader = this.ports.leader();
+    if (leader === 0 || leader === this.ports.node) this.answerQuestion(question, decided);
+    else this.ask(leader, question, decided);
+  }
+
+  private proposeChange({ node, wish }: NodeWish, answer: Answer): void {
+    const { incarnation } = this.ports.cluster().node(node)!;
+    const command: Command =
+      wish === 'remove'
+        ? { kind: 'RemoveNode', node, incarnation }
+        : { kind: 'DrainNode', node, incarnation, isDraining: wish === 'drain' };
+    const deadlineMs = this.ports.nowMs() + this.ports.operationTimeoutMs;
+    this.proposals.pursue(command, deadlineMs, (outcome) => {
+      if (outcome === 'unknown') answer(errorReply('Timeout', 'nobody knows what became of it'));
+      else if (outcome.applied || outcome.reason === 'Stale') answer({ kind: 'granted' });
+      else if (outcome.reason === 'LastCopy') {
+        answer(errorReply('WouldLose', `node ${node} has become the last to hold something`));
+      } else answer(errorReply('UnknownNode', `no node ${node} is registered`));
+    });
   }
 
   /** What another node's controller says. */
@@ -380,6 +415,13 @@ export class Controller {
     }
     if (question.kind === 'promised') {
       answer(this.promised(question));
+      return;
+    }
+    if (question.kind === 'wish') {
+      this.ports.confirm((confirmed) => {
+        if (confirmed) answer(this.ports.judge(question));
+        else answer(errorReply('NoLeader', `nobody can say what becomes of node ${question.node}`));
+      });
       return;
     }
     const { topic } = question;

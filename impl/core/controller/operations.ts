@@ -83,7 +83,20 @@ export type Question =
    * Whether there is such a topic: `registered`, or `UnknownTopic` from a Raft leader that is current; `SegmentSealing` if it is
    * being deleted.
    */
-  | { readonly kind: 'lookup'; readonly topic: string };
+  | { readonly kind: 'lookup'; readonly topic: string }
+  /** Whether that can be done now: `granted`, or `WouldLose` from a Raft leader that is current. */
+  | ({ readonly kind: 'wish' } & NodeWish);
+
+/**
+ * What an operator wants of a node: `stop` it now, and start it again later; `drain` it, so that all it holds moves to others, or
+ * `undrain`; `remove` it for ever, which is for one that is lost, or has been drained.
+ */
+export type Wish = 'stop' | 'drain' | 'undrain' | 'remove';
+
+export interface NodeWish {
+  readonly node: NodeId;
+  readonly wish: Wish;
+}
 
 /** One operation of a client. `reply` is called once. */
 export interface ClientRequest {
@@ -94,6 +107,8 @@ export interface ClientRequest {
 export type Reply =
   | { readonly kind: 'registered' }
   | { readonly kind: 'set' }
+  /** Nothing is lost by what an operator wants; it is done, unless that was only asked. */
+  | { readonly kind: 'granted' }
   /** No record of it is given out or taken any more, through whichever node, and its name is free. */
   | { readonly kind: 'deleted' }
   /** The first record that the topic still has, or will have, is that at `start`. */

@@ -1,11 +1,12 @@
 /**
  * What the Raft leader does for segments that are short of copies: it has one made on another node in place of each that is lost. A
- * copy is lost when its node has been silent for long. It may be wrong about that: then there is one copy more for a while.
+ * copy is lost when its node has been silent for long, at once when its disk was removed, and as good as lost when that is to be. It may be wrong about
+ * silence: then there is one copy more for a while.
  *
  * The metadata holds what is under way, so whoever leads next goes on with it. The leader only begins moves and gives them up; that a
  * copy is whole is said by who made it (`segment/replicas.ts`).
  */
-import type { NodeId, SegmentId, TopicId } from '../ids.ts';
+import type { Incarnation, NodeId, SegmentId, TopicId } from '../ids.ts';
 import type {
   ClusterState,
   Move,
@@ -50,6 +51,8 @@ export class Repair {
   private readonly silentSinceMs = new Map<NodeId, number>();
   /** When each command that is under way may be proposed again, by segment. */
   private readonly askedAgainAtMs = new Map<string, number>();
+  /** Disks that were removed, and of which nothing is listed any more: nor will be. */
+  private readonly settled = new Set<Incarnation>();
   /** Moves were under way when this leader looked last, or it has not looked yet. */
   private isMoving = true;
   private wakeAtMs = Infinity;
@@ -84,7 +87,8 @@ export class Repair {
   /** Notes who is silent, and says whether anybody has been for so long that its copies are lost. */
   private listen(nowMs: number): boolean {
     let isAnyLost = false;
-    for (const node of this.ports.cluster().nodes.keys()) {
+    for (const [node, { incarnation }] of this.ports.cluster().nodes) {
+      if (this.settled.has(incarnation)) continue;
       if (this.ports.live(node)) this.silentSinceMs.delete(node);
       else if (!this.silentSinceMs.has(node)) this.silentSinceMs.set(node, nowMs);
       isAnyLost ||= this.isLost(node, nowMs);
@@ -92,7 +96,9 @@ export class Repair {
     return isAnyLost;
   }
 
+  /** Also what is on a disk that was removed, or is to be, is to be elsewhere, and at once. */
   private isLost(node: NodeId, nowMs: number): boolean {
+    if (this.ports.cluster().node(node)?.state !== 'active') return true;
     const sinceMs = this.silentSinceMs.get(node);
     return sinceMs !== undefined && nowMs - sinceMs >= this.ports.repairAfterMs;
   }
@@ -102,11 +108,15 @@ export class Repair {
     const count = (node: NodeId): void => {
       load.set(node, (load.get(node) ?? 0) + 1);
     };
+    const holding = new Set<Incarnation>();
     const short: Short[] = [];
     let moves = 0;
     for (const [topic, { segments }] of this.ports.cluster().topics) {
       for (const segment of segments) {
-        for (const { node } of segment.replicas) count(node);
+        for (const { node, incarnation } of segment.replicas) {
+          count(node);
+          holding.add(incarnation);
+        }
         if (segment.state !== 'sealed') continue;
         const { move } = segment;
         if (move !== undefined) {
@@ -122,6 +132,9 @@ export class Repair {
       }
     }
     this.isMoving = moves > 0;
+    for (const { state, incarnation } of this.ports.cluster().nodes.values()) {
+      if (state === 'gone' && !holding.has(incarnation)) this.settled.add(incarnation);
+    }
     // Those that have the fewest copies first.
     short.sort((a, b) => a.sources - b.sources);
     for (const each of short) {

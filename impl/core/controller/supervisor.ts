@@ -136,9 +136,7 @@ export class Supervisor {
   private recoverers({ replicas }: SegmentRecord): NodeId[] {
     const { live, cluster } = this.ports;
     return replicas
-      .filter(
-        ({ node, incarnation }) => live(node) && cluster().node(node)?.incarnation === incarnation,
-      )
+      .filter((each) => live(each.node) && cluster().isPresent(each))
       .map(({ node }) => node);
   }
 }

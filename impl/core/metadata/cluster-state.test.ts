@@ -226,6 +226,69 @@ test('what is said of a move that was given up, or of a disk that was replaced s
   expect(copies(state)).toEqual([1, 2, 3]);
 });
 
+const leave = (id: number): Command => ({
+  kind: 'RemoveNode',
+  node: node(id),
+  incarnation: (id * 100) as Incarnation,
+});
+const drain = (id: number, isDraining = true): Command => ({
+  kind: 'DrainNode',
+  node: node(id),
+  incarnation: (id * 100) as Incarnation,
+  isDraining,
+});
+
+test('a disk is removed for ever: it counts for nothing, and is not registered again; another one under its number is', () => {
+  const state = sealedOnThree();
+  expect(apply(state, leave(2))).toEqual({ applied: true });
+  expect(state.isPresent({ node: node(2), incarnation: 200 as Incarnation })).toBe(false);
+  expect(apply(state, register(2, 21))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, create('u', 2))).toEqual({ applied: false, reason: 'UnknownNode' });
+  expect(apply(state, fence(t5, 2, 6, 2))).toEqual({ applied: false, reason: 'UnknownNode' });
+  expect(apply(state, leave(2))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, { ...register(2), incarnation: 999 as Incarnation } as Command)).toEqual({
+    applied: true,
+  });
+  expect(state.node(node(2))!.state).toBe('active');
+});
+
+test('no disk is removed as long as too few of the copies of something are on others', () => {
+  const last = { applied: false, reason: 'LastCopy' };
+  const state = sealedOnThree();
+  expect(apply(state, leave(2))).toEqual({ applied: true });
+  expect(apply(state, leave(3))).toEqual(last);
+  apply(state, begin(4));
+  const { epoch } = state.segment(t5, 1 as SegmentId)!.move!;
+  apply(state, ofMove('MoveReplica', epoch));
+  // Its open segment is still on the three that it was granted to.
+  expect(apply(state, leave(3))).toEqual(last);
+  apply(state, {
+    ...seal(t5, 2, 6, 5),
+    nextOwner: node(1),
+    nextReplicas: [node(1), node(3), node(4)],
+  } as Command);
+  apply(state, { ...begin(4), segment: 2 as SegmentId } as Command);
+  const { epoch: next } = state.segment(t5, 2 as SegmentId)!.move!;
+  apply(state, { ...ofMove('MoveReplica', next), segment: 2 as SegmentId } as Command);
+  expect(apply(state, leave(3))).toEqual({ applied: true });
+  expect(apply(state, leave(9))).toEqual({ applied: false, reason: 'UnknownNode' });
+});
+
+test('a node is drained and stays as it is said, until it comes with another disk; the last one is not', () => {
+  const state = after(register(1), register(2));
+  expect(apply(state, drain(1))).toEqual({ applied: true });
+  expect(apply(state, drain(1))).toEqual({ applied: false, reason: 'Stale' });
+  expect(apply(state, drain(2))).toEqual({ applied: false, reason: 'LastCopy' });
+  apply(state, register(1, 11));
+  expect(state.node(node(1))!.state).toBe('draining');
+  const again = ClusterState.restore(state.snapshot());
+  expect(again.node(node(1))).toEqual(state.node(node(1)));
+  expect(apply(state, drain(1, false))).toEqual({ applied: true });
+  apply(state, drain(1));
+  apply(state, { ...register(1), incarnation: 999 as Incarnation } as Command);
+  expect(state.node(node(1))!.state).toBe('active');
+});
+
 test('an offset is found in the segment that can hold it, past empty ones', () => {
   const state = after(
     ...three,

@@ -21,12 +21,16 @@ import type { Command } from './commands.ts';
 import { readPolicy, type TopicPolicy, writePolicy } from './policy.ts';
 import { SnapshotWriter } from './snapshot-writer.ts';
 
+/** `draining`: nothing new is placed on it, and what it has moves to others. `gone`: its disk was removed for ever. */
+export type NodeState = 'active' | 'draining' | 'gone';
+
 export interface NodeRecord {
   readonly id: NodeId;
   readonly boot: BootId;
   readonly incarnation: Incarnation;
   readonly raftAddress: string;
   readonly clientAddress: string;
+  readonly state: NodeState;
 }
 
 /** A copy of a segment is promised by one disk, not by whoever comes to bear the node's number. */
@@ -93,8 +97,8 @@ export interface Holder {
   readonly topics: ReadonlySet<TopicId>;
 }
 
-/** Why a command changed nothing. `Deleting`: the topic, or the one that still has its name, is being deleted. */
-type Reason = 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale' | 'Deleting';
+/** Why a command changed nothing. `LastCopy`: too few of the copies of some segment would be left. `Deleting`: the topic, or the one that still has its name, is being deleted. */
+type Reason = 'Exists' | 'UnknownTopic' | 'UnknownNode' | 'Stale' | 'Deleting' | 'LastCopy';
 
 export type Outcome =
   /** `ended` is a topic that is no more; `trimmed` is one as it was before it forgot its front. */
@@ -214,7 +218,31 @@ export class ClusterState {
     switch (command.kind) {
       case 'RegisterNode': {
         const { kind: _, node, ...record } = command;
-        this.nodeRecords.set(node, { id: node, ...record });
+        const known = this.nodeRecords.get(node);
+        const isSameDisk = known?.incarnation === command.incarnation;
+        if (isSameDisk && known.state === 'gone') return refused('Stale');
+        const state = isSameDisk ? known.state : 'active';
+        this.nodeRecords.set(node, { id: node, ...record, state });
+        return APPLIED;
+      }
+      case 'DrainNode': {
+        const known = this.nodeRecords.get(command.node);
+        if (known === undefined) return refused('UnknownNode');
+        const state = command.isDraining ? 'draining' : 'active';
+        if (!this.isPresent(command) || known.state === state) return refused('Stale');
+        const isOther = ({ id, state }: NodeRecord): boolean =>
+          id !== command.node && state === 'active';
+        const isLast = ![...this.nodeRecords.values()].some(isOther);
+        if (command.isDraining && isLast) return refused('LastCopy');
+        this.nodeRecords.set(command.node, { ...known, state });
+        return APPLIED;
+      }
+      case 'RemoveNode': {
+        const known = this.nodeRecords.get(command.node);
+        if (known === undefined) return refused('UnknownNode');
+        if (!this.isPresent(command)) return refused('Stale');
+        if (!this.isSpare(command)) return refused('LastCopy');
+        this.nodeRecords.set(command.node, { ...known, state: 'gone' });
         return APPLIED;
       }
       case 'CreateTopic': {
@@ -268,7 +296,7 @@ export class ClusterState {
           return refused('Stale');
         }
         const recoverer = this.nodeRecords.get(command.recoverer);
-        if (recoverer === undefined) return refused('UnknownNode');
+        if (recoverer === undefined || recoverer.state === 'gone') return refused('UnknownNode');
         const fenced: SegmentRecord = {
           ...current,
           state: 'fenced',
@@ -302,7 +330,7 @@ export class ClusterState {
       case 'BeginMove': {
         const { from, to } = command;
         const node = this.nodeRecords.get(to);
-        if (node === undefined) return refused('UnknownNode');
+        if (node === undefined || node.state === 'gone') return refused('UnknownNode');
         const { incarnation } = node;
         return this.changeSealed(command, (segment) => {
           const holds = (id: NodeId): boolean => segment.replicas.some(({ node }) => node === id);
@@ -372,6 +400,7 @@ export class ClusterState {
       (each) => {
         out.whole(each.id).whole(each.boot).whole(each.incarnation);
         out.text(each.raftAddress).text(each.clientAddress);
+        out.byte(NODE_STATES.indexOf(each.state));
       },
     );
     return new SnapshotWriter(this.lastApplied, out, [...this.topicRecords.values()], writeTopic);
@@ -391,6 +420,7 @@ export class ClusterState {
         incarnation: input.whole() as Incarnation,
         raftAddress: input.text(),
         clientAddress: input.text(),
+        state: readNodeState(input),
       });
     });
     input.list(() => {
@@ -408,9 +438,26 @@ export class ClusterState {
     return state;
   }
 
-  /** Whether that is the disk that the node registered last. */
+  /** Whether that is the disk that the node registered last, and it was not removed. */
   isPresent({ node, incarnation }: ReplicaRecord): boolean {
-    return this.nodeRecords.get(node)?.incarnation === incarnation;
+    const record = this.nodeRecords.get(node);
+    return record?.incarnation === incarnation && record.state !== 'gone';
+  }
+
+  /**
+   * Whether of every segment of which the disk has a copy at least half of the replicas are on other disks that are present: then one of
+   * these is in every majority, and has a part in all that was ever acknowledged.
+   */
+  private isSpare(disk: ReplicaRecord): boolean {
+    const isSpared = ({ replicas }: SegmentRecord): boolean => {
+      const isListed = replicas.some((each) => isSameDisk(each, disk));
+      const others = replicas.filter((each) => !isSameDisk(each, disk) && this.isPresent(each));
+      return !isListed || others.length * 2 >= replicas.length;
+    };
+    for (const { segments } of this.topicRecords.values()) {
+      if (!segments.every(isSpared)) return false;
+    }
+    return true;
   }
 
   /** Puts in the place of a sealed segment what `change` makes of it; `Stale` if that is undefined or the segment not sealed. */
@@ -432,7 +479,9 @@ export class ClusterState {
   private grant(index: LogIndex, owner: NodeId, replicas: readonly NodeId[]): Grant | undefined {
     const holder = this.nodeRecords.get(owner);
     const records = replicas.map((node) => this.nodeRecords.get(node));
-    if (holder === undefined || records.some((record) => record === undefined)) return undefined;
+    const isMissing = (record: NodeRecord | undefined): boolean =>
+      record === undefined || record.state === 'gone';
+    if (holder === undefined || isMissing(holder) || records.some(isMissing)) return undefined;
     return {
       epoch: index as number as Epoch,
       owner,
@@ -474,6 +523,10 @@ export class ClusterState {
   }
 }
 
+export function isSameDisk(a: ReplicaRecord | undefined, b: ReplicaRecord): boolean {
+  return a?.node === b.node && a.incarnation === b.incarnation;
+}
+
 type Grant = Pick<SegmentRecord, 'epoch' | 'owner' | 'boot' | 'replicas'>;
 
 function opened(id: SegmentId, grant: Grant, baseOffset: Offset): SegmentRecord {
@@ -506,6 +559,14 @@ function lastOf(
 
 function sortedBy<Item>(items: readonly Item[], key: (item: Item) => number): Item[] {
   return [...items].sort((a, b) => key(a) - key(b));
+}
+
+const NODE_STATES: readonly NodeState[] = ['active', 'draining', 'gone'];
+
+function readNodeState(input: ByteReader): NodeState {
+  const state = NODE_STATES[input.byte()];
+  if (state === undefined) throw new MalformedError('no such state of a node');
+  return state;
 }
 
 const STATES: readonly SegmentState[] = ['open', 'fenced', 'sealed'];

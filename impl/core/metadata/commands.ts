@@ -99,6 +99,15 @@ export type Command =
       readonly segment: SegmentId;
       readonly epoch: Epoch;
     }
+  /** All that the disk holds is to move to others, and nothing new is placed on it; or not any more. Expects another one that is active. */
+  | {
+      readonly kind: 'DrainNode';
+      readonly node: NodeId;
+      readonly incarnation: Incarnation;
+      readonly isDraining: boolean;
+    }
+  /** The disk is out of the cluster for ever, and counts for nothing. Expects that it has the last copy of nothing. */
+  | { readonly kind: 'RemoveNode'; readonly node: NodeId; readonly incarnation: Incarnation }
   /** Ends the topic: with the seal of its current segment it is gone, and its name is free. */
   | { readonly kind: 'DeleteTopic'; readonly topic: TopicId }
   /**
@@ -144,6 +153,8 @@ const KINDS = [
   'MoveReplica',
   'CancelMove',
   'SetTopicPolicy',
+  'DrainNode',
+  'RemoveNode',
 ] as const satisfies readonly Command['kind'][];
 
 export function encodeProposal({ origin, command }: Proposal): Uint8Array {
@@ -192,6 +203,12 @@ export function encodeProposal({ origin, command }: Proposal): Uint8Array {
       break;
     case 'TrimTopic':
       out.whole(command.topic).whole(command.expectedStart).whole(command.start);
+      break;
+    case 'DrainNode':
+      out.whole(command.node).whole(command.incarnation).bool(command.isDraining);
+      break;
+    case 'RemoveNode':
+      out.whole(command.node).whole(command.incarnation);
       break;
     case 'BeginMove':
       out.whole(command.topic).whole(command.segment).whole(command.from).whole(command.to);
@@ -286,6 +303,13 @@ function decodeCommand(input: ByteReader): Command {
         expectedStart: input.whole() as Offset,
         start: input.whole() as Offset,
       };
+    case 'DrainNode':
+    case 'RemoveNode': {
+      const node = input.whole() as NodeId;
+      const incarnation = input.whole() as Incarnation;
+      if (kind === 'RemoveNode') return { kind, node, incarnation };
+      return { kind, node, incarnation, isDraining: input.bool() };
+    }
     case 'BeginMove':
       return {
         kind,

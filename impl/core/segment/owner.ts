@@ -250,12 +250,14 @@ export class Owner {
     return segmentLimits(policy, this.ports.maxSegmentEntries);
   }
 
-  /** The cluster has grown since the grant, or a replica's disk was replaced by an empty one. */
+  /** The cluster has grown since the grant, or a replica's disk was replaced by an empty one, was removed, or is to be. */
   private lacksReplicas({ segment: { replicas } }: Writer, wanted: number): boolean {
     const cluster = this.ports.cluster();
     return (
       wanted > replicas.length ||
-      replicas.some(({ node, incarnation }) => cluster.node(node)?.incarnation !== incarnation)
+      replicas.some(
+        (each) => !cluster.isPresent(each) || cluster.node(each.node)?.state === 'draining',
+      )
     );
   }
 

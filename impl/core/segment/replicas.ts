@@ -4,7 +4,7 @@
  */
 import { assert } from '../assert.ts';
 import type { Epoch, LogIndex, SegmentId, TopicId } from '../ids.ts';
-import type { ReplicaRecord, SegmentRecord } from '../metadata/cluster-state.ts';
+import { isSameDisk, type ReplicaRecord, type SegmentRecord } from '../metadata/cluster-state.ts';
 import { Queue } from '../queue.ts';
 import type { Lsn } from '../storage/ids.ts';
 import { readBatches } from './batches.ts';
@@ -549,8 +549,4 @@ interface Unsynced {
   readonly replica: Replica;
   readonly end: number;
   readonly promised: Epoch;
-}
-
-function isSameDisk(a: ReplicaRecord | undefined, b: ReplicaRecord): boolean {
-  return a?.node === b.node && a.incarnation === b.incarnation;
 }
