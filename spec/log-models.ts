@@ -324,7 +324,7 @@ export const logModels: readonly Model[] = [
       MaxCommits: '5',
       Features: '{"roll", "relocate", "remove"}',
     },
-    expect: {},
+    expect: { states: 1663 },
     reaches: ['acknowledged', 'sealed', 'moved', 'removed'],
   },
   {

@@ -180,7 +180,7 @@ test('the cluster of the readme talks as the readme says', async () => {
 });
 
 test('the three commands of the readme make a cluster', async () => {
-  const commands = commandsIn('README.md').filter((line) => line.startsWith('npx walrus node'));
+  const commands = commandsIn('README.md').filter((line) => line.startsWith('npx walrus node --'));
   expect(commands).toHaveLength(3);
   const ports = await freePorts(6);
   for (const [i, line] of commands.entries()) {
@@ -203,4 +203,11 @@ test('the three commands of the readme make a cluster', async () => {
   while (members() < 3) await new Promise((resolve) => setTimeout(resolve, 200));
   run(`${walrus} register logs --addr ${address} && ${walrus} put logs here --addr ${address}`);
   expect(run(`${walrus} get logs --addr ${address}`).trim()).toBe('here');
+
+  const asked = commandsIn('README.md').filter((line) => /^npx walrus node [a-z]/.test(line));
+  expect(asked).toHaveLength(3);
+  const said = asked.map((line) => run(`${line.replace('npx walrus', walrus)} --addr ${address}`));
+  expect(said[0]).toMatch(/1 +active +yes +yes/);
+  expect(said[1]).toMatch('node 3 may stop');
+  expect(said[2]).toMatch('node 3 can be drained');
 });
