@@ -416,7 +416,7 @@ export class Checker implements TraceSink<DataEvent> {
 
   /** What was on its disk counts no more, and nothing is lost with it. */
   private nodeRemoved(node: NodeId): void {
-    for (const segment of this.record.standing()) {
+    for (const segment of this.record.kept()) {
       if (!this.record.isListed(segment, node)) continue;
       const { length } = this.record.model(segment)!.replicas;
       this.count('LastCopyProp');
@@ -445,7 +445,7 @@ export class Checker implements TraceSink<DataEvent> {
   /** A node whose disk had forgotten something empties it. */
   private giveUpDisk(node: NodeId): void {
     this.diskLost(node);
-    for (const segment of this.record.standing()) {
+    for (const segment of this.record.kept()) {
       const replicas = this.record.model(segment)?.replicas ?? [];
       if (!replicas.some((each) => each.node === node)) continue;
       this.count('LastCopyProp');

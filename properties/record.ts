@@ -3,7 +3,7 @@
  * one sequence of records, what of it was acknowledged, and what each disk is known to hold, whether its node lives or not.
  */
 import type { Epoch, Incarnation, NodeId, Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
-import { MetadataModel, type ModelSegment, type ModelTopic } from './metadata-model.ts';
+import { keptSegments, MetadataModel, type ModelSegment, type ModelTopic } from './metadata-model.ts';
 
 /** What one disk holds of one segment. */
 export interface Copy {
@@ -58,6 +58,13 @@ export class Record {
   /** Those of topics that were not deleted, and that were not trimmed. */
   *standing(): Iterable<SegmentRecord> {
     for (const segment of this.segments()) if (!this.isEnded(segment)) yield segment;
+  }
+
+  /** Those of which nodes keep something: not what ended without a record, or was trimmed. */
+  *kept(): Iterable<SegmentRecord> {
+    for (const topic of this.metadata.topics.values()) {
+      for (const { id } of keptSegments(topic)) yield this.segment(topic.id, id as SegmentId);
+    }
   }
 
   /** Checksums of all records of a topic that are decided, in their order. */
