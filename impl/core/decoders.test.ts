@@ -55,13 +55,6 @@ const COMMANDS: readonly Command[] = [
     expectedEpoch: 5 as Epoch,
     recoverer: NODES[2]!,
   },
-  { kind: 'TrimTopic', topic, expectedStart: 0 as Offset, start: 300 as Offset },
-  {
-    kind: 'SetTopicPolicy',
-    topic,
-    expected: 4 as LogIndex,
-    policy: { ...NO_POLICY, retentionBytes: 1e9, retentionConsumed: true },
-  },
   { kind: 'RestoreReplica', topic, segment, node: NODES[0]!, incarnation: 101 as Incarnation },
   register(SPARE),
   { kind: 'BeginMove', topic, segment, from: NODES[0]!, to: SPARE },
