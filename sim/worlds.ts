@@ -65,11 +65,11 @@ export function rotting(options: SimOptions): SimOptions {
 
 /**
  * One world in four has more machines than copies, and has lost copies made again on others so soon that the machines that had them
- * come back in the middle of it, and when it is over. Machines are drained, or removed when they are lost.
+ * come back in the middle of it, and when it is over.
  */
 export function repairing(options: SimOptions, random: RandomStream): SimOptions {
   if (!random.chance(0.25)) return options;
-  const { cluster, workload, faults } = options;
+  const { cluster, workload } = options;
   const recordsPerSecond = random.pick([100, 1000, 100_000]);
   const config = {
     ...cluster.config,
@@ -78,12 +78,7 @@ export function repairing(options: SimOptions, random: RandomStream): SimOptions
     repairBytesPerSecond: recordsPerSecond * workload.recordBytesMax,
   };
   const nodes = random.pick([4, 4, 5]);
-  const weights = {
-    ...faults.weights,
-    RemoveLost: random.pick([0, 0.5, 2]),
-    DrainNode: random.pick([0, 0.5, 2]),
-  };
-  return { ...options, cluster: { ...cluster, nodes, config }, faults: { ...faults, weights } };
+  return { ...options, cluster: { ...cluster, nodes, config } };
 }
 
 /** Something happens that no cluster survives, in the second half, beside what happens anyway to processes, links and clocks. */
