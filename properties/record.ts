@@ -3,7 +3,12 @@
  * one sequence of records, what of it was acknowledged, and what each disk is known to hold, whether its node lives or not.
  */
 import type { Epoch, Incarnation, NodeId, Offset, SegmentId, TopicId } from '../impl/core/ids.ts';
-import { keptSegments, MetadataModel, type ModelSegment, type ModelTopic } from './metadata-model.ts';
+import {
+  keptSegments,
+  MetadataModel,
+  type ModelSegment,
+  type ModelTopic,
+} from './metadata-model.ts';
 
 /** What one disk holds of one segment. */
 export interface Copy {
