@@ -290,10 +290,11 @@ export class Member {
     return this.peers.live(node, this.nowMs());
   }
 
-  /** Whether it will be there in a moment, as far as this node can tell. */
+  /** Whether it will be there in a moment, as far as this node can tell: who leaves comes back with the life that it registers next. */
   stays(node: NodeId): boolean {
     if (node === this.config.id) return !this.handover.isUnderWay;
-    return this.peers.stays(node, this.nowMs());
+    const boot = this.cluster.node(node)?.boot;
+    return this.peers.live(node, this.nowMs()) && (!boot || !this.peers.isLeaving(node, boot));
   }
 
   hasRoom(node: NodeId): boolean {
@@ -411,6 +412,7 @@ export class Member {
         nowMs: () => this.nowMs(),
         leaseValid: () => this.lease.valid(this.nowMs()),
         live: (node) => this.live(node),
+        isLeaving: (node, boot) => this.peers.isLeaving(node, boot),
         leader: () => this.raft.leader,
         confirm: (done) => this.linearizableReads.ask(this.raft, done),
         judge: (wish) => judge(this, wish),

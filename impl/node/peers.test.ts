@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Incarnation } from '../core/ids.ts';
+import type { BootId, Incarnation } from '../core/ids.ts';
 import { nodeId } from '../core/ids.ts';
 import type { Member } from '../core/raft/membership.ts';
 import { Peers } from './peers.ts';
@@ -34,16 +34,13 @@ test('a disk is full as long as its node goes on saying so', () => {
   expect(each.hasRoom(TWO, 8002)).toBe(true);
 });
 
-test('who is about to stop is there for others, and not counted on', () => {
+test('a process that is about to stop is never one that stays; the next one is another', () => {
   const each = peers();
-  each.heard(TWO, 6000);
-  expect(each.stays(TWO, 6000)).toBe(true);
-  each.reportedLeaving(TWO, true, 6000);
-  expect(each.stays(TWO, 6001)).toBe(false);
-  expect(each.live(TWO, 6001)).toBe(true);
-  // Its next process is another.
-  each.reportedLeaving(TWO, false, 6002);
-  expect(each.stays(TWO, 6003)).toBe(true);
+  const [first, second] = [1, 2] as BootId[];
+  expect(each.isLeaving(TWO, first!)).toBe(false);
+  each.reportedLeaving(TWO, first!);
+  expect(each.isLeaving(TWO, first!)).toBe(true);
+  expect(each.isLeaving(TWO, second!)).toBe(false);
 });
 
 test('who was sent nothing since is to be sent a sign of life', () => {

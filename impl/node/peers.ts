@@ -1,5 +1,5 @@
 /** When the other nodes were last heard, and last sent to, whose disk is full, and who is about to stop. */
-import type { Incarnation, NodeId } from '../core/ids.ts';
+import type { BootId, Incarnation, NodeId } from '../core/ids.ts';
 import type { Member, Membership } from '../core/raft/membership.ts';
 
 export class Peers {
@@ -7,7 +7,7 @@ export class Peers {
   private readonly heardAt = new Map<NodeId, number>();
   private readonly askedFrom = new Map<NodeId, Incarnation>();
   private readonly fullAt = new Map<NodeId, number>();
-  private readonly leavingAt = new Map<NodeId, number>();
+  private readonly leaving = new Map<NodeId, BootId>();
   private readonly sentAt = new Map<NodeId, number>();
   private located: Membership | undefined;
   /** Nobody is blamed for silence before this. */
@@ -43,16 +43,14 @@ export class Peers {
     return nowMs - (this.fullAt.get(node) ?? -Infinity) >= this.silenceMs;
   }
 
-  /** What a node says of its own process. */
-  reportedLeaving(from: NodeId, leaving: boolean, nowMs: number): void {
-    if (leaving) this.leavingAt.set(from, nowMs);
-    else this.leavingAt.delete(from);
+  /** What a node says of this process of it: that it is about to stop. */
+  reportedLeaving(from: NodeId, boot: BootId): void {
+    this.leaving.set(from, boot);
   }
 
-  /** True if it was heard lately, and not said that it is about to stop. */
-  stays(node: NodeId, nowMs: number): boolean {
-    const isLeaving = nowMs - (this.leavingAt.get(node) ?? -Infinity) < this.silenceMs;
-    return !isLeaving && this.live(node, nowMs);
+  /** Whether this process of the node has said that it is about to stop; maybe it has. */
+  isLeaving(node: NodeId, boot: BootId): boolean {
+    return this.leaving.get(node) === boot;
   }
 
   /** The disk of which a message was handled last under this number; 0 if none was. */

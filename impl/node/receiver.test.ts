@@ -92,10 +92,10 @@ test('what a member says is a sign of life, and goes to the part that it is for'
   expect(bench.hear(REQUEST)).toEqual([...signs, 'raft 1000']);
   expect(bench.hear({ kind: 'Replicate' })).toEqual([...signs, 'data plane']);
   expect(bench.hear({ kind: 'Forward' })).toEqual([...signs, 'controller']);
-  expect(bench.hear({ kind: 'Ping', full: true, leaving: false })).toEqual([
+  expect(bench.hear({ kind: 'Ping', full: true, leaving: true })).toEqual([
     ...signs,
     'full 2 true 1000',
-    'leaving 2 false 1000',
+    'leaving 2 20',
   ]);
 });
 

@@ -110,7 +110,7 @@ export class Receiver {
     switch (body.kind) {
       case 'Ping':
         peers.reportedFull(from, body.full, nowMs);
-        peers.reportedLeaving(from, body.leaving, nowMs);
+        if (body.leaving) peers.reportedLeaving(from, fromBoot);
         break;
       case 'Forward':
       case 'ForwardReply':

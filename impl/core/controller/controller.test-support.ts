@@ -45,6 +45,8 @@ export class TestNode {
   controller: Controller;
   /** Nodes that it takes for dead. */
   readonly dead: Set<number> = new Set();
+  /** Processes that have said that they are about to stop, by node and boot. */
+  readonly leaving: Set<string> = new Set();
   leader: number = 0;
   private readonly world: TestCluster;
 
@@ -117,6 +119,7 @@ export class TestNode {
         nowMs,
         leaseValid: () => true,
         live: (node) => !this.dead.has(node),
+        isLeaving: (node, boot) => this.leaving.has(`${node}/${boot}`),
         leader: () => this.leader as NodeId,
         confirm: (done) => done(this.leader === id),
         placeTopic: () => ({ owner: 1 as NodeId, replicas: [1, 2, 3] as NodeId[] }),

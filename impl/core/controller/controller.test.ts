@@ -26,6 +26,20 @@ test('at another node: handed on, done there, answered here', () => {
   expect(heard).toMatchObject([{ kind: 'appended', offset: 0 }]);
 });
 
+test('nothing is handed to a process that is about to stop, and may have', () => {
+  const cluster = new TestCluster(1);
+  const [owner, asked] = [cluster.node(1), cluster.node(2)];
+  asked.leaving.add(`1/${owner.boot}`);
+  const heard = asked.put('a');
+  cluster.run();
+  expect([owner.texts, heard]).toEqual([[], []]);
+  cluster.rollOver(1, 3);
+  asked.learn();
+  cluster.node(3).learn();
+  cluster.run();
+  expect(cluster.node(3).texts).toEqual(['a']);
+});
+
 test('a forward that is lost is sent again; one that is repeated is not done twice', () => {
   const cluster = new TestCluster(1);
   const [owner, asked] = [cluster.node(1), cluster.node(2)];

@@ -51,6 +51,8 @@ export interface ControllerPorts {
   nowMs(): number;
   leaseValid(): boolean;
   live(node: NodeId): boolean;
+  /** Whether that process has said that it is about to stop; maybe it has. */
+  isLeaving(node: NodeId, boot: BootId): boolean;
   /** The Raft leader; 0 if none is known. */
   leader(): NodeId | 0;
   /** Calls `done` once: with true when `cluster()` is surely current, with false if this node does not lead Raft. */
@@ -128,6 +130,7 @@ export class Controller {
       cluster,
       nowMs,
       live: (node) => ports.live(node),
+      isLeaving: (node, boot) => ports.isLeaving(node, boot),
       timeAt: (node, boot, timeMs) => ports.timeAt(node, boot, timeMs),
       send: (to, message) => ports.send(to, cluster().node(to)?.incarnation ?? 0, message),
       execute: (topic, work, origin, answer) => this.execute(topic, work, origin, answer),

@@ -29,6 +29,8 @@ export interface LinesPorts {
   cluster(): ClusterState;
   nowMs(): number;
   live(node: NodeId): boolean;
+  /** Whether that process has said that it is about to stop; maybe it has. */
+  isLeaving(node: NodeId, boot: BootId): boolean;
   /**
    * A time on the clock of that process that comes no later than `timeMs` does on this node's; undefined as long as it was
    * not heard.
@@ -196,7 +198,7 @@ export class Lines {
     // The grant was made to a life of the owner that is over: another one is on its way.
     if (this.ports.cluster().node(owner)?.boot !== boot) return 'NotOwner';
     const isHeard = this.ports.timeAt(owner, boot, this.ports.nowMs()) !== undefined;
-    return isHeard ? undefined : 'Unavailable';
+    return isHeard && !this.ports.isLeaving(owner, boot) ? undefined : 'Unavailable';
   }
 
   private refuse(line: Line, reply: ErrorReply, under: Epoch): void {
