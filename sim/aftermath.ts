@@ -34,6 +34,11 @@ const USED_MAX = 100;
 const READ_WITHIN_MS = 1000;
 /** By then everybody knows who is dead, so nothing new is placed on them. */
 const SETTLE_MS = 5000;
+/**
+ * Raft promises a leader that lasts only where messages take an order of magnitude less than the election timeout (Ongaro and
+ * Ousterhout, 2014, 5.6). Before healing the network may be slower.
+ */
+const LATENCY_SHARE = 0.1;
 
 const NO_DISK_FAULTS: Partial<DiskFaults> = {
   writeError: 0,
@@ -345,8 +350,10 @@ export class Aftermath {
   }
 }
 
+/** Makes the network and these machines such that all that is promised must come about. */
 export function healMachines(scene: Scene, machines: readonly Machine[]): void {
-  scene.cluster.network.heal();
+  const { network, electionTimeoutMs } = scene.cluster;
+  network.heal(electionTimeoutMs * LATENCY_SHARE);
   for (const machine of machines) {
     Object.assign(machine.disk.faults, NO_DISK_FAULTS);
     machine.clock.setDrift(0);

@@ -184,6 +184,10 @@ export class Cluster {
     return this.options.config.replicationFactor;
   }
 
+  get electionTimeoutMs(): number {
+    return this.options.config.electionTimeoutMs;
+  }
+
   /** How many of their files the nodes made of older ones. */
   get renewedFiles(): number {
     return this.machines.reduce(

@@ -109,3 +109,14 @@ test('healing ends losses, cuts and clogs', () => {
   expect(it.heard.length).toBe(10);
   expect(it.time.nowMs).toBeLessThan(1000);
 });
+
+test('a network that is healed is no slower than it may be, and one that is swift stays as it was', () => {
+  const meanMs = (network: Partial<NetworkOptions>, latencyMeanMaxMs: number): number => {
+    const it = world(network);
+    it.network.heal(latencyMeanMaxMs);
+    sendMany(it, 10_000);
+    return it.heard.reduce((sum, { atMs }) => sum + atMs, 0) / it.heard.length - 1;
+  };
+  expect(meanMs({ latencyMeanMs: 50 }, 15)).toBeCloseTo(15, 0);
+  expect(meanMs({ latencyMeanMs: 10 }, 15)).toBeCloseTo(10, 0);
+});

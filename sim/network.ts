@@ -126,10 +126,14 @@ export class SimNetwork<Message> {
     this.jitterMs = meanMs;
   }
 
-  /** From now on nothing is lost, repeated or held back, until a link is cut again. */
-  heal(): void {
+  /**
+   * From now on nothing is lost, repeated or held back, until a link is cut again, and the mean latency is at most
+   * `latencyMeanMaxMs`.
+   */
+  heal(latencyMeanMaxMs: number = Infinity): void {
     this.options = {
       ...this.options,
+      latencyMeanMs: Math.min(this.options.latencyMeanMs, latencyMeanMaxMs),
       lossProbability: 0,
       duplicateProbability: 0,
       spikeProbability: 0,
