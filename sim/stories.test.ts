@@ -591,7 +591,7 @@ test('records that rotted where a node reads its log back are mended from the ot
   const copy = (): unknown => {
     const told: unknown[] = [];
     victim!.node!.readCopy(replica, 2, (error, records) =>
-      told.push(error?.code ?? records.map(utf8Decode)),
+      told.push(error?.code ?? records.map(textOf)),
     );
     story.until(() => told.length > 0);
     return told[0];
