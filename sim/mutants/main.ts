@@ -59,23 +59,25 @@ async function main(): Promise<number> {
   console.log(`${chosen.length} of ${all.length} mutants, DRAW=${draw}, seeds from ${first} on`);
   const court = new Court({ first, durationMs: DURATION_MS, cpuMs: cpu * 1000, tests, isSound });
   const verdicts = new Map<Mutant, Verdict>();
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total} mutants, {survived} survived',
-    noTTYOutput: false,
-  });
-  bar.start(chosen.length, 0, { survived: 0 });
+  const bar = process.stdout.isTTY
+    ? new SingleBar({ format: '{bar} {value}/{total} mutants, {survived} survived' })
+    : undefined;
+  bar?.start(chosen.length, 0, { survived: 0 });
   const waiting = [...chosen];
   const tryAll = async (): Promise<void> => {
     for (let mutant = waiting.pop(); mutant !== undefined; mutant = waiting.pop()) {
       verdicts.set(mutant, await court.judge(mutant));
       const survived = [...verdicts.values()].filter(({ by }) => by === 'nobody').length;
-      bar.increment({ survived });
+      bar?.increment({ survived });
+      if (bar === undefined && verdicts.size % Math.ceil(chosen.length / 10) === 0) {
+        console.log(`${verdicts.size} of ${chosen.length} mutants, ${survived} survived`);
+      }
     }
   };
   try {
     await Promise.all(Array.from({ length: jobs }, tryAll));
   } finally {
-    bar.stop();
+    bar?.stop();
     court.close();
   }
   report(verdicts);
