@@ -423,7 +423,8 @@ const OPTIONS: ClusterOptions = {
     maxSegmentEntries: 1000,
     monitorCheckMs: FOR_EVER_MS,
     leaseMs: FOR_EVER_MS,
-    failoverMs: FOR_EVER_MS,
+    // A new life of a process is believed at once.
+    failoverMs: 0,
     electionTimeoutMs: ELECTION_MS,
     heartbeatMs: 100,
     operationTimeoutMs: FOR_EVER_MS,
