@@ -113,6 +113,11 @@ export class SimNetwork<Message> {
     return isOpen && this.jitterMs === 0 && latencyMeanMs * (spikeProbability > 0 ? 50 : 1) < 50;
   }
 
+  /** Whether it loses nothing by itself: silence says something then. */
+  get isReliable(): boolean {
+    return this.options.lossProbability === 0;
+  }
+
   /** Holds back everything from one node to another until so much later. */
   clog(from: number, to: number, durationMs: number): void {
     const link = this.link(from, to);

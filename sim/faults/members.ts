@@ -92,11 +92,11 @@ export const MEMBER_FAULTS: Faults<MemberFault> = {
   },
   /**
    * Likewise, but it is copied as it is now, so that it has all that the disk ever said; and the others have run for a while, and heard
-   * the node. Nobody could tell the copy from the node that came back, if that did not go on speaking.
+   * the node. Nobody could tell the copy from the node that came back, if that did not go on speaking: so it has to be heard.
    */
   FreshCopy: (scene, [machine], { forMs }) => {
-    if (machine === undefined || !isWell(scene, machine)) return;
-    const { machines } = scene.cluster;
+    const { machines, network } = scene.cluster;
+    if (machine === undefined || !network.isReliable || !isWell(scene, machine)) return;
     const lives = machines.map(({ life }) => life);
     const isStill = (): boolean =>
       isWell(scene, machine) &&
