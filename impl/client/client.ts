@@ -5,10 +5,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WalrusError } from '../core/errors.ts';
 import { Queue } from '../core/queue.ts';
-import { BATCH_LIMIT, batchFault, decodeRecord, encodeRecord, joinBatch } from '../core/record.ts';
-import { utf8Encode } from '../core/utf8.ts';
+import { BATCH_LIMIT, batchFault, decodeRecord, joinBatch } from '../core/record.ts';
 import { type Address, parseAddress } from './address.ts';
 import { Appender, type Entry, type Receipt } from './appender.ts';
+import {
+  checkNumber,
+  checkOptions,
+  checkPayload,
+  checkSignal,
+  checkTopic,
+  checkWhole,
+  type Data,
+  recordOf,
+} from './arguments.ts';
 import { FrameWriter } from './frames.ts';
 import { errorFromText, type Request, writeRequest } from './protocol.ts';
 import { type Question, Session } from './session.ts';
@@ -17,6 +26,7 @@ import type { AnswerV2 } from './wire-v2.ts';
 
 export { ERRORS, type ErrorCode, WalrusError } from '../core/errors.ts';
 export type { Receipt } from './appender.ts';
+export type { Data, RecordData } from './arguments.ts';
 export type { TopicPolicy } from './settings.ts';
 
 /** Which nodes, and how long to wait for them. */
@@ -36,18 +46,6 @@ export interface ClientOptions {
   /** `append`: records that are not settled may have so many bytes; with more, calls wait. Default 33,554,432. */
   readonly bufferBytes?: number;
 }
-
-/** What one record may say beside its value. Text is UTF-8. */
-export interface RecordData {
-  readonly value: string | Uint8Array;
-  readonly key?: string | Uint8Array;
-  readonly headers?: Readonly<Record<string, string | Uint8Array>>;
-  /** Whole milliseconds since 1970. */
-  readonly timestampMs?: number;
-}
-
-/** What `append` takes for one record. */
-export type Data = string | Uint8Array | RecordData;
 
 /** How `append` is to go. */
 export interface AppendOptions {
@@ -206,10 +204,12 @@ export class WalrusClient {
   private current = 0;
   private closed = false;
 
-  /** Connects with the first call. Throws `InvalidArgument` for an address that is none. */
+  /** Connects with the first call. Throws `InvalidArgument` for an address that is none, and for options that make no sense. */
   constructor(options: ClientOptions) {
+    checkOptions(options);
+    if (!Array.isArray(options.addresses)) throw new WalrusError('InvalidArgument', 'no addresses');
     this.addresses = options.addresses.map((text) => {
-      const address = parseAddress(text);
+      const address = parseAddress(String(text));
       if (address === undefined) throw new WalrusError('InvalidArgument', `no address: ${text}`);
       return address;
     });
@@ -220,6 +220,12 @@ export class WalrusClient {
     this.batchBytes = Math.min(options.batchBytes ?? 256 * 1024, BATCH_LIMIT.bytes);
     this.lingerMs = options.lingerMs ?? 0;
     this.bufferBytes = options.bufferBytes ?? 32 * 1024 * 1024;
+    checkNumber('connectTimeoutMs', this.connectTimeoutMs, 1);
+    checkNumber('requestTimeoutMs', this.requestTimeoutMs, 1);
+    checkNumber('retryForMs', this.retryForMs, 0);
+    checkNumber('batchBytes', this.batchBytes, 1);
+    checkNumber('lingerMs', this.lingerMs, 0);
+    checkNumber('bufferBytes', this.bufferBytes, 1);
   }
 
   /**
@@ -235,14 +241,19 @@ export class WalrusClient {
     options: AppendOptions = {},
   ): Promise<Receipt> {
     if (this.closed) throw new WalrusError('Closed', 'the client is closed');
-    const { expectedOffset: expected, signal } = options;
-    const records = (Array.isArray(data) ? data : [data]).map((each: Data) => encode(each));
+    checkTopic(topic);
+    checkOptions(options);
+    const { expectedOffset: expected, signal, deadlineMs: withinMs = 30_000 } = options;
+    if (expected !== undefined) checkWhole('expectedOffset', expected, 0);
+    checkNumber('deadlineMs', withinMs, 1);
+    checkSignal(signal);
+    const records = (Array.isArray(data) ? data : [data]).map((each: Data) => recordOf(each));
     joinBatch(records);
     const fault = batchFault(records);
     if (fault !== undefined) throw new WalrusError(fault, BATCH_RULE);
     let bytes = 0;
     for (const { length } of records) bytes += length;
-    const deadlineMs = performance.now() + (options.deadlineMs ?? 30_000);
+    const deadlineMs = performance.now() + withinMs;
     await this.room(bytes);
     let aborted = (): void => {};
     try {
@@ -298,6 +309,7 @@ export class WalrusClient {
    * have written it. Trailing white space of the payload is lost: the protocol trims it.
    */
   async put(topic: string, payload: string | Uint8Array, options: PutOptions = {}): Promise<void> {
+    checkPayload(payload);
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
     const request: Sendable = { kind: 'put', topic, payload: bytes };
     expectOk(await this.call(request, options.repeatUnknown ?? false));
@@ -462,9 +474,15 @@ export class WalrusClient {
 
   private async *records(
     topic: string,
-    { from = 0, maxBytes = BATCH_LIMIT.bytes, signal }: ReadOptions,
+    options: ReadOptions,
     waitMs: number,
   ): AsyncGenerator<Entered, void, undefined> {
+    checkTopic(topic);
+    checkOptions(options);
+    const { from = 0, maxBytes = BATCH_LIMIT.bytes, signal } = options;
+    checkWhole('from', from, 0);
+    checkWhole('maxBytes', maxBytes, 1);
+    checkSignal(signal);
     const ask = (offset: number): Promise<Extract<AnswerV2, { kind: 'records' }>> => {
       const range = { offset, records: BATCH_LIMIT.records, bytes: maxBytes, waitMs };
       const page = this.repeated(true, async () => {
@@ -515,6 +533,9 @@ export class WalrusClient {
   }
 
   private async attempt(request: Sendable): Promise<string> {
+    if ('topic' in request) checkTopic(request.topic);
+    if ('offset' in request) checkWhole('offset', request.offset, 0);
+    if ('node' in request) checkWhole('node', request.node, 1);
     const writer = new FrameWriter();
     writeRequest(writer, request);
     // Without its length.
@@ -584,21 +605,4 @@ function payloadOf(answer: string): string {
 
 function unexpected(answer: string): WalrusError {
   return new WalrusError('OutcomeUnknown', `unexpected answer: ${answer.slice(0, 80)}`);
-}
-
-function encode(data: Data): Uint8Array {
-  if (typeof data === 'string' || data instanceof Uint8Array) {
-    return encodeRecord({ value: bytesOf(data) });
-  }
-  const { value, key, headers, timestampMs } = data;
-  return encodeRecord({
-    value: bytesOf(value),
-    key: key === undefined ? undefined : bytesOf(key),
-    headers: headers && Object.entries(headers).map(([name, each]) => [name, bytesOf(each)]),
-    timestampMs,
-  });
-}
-
-function bytesOf(value: string | Uint8Array): Uint8Array {
-  return typeof value === 'string' ? utf8Encode(value) : value;
 }

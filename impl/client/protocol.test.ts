@@ -48,6 +48,10 @@ describe('requests', () => {
     ['NODE remove 3', { kind: 'node', wish: 'remove', node: 3, dryRun: false }],
     ['NODE can-stop 12 dry-run', { kind: 'node', wish: 'stop', node: 12, dryRun: true }],
     ['NODE', malformed('NODE requires can-stop, drain, cancel-drain, remove and a number')],
+    [
+      'NODE can-stop 0',
+      malformed('NODE requires can-stop, drain, cancel-drain, remove and a number'),
+    ],
     ['NODE remove', malformed('NODE requires can-stop, drain, cancel-drain, remove and a number')],
     ['TRIM logs', malformed('TRIM requires an offset')],
     ['TRIM logs -1', malformed('TRIM requires an offset')],

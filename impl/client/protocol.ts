@@ -134,7 +134,7 @@ const WISHES: ReadonlyMap<string, Wish> = new Map([
 ]);
 
 function parseNode(rest: string): Request {
-  const [, word = '', number, dryRun] = /^ (\S+) (\d{1,10})( dry-run)?$/.exec(rest) ?? [];
+  const [, word = '', number, dryRun] = /^ (\S+) ([1-9]\d{0,9})( dry-run)?$/.exec(rest) ?? [];
   const wish = WISHES.get(word);
   if (wish === undefined) {
     return malformed(`NODE requires ${[...WISHES.keys()].join(', ')} and a number`);

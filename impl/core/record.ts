@@ -92,11 +92,24 @@ export function batchFault(
   for (let i = 0; i < length; i++) {
     const record = records[i]!;
     bytes += record.length;
-    if (record.length === 0 || (record[0]! & ~KNOWN) !== 0) return 'InvalidArgument';
+    if (!isRecord(record)) return 'InvalidArgument';
     if (continues(record) !== i < length - 1) return 'InvalidArgument';
   }
   if (bytes <= BATCH_LIMIT.bytes) return undefined;
   return length === 1 ? 'RecordTooLarge' : 'BatchTooLarge';
+}
+
+/** Most are a value and nothing else; the others are read, so that nobody who reads them later finds that they are none. */
+function isRecord(record: Uint8Array): boolean {
+  if (record.length === 0) return false;
+  if ((record[0]! & ~CONTINUES) === 0) return true;
+  try {
+    decodeRecord(record);
+    return true;
+  } catch (error) {
+    if (error instanceof MalformedError) return false;
+    throw error;
+  }
 }
 
 /** Makes one batch of these records, whose bytes are the caller's alone: all but the last go on. */

@@ -101,14 +101,17 @@ export class EntryIterator implements AsyncIterableIterator<Entry>, Holder {
   }
 
   #isAtEnd(): boolean {
-    const { signal, isClosed, error } = this.#options;
+    const { signal, isClosed, error, follows } = this.#options;
     if (error !== undefined) throw error;
     if (signal) assertNotAborted(signal);
     const { topic } = this.#reader;
     if (topic.deleted) {
       throw new WalrusError('UnknownTopic', `topic ${JSON.stringify(topic.name)} was deleted`);
     }
-    return isClosed();
+    if (!isClosed()) return false;
+    // Whoever reads to an end would take this for it.
+    if (!follows && this.#reader.hasMore) throw new WalrusError('Closed', 'the log is closed');
+    return true;
   }
 
   /** Answers the oldest call with an entry. False if there is none now, or nobody waits any more. */

@@ -43,6 +43,20 @@ for (const disk of ['portable', 'auto'] satisfies DiskChoice[]) {
     });
     afterEach(() => world.dispose());
 
+    test('a read that a close cuts short says so, and a tail just ends', async () => {
+      const log = await world.open();
+      await log.appendBatch(
+        't',
+        range(2000).map(() => new Uint8Array(1000)),
+      );
+      const read = log.read('t');
+      const tail = log.tail('t', { from: 0 });
+      for (const entries of [read, tail]) expect((await entries.next()).value.offset).toBe(0);
+      await log.close();
+      await expect(collect(read)).rejects.toMatchObject({ code: 'Closed' });
+      expect((await collect(tail)).length).toBeLessThan(1999);
+    });
+
     describe('names that are used once', () => {
       test('a tail of a topic that never comes leaves nothing', async () => {
         const log = await world.open();

@@ -330,7 +330,7 @@ export class Walrus {
     }
   }
 
-  /** The entries that are there now, from `from` on, whatever the cursors. None if there is no such topic. */
+  /** The entries that are there now, from `from` on, whatever the cursors. None if there is no such topic. The loop throws `Closed` if the log is closed before its end. */
   read(topic: string, options: RangeOptions = {}): AsyncIterableIterator<Entry> {
     this.#assertOpen();
     checkTopicName(topic);
