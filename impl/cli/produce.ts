@@ -1,5 +1,4 @@
 /** `walrus produce`: lines of stdin become records. */
-import { createInterface } from 'node:readline';
 import { type Command, Option } from 'commander';
 import { formatAddress } from '../client/address.ts';
 import { WalrusClient } from '../client/client.ts';
@@ -8,6 +7,7 @@ import { CLIENT_EXIT, clientExitCode } from '../client/exit-code.ts';
 import { errorAsJson, told } from '../client/grammar.ts';
 import { bytes } from '../client/status.ts';
 import { WalrusError } from '../core/errors.ts';
+import { BadLine, linesOf, NoText } from './lines.ts';
 import { counted, wholeFrom } from './numbers.ts';
 import { Progress } from './progress.ts';
 
@@ -31,9 +31,6 @@ export function addProduceCommand(program: Command): void {
       process.exitCode = await produce(topic, flags);
     });
 }
-
-/** What a line says that is not the one to be sent. */
-class BadLine extends Error {}
 
 /** Sends lines until the end, or the first that fails. Gives the exit code. */
 async function produce(topic: string, flags: ProduceFlags): Promise<number> {
@@ -61,23 +58,24 @@ async function produce(topic: string, flags: ProduceFlags): Promise<number> {
     }
   };
   let line = 0;
-  for await (const text of createInterface({ input: process.stdin, terminal: false })) {
-    line++;
-    if (failed !== undefined) break;
-    if (text === '') {
-      empty++;
-      continue;
-    }
-    try {
-      const sent = send(line, payloadOf(text, flags.json === true));
+  try {
+    for await (const text of linesOf(process.stdin)) {
+      line++;
+      if (failed !== undefined) break;
+      if (text === '') {
+        empty++;
+        continue;
+      }
+      const sent = send(line, payloadOf(text, flags.json === true)).finally(() =>
+        underWay.delete(sent),
+      );
       underWay.add(sent);
-      sent.finally(() => underWay.delete(sent));
-    } catch (error) {
-      if (!(error instanceof BadLine)) throw error;
-      failed = { line, error };
-      break;
+      if (underWay.size >= flags.inFlight) await Promise.race(underWay);
     }
-    if (underWay.size >= flags.inFlight) await Promise.race(underWay);
+  } catch (error) {
+    if (!(error instanceof BadLine)) throw error;
+    // One that is no text was not counted yet.
+    failed ??= { line: error instanceof NoText ? line + 1 : line, error };
   }
   await Promise.all(underWay);
   progress.end();
