@@ -245,8 +245,10 @@ export class Member {
   followRaft(): void {
     const { raft } = this;
     if (this.lease.renewLease(raft.leaderContactMs, this.nowMs())) this.trace?.renewLease();
-    this.supervisor.watch(raft.role === 'leader');
-    this.repair.watch(raft.role === 'leader');
+    // What earlier leaders have begun is known once an entry of this leadership is applied; sooner it would be begun again.
+    const isCurrent = raft.role === 'leader' && this.metadata.applied.term === raft.term;
+    this.supervisor.watch(isCurrent);
+    this.repair.watch(isCurrent);
     this.linearizableReads.follow(raft);
     this.peers.follow(raft.membership, (member) => this.locate(member));
     this.watch?.follow();

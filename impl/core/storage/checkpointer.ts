@@ -38,6 +38,8 @@ export class Checkpointer {
   private numbers: number[];
   private lastNumber: number;
   private hasReserve: boolean;
+  /** How many are under way to be the reserve: as long as one is, it may take the place of the one that is used meanwhile. */
+  private coming = 0;
 
   constructor(requests: Requests, kept: KeptCheckpoints, events: CheckpointerEvents) {
     this.requests = requests;
@@ -51,14 +53,16 @@ export class Checkpointer {
 
   /** Sets room aside for a checkpoint if there is none; without room for that the next one will have to find its own. */
   begin(then: () => void): void {
-    if (this.hasReserve) {
+    if (this.hasReserve || this.coming > 0) {
       then();
       return;
     }
     const { requests } = this;
     const name = CHECKPOINT_RESERVE;
+    this.coming++;
     requests.send({ op: 'open', name, create: true }, (opened) => {
       if (isRefused(opened)) {
+        this.coming--;
         then();
         return;
       }
@@ -68,6 +72,7 @@ export class Checkpointer {
       requests.send({ op: 'allocate', file, sizeBytes }, (allocated) => {
         if (!isRefused(allocated) && this.hasFailed(name, allocated)) return;
         this.hasReserve = true;
+        this.coming--;
         requests.send({ op: 'close', file }, then);
       });
     });
@@ -84,11 +89,15 @@ export class Checkpointer {
    */
   write(number: number, lsn: Lsn, bytes: Uint8Array, then: (isDurable: boolean) => void): void {
     // Before there are two, no old one will take its place as the reserve.
-    const isSpare = this.hasReserve && this.numbers.length >= 2;
+    const isSpare = this.canUseReserve && this.numbers.length >= 2;
     this.attempt(isSpare, number, lsn, bytes, (isDurable) => {
-      if (isDurable || isSpare || !this.hasReserve) then(isDurable);
+      if (isDurable || isSpare || !this.canUseReserve) then(isDurable);
       else this.attempt(true, number, lsn, bytes, then);
     });
+  }
+
+  private get canUseReserve(): boolean {
+    return this.hasReserve && this.coming === 0;
   }
 
   private attempt(
@@ -179,7 +188,9 @@ export class Checkpointer {
       const number = this.numbers.shift()!;
       const name = fileName('checkpoint', number);
       const request = { op: 'rename', from: name, to: CHECKPOINT_RESERVE } as const;
+      this.coming++;
       this.requests.send(request, (renamed) => {
+        this.coming--;
         if (isRefused(renamed)) this.numbers.unshift(number);
         else if (!this.hasFailed(name, renamed)) this.hasReserve = true;
       });
