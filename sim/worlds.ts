@@ -70,7 +70,7 @@ export function rotting(options: SimOptions): SimOptions {
 export function repairing(options: SimOptions, random: RandomStream): SimOptions {
   if (!random.chance(0.25)) return options;
   const { cluster, workload } = options;
-  const recordsPerSecond = random.pick([100, 1000, 100_000]);
+  const recordsPerSecond = random.pick([1000, 10_000, 100_000]);
   const config = {
     ...cluster.config,
     maxSegmentEntries: Math.min(cluster.config.maxSegmentEntries, 20),
