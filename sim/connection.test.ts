@@ -29,14 +29,18 @@ function world(version: 1 | 2 = 1): {
   return { time, connection, asked, run };
 }
 
+/** The answers to questions a, b and c, as they come. */
+function askForThree(connection: Connection): string[] {
+  const heard: string[] = [];
+  for (const topic of ['a', 'b', 'c']) {
+    connection.ask({ kind: 'register', topic }, (reply) => heard.push(`${topic} ${reply?.kind}`));
+  }
+  return heard;
+}
+
 test('answers come in the order of the questions, whichever is ready first', () => {
   const { connection, asked, run } = world();
-  const heard: string[] = [];
-  for (const name of ['a', 'b', 'c']) {
-    connection.ask({ kind: 'register', topic: name }, (reply) =>
-      heard.push(`${name} ${reply?.kind}`),
-    );
-  }
+  const heard = askForThree(connection);
   run();
   asked[1]!(REGISTERED);
   run();
@@ -61,12 +65,7 @@ test('a process that ends takes along the answers that were ready behind a gap',
 
 test('of version 2 each answer comes when it is ready', () => {
   const { connection, asked, run } = world(2);
-  const heard: string[] = [];
-  for (const name of ['a', 'b', 'c']) {
-    connection.ask({ kind: 'register', topic: name }, (reply) =>
-      heard.push(`${name} ${reply?.kind}`),
-    );
-  }
+  const heard = askForThree(connection);
   run();
   asked[1]!(REGISTERED);
   run();

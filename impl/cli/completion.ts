@@ -51,6 +51,18 @@ function whereabouts(places: readonly Place[]): string {
     .join('\n');
 }
 
+/** Walks the words before the cursor, then does what is said of the place that they lead to. */
+function walk(words: string, places: readonly Place[], cases: readonly string[]): string {
+  return `  for word in "\${${words}}"; do
+    case "$place $word" in
+${whereabouts(places)}
+    esac
+  done
+  case "$place" in
+${cases.join('\n')}
+  esac`;
+}
+
 function bash(places: readonly Place[]): string {
   const cases = places.map(({ path, commands, flags }) => {
     const words = [...commands, ...flags].map(({ name }) => name).join(' ');
@@ -59,14 +71,7 @@ function bash(places: readonly Place[]): string {
   return `# bash completion for walrus
 _walrus() {
   local place='' word words=''
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$place $word" in
-${whereabouts(places)}
-    esac
-  done
-  case "$place" in
-${cases.join('\n')}
-  esac
+${walk('COMP_WORDS[@]:1:COMP_CWORD-1', places, cases)}
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _walrus walrus
@@ -84,14 +89,7 @@ function zsh(places: readonly Place[]): string {
 _walrus() {
   local place='' word
   local -a found
-  for word in "\${(@)words[2,CURRENT-1]}"; do
-    case "$place $word" in
-${whereabouts(places)}
-    esac
-  done
-  case "$place" in
-${cases.join('\n')}
-  esac
+${walk('(@)words[2,CURRENT-1]', places, cases)}
   _describe walrus found || _files
 }
 _walrus "$@"

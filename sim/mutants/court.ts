@@ -28,8 +28,6 @@ export interface CourtOptions {
 
 export interface Verdict {
   readonly by: 'simulator' | 'tests' | 'nobody';
-  /** The property that failed, or how the process ended. */
-  readonly what: string;
   readonly cpuMs: number;
 }
 
@@ -72,13 +70,11 @@ export class Court {
           [`--max-old-space-size=${HEAP_MIB}`, bundle, seed, durationMs, cpuMs - spentMs],
           '.',
         );
-        if (code !== 0)
-          return { by: 'simulator', what: 'does not end', cpuMs: spentMs + limitS * 1000 };
+        if (code !== 0) return { by: 'simulator', cpuMs: spentMs + limitS * 1000 };
         const trial = JSON.parse(stdout) as Trial;
         spentMs += trial.cpuMs;
-        if (trial.failed === undefined) return { by: 'nobody', what: '', cpuMs: spentMs };
-        if (isSound(trial.failed.seed))
-          return { by: 'simulator', what: trial.failed.property, cpuMs: spentMs };
+        if (trial.failedSeed === undefined) return { by: 'nobody', cpuMs: spentMs };
+        if (isSound(trial.failedSeed)) return { by: 'simulator', cpuMs: spentMs };
         seed += trial.seeds;
       }
     } finally {
